@@ -1,0 +1,1 @@
+"""Converters: a trained model in, an artifact for one kind of hardware out."""

@@ -1,0 +1,92 @@
+"""Run an artifact beside its source on the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.parity import Parity, ParityMeter
+from edgesdk_converters.reference import Reference
+from edgesdk_targets.bundle.manifest import Variant
+from edgesdk_targets.card import ModelCard
+from edgesdk_targets.preprocess.apply import Preprocessor
+from edgesdk_targets.session import is_installed, open_files
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tensor import Array, TensorSpec
+
+_SEED = 20
+
+
+def runtime_here(runtime: Runtime) -> Runtime | None:
+    """Return what can run a variant's file on this host: its own runtime, or ONNX Runtime for TensorRT's ONNX."""
+    if is_installed(runtime):
+        return runtime
+    if runtime is Runtime.TENSORRT and is_installed(Runtime.ONNXRUNTIME):
+        return Runtime.ONNXRUNTIME
+    return None
+
+
+def compare(
+    reference: Reference, card: ModelCard, artifact: Artifact, variant: Variant, runtime: Runtime, pictures: Sequence[Array]
+) -> Parity:
+    """Measure an artifact's parity on pictures.
+
+    The state of a recurrent model is fed from the reference to both, so that each frame is judged by itself.
+
+    Raises:
+        SessionFailed: the runtime does not load or run the artifact.
+    """
+    session = open_files(artifact.files, variant, reference.inputs, reference.outputs, runtime=runtime)
+    meter = ParityMeter(variant.precision, card.postprocess.head)
+    states = {state.input: state.output for state in card.state}
+    try:
+        carried: dict[str, Array] = {}
+        for wanted_feed, own_feed in _feeds(reference.inputs, session.inputs, card, artifact.folded, pictures):
+            for feed in (wanted_feed, own_feed):
+                feed.update(carried)
+            wanted = reference.run(wanted_feed)
+            meter.add(wanted, session.run(own_feed))
+            carried = {name: wanted[output].copy() for name, output in states.items()}
+    finally:
+        session.close()
+    return meter.result()
+
+
+def _feeds(
+    reference: tuple[TensorSpec, ...],
+    own: tuple[TensorSpec, ...],
+    card: ModelCard,
+    folded: bool,
+    pictures: Sequence[Array],
+) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
+    rng = np.random.default_rng(_SEED)
+    states = {state.input for state in card.state}
+    prepare = {}
+    if card.preprocess is not None:
+        prepare = {"reference": Preprocessor(card.preprocess, reference[0]), "own": Preprocessor(card.preprocess, own[0], folded=folded)}
+    for picture in pictures:
+        wanted = {spec.name: _fill(spec, rng, zero=spec.name in states) for spec in reference}
+        got: dict[str, Array] = dict(wanted)
+        if prepare:
+            image = reference[0].name
+            wanted[image], got[image] = reference[0].empty(), own[0].empty()
+            prepare["reference"].into(picture, wanted[image])
+            prepare["own"].into(picture, got[image])
+        yield wanted, got
+
+
+def _fill(spec: TensorSpec, rng: np.random.Generator, *, zero: bool) -> Array:
+    if zero:
+        return np.zeros(spec.shape, spec.numpy_dtype)
+    values = rng.standard_normal(spec.shape)
+    return (np.abs(values) * 50 if spec.dtype == "uint8" else values).astype(spec.numpy_dtype)
+
+
+def describe(parity: Mapping[str, object]) -> str:
+    """Say a parity report's worst figure in a few words, for tables."""
+    worst = parity.get("worst")
+    if not isinstance(worst, Mapping):
+        return "not measured"
+    return f"{worst['sqnr_db']:g} dB, max {worst['max_abs']:.2g} ({worst['name']})"

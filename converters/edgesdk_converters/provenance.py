@@ -1,0 +1,31 @@
+"""Where a bundle comes from: its source's hash, the tools and the steps. No date and no path of a machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from edgesdk_converters.cache import version_of
+from edgesdk_converters.source import Source
+from edgesdk_targets.bundle.manifest import Variant
+
+_TOOLS = (
+    "edgesdk", "torch", "onnx", "onnxscript", "onnxslim", "onnx2torch", "onnxruntime", "openvino", "litert-torch",
+    "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "tensorrt-rtx",
+)  # fmt: skip
+
+
+def provenance(source: Source, variants: Sequence[Variant]) -> dict[str, object]:
+    """Return the content of `provenance.json`."""
+    content = hashlib.sha256(source.content()).hexdigest() if source.path else None
+    return {
+        "source": {
+            "kind": source.kind.value,
+            "name": source.path.name if source.path else None,
+            "sha256": content,
+            "factory": source.card.factory,
+            "factory_args": source.card.factory_args,
+        },
+        "tools": {name: version_of(name) for name in _TOOLS},
+        "variants": {v.id: {"runtime": v.runtime.value, "notes": list(v.notes)} for v in variants},
+    }

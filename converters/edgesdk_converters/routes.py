@@ -1,0 +1,65 @@
+"""Which way leads from a source to a target (pure).
+
+A target has a chain of runtimes; for each there is one way from torch and one from ONNX. The first that works is
+built; why an earlier one did not is kept and shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.target import Precision, Runtime, Target
+
+FLOATS = (Precision.FP32, Precision.FP16)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way: the steps by name, and the runtime and precision they end in."""
+
+    runtime: Runtime
+    precision: Precision
+    steps: tuple[str, ...]
+
+
+def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> tuple[Route, ...]:
+    """Return the ways to try for a target, best first.
+
+    Args:
+        precision: None for the target's default.
+
+    Raises:
+        InputError: the target's runtimes do not have this precision, or it is not offered yet.
+    """
+    wanted = precision or target.default_precision
+    if wanted not in FLOATS:
+        if precision is not None:
+            raise InputError(
+                f"Precision {wanted.value} is not offered by this version; it converts in {' and '.join(p.value for p in FLOATS)}.",
+                hint="Use --precision fp16 or fp32.",
+            )
+        wanted = Precision.FP32
+    found = tuple(
+        Route(runtime, wanted, _steps(runtime, wanted, from_onnx=from_onnx))
+        for runtime in target.runtimes
+        if wanted in target.precisions.get(runtime, ())
+    )
+    if not found:
+        have = sorted({p.value for ps in target.precisions.values() for p in ps if p in FLOATS})
+        raise InputError(
+            f"{target.name} has no runtime for {wanted.value}.", hint=f"Use --precision {' or '.join(have)} for this target."
+        )
+    return found
+
+
+def _steps(runtime: Runtime, precision: Precision, *, from_onnx: bool) -> tuple[str, ...]:
+    to_onnx = () if from_onnx else ("onnx_from_torch",)
+    half = ("fp16_onnx",) if precision is Precision.FP16 else ()
+    if runtime is Runtime.LITERT:
+        return ("litert_from_onnx",) if from_onnx else ("litert_from_torch",)
+    if runtime is Runtime.OPENVINO:
+        return (*to_onnx, "openvino_from_onnx")
+    if runtime is Runtime.TENSORRT:
+        return (*to_onnx, *half, "tensorrt_recipe")
+    return (*to_onnx, *half)

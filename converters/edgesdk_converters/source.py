@@ -1,0 +1,177 @@
+"""The model to convert, whatever form it came in: what it is (its card), and how to load and run it.
+
+The source is also the reference: every artifact is compared with what it answers in float.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesdk_converters.card_draft import draft_card
+from edgesdk_converters.sniff import Kind, sniff
+from edgesdk_converters.torch_source import load_torch
+from edgesdk_targets.card import CardFile, ModelCard, finish_card, read_card
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.yaml_file import parse_yaml, validate
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+_CARD_SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+@dataclass(slots=True)
+class Source:
+    """A model with its card.
+
+    Attributes:
+        path: the file of weights, `.pt2` or `.onnx`; None for a live module or a factory without weights.
+        module: given for a live module; otherwise loaded at its first use.
+    """
+
+    kind: Kind
+    card_file: CardFile
+    path: Path | None
+    module: torch.nn.Module | ExportedProgram | None = None
+    _bytes: bytes | None = field(default=None, repr=False)
+
+    @property
+    def card(self) -> ModelCard:
+        return self.card_file.card
+
+    @property
+    def is_onnx(self) -> bool:
+        return self.kind is Kind.ONNX
+
+    def content(self) -> bytes:
+        """Return the file's bytes, read once."""
+        if self._bytes is None:
+            assert self.path is not None  # noqa: S101  (callers ask for files only)
+            self._bytes = self.path.read_bytes()
+        return self._bytes
+
+    def load(self) -> torch.nn.Module | ExportedProgram:
+        """Return the torch model, loaded once.
+
+        Raises:
+            InputError: it cannot be built or its weights do not fit.
+        """
+        if self.module is None:
+            self.module = load_torch(
+                self.path,
+                self.kind,
+                factory=self.card.factory,
+                factory_args=self.card.factory_args,
+                folder=self.card_file.folder,
+            )
+        return self.module
+
+    def cache_key(self) -> object | None:
+        """Return what identifies the model's content and code; None where it cannot be told (a live module)."""
+        if self.kind is Kind.MODULE:
+            return None
+        weights = hashlib.sha256(self.content()).hexdigest() if self.path else ""
+        return [self.kind.value, weights, self.card.factory, self.card.factory_args, self._code_digest()]
+
+    def _code_digest(self) -> str:
+        """Hash the factory's code: its module, and every Python file beside the card."""
+        if self.card.factory is None:
+            return ""
+        digest = hashlib.sha256()
+        files = sorted(self.card_file.folder.glob("*.py"))
+        top = self.card.factory.partition(":")[0].split(".")[0]
+        loaded = sys.modules.get(top)
+        origin = getattr(loaded, "__file__", None) or _origin(top)
+        if origin:
+            files.append(Path(origin))
+        for file in files:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()
+
+
+def resolve_source(
+    source: str | Path | torch.nn.Module,
+    *,
+    card: str | Path | Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    head: str | None = None,
+) -> Source:
+    """Find out what the model is.
+
+    Args:
+        source: a weights file, `.pt2`, `.onnx`, a card, or a live module.
+        card: the card's file, or its content for a live module.
+        overrides: values that replace the card's (from flags).
+        head: which of the field's output layouts, where an `.onnx` does not tell.
+
+    Raises:
+        InputError: a file is missing or wrong, or a card is needed and absent.
+    """
+    overrides = dict(overrides or {})
+    if head is not None:
+        overrides["postprocess"] = {**overrides.get("postprocess", {}), "head": head}
+    if not isinstance(source, (str, Path)):
+        return _live(source, card, overrides)
+    path = Path(source)
+    if path.suffix.lower() in _CARD_SUFFIXES:
+        if card is not None:
+            raise InputError(f"{path} is a card already; --card names another.", hint="Give one of them.")
+        return _from_card(read_card(path, overrides))
+    kind = sniff(path)
+    if card is not None:
+        card_file = _read_any(card, overrides)
+    elif kind is Kind.ONNX:
+        card_file = _drafted(path, head, overrides)
+    else:
+        raise InputError(
+            f"{path} ({kind.value}) does not say what it takes and answers.",
+            hint=f"Write a card: edgesdk card init {path} -o card.yaml, edit it, then: edgesdk convert card.yaml …",
+        )
+    return Source(kind, card_file, path)
+
+
+def _from_card(card_file: CardFile) -> Source:
+    path = card_file.source
+    if path is None:
+        if card_file.card.factory is None:
+            raise InputError("The card names neither `source` nor `factory`.", hint="Name the weights, the .onnx, or the factory.")
+        return Source(Kind.STATE_DICT, card_file, None)
+    return Source(sniff(path), card_file, path)
+
+
+def _live(module: torch.nn.Module, card: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> Source:
+    if card is None:
+        raise InputError("A live module needs a card.", hint="Give card={'name': …, 'task': …, 'input': {…}} or a card's path.")
+    return Source(Kind.MODULE, _read_any(card, overrides), None, module=module)
+
+
+def _read_any(card: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> CardFile:
+    if isinstance(card, Mapping):
+        document = parse_yaml("{}", source="card")
+        document.data.update({**card, **overrides})
+        return finish_card(validate(ModelCard, document), Path.cwd())
+    return read_card(card, overrides)
+
+
+def _drafted(path: Path, head: str | None, overrides: Mapping[str, Any]) -> CardFile:
+    """Make the card of an `.onnx` from what the file says of itself."""
+    document = parse_yaml(draft_card(path, head), source=f"card drafted for {path}")
+    for key, value in overrides.items():
+        old = document.data.get(key)
+        document.data[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return finish_card(validate(ModelCard, document), path.resolve().parent)
+
+
+def _origin(module: str) -> str | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return spec.origin if spec and spec.origin and spec.origin.endswith(".py") else None

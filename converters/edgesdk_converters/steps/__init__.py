@@ -1,0 +1,1 @@
+"""The conversion steps: one file each, named `<target>_from_<source>`; each imports its framework when it runs."""

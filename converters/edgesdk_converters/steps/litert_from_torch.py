@@ -1,0 +1,127 @@
+"""Torch → LiteRT (`.tflite`): fp32, or weights stored as fp16.
+
+Rule: inputs and outputs stay float and keep their order: the signature `serving_default` has `args_0`, `args_1`, … in the
+order of `forward`, and `output_0`, `output_1`, … in the order it returns (checked here). 64-bit whole numbers become
+32-bit ones: no LiteRT device has them. Recurrent layers are unrolled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgesdk_converters.framework_edge import failed_op, framework_edge, needs
+from edgesdk_converters.steps.live_module import in_eval_mode, outputs_of, tensors_of
+from edgesdk_targets.errors import InputError, StepFailed
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgesdk_converters.steps.live_module import Example, Source
+
+SIGNATURE = "serving_default"
+_HINT = "Use ONNX Runtime or OpenVINO for this model, or rewrite that part of it in its factory."
+
+
+def litert_from_torch(module: Source, example: Example, *, precision: Literal["fp32", "fp16"]) -> bytes:
+    """Convert a torch model to a LiteRT flatbuffer.
+
+    Args:
+        module: a live module, which is left as it was, or an ExportedProgram (`.pt2`).
+        example: one tensor or array for each input; its shape and dtype become the model's.
+        precision: `fp16` stores weights as float16 (half the size); computation and borders stay float32.
+
+    Raises:
+        InputError: the model does not run on the example.
+        StepFailed: litert-torch has no lowering for an op, or the model's control flow depends on data.
+        MissingExtra: torch, litert-torch or ai-edge-quantizer is not installed.
+    """
+    with framework_edge("litert_from_torch", hint=_HINT):
+        with needs("torch", extra="torch"):
+            import torch  # noqa: F401  # says which extra, before a framework says it its own way
+        with needs("litert-torch", extra="torch"):
+            import litert_torch
+
+        tensors = tensors_of(example)
+        with in_eval_mode(module) as runnable:
+            outputs = outputs_of(runnable, tensors)
+            _refuse_idle(tensors)
+            try:
+                converted = litert_torch.convert(runnable, tensors, strict_export=False)
+            except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others
+                raise _where(runnable, tensors, error) from error
+        content: bytes = converted.model_content()
+        _check_signature(content, tensors, outputs)
+        return _halved(content) if precision == "fp16" else content
+
+
+def _refuse_idle(tensors: Sequence[torch.Tensor]) -> None:
+    for number, tensor in enumerate(tensors):
+        if tensor.numel() == 0:
+            raise InputError(f"Input {number} has no elements: {tuple(tensor.shape)}.", hint="Correct `input.shape`.")
+
+
+def _where(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...], error: Exception) -> Exception:
+    """Add to a failed lowering where in the model the op stands; any other error is given back as it is."""
+    op = failed_op(error)
+    if op is None or not op.startswith("aten."):
+        return error
+    place = _place(module, tensors, op)
+    return StepFailed(f"litert_from_torch: LiteRT has no counterpart for {op}{place}.", hint=_HINT)
+
+
+def _place(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...], op: str) -> str:
+    """Return the first place of an op: the ONNX node it came from, else the path of the submodule."""
+    import torch
+
+    from edgesdk_converters.steps.static_graph import NODE_KEY
+
+    graph = torch.export.export(module, tensors, strict=False).graph
+    for node in graph.nodes:
+        if node.op == "call_function" and str(node.target) == op:
+            onnx_node = node.meta.get("custom", {}).get(NODE_KEY)
+            if onnx_node:
+                return f", from the ONNX node {onnx_node}"
+            paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
+            return f", in {paths[-1]!r}" if paths else ""
+    return ""
+
+
+def _check_signature(content: bytes, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> None:
+    """Refuse an artifact whose borders are not the model's, in its order."""
+    with needs("ai-edge-litert", extra="litert"):
+        from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    runner = interpreter.get_signature_runner(SIGNATURE)
+    borders: tuple[tuple[str, str, Sequence[torch.Tensor], dict[str, Any]], ...] = (
+        ("input", "args", inputs, runner.get_input_details()),
+        ("output", "output", outputs, runner.get_output_details()),
+    )
+    for what, prefix, tensors, details in borders:
+        wanted = {f"{prefix}_{number}": tuple(tensor.shape) for number, tensor in enumerate(tensors)}
+        found = {name: tuple(int(length) for length in detail["shape"]) for name, detail in details.items()}
+        if wanted != found:
+            raise StepFailed(
+                f"litert_from_torch: the {what}s became {found}; the model has {wanted}.",
+                hint=f"Every {what} must be used and be a tensor of its own.",
+            )
+
+
+def _halved(content: bytes) -> bytes:
+    """Store the weights as float16, each with a cast back to float32 before its use."""
+    with needs("ai-edge-quantizer", extra="torch"):
+        from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+    half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    recipe = qtyping.OpQuantizationConfig(
+        weight_tensor_config=half, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+    )
+    work = quantizer.Quantizer(bytearray(content))
+    work.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=recipe,
+        algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+    )
+    return bytes(work.quantize().quantized_model)

@@ -1,0 +1,283 @@
+"""ONNX → torch, with everything static: the way from other people's `.onnx` to LiteRT.
+
+Rule: the graph is walked once, node by node. A shape is a constant; a node fed by constants alone is computed here; what
+remains is run once on zeros (so that the shapes behind it are known) and kept. A node whose shape, index or branch still
+depends on data after that is refused by name. Batch and size are those of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesdk_converters.framework_edge import framework_edge, needs, reason
+from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
+from edgesdk_targets.errors import EdgeError, StepFailed
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import Tensor
+
+    from edgesdk_converters.steps.onnx_ops import Node
+    from edgesdk_converters.steps.static_graph import StaticGraph
+
+_HINT = "Keep ONNX Runtime or OpenVINO for this model, or convert it from torch."
+_OLDEST = 13  # opset that older graphs are lifted to: Softmax, Squeeze and Split changed their meaning there
+_FREE = {"Constant", "Shape", "Size", "If"}  # done here, not by an operator
+_RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+_WHY = {
+    "NonMaxSuppression": "Export the model without NMS; edgesdk does it after the graph.",
+    "NonZero": "Export the model without post-processing; edgesdk does it after the graph.",
+    "RoiAlign": "Two-stage detectors keep ONNX Runtime or OpenVINO.",
+    "QuantizeLinear": "Give the float model: edgesdk quantises it for each target.",
+    "DequantizeLinear": "Give the float model: edgesdk quantises it for each target.",
+}
+
+
+def torch_from_onnx(content: bytes) -> tuple[StaticGraph, tuple[Tensor, ...]]:
+    """Turn an ONNX model into a torch module that exporters can follow.
+
+    Args:
+        content: an ONNX file's bytes; every input has a fixed shape.
+
+    Returns:
+        The module, whose `input_names` and `output_names` are the file's, and zeros for each of its inputs.
+
+    Raises:
+        InputError: it is no ONNX model, or a shape is not fixed.
+        StepFailed: an operator is unknown, or works on shapes that depend on data; the message names op and node.
+        MissingExtra: torch or onnx is not installed.
+    """
+    with framework_edge("torch_from_onnx", hint=_HINT):
+        with needs("torch", extra="torch"):
+            import torch
+
+        from edgesdk_converters.steps.static_graph import StaticGraph
+
+        model = _prepared(parse_onnx(content))
+        shapes = input_shapes(model)
+        example = tuple(
+            torch.zeros(shapes[value.name], dtype=_torch_type(value.type.tensor_type.elem_type, value.name))
+            for value in model.graph.input
+        )
+        walk = _Walk(model, example)
+        nodes = _live(walk.nodes, walk.outputs)
+        used = {name for node in nodes for name in node.inputs} | set(walk.outputs)
+        constants = {name: torch.from_numpy(array) for name, array in walk.constants.items() if name in used}
+        module = StaticGraph(nodes, list(shapes), walk.outputs, constants)
+        return module.eval(), example
+
+
+def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Lift an old opset, and write functions (of the model, or of ONNX itself) out as the nodes they stand for."""
+    import onnx
+    from onnx import inliner, version_converter
+
+    from edgesdk_converters.steps.onnx_ops import OPERATORS
+
+    version = {item.domain: item.version for item in model.opset_import}.get("", 0)
+    if version < _OLDEST:
+        model = version_converter.convert_version(model, _OLDEST)
+        version = _OLDEST
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    unknown = {(node.domain, node.op_type) for node in model.graph.node} - {("", op) for op in {*OPERATORS, *_FREE}}
+    written_out = [(domain, op) for domain, op in unknown if domain == "" and _has_body(op, version)]
+    if written_out:
+        shapes = onnx.shape_inference.infer_shapes(model)
+        return inliner.inline_selected_functions(shapes, sorted(written_out), exclude=False, inline_schema_functions=True)
+    return model
+
+
+def _has_body(op: str, version: int) -> bool:
+    """Tell whether ONNX defines the operator by simpler ones."""
+    import onnx
+
+    try:
+        schema = onnx.defs.get_schema(op, version)
+    except onnx.defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _torch_type(number: int, name: str) -> Any:
+    from edgesdk_converters.steps.onnx_ops.elementwise import TORCH_TYPES
+
+    if number not in TORCH_TYPES:
+        raise StepFailed(f"torch_from_onnx: the input {name!r} has type {number}, which torch lacks.", hint=_HINT)
+    return TORCH_TYPES[number]
+
+
+def _live(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
+    """Return the nodes that some output needs, in their order."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted.intersection(node.outputs):
+            kept.append(node)
+            wanted.update(node.inputs)
+    return kept[::-1]
+
+
+class _Walk:
+    """One pass over the graph: computes what is constant, runs the rest on the example, keeps its nodes."""
+
+    def __init__(self, model: onnx.ModelProto, example: Sequence[Tensor]) -> None:
+        graph = model.graph
+        self.nodes: list[Node] = []
+        self.outputs = [value.name for value in graph.output]
+        self.constants: dict[str, npt.NDArray[Any]] = {}
+        self._values: dict[str, Tensor] = dict(zip((v.name for v in graph.input), example, strict=True))
+        self._read = {name for proto in graph.node for name in _mentioned(proto)}.union(self.outputs)
+        self._unknown = sorted({node.op_type for node in graph.node} - self._known_ops())
+        self._graph(graph)
+
+    @staticmethod
+    def _known_ops() -> set[str]:
+        from edgesdk_converters.steps.onnx_ops import OPERATORS
+
+        return {*OPERATORS, *_FREE}
+
+    def _graph(self, graph: onnx.GraphProto) -> None:
+        from onnx import numpy_helper
+
+        for weight in graph.initializer:
+            self.constants[weight.name] = np.array(numpy_helper.to_array(weight))  # owned and writable, as torch wants
+        last_use = {name: index for index, proto in enumerate(graph.node) for name in _mentioned(proto)}
+        kept = {value.name for value in graph.output}
+        for index, proto in enumerate(graph.node):
+            self._visit(proto)
+            for name in _mentioned(proto):  # the example's activations are not all in memory at once
+                if last_use[name] == index and name not in kept:
+                    self._values.pop(name, None)
+
+    def _visit(self, proto: onnx.NodeProto) -> None:
+        node = self._node(proto)
+        constant = all(name in self.constants for name in node.inputs if name) and node.op not in _RANDOM
+        if node.op == "Constant":
+            self.constants[node.outputs[0]] = _constant_value(node)
+        elif node.op in ("Shape", "Size"):
+            self.constants[node.outputs[0]] = self._shape(node)
+        elif node.op == "If":
+            self._branch(proto, node)
+        elif constant:
+            self._fold(proto, node)
+        elif node.op not in self._known_ops() or proto.domain not in ("", "ai.onnx"):
+            raise self._unsupported(proto, node)
+        else:
+            self._run(node)
+
+    def _node(self, proto: onnx.NodeProto) -> Node:
+        from onnx import helper, numpy_helper
+
+        from edgesdk_converters.steps.onnx_ops import Node
+
+        attributes: dict[str, object] = {}
+        for attribute in proto.attribute:
+            value = helper.get_attribute_value(attribute)
+            attributes[attribute.name] = numpy_helper.to_array(value) if attribute.HasField("t") else value
+        return Node(
+            op=proto.op_type,
+            name=proto.name or "for " + next((name for name in proto.output if name), "nothing"),
+            inputs=tuple(proto.input),
+            outputs=tuple(name if name in self._read else "" for name in proto.output),
+            attributes=attributes,
+            constants={index: self.constants[name] for index, name in enumerate(proto.input) if name in self.constants},
+        )
+
+    def _shape(self, node: Node) -> npt.NDArray[Any]:
+        name = node.inputs[0]
+        shape = self.constants[name].shape if name in self.constants else tuple(self._values[name].shape)
+        if node.op == "Size":
+            return np.array(int(np.prod(shape, dtype=np.int64)), np.int64)
+        return np.array(shape[slice(node.integer("start", 0), node.attributes.get("end"))], np.int64)
+
+    def _branch(self, proto: onnx.NodeProto, node: Node) -> None:
+        """Take the branch that is known beforehand (exporters write `If` where a shape decides)."""
+        chosen = bool(node.array(0, "condition").reshape(-1)[0])
+        branch = next(a.g for a in proto.attribute if a.name == ("then_branch" if chosen else "else_branch"))
+        self._graph(branch)
+        from edgesdk_converters.steps.onnx_ops import Node
+
+        for inner, outer in zip((value.name for value in branch.output), node.outputs, strict=True):
+            if inner in self.constants:
+                self.constants[outer] = self.constants[inner]
+            else:
+                self._run(Node("Identity", f"{node.name}.{outer}", (inner,), (outer,)))
+
+    def _fold(self, proto: onnx.NodeProto, node: Node) -> None:
+        """Compute a node whose inputs are all known, by the operator here or by ONNX's own reference."""
+        from onnx.reference import ReferenceEvaluator
+
+        if node.op in self._known_ops():
+            results = self._compute(node, {name: self.constants[name] for name in node.inputs if name})
+            self.constants.update(results)
+            return
+        try:
+            evaluator = ReferenceEvaluator(proto)
+            given = evaluator.run(None, {name: self.constants[name] for name in node.inputs if name})
+        except Exception as error:  # the reference raises anything for what it does not know
+            raise self._unsupported(proto, node) from error
+        assert isinstance(given, list)
+        self.constants.update({name: np.asarray(item) for name, item in zip(proto.output, given, strict=False) if name})
+
+    def _compute(self, node: Node, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        import torch
+
+        values = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        return {name: np.array(value.numpy()) for name, value in self._tensors(node, values).items()}
+
+    def _run(self, node: Node) -> None:
+        import torch
+
+        values = {}
+        for name in node.inputs:
+            if name in self._values:
+                values[name] = self._values[name]
+            elif name:
+                values[name] = torch.from_numpy(self.constants[name])
+        self._values.update(self._tensors(node, values))
+        self.nodes.append(node)
+
+    def _tensors(self, node: Node, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        import torch
+
+        from edgesdk_converters.steps.static_graph import run_node
+
+        try:
+            with torch.no_grad():
+                return run_node(node, values)
+        except EdgeError:
+            raise
+        except Exception as error:  # torch refused the operation in its own words: say which node it was
+            raise node.refuse(reason(error)) from error
+
+    def _unsupported(self, proto: onnx.NodeProto, node: Node) -> StepFailed:
+        op = f"{proto.domain}.{node.op}" if proto.domain else node.op
+        others = [other for other in self._unknown if other != node.op]
+        also = f"; the graph also has {', '.join(others)}" if others else ""
+        return StepFailed(
+            f"torch_from_onnx: the op {op} (node {node.name!r}) cannot be converted to torch{also}.",
+            hint=_WHY.get(node.op, _HINT),
+        )
+
+
+def _mentioned(proto: onnx.NodeProto) -> list[str]:
+    """Return every value a node reads, those read by its branches included."""
+    names = [name for name in proto.input if name]
+    for attribute in proto.attribute:
+        for graph in [attribute.g, *attribute.graphs]:
+            names += [name for inner in graph.node for name in _mentioned(inner)]
+            names += [value.name for value in graph.output]
+    return names
+
+
+def _constant_value(node: Node) -> npt.NDArray[Any]:
+    for key, kind in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64), ("value_ints", np.int64)):
+        if key in node.attributes:
+            return np.array(node.attributes[key], kind)
+    if "value" not in node.attributes:
+        raise node.refuse("a constant that is not numbers")
+    return np.array(node.attributes["value"])

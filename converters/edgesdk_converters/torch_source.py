@@ -1,0 +1,178 @@
+"""Load a trained torch model from what its author has: weights and a factory, a `.pt2`, or TorchScript.
+
+Nothing is unpickled but tensors. A factory is the user's own code and is run; whatever it raises is told as its error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesdk_converters.framework_edge import framework_edge, needs, reason
+from edgesdk_converters.sniff import Kind
+from edgesdk_targets.errors import EdgeError, InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+_PREFIX = "module."
+
+
+def load_torch(
+    path: Path | None, kind: Kind, *, factory: str | None, factory_args: Mapping[str, Any], folder: Path
+) -> torch.nn.Module | ExportedProgram:
+    """Return the model, on the CPU and in evaluation mode.
+
+    Args:
+        path: the weights; None for a factory that brings its own.
+        folder: put on the import path while the factory is imported and called.
+
+    Raises:
+        InputError: no factory, a factory that fails, or weights that do not fit it.
+        MissingExtra: torch or safetensors is not installed.
+    """
+    with needs("torch", extra="torch"):
+        import torch  # noqa: F401
+    if kind is Kind.EXPORTED and path is not None:
+        return _load_exported(path)
+    if kind is Kind.TORCHSCRIPT and path is not None:
+        return _load_torchscript(path)
+    if factory is None:
+        raise InputError(
+            f"{path} holds weights only; the code that builds the model is needed too.",
+            hint="Name it: --factory package.module:function, or `factory:` in the model card.",
+        )
+    module = build(factory, factory_args, folder)
+    if path is not None:
+        _load_weights(module, _read_weights(path, kind), path, factory)
+    return module.eval()
+
+
+def build(factory: str, arguments: Mapping[str, Any], folder: Path) -> torch.nn.Module:
+    """Import and call a factory `package.module:function`.
+
+    Raises:
+        InputError: it cannot be imported, raises, or returns no module.
+    """
+    import torch
+
+    module_name, _, function_name = factory.partition(":")
+    with _on_path(folder):
+        _forget_namesake(module_name, folder)
+        try:
+            function = getattr(importlib.import_module(module_name), function_name)
+        except (ImportError, AttributeError) as error:
+            raise InputError(
+                f"The factory {factory!r} cannot be imported: {error}.",
+                hint=f"Put {module_name.split('.')[0]}.py beside the model card, or install its package.",
+            ) from error
+        except Exception as error:  # the user's module may raise anything
+            raise _factory_failed(factory, error) from error
+        try:
+            module = function(**arguments)
+        except EdgeError:
+            raise
+        except Exception as error:  # the user's function may raise anything
+            raise _factory_failed(factory, error) from error
+    if not isinstance(module, torch.nn.Module):
+        raise InputError(
+            f"The factory {factory!r} returned {type(module).__name__}, not a torch.nn.Module.",
+            hint="Let it return the model.",
+        )
+    return module
+
+
+def _load_exported(path: Path) -> ExportedProgram:
+    import torch
+
+    with framework_edge("torch_export_load", hint="Export it again with this version of torch: torch.export.save(…)."):
+        return torch.export.load(str(path))
+
+
+def _load_torchscript(path: Path) -> torch.nn.Module:
+    import torch
+
+    with framework_edge("torchscript_load", hint="Save the model with torch.export.save instead."):
+        module: torch.nn.Module = torch.jit.load(str(path), map_location="cpu")
+        return module.eval()
+
+
+def _read_weights(path: Path, kind: Kind) -> dict[str, torch.Tensor]:
+    import torch
+
+    if kind is Kind.SAFETENSORS:
+        with needs("safetensors", extra="torch"):
+            from safetensors.torch import load_file
+        with framework_edge("safetensors", hint="Copy the file again."):
+            weights = load_file(path)
+        return dict(weights)
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or refused file
+        raise InputError(
+            f"{path} cannot be loaded as weights: {reason(error)}",
+            hint="Save it where it was trained with torch.save(model.state_dict(), 'weights.pt').",
+        ) from error
+    # Training scripts save the weights beside an epoch, an optimizer and so on.
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(data, dict) and isinstance(data.get(key), dict):
+            data = data[key]
+            break
+    if not isinstance(data, dict) or not all(isinstance(value, torch.Tensor) for value in data.values()):
+        raise InputError(f"{path} holds no state_dict.", hint="Save it with torch.save(model.state_dict(), …).")
+    # DataParallel puts this before every key.
+    if data and all(key.startswith(_PREFIX) for key in data):
+        data = {key[len(_PREFIX) :]: value for key, value in data.items()}
+    return data
+
+
+def _load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path, factory: str) -> None:
+    own = module.state_dict()
+    missing = sorted(set(own) - set(weights))
+    unknown = sorted(set(weights) - set(own))
+    differing = sorted(key for key in set(own) & set(weights) if own[key].shape != weights[key].shape)
+    problems = [
+        f"{len(keys)} {what}, the first {keys[0]!r}"
+        for keys, what in ((missing, "missing"), (unknown, "unknown"), (differing, "of another shape"))
+        if keys
+    ]
+    if problems:
+        raise InputError(
+            f"The weights in {path} do not fit what {factory!r} builds: {'; '.join(problems)}.",
+            hint="Check factory_args (number of classes, width), or the file.",
+        )
+    module.load_state_dict(weights)
+
+
+def _forget_namesake(module_name: str, folder: Path) -> None:
+    """Forget a module of the same name that came from another card's folder."""
+    top = module_name.split(".")[0]
+    if not ((folder / f"{top}.py").is_file() or (folder / top).is_dir()):
+        return
+    loaded = getattr(sys.modules.get(top), "__file__", None)
+    if loaded is not None and folder.resolve() not in Path(loaded).resolve().parents:
+        for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
+            del sys.modules[name]
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+
+
+def _factory_failed(factory: str, error: Exception) -> InputError:
+    return InputError(
+        f"The factory {factory!r} failed: {type(error).__name__}: {error}",
+        hint="Run it by itself in Python until it returns the model.",
+    )

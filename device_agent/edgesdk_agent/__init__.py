@@ -1,0 +1,1 @@
+"""The agent that runs on the device: camera → preprocess → infer → report."""

@@ -1,0 +1,1 @@
+"""Where pictures come from: one protocol, one file a kind of camera."""

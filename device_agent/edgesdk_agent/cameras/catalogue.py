@@ -1,0 +1,194 @@
+"""From a source's text to an open camera.
+
+The kinds are data, and a kind's module is imported when it is opened: listing them needs no library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.cameras.paced import PacedCamera
+from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options
+from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
+from edgesdk_agent.cameras.supervised import SupervisedCamera
+from edgesdk_targets.errors import InputError
+
+_RECORDED_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".ts")
+_DEFAULT_FPS = 30.0
+_CAMERAS = "edgesdk_agent.cameras"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForm:
+    """One way to name a source.
+
+    Attributes:
+        form: as it is written.
+        what: what it opens.
+        tried: False where the code could not be tried on its hardware.
+    """
+
+    form: str
+    what: str
+    tried: bool = True
+
+
+SOURCE_FORMS = (
+    SourceForm("FILE.mp4", "a video file, or one picture"),
+    SourceForm("DIR, folder:DIR", "the pictures of a folder, by name"),
+    SourceForm("rtsp://HOST/PATH", "a network camera or recorder (TCP)"),
+    SourceForm("http://HOST/PATH", "MJPEG over HTTP, or a video file on a web server"),
+    SourceForm("N, /dev/videoN", "a USB or other V4L2 camera", tried=False),
+    SourceForm("csi:N", "a CSI camera of a Jetson or Raspberry Pi", tried=False),
+    SourceForm("gst:PIPELINE", "any GStreamer pipeline, up to raw video"),
+    SourceForm("synthetic:?fps=30&frames=100&width=640&height=480&seed=1", "a moving texture"),
+    SourceForm("conveyor:?seed=1&fps=30&frames=100&truth=FILE", "digits on a conveyor, for the sample models"),
+)
+
+
+def open_camera(source: str, options: SourceOptions | None = None, **values: Any) -> Camera:
+    """Open the camera that `source` names.
+
+    Args:
+        source: one of `SOURCE_FORMS`.
+        options: how to open it.
+        **values: fields of the options, in their place, such as `live=True`.
+
+    Raises:
+        InputError: `source` names nothing that is known, or an option cannot be used.
+        CameraLost: the camera does not answer.
+    """
+    options = replace(options or SourceOptions(), **values)
+    source = source.strip()
+    scheme = re.match(r"^([a-z0-9]{2,}):", source)
+    if scheme and scheme.group(1) in _OPENERS:
+        return _OPENERS[scheme.group(1)](source, source[scheme.end() :], options)
+    if number := re.fullmatch(r"(?:/dev/video)?(\d{1,3})", source):
+        return _open_v4l2(int(number.group(1)), options)
+    if source and "://" not in source:
+        path = Path(source).expanduser()
+        if path.is_dir() or (path.is_file() and _is_picture(path)):
+            return _open_folder(str(path), options)
+        if path.is_file():
+            return _open_file(str(path), options)
+    raise InputError(
+        f"There is no camera, file or folder {redact(source)!r}.",
+        hint="A source is one of: " + "; ".join(f"{form.form} ({form.what})" for form in SOURCE_FORMS) + ".",
+    )
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _load("edgesdk_targets.preprocess.image_file:IMAGE_SUFFIXES")
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _open_file(path: str, options: SourceOptions) -> Camera:
+    camera: Camera = _load(f"{_CAMERAS}.opencv:open_video_file")(path, loop=options.loop)
+    return _paced(camera, options)
+
+
+def _open_folder(path: str, options: SourceOptions) -> Camera:
+    camera: Camera = _load(f"{_CAMERAS}.folder:FolderCamera")(path, loop=options.loop)
+    return _paced(camera, options)
+
+
+def _paced(camera: Camera, options: SourceOptions) -> Camera:
+    """Play a recording at its speed where it is to look live; a rate that is asked for says so too."""
+    live = options.live if options.live is not None else options.fps is not None
+    return PacedCamera(camera, options.fps or camera.info.fps or _DEFAULT_FPS) if live else camera
+
+
+def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
+    url = SourceUrl(source)
+    live = options.live
+    if live is None:
+        live = not source.partition("?")[0].lower().endswith(_RECORDED_SUFFIXES) or source.startswith("rtsp")
+    open_stream = _load(f"{_CAMERAS}.opencv:open_stream")
+
+    def opener() -> Camera:
+        camera: Camera = open_stream(
+            url, live=live, open_timeout_s=options.open_timeout_s, read_timeout_s=options.read_timeout_s
+        )
+        return camera
+
+    return SupervisedCamera(opener, attempts=options.attempts) if live else opener()
+
+
+def _open_v4l2(device: int, options: SourceOptions) -> Camera:
+    open_v4l2 = _load(f"{_CAMERAS}.opencv:open_v4l2")
+    return SupervisedCamera(
+        lambda: open_v4l2(device, width=options.width, height=options.height, fps=options.fps),
+        attempts=options.attempts,
+    )
+
+
+def _open_csi(source: str, rest: str, options: SourceOptions) -> Camera:
+    if not re.fullmatch(r"\d{0,2}", rest):
+        raise InputError(f"{source!r} names no CSI camera.", hint="Use csi:0 for the first one.")
+    # Every Jetson's root file system has this file; on a Pi it is Picamera2 that opens the camera.
+    jetson = Path("/etc/nv_tegra_release").exists()
+    open_csi = _load(f"{_CAMERAS}.gstreamer:open_csi" if jetson else f"{_CAMERAS}.picamera2:PiCamera")
+    return SupervisedCamera(
+        lambda: open_csi(int(rest or 0), width=options.width, height=options.height, fps=options.fps),
+        attempts=options.attempts,
+    )
+
+
+def _open_gstreamer(_: str, pipeline: str, options: SourceOptions) -> Camera:
+    live = options.live is not False
+    open_pipeline = _load(f"{_CAMERAS}.gstreamer:GStreamerCamera")
+
+    def opener() -> Camera:
+        camera: Camera = open_pipeline(pipeline, live=live, timeout_s=options.open_timeout_s)
+        return camera
+
+    return SupervisedCamera(opener, attempts=options.attempts) if live else opener()
+
+
+def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:
+    kind, _, text = rest.partition("?")
+    if kind == "conveyor":
+        return _open_conveyor(source, rest, options)
+    if kind:
+        raise InputError(f"There is no synthetic source {redact_text(kind)!r}.", hint="Use synthetic: or conveyor:.")
+    options = with_text_options(options, source, text)
+    camera: Camera = _load(f"{_CAMERAS}.synthetic:SyntheticCamera")(
+        width=options.width or 640, height=options.height or 480, frames=options.frames, seed=options.seed
+    )
+    return _paced(camera, options)
+
+
+def _open_conveyor(source: str, rest: str, options: SourceOptions) -> Camera:
+    options = with_text_options(options, source, rest.partition("?")[2])
+    camera: Camera = _load(f"{_CAMERAS}.conveyor:ConveyorCamera")(
+        seed=options.seed,
+        fps=options.fps or _DEFAULT_FPS,
+        live=options.live is not False,
+        frames=options.frames,
+        truth_path=options.truth,
+    )
+    return camera
+
+
+_OPENERS: dict[str, Callable[[str, str, SourceOptions], Camera]] = {
+    "rtsp": _open_stream,
+    "rtsps": _open_stream,
+    "http": _open_stream,
+    "https": _open_stream,
+    "folder": lambda _, rest, options: _open_folder(rest, options),
+    "file": lambda _, rest, options: open_camera(rest.removeprefix("//"), options),
+    "csi": _open_csi,
+    "gst": _open_gstreamer,
+    "synthetic": _open_synthetic,
+    "conveyor": _open_conveyor,
+}

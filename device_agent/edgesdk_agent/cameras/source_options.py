@@ -1,0 +1,99 @@
+"""How a source is to be opened, and the options that stand in a source's own text (`synthetic:?width=320&seed=1`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote
+
+from edgesdk_targets.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a source is to be opened.
+
+    Attributes:
+        live: None for what the source is by nature. True plays a recording at its own speed, as a camera would; False
+            takes a network stream for a recording, whose end is an end, and never connects again.
+        fps: frames a second of what has no rate of its own; asked of a camera.
+        loop: begin a recording again at its end.
+        width, height: asked of a camera; the size of a synthetic one.
+        frames, seed: of a synthetic source.
+        truth: the file to which the conveyor writes what is really there.
+        open_timeout_s, read_timeout_s: for network sources.
+        attempts: to open a lost live camera again.
+    """
+
+    live: bool | None = None
+    fps: float | None = None
+    loop: bool = False
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    seed: int = 0
+    truth: str | None = None
+    open_timeout_s: float = 10.0
+    read_timeout_s: float = 5.0
+    attempts: int = 5
+
+
+def _truth_value(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", ""}:
+        return True
+    if text.lower() in {"0", "false", "no"}:
+        return False
+    raise ValueError(text)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "live": _truth_value,
+    "fps": float,
+    "loop": _truth_value,
+    "width": int,
+    "height": int,
+    "frames": int,
+    "seed": int,
+    "truth": str,
+}
+
+
+def with_text_options(options: SourceOptions, source: str, text: str) -> SourceOptions:
+    """Return `options` with those of `text`, such as `fps=30&frames=100`, in their place.
+
+    Raises:
+        InputError: an option is unknown, or its value cannot be read.
+    """
+    values: dict[str, Any] = {}
+    for pair in filter(None, text.split("&")):
+        name, _, value = pair.partition("=")
+        if name not in _READERS:
+            raise InputError(
+                f"The source {source!r} has an unknown option {name!r}.",
+                hint=f"One of {', '.join(_READERS)}.",
+            )
+        try:
+            values[name] = _READERS[name](unquote(value))
+        except ValueError as error:
+            raise InputError(
+                f"The source {source!r} says {name}={value!r}, which is no {_kind(name)}.",
+                hint=f"For instance {name}={_EXAMPLES[name]}.",
+            ) from error
+    return replace(options, **values)
+
+
+_EXAMPLES = {
+    "live": "1",
+    "fps": "30",
+    "loop": "1",
+    "width": "640",
+    "height": "480",
+    "frames": "100",
+    "seed": "1",
+    "truth": "truth.jsonl",
+}
+
+
+def _kind(name: str) -> str:
+    return {"live": "yes or no", "loop": "yes or no", "fps": "number"}.get(name, "whole number")

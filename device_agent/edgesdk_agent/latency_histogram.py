@@ -1,0 +1,64 @@
+"""Percentiles of durations in bounded memory: bins whose width grows with the value.
+
+A quantile is right to 1 % of itself, whether that is a microsecond or a minute, and a histogram never grows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_SHORTEST_S = 1e-6
+_GROWTH = 1.02
+_BINS_PER_E = 1.0 / math.log(_GROWTH)
+_BINS = 1 + math.ceil(math.log(1e4 / _SHORTEST_S) * _BINS_PER_E)
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of a set of durations, seconds; None where there were none."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+    def to_ms(self) -> dict[str, float | None]:
+        """Return them in milliseconds, rounded to a microsecond."""
+        values = {"p50": self.p50, "p95": self.p95, "p99": self.p99}
+        return {name: None if value is None else round(value * 1e3, 3) for name, value in values.items()}
+
+
+class LatencyHistogram:
+    """Count durations between a microsecond and 10,000 s; what lies outside counts at the edge."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * _BINS
+        self._total = 0
+
+    def __len__(self) -> int:
+        return self._total
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        index = 0 if seconds <= _SHORTEST_S else int(math.log(seconds / _SHORTEST_S) * _BINS_PER_E)
+        self._counts[min(index, _BINS - 1)] += 1
+        self._total += 1
+
+    def merge(self, other: LatencyHistogram) -> None:
+        """Add what another histogram counted."""
+        self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
+        self._total += other._total
+
+    def percentiles(self) -> Percentiles:
+        """Return p50, p95 and p99 of what was counted."""
+        if not self._total:
+            return Percentiles()
+        return Percentiles(*(self._quantile(q) for q in (0.50, 0.95, 0.99)))
+
+    def _quantile(self, q: float) -> float:
+        rank, seen = max(1, math.ceil(q * self._total)), 0
+        index = 0
+        while (seen := seen + self._counts[index]) < rank:
+            index += 1
+        # The bin's middle on the logarithmic scale.
+        return float(_SHORTEST_S * _GROWTH ** (index + 0.5))

@@ -1,0 +1,169 @@
+"""The connection to the broker, kept for as long as the agent runs.
+
+One thread owns it: it connects, says who is there, sends what the queue of reports holds, and begins again with
+jittered delays when the connection is lost. A report leaves the queue when the broker acknowledged it; what is on its
+way when the connection is lost goes back to its old place. So reports arrive in order and at least once, and the agent
+never waits for the broker.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+from edgesdk_agent.backoff import Backoff
+from edgesdk_agent.link_connection import Connection, ConnectionLost, Ends
+from edgesdk_agent.link_settings import LinkSettings, LinkStatus
+from edgesdk_agent.presence import Presence
+from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.wake import Wake
+from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_targets.broker_problem import BrokerProblem
+from edgesdk_targets.errors import MissingExtra
+
+log = logging.getLogger(__name__)
+
+
+class Link:
+    """Delivers the queue's reports to a broker.
+
+    Args:
+        address: the broker.
+        queue: what to deliver.
+        presence: what to say on connecting and on leaving.
+        tls: needed where the address says TLS.
+        settings: times and limits.
+
+    Raises:
+        MissingExtra: paho-mqtt is not installed.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        queue: ReportQueue,
+        presence: Presence,
+        *,
+        tls: ssl.SSLContext | None = None,
+        settings: LinkSettings | None = None,
+    ) -> None:
+        try:
+            import paho.mqtt.client  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra("paho-mqtt", "agent") from error
+        if address.tls and tls is None:
+            tls = ssl.create_default_context()
+        self._settings = settings or LinkSettings()
+        self._ends = Ends(address, tls, self._settings, queue, presence, Wake(), self._note)
+        self._queue = queue
+        self._status = LinkStatus()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._stop_within_s = 0.0
+        self._refresh = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edgesdk-link", daemon=True)
+
+    def start(self, *, require_within_s: float | None = None) -> None:
+        """Begin to connect, and return at once unless a connection is required.
+
+        Args:
+            require_within_s: wait this long for the first connection; a reason that time does not mend ends the wait.
+
+        Raises:
+            NotConnected: it was required, and there is none; nothing is left running.
+        """
+        self._queue.listen(self._ends.wake.set)
+        self._thread.start()
+        if require_within_s is None:
+            return
+        deadline = time.monotonic() + require_within_s
+        with self._changed:
+            while not self._status.connected:
+                problem, left = self._status.problem, deadline - time.monotonic()
+                if left <= 0 or (problem is not None and problem.permanent):
+                    break
+                self._changed.wait(left)
+            else:
+                return
+        self.stop(0.0)
+        timeout = BrokerProblem("timeout", f"{self._ends.address} did not answer within {require_within_s:g} s.")
+        raise (problem or timeout).error()
+
+    def status(self) -> LinkStatus:
+        with self._changed:
+            return self._status
+
+    def refresh(self) -> None:
+        """Say birth, state and what is installed again, after a change of the presence."""
+        self._refresh.set()
+        self._ends.wake.set()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything reported so far is acknowledged; False when the time is up first."""
+        return self._queue.wait_empty(timeout_s)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Say `offline` and disconnect; what is still queued stays there. May be called twice."""
+        self._stop_within_s = timeout_s
+        self._stopping.set()
+        self._ends.wake.set()
+        if self._thread.is_alive():
+            # A name server that does not answer may hold the thread longer; it ends with the process then.
+            self._thread.join(timeout_s + self._settings.connect_timeout_s)
+        if not self._thread.is_alive():
+            self._queue.listen(_nobody)
+            self._ends.wake.close()
+
+    def _note(self, *, acknowledged: int = 0, **changes: Any) -> None:
+        """Change the status; only the link's own thread does."""
+        with self._changed:
+            total = self._status.acknowledged + acknowledged
+            self._status = replace(self._status, acknowledged=total, **changes)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        backoff = Backoff(self._settings.retry_first_s, self._settings.retry_limit_s)
+        session = 0
+        while not self._stopping.is_set():
+            session += 1
+            self._note(session=session)
+            problem = self._one_connection(session, backoff)
+            self._queue.give_back()
+            if problem is not None and not self._stopping.is_set():
+                previous = self.status().problem
+                self._note(connected=False, problem=problem)
+                if previous != problem:
+                    log.warning("%s %s", problem.message, problem.hint)
+                self._stopping.wait(backoff.next_s())
+        self._note(connected=False)
+
+    def _one_connection(self, session: int, backoff: Backoff) -> BrokerProblem | None:
+        connection = Connection(self._ends, session)
+        try:
+            connection.open(self._stopping)
+            self._note(connected=True, problem=None)
+            log.info("Connected to %s", self._ends.address)
+            while not self._stopping.is_set():
+                if self._refresh.is_set():
+                    self._refresh.clear()
+                    connection.say(*self._ends.presence.opening(session))
+                connection.step()
+                if connection.acknowledged:
+                    backoff.reset()
+            connection.leave(self._stop_within_s)
+        except ConnectionLost as lost:
+            return lost.problem
+        except Exception as error:  # the thread's top: whatever it is, the next attempt begins anew
+            log.exception("The link failed")
+            return BrokerProblem("lost", f"The link to {self._ends.address} failed: {type(error).__name__}.")
+        finally:
+            connection.drop()
+        return None
+
+
+def _nobody() -> None:
+    pass

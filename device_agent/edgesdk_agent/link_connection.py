@@ -1,0 +1,249 @@
+"""One MQTT 5 connection, used by one thread and never again; paho-mqtt lives only here.
+
+paho is driven by hand (its socket, our selector): no thread of its own, no queue of its own, no reconnecting of its
+own. What is not acknowledged when a connection ends is the queue of reports' business.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgesdk_agent.link_settings import LinkSettings
+from edgesdk_agent.presence import Presence, Publication
+from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.wake import Wake
+from edgesdk_targets import broker_problem
+from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_targets.broker_problem import BrokerProblem
+from edgesdk_targets.topics import Topic
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+    from paho.mqtt.properties import Properties
+
+log = logging.getLogger(__name__)
+
+# MQTT 5's "not authorized", "topic name invalid" and "payload format invalid": the same message fails again.
+_NEVER_TAKEN = frozenset({0x87, 0x90, 0x99})
+_TOO_LARGE = 0x95
+# Room that a PUBLISH packet needs beside topic and payload, at most: header, packet id, our properties.
+_PACKET_OVERHEAD_BYTES = 64
+
+
+class ConnectionLost(Exception):  # noqa: N818  (a state of affairs, handled by the link; users see NotConnected)
+    """The connection is gone, or never came."""
+
+    def __init__(self, problem: BrokerProblem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What a connection connects, and how.
+
+    Attributes:
+        wake: set when there may be something to send or the link shall stop.
+        note: is told `acknowledged=1` and `problem=…`.
+    """
+
+    address: BrokerAddress
+    tls: ssl.SSLContext | None
+    settings: LinkSettings
+    queue: ReportQueue
+    presence: Presence
+    wake: Wake
+    note: Callable[..., None]
+
+
+class Connection:
+    """A connection to come: `open` it, `step` while it lasts, `leave` it well, `drop` it in any case."""
+
+    def __init__(self, ends: Ends, session: int) -> None:
+        self.acknowledged = 0
+        self._ends = ends
+        self._session = session
+        self._client_id = ends.settings.client_id or str(ends.presence.node)
+        self._urgent: deque[Publication] = deque()
+        # Sequence number by packet id; 0 for what does not come from the queue.
+        self._outstanding: dict[int, int] = {}
+        self._window = ends.settings.in_flight
+        self._packet_bytes = 0
+        self._accepted = False
+        self._leaving = False
+        self._problem: BrokerProblem | None = None
+        self._progress_at = time.monotonic()
+        self._client = self._new_client()
+
+    def open(self, stopping: threading.Event) -> None:
+        """Connect and wait for the broker's yes. Raises ConnectionLost."""
+        settings, address = self._ends.settings, self._ends.address
+        properties = _properties("CONNECT", SessionExpiryInterval=max(settings.session_s, settings.will_delay_s))
+        try:
+            self._client.connect(
+                address.host, address.port, settings.keepalive_s, clean_start=False, properties=properties
+            )
+        except (OSError, ValueError) as error:
+            raise ConnectionLost(broker_problem.from_exception(address, error)) from error
+        deadline = time.monotonic() + settings.connect_timeout_s
+        while not self._accepted:
+            left = deadline - time.monotonic()
+            if left <= 0 or stopping.is_set():
+                raise ConnectionLost(broker_problem.from_exception(address, TimeoutError()))
+            self._turn(left)
+        self.say(*self._ends.presence.opening(self._session))
+
+    def say(self, *publications: Publication) -> None:
+        """Send these before any report."""
+        self._urgent.extend(publications)
+
+    def step(self) -> None:
+        """Send what may be sent, then wait for something to happen. Raises ConnectionLost."""
+        self._send()
+        self._turn(self._ends.settings.keepalive_s / 4)
+        overdue = time.monotonic() - self._progress_at > self._ends.settings.ack_timeout_s
+        if self._outstanding and overdue:
+            raise ConnectionLost(broker_problem.from_exception(self._ends.address, TimeoutError()))
+
+    def leave(self, timeout_s: float) -> None:
+        """Say `offline`, wait for its acknowledgement, and disconnect so that the will is not said."""
+        deadline = time.monotonic() + timeout_s
+        self._leaving = True
+        self.say(self._ends.presence.closing(self._session))
+        while (self._urgent or self._outstanding) and time.monotonic() < deadline:
+            self._send()
+            self._turn(deadline - time.monotonic())
+        self._client.disconnect()
+        while self._client.socket() is not None and time.monotonic() < deadline:
+            self._turn(deadline - time.monotonic())
+
+    def drop(self) -> None:
+        """Close the socket, whatever state it is in."""
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    def _send(self) -> None:
+        while len(self._outstanding) < self._window:
+            if self._urgent:
+                self._publish(self._urgent.popleft(), 0)
+                continue
+            taken = () if self._leaving else self._ends.queue.take(1)
+            if not taken:
+                return
+            topic = str(Topic(self._ends.presence.node, taken[0].kind.channel))
+            self._publish(Publication(topic, taken[0].body), taken[0].seq)
+
+    def _publish(self, publication: Publication, seq: int) -> None:
+        size = len(publication.body.payload) + len(publication.topic) + _PACKET_OVERHEAD_BYTES
+        if self._packet_bytes and size > self._packet_bytes:
+            self._refused(seq, _TOO_LARGE)
+            return
+        if not self._outstanding:
+            self._progress_at = time.monotonic()
+        properties = _properties("PUBLISH", ContentType=publication.body.content_type)
+        info = self._client.publish(
+            publication.topic, publication.body.payload, qos=1, retain=publication.retain, properties=properties
+        )
+        if info.rc != 0:
+            raise ConnectionLost(self._problem or broker_problem.lost(self._ends.address))
+        self._outstanding[info.mid] = seq
+
+    def _turn(self, timeout_s: float) -> None:
+        """Wait for the socket or the wake signal, and let paho do its part once."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            # Decrypted bytes that wait inside TLS are invisible to the selector.
+            waiting = bool(isinstance(sock, ssl.SSLSocket) and sock.pending())
+            with selectors.DefaultSelector() as selector:
+                write = selectors.EVENT_WRITE if self._client.want_write() else 0
+                selector.register(sock, selectors.EVENT_READ | write)
+                selector.register(self._ends.wake, selectors.EVENT_READ)
+                selector.select(0 if waiting else max(timeout_s, 0))
+            self._ends.wake.clear()
+            try:
+                self._client.loop_write()
+                self._client.loop_read()
+                self._client.loop_misc()
+            except Exception as error:  # the library's border: a packet that it cannot parse raises anything
+                raise ConnectionLost(broker_problem.closed(self._ends.address)) from error
+        if self._problem is not None and not (self._leaving and self._client.socket() is None):
+            raise ConnectionLost(self._problem)
+
+    def _refused(self, seq: int, code: int) -> None:
+        problem = broker_problem.from_reason_code(self._ends.address, code, who=self._client_id)
+        self._ends.queue.refuse(seq)
+        self._ends.note(problem=problem)
+        log.warning("%s %s", problem.message, problem.hint)
+
+    def _new_client(self) -> Client:
+        from paho.mqtt.client import Client, MQTTv5
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        settings, address = self._ends.settings, self._ends.address
+        client = Client(
+            CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=MQTTv5, reconnect_on_failure=False
+        )
+        client.connect_timeout = settings.connect_timeout_s
+        client.max_inflight_messages_set(settings.in_flight)
+        if address.username or address.password:
+            password = address.password.get_secret_value() if address.password else None
+            client.username_pw_set(address.username or None, password)
+        if address.tls and self._ends.tls is not None:
+            client.tls_set_context(self._ends.tls)
+        will = self._ends.presence.will(self._session)
+        properties = _properties(
+            "WILLMESSAGE", WillDelayInterval=settings.will_delay_s, ContentType=will.body.content_type
+        )
+        client.will_set(will.topic, will.body.payload, qos=1, retain=True, properties=properties)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, code: Any, properties: Any) -> None:
+        if code.is_failure:
+            self._problem = broker_problem.from_reason_code(self._ends.address, code.value, who=self._client_id)
+            return
+        self._accepted = True
+        self._window = min(self._window, getattr(properties, "ReceiveMaximum", self._window))
+        self._packet_bytes = getattr(properties, "MaximumPacketSize", 0)
+
+    def _on_disconnect(self, _client: Any, _data: Any, flags: Any, code: Any, _properties: Any) -> None:
+        if self._problem is not None:
+            return
+        if flags.is_disconnect_packet_from_server and code.is_failure:
+            self._problem = broker_problem.from_reason_code(self._ends.address, code.value, who=self._client_id)
+        else:
+            explain = broker_problem.lost if self._accepted else broker_problem.closed
+            self._problem = explain(self._ends.address)
+
+    def _on_publish(self, _client: Any, _data: Any, mid: int, code: Any, _properties: Any) -> None:
+        seq = self._outstanding.pop(mid, 0)
+        self._progress_at = time.monotonic()
+        if not code.is_failure:
+            self.acknowledged += 1
+            self._ends.queue.done(seq)
+            self._ends.note(acknowledged=1)
+        elif code.value in _NEVER_TAKEN:
+            self._refused(seq, code.value)
+        else:
+            self._problem = broker_problem.from_reason_code(self._ends.address, code.value, who=self._client_id)
+
+
+def _properties(packet: str, **values: object) -> Properties:
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties = Properties(getattr(PacketTypes, packet))  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties

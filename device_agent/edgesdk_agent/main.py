@@ -1,0 +1,150 @@
+"""`edgesdk-agent`: the device's own entry point. It reads the configuration, runs the agent, and stops it cleanly."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTarget
+
+_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `edgesdk-agent` and exit."""
+    raise SystemExit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") -> int:
+    """Run the command line and return the exit code: 0, 1 failure, 2 usage, 4 nothing can run here."""
+    options = _parser(prog).parse_args(arguments)
+    level = logging.DEBUG if options.debug else logging.WARNING if options.quiet else logging.INFO
+    logging.basicConfig(level=level, stream=sys.stderr, format=_LOG_FORMAT, datefmt="%H:%M:%S")
+    try:
+        summary = _run_agent(options)
+    except EdgeError as error:
+        if options.debug:
+            raise
+        sys.stderr.write(f"error: {error.message}\n" + (f"  → {error.hint}\n" if error.hint else ""))
+        return _exit_code(error)
+    if options.json:
+        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+    else:
+        sys.stdout.write(_in_words(summary) + "\n")
+    return 0
+
+
+def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
+    from edgesdk_agent.agent import Agent
+    from edgesdk_agent.config import load_config
+    from edgesdk_agent.pipeline_settings import apply_pipeline_settings
+
+    loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)
+    apply_pipeline_settings()
+    stop = threading.Event()
+    signals = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    timer = threading.Timer(options.duration, stop.set) if options.duration else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        return Agent(loaded, version=_version(), mqtt=not options.no_mqtt).run(stop)
+    finally:
+        if timer:
+            timer.cancel()
+        for number, handler in signals.items():
+            signal.signal(number, handler)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description="The edgesdk device agent: camera → model → MQTT.")
+    parser.add_argument("--version", action="version", version=f"edgesdk {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser(
+        "run",
+        help="run until stopped",
+        description="Run until Ctrl-C, SIGTERM, the end of every source, or --duration. Flags win over EDGESDK_… "
+        "variables, which win over the file.",
+    )
+    one.add_argument("--config", metavar="FILE", help="edgesdk.yaml")
+    one.add_argument("--bundle", metavar="BUNDLE", help="the model to run")
+    one.add_argument("--source", action="append", metavar="SOURCE", help="a camera: file, folder, rtsp://…, http://…, 0, synthetic:")
+    one.add_argument("--mode", choices=("auto", "freshest", "every_frame"), help="for the cameras of --source")
+    one.add_argument("--fps", type=float, help="for the cameras of --source: rate of what has none of its own")
+    one.add_argument("--live", action="store_true", default=None, help="for the cameras of --source: play a file as if live")
+    one.add_argument("--loop", action="store_true", default=None, help="for the cameras of --source: begin again at the end")
+    one.add_argument("--target", help="take this target's variant")
+    one.add_argument("--variant", help="take this variant")
+    one.add_argument("--threads", type=int, help="threads of one inference")
+    one.add_argument("--name", help="this device's name")
+    one.add_argument("--broker", metavar="URL", help="mqtt://host:1883 or mqtts://host:8883")
+    one.add_argument("--no-mqtt", action="store_true", help="work without a broker")
+    one.add_argument("--telemetry-interval", type=float, metavar="S", help="seconds between two samples")
+    one.add_argument("--duration", type=_seconds, metavar="S", help="stop after so many seconds")
+    one.add_argument("--json", action="store_true", help="print one JSON document at the end")
+    one.add_argument("--quiet", action="store_true", help="log warnings only")
+    one.add_argument("--debug", action="store_true", help="log everything; show tracebacks")
+    return parser
+
+
+def _flags(options: argparse.Namespace) -> dict[str, object]:
+    """Return the flags by the configuration's dotted paths; None is not given."""
+    per_camera = {"mode": options.mode, "fps": options.fps, "live": options.live, "loop": options.loop}
+    if options.source is None and any(value is not None for value in per_camera.values()):
+        raise InputError("--mode, --fps, --live and --loop go with --source.", hint="Set them per camera in the file.")
+    cameras = None
+    if options.source is not None:
+        given = {name: value for name, value in per_camera.items() if value is not None}
+        names = ["camera"] if len(options.source) == 1 else [f"camera{i}" for i in range(1, len(options.source) + 1)]
+        cameras = [{"name": n, "source": s, **given} for n, s in zip(names, options.source, strict=True)]
+    return {
+        "bundle": os.path.abspath(options.bundle) if options.bundle else None,  # noqa: PTH100  (resolves no link)
+        "cameras": cameras,
+        "target": options.target,
+        "variant": options.variant,
+        "pipeline.threads": options.threads,
+        "device.name": options.name,
+        "mqtt.url": options.broker,
+        "telemetry.interval_s": options.telemetry_interval,
+    }
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError("must be more than 0 seconds")
+    return value
+
+
+def _exit_code(error: EdgeError) -> int:
+    if isinstance(error, (WrongTarget, SessionFailed)):
+        return 4
+    return 2 if isinstance(error, InputError) else 1
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    frames, age, reports = summary["frames"], summary["age_ms"], summary["reports"]
+    return (
+        f"{frames['processed']} of {frames['captured']} frames, {summary['fps']:.1f} fps, "
+        f"age p50 {age['p50']} ms p95 {age['p95']} ms, {sum(frames['dropped'].values())} dropped, "
+        f"{sum(reports['delivered'].values())} reports delivered, {reports['undelivered']} not"
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("edgesdk")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Process-wide settings that decide the pipeline's speed, made in one place by whoever owns the process.
+
+They are made by the agent's and the CLI's start, never on import: an embedder's process belongs to the embedder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """How this process uses its cores.
+
+    Attributes:
+        opencv_threads: one by default: the pipeline's own threads are the parallelism, and OpenCV's would contend.
+        switch_interval_s: how long a thread may keep Python's lock; short, so that a slow callback in pure Python
+            does not hold up the threads that wait for it after work in C.
+        ffmpeg_options: for network cameras; RTSP by TCP, as lost UDP packets are grey pictures.
+        ffmpeg_log_level: FFmpeg's number; 16 prints errors, 8 only what is fatal.
+    """
+
+    opencv_threads: int = 1
+    switch_interval_s: float = 0.0005
+    ffmpeg_options: str = "rtsp_transport;tcp"
+    ffmpeg_log_level: int = 8
+
+
+def apply_pipeline_settings(settings: PipelineSettings | None = None) -> None:
+    """Make the settings; call it once, before threads are started and cameras opened.
+
+    The environment wins: `OPENCV_FFMPEG_CAPTURE_OPTIONS` and `OPENCV_FFMPEG_LOGLEVEL` are kept where they are set.
+    """
+    settings = settings or PipelineSettings()
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", settings.ffmpeg_options)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", str(settings.ffmpeg_log_level))
+    sys.setswitchinterval(settings.switch_interval_s)
+    import cv2
+
+    cv2.setNumThreads(settings.opencv_threads)

@@ -1,0 +1,189 @@
+"""Turn what the pipeline found and how the device does into reports; knows the queue, and nothing of MQTT's client.
+
+Results go out one message a frame, all of them unless a rate is set. Telemetry goes out at a fixed interval, from a
+thread of its own, so that a pipeline that stands still is seen to stand still.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import JsonValue
+
+from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.presence import utc
+from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.messages import BundleName, Encoded, Event, ResultMessage, Sample, Telemetry, encode
+from edgesdk_targets.topics import Node
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Puts results, events and telemetry into the queue. Call it with each `FrameResult`: it is a pipeline's sink.
+
+    Args:
+        queue: takes the reports, and never blocks.
+        node: who reports.
+        snapshot: returns how the device does; called once an interval, from the reporter's thread.
+        interval_s: seconds between two samples.
+        samples_per_message: how many samples travel together.
+        max_results_per_s: of each camera; None reports every result.
+        bundle: what produced the results; `set_bundle` replaces it.
+        clock: monotonic seconds; wall: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        queue: ReportQueue,
+        node: Node,
+        *,
+        snapshot: Callable[[], Sample],
+        interval_s: float = 10.0,
+        samples_per_message: int = 1,
+        max_results_per_s: float | None = None,
+        bundle: BundleName | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._node = str(node)
+        self._snapshot = snapshot
+        self._interval_s = interval_s
+        self._samples_per_message = samples_per_message
+        self._spacing_s = 0.0 if max_results_per_s is None else 1.0 / max_results_per_s
+        self._bundle = bundle or BundleName()
+        self._clock = clock
+        self._wall = wall
+        # Per camera, when the next result may go out.
+        self._due: dict[str, float] = {}
+        self._thinned = 0
+        self._unreportable = 0
+        self._samples: list[Sample] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edgesdk-telemetry", daemon=True)
+
+    @property
+    def thinned(self) -> int:
+        """Results left out because of `max_results_per_s`."""
+        return self._thinned
+
+    @property
+    def unreportable(self) -> int:
+        """Results that no message can hold; the first is told as an event."""
+        return self._unreportable
+
+    def __call__(self, frame: FrameResult) -> None:
+        """Report one result."""
+        if self._spacing_s and not self._is_due(frame.camera):
+            self._thinned += 1
+            return
+        try:
+            self._queue.put(ReportKind.RESULT, lambda epoch, seq: self._result(frame, epoch, seq))
+        except (InputError, ValueError) as error:
+            # A result that cannot be told must not stop the pipeline, nor fill the log once a frame.
+            self._unreportable += 1
+            if self._unreportable == 1:
+                log.warning("A result of camera %s cannot be reported: %s", frame.camera, error)
+                self.event("result_unreportable", "error", str(error), camera=frame.camera)
+
+    def event(
+        self,
+        name: str,
+        severity: Literal["info", "warning", "error"] = "info",
+        message: str = "",
+        *,
+        camera: str = "",
+        data: dict[str, JsonValue] | None = None,
+    ) -> None:
+        """Report that something happened."""
+        event = Event(
+            node=self._node,
+            at=utc(self._wall()),
+            epoch=self._queue.epoch,
+            seq=0,
+            name=name,
+            severity=severity,
+            message=message[:4096],
+            camera=camera,
+            data=data or {},
+        )
+        self._queue.put(ReportKind.EVENT, lambda _epoch, seq: encode(event.model_copy(update={"seq": seq})))
+
+    def set_bundle(self, bundle: BundleName) -> None:
+        """Name another bundle in the results from now on."""
+        self._bundle = bundle
+
+    def start(self) -> None:
+        """Begin to sample."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop sampling, and report a last sample, so that the final counts are told. May be called twice."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_s):
+            self._sample(final=False)
+        self._sample(final=True)
+
+    def _sample(self, *, final: bool) -> None:
+        try:
+            self._samples.append(self._snapshot())
+        except Exception:  # the thread's top: one sample less is better than no telemetry ever after
+            log.exception("A telemetry sample failed")
+        if self._samples and (final or len(self._samples) >= self._samples_per_message):
+            samples, self._samples = tuple(self._samples), []
+            self._queue.put(ReportKind.TELEMETRY, lambda epoch, seq: self._telemetry(samples, epoch, seq))
+
+    def _is_due(self, camera: str) -> bool:
+        now = self._clock()
+        due = self._due.get(camera, now)
+        if now < due:
+            return False
+        # From when it was due, not from now: else every wait for the next frame would lower the rate.
+        self._due[camera] = max(due + self._spacing_s, now)
+        return True
+
+    def _result(self, frame: FrameResult, epoch: str, seq: int) -> Encoded:
+        return encode(
+            ResultMessage(
+                node=self._node,
+                at=utc(self._wall()),
+                epoch=epoch,
+                seq=seq,
+                camera=frame.camera,
+                frame=frame.seq,
+                captured_at=utc(frame.wall_at),
+                age_ms=_ms(frame.age_s),
+                latency_ms={"preprocess": _ms(frame.preprocess_s), "infer": _ms(frame.infer_s)},
+                bundle=self._bundle,
+                result=finite(frame.result.to_json()),
+            )
+        )
+
+    def _telemetry(self, samples: tuple[Sample, ...], epoch: str, seq: int) -> Encoded:
+        return encode(Telemetry(node=self._node, at=utc(self._wall()), epoch=epoch, seq=seq, samples=samples))
+
+
+def finite(value: object) -> JsonValue:
+    """Return JSON data with null in the place of NaN and infinity, which a broken model may answer."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value  # type: ignore[return-value]
+
+
+def _ms(seconds: float) -> float:
+    return max(0.0, round(seconds * 1e3, 3))

@@ -1,0 +1,47 @@
+"""One sample of telemetry from the pipeline's counts, the device's vitals and the queue's losses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesdk_agent.meter import FrameStats
+from edgesdk_agent.presence import utc
+from edgesdk_agent.report_queue import QueueCounts
+from edgesdk_targets.messages import Percentiles, Sample
+
+if TYPE_CHECKING:
+    # At run time it would bring psutil, which only the reading of vitals needs.
+    from edgesdk_agent.vitals import Vitals
+
+
+def telemetry_sample(
+    *, at: float, interval: FrameStats, totals: FrameStats, vitals: Vitals, queue: QueueCounts
+) -> Sample:
+    """Return the sample of one interval.
+
+    Args:
+        at: its end, seconds since 1970.
+        interval: what happened in it: rates and percentiles.
+        totals: what happened since the start: counts.
+        vitals: of now.
+        queue: what became of the reports so far.
+    """
+    return Sample(
+        at=utc(at),
+        window_s=round(interval.seconds, 3),
+        fps=round(interval.fps, 2),
+        captured=totals.captured,
+        processed=totals.processed,
+        dropped=dict(totals.dropped),
+        age_ms=Percentiles(**interval.age.to_ms()),
+        latency_ms={
+            "preprocess": Percentiles(**interval.preprocess.to_ms()),
+            "infer": Percentiles(**interval.infer.to_ms()),
+        },
+        queued=queue.pending + queue.in_flight,
+        lost=queue.lost,
+        cpu_percent=vitals.cpu_percent,
+        memory_bytes=vitals.rss_bytes,
+        temperature_c=vitals.temperature_c,
+        disk_free_bytes=vitals.disk_free_bytes,
+    )

@@ -1,0 +1,126 @@
+"""How the device is: processor, memory, temperature and disk. What cannot be read is None, never a guess."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+T = TypeVar("T")
+
+_THERMAL = Path("/sys/class/thermal")
+# Below or above this a sensor is absent or broken; some report 0 or -274.
+_PLAUSIBLE_C = (-40.0, 150.0)
+_PROCESSOR_WORDS = ("cpu", "soc", "core", "k10temp", "package", "pkg", "tctl")
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """One reading.
+
+    Attributes:
+        cpu_s: processor time of this process since its start, seconds.
+        cpu_percent: of this process since the last reading, 100 is one core; None at the first.
+        system_cpu_percent: of all cores since the last reading, 100 is all of them.
+        rss_bytes: memory of this process; memory_total_bytes, memory_available_bytes: of the device.
+        temperature_c: of the processor, the hottest sensor.
+        disk_free_bytes: where the agent keeps its data.
+    """
+
+    cpu_s: float | None
+    cpu_percent: float | None
+    system_cpu_percent: float | None
+    rss_bytes: int | None
+    memory_total_bytes: int | None
+    memory_available_bytes: int | None
+    temperature_c: float | None
+    disk_free_bytes: int | None
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Return the fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class VitalsReader:
+    """Read the vitals of this process and its device, from one thread at a time.
+
+    Args:
+        data_dir: the folder whose disk is watched.
+        thermal_dir: where the kernel lists its thermal zones.
+    """
+
+    def __init__(self, data_dir: str | Path = ".", *, thermal_dir: Path = _THERMAL) -> None:
+        self._data_dir = str(data_dir)
+        self._thermal_dir = thermal_dir
+        self._process = psutil.Process()
+        self._lock = threading.Lock()
+        self._first = True
+
+    def read(self) -> Vitals:
+        """Return a reading of now."""
+        with self._lock:
+            # psutil answers 0 for the first span, as it has none yet.
+            cpu_percent = _readable(lambda: self._process.cpu_percent(None))
+            system_percent = _readable(lambda: psutil.cpu_percent(None))
+            if self._first:
+                cpu_percent = system_percent = None
+            self._first = False
+        times = _readable(self._process.cpu_times)
+        memory = _readable(psutil.virtual_memory)
+        own = _readable(self._process.memory_info)
+        disk = _readable(lambda: psutil.disk_usage(self._data_dir))
+        return Vitals(
+            cpu_s=None if times is None else round(times.user + times.system, 3),
+            cpu_percent=cpu_percent,
+            system_cpu_percent=system_percent,
+            rss_bytes=None if own is None else own.rss,
+            memory_total_bytes=None if memory is None else memory.total,
+            memory_available_bytes=None if memory is None else memory.available,
+            temperature_c=self._temperature(),
+            disk_free_bytes=None if disk is None else disk.free,
+        )
+
+    def _temperature(self) -> float | None:
+        found = self._thermal_zones() or _sensors()
+        return max(found, default=None)
+
+    def _thermal_zones(self) -> list[float]:
+        """Return the processor's zones where they are named, else all zones, in degrees Celsius."""
+        processor: list[float] = []
+        every: list[float] = []
+        for zone in sorted(self._thermal_dir.glob("thermal_zone*")):
+            try:
+                value = int((zone / "temp").read_text()) / 1000
+                kind = (zone / "type").read_text().lower()
+            except (OSError, ValueError):
+                continue
+            if _plausible(value):
+                every.append(value)
+                if any(word in kind for word in _PROCESSOR_WORDS):
+                    processor.append(value)
+        return processor or every
+
+
+def _sensors() -> list[float]:
+    read = getattr(psutil, "sensors_temperatures", None)
+    groups = (_readable(read) if read else None) or {}
+    named = {name: [s.current for s in sensors if _plausible(s.current)] for name, sensors in groups.items()}
+    processor = [
+        v for name, values in named.items() if any(w in name.lower() for w in _PROCESSOR_WORDS) for v in values
+    ]
+    return processor or [v for values in named.values() for v in values]
+
+
+def _plausible(value: float) -> bool:
+    return _PLAUSIBLE_C[0] < value < _PLAUSIBLE_C[1] and value != 0
+
+
+def _readable(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except (OSError, psutil.Error, NotImplementedError, ValueError):
+        return None

@@ -1,0 +1,72 @@
+"""edgesdk: from a trained vision model to a monitored fleet of edge devices.
+
+The public names are resolved on first use, so that `import edgesdk` costs nothing and needs no runtime.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgesdk_agent.embedding import Pipeline
+    from edgesdk_agent.pipeline import FrameResult
+    from edgesdk_converters.convert import convert
+    from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+    from edgesdk_targets.catalogue import find_target
+    from edgesdk_targets.errors import EdgeError
+    from edgesdk_targets.model import Model
+    from edgesdk_targets.model import load_model as load
+    from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text
+    from edgesdk_targets.target import Target
+
+_WHERE = {
+    "Bundle": "edgesdk_targets.bundle.bundle:Bundle",
+    "Classification": "edgesdk_targets.results:Classification",
+    "Detections": "edgesdk_targets.results:Detections",
+    "EdgeError": "edgesdk_targets.errors:EdgeError",
+    "Embedding": "edgesdk_targets.results:Embedding",
+    "FrameResult": "edgesdk_agent.pipeline:FrameResult",
+    "Model": "edgesdk_targets.model:Model",
+    "Pipeline": "edgesdk_agent.embedding:Pipeline",
+    "Regression": "edgesdk_targets.results:Regression",
+    "Target": "edgesdk_targets.target:Target",
+    "Text": "edgesdk_targets.results:Text",
+    "convert": "edgesdk_converters.convert:convert",
+    "find_target": "edgesdk_targets.catalogue:find_target",
+    "load": "edgesdk_targets.model:load_model",
+    "open_bundle": "edgesdk_targets.bundle.bundle:open_bundle",
+}
+
+__all__ = [
+    "Bundle",
+    "Classification",
+    "Detections",
+    "EdgeError",
+    "Embedding",
+    "FrameResult",
+    "Model",
+    "Pipeline",
+    "Regression",
+    "Target",
+    "Text",
+    "convert",
+    "find_target",
+    "load",
+    "open_bundle",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'edgesdk' has no attribute {name!r}")
+    module, _, attribute = _WHERE[name].partition(":")
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

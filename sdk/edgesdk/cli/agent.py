@@ -1,0 +1,22 @@
+"""`edgesdk agent …`: the device's own entry point, reached from the roof."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _group() -> None:
+    """Run the device agent: camera → model → MQTT."""
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    help="Run until stopped; `edgesdk agent run --help` lists the options (those of `edgesdk-agent run`).",
+)
+def run(context: typer.Context) -> None:
+    from edgesdk_agent.main import run as run_agent
+
+    raise typer.Exit(run_agent(["run", *context.args], prog="edgesdk agent"))

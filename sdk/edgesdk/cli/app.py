@@ -1,0 +1,172 @@
+"""`edgesdk`: the one command. A command's module is imported when it is called, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from edgesdk_targets.errors import (
+    EdgeError,
+    GateFailed,
+    InputError,
+    ParityError,
+    SessionFailed,
+    WrongTarget,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line of `edgesdk --help`.
+
+    Attributes:
+        where: `module:attribute` of a function, or of a typer application for a group of commands.
+    """
+
+    where: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "convert": Command("edgesdk.cli.convert:convert", "Turn a trained model into one bundle for one or several targets."),
+    "card": Command("edgesdk.cli.card:app", "Draft the card that says what a model is."),
+    "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
+    "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify or unpack a bundle."),
+    "evaluate": Command("edgesdk.cli.evaluate:evaluate", "Measure a bundle's accuracy on labelled data."),
+    "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
+    "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
+    "fleet": Command("edgesdk.cli.fleet:app", "Start a broker and watch every device live."),
+    "config": Command("edgesdk.cli.config:app", "Show or check the agent's configuration."),
+    "doctor": Command("edgesdk.cli.doctor:doctor", "Say what is installed, what is missing, and how to mend it."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands' names and help, and imports one when it is called."""
+
+    _listing = False
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        if cmd_name not in COMMANDS:
+            return None
+        # Help alone needs no command's module, only its line.
+        if self._listing:
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name].help)
+        return _load(cmd_name)
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            meant = f" Did you mean '{close[0]}'?" if close else ""
+            raise typer.BadParameter(f"there is no command '{args[0]}'.{meant} See `edgesdk --help`.", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="edgesdk",
+    help="From a trained vision model to a monitored fleet of edge devices.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from edgesdk import __version__
+
+        typer.echo(f"edgesdk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _version: bool = typer.Option(
+        False, "--version", help="Print the version.", is_eager=True, callback=_print_version
+    ),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks and what the frameworks say."),
+) -> None:
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code of DESIGN: 0, 1 failure, 2 usage, 3 gate, 4 cannot run here."""
+    raise SystemExit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return the exit code."""
+    debug = "--debug" in arguments
+    if debug:
+        # Anywhere on the line, as people add it to a command that just failed.
+        arguments = ["--debug", *(a for a in arguments if a != "--debug")]
+    command = typer.main.get_command(app)
+    try:
+        command.main(arguments, prog_name="edgesdk")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except KeyboardInterrupt:
+        return 130
+    except EdgeError as error:
+        if debug:
+            raise
+        _show(error)
+        return exit_code(error)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def exit_code(error: EdgeError) -> int:
+    """Map an error to its exit code."""
+    if isinstance(error, (GateFailed, ParityError)):
+        return 3
+    if isinstance(error, (WrongTarget, SessionFailed)):
+        return 4
+    return 2 if isinstance(error, InputError) else 1
+
+
+def _show(error: EdgeError) -> None:
+    from edgesdk.cli.output import errors_console
+
+    err = errors_console()
+    err.print(f"error: {error.message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    if error.hint:
+        err.print(f"  → {error.hint}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].where.partition(":")
+    found: Any = getattr(importlib.import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_command(found)
+        group.name, group.help = name, COMMANDS[name].help
+        return group
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name=name, help=(found.__doc__ or COMMANDS[name].help))(found)
+    return typer.main.get_command(single)

@@ -1,0 +1,87 @@
+"""`edgesdk bundle inspect|verify|unpack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesdk.cli.output import JsonFlag, console, next_command, print_json, size_text, table
+
+if TYPE_CHECKING:
+    from edgesdk_targets.bundle.bundle import Bundle
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or the folder it was unpacked to.")]
+
+
+@app.command()
+def inspect(bundle: BundlePath, json: JsonFlag = False) -> None:
+    """Say what a bundle holds: model, inputs, variants, sizes."""
+    from edgesdk_targets.bundle.bundle import open_bundle
+
+    with open_bundle(bundle) as opened:
+        if json:
+            manifest = opened.manifest.model_dump(mode="json", by_alias=True, exclude_none=True)
+            print_json({"path": str(bundle), "digest": opened.digest, "manifest": manifest})
+            return
+        _print(opened)
+
+
+@app.command()
+def verify(bundle: BundlePath, json: JsonFlag = False) -> None:
+    """Check that a bundle is whole: container, names, sizes, hashes, schema."""
+    from edgesdk_targets.bundle.bundle import open_bundle
+
+    with open_bundle(bundle) as opened:
+        files = opened.manifest.files
+        total = sum(entry.size for entry in files.values())
+        if json:
+            print_json({"path": str(bundle), "digest": opened.digest, "files": len(files), "bytes": total, "verdict": "whole"})
+            return
+        console().print(f"{bundle} is whole: {len(files)} files, {size_text(total)}, {opened.digest}", highlight=False)
+
+
+@app.command()
+def unpack(
+    bundle: BundlePath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.")],
+    json: JsonFlag = False,
+) -> None:
+    """Write a bundle's files into a folder, which can be used in its place."""
+    from edgesdk_targets.bundle.bundle import open_bundle
+
+    with open_bundle(bundle) as opened:
+        opened.unpack(output)
+        if json:
+            print_json({"folder": str(output), "digest": opened.digest, "files": len(opened.manifest.files)})
+            return
+        console().print(f"{len(opened.manifest.files)} files in {output}", highlight=False)
+    next_command(f"edgesdk bundle verify {output}")
+
+
+def _print(opened: Bundle) -> None:
+    manifest = opened.manifest
+    out = console()
+    out.print(f"{manifest.name} {manifest.version}  ({manifest.task})  {opened.digest}", highlight=False)
+    for what, specs in (("input", manifest.inputs), ("output", manifest.outputs)):
+        for spec in specs:
+            out.print(f"  {what} {spec.name}: {list(spec.shape)} {spec.dtype}", highlight=False, markup=False)
+    if manifest.preprocess:
+        out.print(f"  preprocess {manifest.preprocess.model_dump(mode='json')}", highlight=False, markup=False)
+    if manifest.labels:
+        shown = ", ".join(manifest.labels[:8]) + (" …" if len(manifest.labels) > 8 else "")
+        out.print(f"  labels ({len(manifest.labels)}) {shown}", highlight=False, markup=False)
+    for state in manifest.state:
+        out.print(f"  state {state.output} → {state.input}, reset on {', '.join(state.reset)}", highlight=False)
+    rows = table("variant", "runtime", "precision", "computes in", "size", "parity", "status")
+    for variant in manifest.variants:
+        size = sum(manifest.files[path].size for path in set(variant.files.values()))
+        worst = variant.parity.get("worst", {})
+        parity = f"{worst['sqnr_db']:.0f} dB ({worst['name']})" if worst else "not compared"
+        rows.add_row(
+            variant.id, variant.runtime.value, variant.precision.value, variant.effective_precision, size_text(size),
+            parity, variant.status,
+        )  # fmt: skip
+    out.print(rows)

@@ -1,0 +1,45 @@
+"""`edgesdk evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesdk.cli.output import JsonFlag, console, note, print_json, progress_line, table
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file or its unpacked folder.")],
+    data: Annotated[Path, typer.Option(help="Labelled data: class folders, images/ + labels/ (YOLO), COCO JSON, or labels.csv.")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Evaluate this target's variant.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Evaluate this variant.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Threads for one inference; 0 lets the runtime choose.")] = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Measure a bundle's accuracy on labelled data, each figure with its 95 % interval."""
+    from edgesdk.evaluate.dataset import open_dataset
+    from edgesdk.evaluate.evaluate import evaluate as measure
+    from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.model import load_model
+    from edgesdk_targets.session import SessionOptions
+
+    opened = open_bundle(bundle)
+    manifest = opened.manifest
+    dataset = open_dataset(data, manifest.task, manifest.labels)
+    # AP is the area under the whole curve: a threshold would cut its tail off.
+    scores = {"score_threshold": 0.001, "max_detections": 300} if manifest.task == "detect" else None
+    options = SessionOptions(threads=threads)
+    with load_model(opened, target=target, variant=variant, options=options, postprocess=scores) as model:
+        note(f"{model.variant.id}, run by {model.runtime.value}")
+        with progress_line("evaluate") as say:
+            card = measure(model, dataset, progress=lambda done, total: say(f"{done} of {total}"))
+        document = card.to_json()
+        if json:
+            print_json({**document, "variant": model.variant.id, "runtime": model.runtime.value})
+            return
+    rows = table("metric", "value", "95 % interval", "n")
+    for name, figure in document["metrics"].items():
+        rows.add_row(name, f"{figure['value']:.4f}", f"{figure['low']:.4f} … {figure['high']:.4f}", str(figure["n"]))
+    console().print(rows)

@@ -1,0 +1,79 @@
+"""How commands print: tables on stdout, progress and notes on stderr, `--json` as one document alone on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+    from rich.table import Table
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+
+
+def console() -> Console:
+    """Return the console for results (stdout)."""
+    from rich.console import Console
+
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def errors_console() -> Console:
+    """Return the console for progress, notes and errors (stderr)."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=not sys.stderr.isatty())
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """Return an empty table in the one style of all commands."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def note(text: str) -> None:
+    """Print a line for the person watching, to stderr."""
+    errors_console().print(text, highlight=False, markup=False)
+
+
+def next_command(command: str) -> None:
+    """Print the command that usually follows."""
+    errors_console().print(f"Next: {command}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_line(title: str) -> Iterator[Callable[[str], None]]:
+    """Show what long work is at: a spinner on a terminal, plain lines elsewhere; always on stderr."""
+    err = errors_console()
+    if err.is_terminal:
+        with err.status(title) as status:
+            yield lambda line: status.update(f"{title}: {line}")
+    else:
+        yield lambda line: err.print(f"{title}: {line}", highlight=False, markup=False)
+
+
+def size_text(size_bytes: float) -> str:
+    """Write a number of bytes for a person."""
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.2f} GB"

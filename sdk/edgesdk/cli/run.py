@@ -1,0 +1,152 @@
+"""`edgesdk run`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edgesdk.cli.output import JsonFlag, console, note, print_json
+
+if TYPE_CHECKING:
+    from edgesdk_agent.frame import FrameResult
+    from edgesdk_agent.meter import FrameStats
+
+
+def run(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file or its unpacked folder.")],
+    source: Annotated[str, typer.Option("--source", "-s", help="Video file, folder, picture, 0, rtsp://…, http://…, synthetic:")],
+    save: Annotated[Path | None, typer.Option(help="Write the annotated video (.mp4, .avi).")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show it: a window, or a page on loopback.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")] = 0,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Take this target's variant.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Take this variant.")] = None,
+    mode: Annotated[str | None, typer.Option(help="freshest or every_frame; by the source unless given.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many seconds.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Threads for one inference; 0 lets the runtime choose.")] = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Run a bundle on a camera, video or folder and draw what it finds; Ctrl-C stops."""
+    from edgesdk_agent.embedding import Pipeline
+    from edgesdk_agent.pipeline_settings import apply_pipeline_settings
+    from edgesdk_agent.vitals import VitalsReader
+    from edgesdk_targets.errors import InputError
+    from edgesdk_targets.model import load_model
+    from edgesdk_targets.session import SessionOptions
+
+    if mode not in {None, "freshest", "every_frame"}:
+        raise InputError(f"There is no mode {mode!r}.", hint="Use --mode freshest or --mode every_frame.")
+    policy: Literal["freshest", "every_frame"] | None = mode  # type: ignore[assignment]
+    apply_pipeline_settings()
+    vitals = VitalsReader()
+    with ExitStack() as stack:
+        model = stack.enter_context(load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads)))
+        note(f"{model.variant.id}, run by {model.runtime.value}")
+        sink = stack.enter_context(_Sink(save, show=show, port=port, quiet=json))
+        pipeline = Pipeline(
+            model, source, on_result=sink, policy=policy, keep_image=sink.draws, camera_name=Path(source).stem or "camera"
+        )
+        sink.fps = pipeline.source_fps
+        with _stopping(pipeline.request_stop, sink.stopped, duration):
+            stats = _run_to_end(pipeline)
+    _report(stats, vitals, json=json, variant=model.variant.id)
+
+
+def _run_to_end(pipeline: Any) -> FrameStats:
+    with pipeline:
+        # A wait without a time-out would not let Ctrl-C through on every platform.
+        while not pipeline.wait(0.5):
+            pass
+    stats: FrameStats = pipeline.stats()
+    return stats
+
+
+class _Sink:
+    """Draw, show, save and print results, on the inference thread."""
+
+    def __init__(self, save: Path | None, *, show: bool, port: int, quiet: bool) -> None:
+        self.draws = save is not None or show
+        self.stopped = threading.Event()
+        self.fps: float | None = None
+        self._save, self._show, self._port, self._quiet = save, show, port, quiet
+        self._preview: Any = None
+        self._writer: Any = None
+
+    def __enter__(self) -> _Sink:
+        if self._show:
+            from edgesdk.preview import open_preview
+
+            self._preview = open_preview("edgesdk", self._port)
+            note(f"shown in {self._preview.where}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._preview is not None:
+            self._preview.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def __call__(self, frame: FrameResult) -> None:
+        from edgesdk.draw import describe, draw_result
+
+        if not self._quiet and not self.draws:
+            text = ", ".join(describe(frame.result))
+            console().print(f"{frame.seq:6d}  {frame.age_s * 1000:6.1f} ms  {text}", highlight=False, markup=False)
+        if frame.image is None:
+            return
+        draw_result(frame.image, frame.result)
+        if self._save is not None:
+            if self._writer is None:
+                from edgesdk.video_file import VideoFile
+
+                self._writer = VideoFile(self._save, self.fps or 25.0)
+            self._writer.write(frame.image)
+        if self._preview is not None and not self._preview.show(frame.image):
+            self.stopped.set()
+
+
+@contextmanager
+def _stopping(stop: Any, closed: threading.Event, duration: float | None) -> Iterator[None]:
+    """Stop on SIGTERM, Ctrl-C, a closed window, or after the time, letting frames in flight finish."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.is_set():
+            if closed.wait(0.2):
+                stop()
+                return
+
+    timer = threading.Timer(duration, stop) if duration else None
+    previous = {s: signal.signal(s, lambda *_: stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+    watcher = threading.Thread(target=wait, name="edgesdk-window", daemon=True)
+    watcher.start()
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if timer:
+            timer.cancel()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _report(stats: FrameStats, vitals: Any, *, json: bool, variant: str) -> None:
+    from edgesdk_agent.summary import run_summary
+
+    summary = run_summary(stats, vitals.read())
+    if json:
+        print_json({**summary, "variant": variant})
+        return
+    dropped = sum(stats.dropped.values())
+    note(
+        f"{stats.processed} of {stats.captured} frames, {stats.fps:.1f} fps, age p50 {stats.age.to_ms()['p50']} ms "
+        f"p95 {stats.age.to_ms()['p95']} ms, {dropped} dropped"
+    )

@@ -1,0 +1,56 @@
+"""What a model answered, in one short line for a terminal.
+
+The text comes from the network: whatever is in it, nothing but printable characters leaves this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+_SHOWN_OBJECTS = 3
+
+
+def printable(text: str, limit: int = 60) -> str:
+    """Return the beginning of a text without control characters, which could drive a terminal."""
+    clean = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def result_text(result: Mapping[str, JsonValue]) -> str:
+    """Return a result as one line; of an unknown kind, its name."""
+    kind = result.get("kind")
+    if kind == "detections":
+        return printable(_objects(result.get("objects")))
+    if kind == "classification":
+        return printable(_scored(_first(result.get("classes"))))
+    if kind == "text":
+        return printable(f"“{result.get('text')}”")
+    if kind == "embedding":
+        vector = result.get("vector")
+        return f"vector of {len(vector)}" if isinstance(vector, list) else "vector"
+    if kind == "regression":
+        values = result.get("values")
+        pairs = values.items() if isinstance(values, dict) else ()
+        return printable(", ".join(f"{name} {_number(value)}" for name, value in pairs))
+    return printable(str(kind))
+
+
+def _objects(value: JsonValue) -> str:
+    if not isinstance(value, list) or not value:
+        return "nothing"
+    shown = ", ".join(_scored(item) for item in value[:_SHOWN_OBJECTS])
+    return f"{len(value)}: {shown}" + (", …" if len(value) > _SHOWN_OBJECTS else "")
+
+
+def _scored(value: JsonValue) -> str:
+    return f"{value.get('label')} {_number(value.get('score'))}" if isinstance(value, dict) else "?"
+
+
+def _first(value: JsonValue) -> JsonValue:
+    return value[0] if isinstance(value, list) and value else None
+
+
+def _number(value: JsonValue) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) else "?"

@@ -1,0 +1,181 @@
+"""Open, check, read and write a bundle."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesdk_targets.bundle.archive import Archive, Limits, open_archive, pack
+from edgesdk_targets.bundle.manifest import BundleFile, Manifest, Variant
+from edgesdk_targets.errors import BadBundle, BadHash, InputError, NoSpace, TooLarge
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle whose files were all checked against the manifest.
+
+    Attributes:
+        digest: `sha256:…` of the manifest, which names the bundle's content.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    _archive: Archive
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content, checked again against its hash.
+
+        Raises:
+            BadHash: the content differs from the manifest.
+        """
+        data = self._archive.read(name)
+        if hashlib.sha256(data).hexdigest() != self.manifest.files[name].sha256:
+            raise BadHash(f"{name} in {self.path} differs from its manifest.", hint="Copy the bundle again.")
+        return data
+
+    def variant_files(self, variant: Variant) -> dict[str, bytes]:
+        """Return the content of a variant's files by role."""
+        return {role: self.read(path) for role, path in variant.files.items()}
+
+    def unpack(self, folder: Path) -> None:
+        """Write all files below `folder`, which must not exist or be empty.
+
+        Raises:
+            InputError: the folder holds something already.
+            NoSpace: the disk is full; nothing is left behind.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder} is not empty.", hint="Give a new folder.")
+        with _disk_errors(folder):
+            with tempfile.TemporaryDirectory(prefix=".unpack-", dir=_parent(folder)) as scratch:
+                whole = Path(scratch) / "bundle"
+                for name in (MANIFEST, *self.manifest.files):
+                    target = whole / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(self._archive.read(name) if name == MANIFEST else self.read(name))
+                if folder.exists():
+                    folder.rmdir()
+                whole.rename(folder)
+
+    def close(self) -> None:
+        self._archive.close()
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_bundle(path: str | Path, limits: Limits | None = None) -> Bundle:
+    """Open a bundle file, or the folder it was unpacked to, and check all of it.
+
+    Raises:
+        BundleError: one of its kinds, by what is wrong.
+    """
+    path = Path(path)
+    archive = open_archive(path, limits or Limits())
+    try:
+        if MANIFEST not in archive.sizes:
+            raise BadBundle(f"{path} has no {MANIFEST}.", hint="Give a file made by `edgesdk convert`.")
+        if archive.sizes[MANIFEST] > MAX_MANIFEST_BYTES:
+            raise TooLarge(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES} bytes.", hint="Make the bundle again.")
+        data = archive.read(MANIFEST)
+        bundle = Bundle(path, Manifest.from_bytes(data), f"sha256:{hashlib.sha256(data).hexdigest()}", archive)
+        _check_files(bundle, archive)
+        return bundle
+    except BaseException:
+        archive.close()
+        raise
+
+
+def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
+    """Write a bundle, whole or not at all, and return its digest.
+
+    Args:
+        manifest: its `files` table is replaced by what `files` holds.
+        files: path in the bundle → content.
+
+    Raises:
+        NoSpace: the disk is full.
+        InputError: the place cannot be written.
+    """
+    table = {name: file_entry(data) for name, data in sorted(files.items())}
+    raw = Manifest.model_validate(manifest.model_dump(by_alias=True) | {"files": table}).to_bytes()
+    content = pack({MANIFEST: raw, **files})
+    write_whole(path, content)
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def file_entry(data: bytes) -> BundleFile:
+    """Return the manifest's entry for a file of this content."""
+    return BundleFile(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a crash.
+
+    Raises:
+        NoSpace: the disk is full.
+        InputError: the place cannot be written.
+    """
+    with _disk_errors(path):
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=_parent(path))
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _check_files(bundle: Bundle, archive: Archive) -> None:
+    declared = bundle.manifest.files
+    present = set(archive.sizes) - {MANIFEST}
+    if missing := sorted(set(declared) - present):
+        raise BadBundle(f"{bundle.path} lacks {missing[0]}.", hint="Copy the bundle again.")
+    # A signature is made over the manifest, so it cannot be listed in it.
+    if extra := sorted(present - set(declared) - {"signature.json"}):
+        raise BadBundle(f"{bundle.path} holds {extra[0]}, which its manifest does not list.", hint="Do not use this file.")
+    for name, entry in declared.items():
+        if archive.sizes[name] != entry.size:
+            raise BadHash(f"{name} in {bundle.path} has another size than its manifest says.", hint="Copy it again.")
+        bundle.read(name)
+
+
+def _parent(path: Path) -> Path:
+    parent = path.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    return parent
+
+
+class _disk_errors:  # noqa: N801  (reads as a statement)
+    """Translate the operating system's refusal to write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpace(f"The disk is full; {self._path} was not written.", hint="Free some space.") from error
+        raise InputError(
+            f"{self._path} cannot be written: {error.strerror or error}.", hint="Check the folder and its rights."
+        ) from error

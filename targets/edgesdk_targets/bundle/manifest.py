@@ -1,0 +1,139 @@
+"""What a bundle says of itself: `manifest.json`.
+
+The schema's major version gates reading; within one major version fields are only added, and unknown ones are
+ignored. The bundle's digest is the sha256 of the manifest's bytes, which hold the sha256 of every other file.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgesdk_targets.card import NAME, VERSION, Task
+from edgesdk_targets.decode.postprocess import Postprocess
+from edgesdk_targets.errors import BadBundle, UnknownSchema
+from edgesdk_targets.preprocess.spec import Preprocess
+from edgesdk_targets.state import StateSpec
+from edgesdk_targets.target import Precision, Runtime
+from edgesdk_targets.tensor import TensorSpec
+
+SCHEMA_MAJOR = 1
+SCHEMA = f"edgebundle/{SCHEMA_MAJOR}"
+Status = Literal["measured", "emulated", "simulated", "built only"]
+
+
+class BundleFile(BaseModel):
+    """One file of the bundle."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+
+
+class Variant(BaseModel):
+    """One model file set, for one target and precision.
+
+    Attributes:
+        files: role (`model`, `weights`, `recipe`) → path in the bundle; variants may share a path.
+        inputs, outputs: as this file takes and gives them, by the runtime's own names, in the manifest's order.
+        folded: mean and std are part of the artifact; it takes pixels.
+        effective_precision: what the session sets the runtime to compute in.
+        parity: what the comparison with the source measured.
+        status: on what this variant has run: on the target itself (measured), its builds under emulation, the same
+            runtime on the converting host (simulated), or not at all.
+        notes: why this runtime and not an earlier one of the target's chain.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(pattern=NAME)
+    target: str = Field(pattern=NAME)
+    runtime: Runtime
+    precision: Precision
+    effective_precision: str = "f32"
+    files: dict[str, str]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    folded: bool = False
+    parity: dict[str, Any] = Field(default_factory=dict)
+    status: Status = "built only"
+    notes: tuple[str, ...] = ()
+
+
+class Manifest(BaseModel):
+    """Everything a device needs to know to feed the model and to read its answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # Named `schema` in the file; pydantic's BaseModel has a method of that name.
+    schema_id: str = Field(default=SCHEMA, alias="schema")
+    name: str = Field(pattern=NAME)
+    version: str = Field(pattern=VERSION)
+    task: Task
+    labels: tuple[str, ...] = ()
+    license: str | None = None
+    inputs: tuple[TensorSpec, ...] = Field(min_length=1)
+    outputs: tuple[TensorSpec, ...] = Field(min_length=1)
+    preprocess: Preprocess | None = None
+    postprocess: Postprocess = Field(default_factory=Postprocess)
+    state: tuple[StateSpec, ...] = ()
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    files: dict[str, BundleFile]
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        ids = [variant.id for variant in self.variants]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"two variants have the same id: {sorted(ids)}")
+        for variant in self.variants:
+            if missing := [path for path in variant.files.values() if path not in self.files]:
+                raise ValueError(f"variant {variant.id} names files that are not listed: {missing}")
+            if "model" not in variant.files:
+                raise ValueError(f"variant {variant.id} has no file in the role 'model'")
+            if len(variant.inputs) != len(self.inputs) or len(variant.outputs) != len(self.outputs):
+                raise ValueError(f"variant {variant.id} has another number of inputs or outputs than the model")
+        names = {spec.name for spec in self.inputs} | {spec.name for spec in self.outputs}
+        for state in self.state:
+            if state.input not in names or state.output not in names:
+                raise ValueError(f"state {state.input!r} → {state.output!r} names no input and output of the model")
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Serialise canonically: sorted keys, no spaces, UTF-8, one closing newline."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            UnknownSchema: of a major version that this edgesdk does not read.
+            BadBundle: not JSON, or a field is wrong.
+        """
+        try:
+            raw = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise BadBundle(f"manifest.json is not JSON: {error}.", hint="Make the bundle again.") from error
+        schema = raw.get("schema") if isinstance(raw, dict) else None
+        if schema != SCHEMA:
+            raise UnknownSchema(
+                f"This bundle has the schema {schema!r}; this edgesdk reads {SCHEMA!r}.",
+                hint="Update edgesdk on this machine, or convert the model again.",
+            )
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadBundle(f"manifest.json: {where or 'manifest'}: {first['msg']}.", hint="Make the bundle again.") from error
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `manifest.json`."""
+    return Manifest.model_json_schema(by_alias=True)

@@ -1,0 +1,56 @@
+"""Detection: a head's candidates, suppressed where they overlap, in pixels of the original image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgesdk_targets.decode.heads.head import Candidates, HeadSettings
+from edgesdk_targets.decode.heads.registry import head_named
+from edgesdk_targets.decode.nms import class_wise_nms
+from edgesdk_targets.preprocess.geometry import Geometry
+from edgesdk_targets.results import Detections
+from edgesdk_targets.tensor import Array, TensorSpec
+
+
+class DetectDecoder:
+    """Decode a detector's outputs.
+
+    Raises:
+        InputError: there is no such head, or the outputs are not its layout.
+    """
+
+    def __init__(self, settings: HeadSettings, outputs: tuple[TensorSpec, ...]) -> None:
+        head = head_named(settings.postprocess.head)
+        self._candidates = head.bind(outputs, settings)
+        self._overlaps = head.overlaps
+        self._post = settings.postprocess
+        self._labels = settings.labels
+
+    def __call__(
+        self, outputs: Mapping[str, Array], geometry: Geometry | None, _memory: dict[str, int] | None
+    ) -> Detections:
+        found = _finite(self._candidates(outputs))
+        boxes, scores, class_ids = found.boxes, found.scores, found.class_ids
+        limit = self._post.max_detections
+        if self._overlaps:
+            keep = class_wise_nms(boxes, scores, class_ids, self._post.iou_threshold, limit)
+        else:
+            keep = np.argsort(-scores, kind="stable")[:limit]
+        boxes, scores, class_ids = boxes[keep], scores[keep], class_ids[keep]
+        if geometry is not None:
+            boxes = geometry.to_image(boxes)
+        # A box that lies in the letterbox' border has nothing left inside the picture.
+        inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        if not inside.all():
+            boxes, scores, class_ids = boxes[inside], scores[inside], class_ids[inside]
+        return Detections(boxes, scores, class_ids, self._labels)
+
+
+def _finite(found: Candidates) -> Candidates:
+    """Drop boxes with infinite or undefined corners: half precision that overflowed, not objects."""
+    sound = np.isfinite(found.boxes).all(axis=1)
+    if sound.all():
+        return found
+    return Candidates(found.boxes[sound], found.scores[sound], found.class_ids[sound])

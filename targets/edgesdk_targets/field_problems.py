@@ -1,0 +1,93 @@
+"""Put what pydantic found wrong into words: the field's path, what is wrong with it, and the name that was
+meant.
+
+The value itself is never repeated: it may be a password.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+FieldPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One wrong field: where it is, what is wrong, and what to do where that is known."""
+
+    path: FieldPath
+    message: str
+    hint: str = ""
+
+
+def dotted(path: FieldPath) -> str:
+    """Write a path as people do: `cameras[0].name`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "(top level)"
+
+
+def closest(name: str, known: list[str]) -> str:
+    """Return the known name that `name` most resembles, or an empty text."""
+    matches = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return matches[0] if matches else ""
+
+
+def field_problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """Translate a validation error of `model`, in the order of the fields."""
+    problems = []
+    for entry in error.errors(include_url=False, include_input=False, include_context=False):
+        path: FieldPath = tuple(entry["loc"])
+        if entry["type"] == "extra_forbidden":
+            problems.append(_unknown_field(model, path))
+        elif entry["type"] == "missing":
+            problems.append(Problem(path, "is required, but missing"))
+        else:
+            problems.append(Problem(path, _lower_first(entry["msg"].removeprefix("Value error, "))))
+    return problems
+
+
+def _unknown_field(model: type[BaseModel], path: FieldPath) -> Problem:
+    known = sorted({name for owner in _models_at(model, path[:-1]) for name in _field_names(owner)})
+    meant = closest(str(path[-1]), known)
+    if meant:
+        return Problem(path, f"is not known; did you mean {meant!r}?", f"Write {meant!r}, or remove the field.")
+    return Problem(path, f"is not known; one of {', '.join(known)}" if known else "is not known")
+
+
+def _field_names(model: type[BaseModel]) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield info.alias or name
+
+
+def _models_at(model: type[BaseModel], path: FieldPath) -> list[type[BaseModel]]:
+    """Return the models that a value at `path` may be."""
+    owners = [model]
+    for part in path:
+        found: list[type[BaseModel]] = []
+        for owner in owners:
+            for name, info in owner.model_fields.items():
+                if part in (name, info.alias):
+                    found.extend(_models_in(info.annotation))
+        # An index, a dictionary's key or a union member's name stays on the same models.
+        owners = found or owners
+    return owners
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    arguments = typing.get_args(annotation)
+    if not arguments and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in arguments:
+        yield from _models_in(argument)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

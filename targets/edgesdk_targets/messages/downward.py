@@ -1,0 +1,63 @@
+"""What is said to a device: what is stored, what is wanted, what to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from edgesdk_targets.messages.envelope import (
+    Count,
+    JsonObject,
+    Message,
+    Part,
+    ShortText,
+    Timestamp,
+    Token,
+    schema_field,
+)
+
+
+class SeqRange(Part):
+    """Sequence numbers from `first` to `last`, both included."""
+
+    first: Count
+    last: Count
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SeqRange:
+        if self.last < self.first:
+            raise ValueError("last is before first")
+        return self
+
+
+class Ack(Message):
+    """All messages of `epoch` up to and with `upto` are stored for good; those of `want` are to be sent
+    again.
+    """
+
+    kind: ClassVar[str] = "ack"
+    schema_id: str = schema_field("ack")
+    epoch: Token
+    upto: Count
+    want: Annotated[tuple[SeqRange, ...], Field(max_length=256)] = ()
+
+
+class Desired(Message):
+    """What the device shall become; retained. A higher `version` replaces a lower one."""
+
+    kind: ClassVar[str] = "desired"
+    schema_id: str = schema_field("desired")
+    version: Count
+    state: JsonObject = Field(default_factory=dict)
+
+
+class Command(Message):
+    """Something to do once; a second command of the same `id` is the same command."""
+
+    kind: ClassVar[str] = "cmd"
+    schema_id: str = schema_field("cmd")
+    id: Token
+    verb: ShortText
+    arguments: JsonObject = Field(default_factory=dict)
+    deadline: Timestamp

@@ -1,0 +1,60 @@
+"""Read pictures from files and bytes that are not trusted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# OpenCV reads this when it is first imported: a picture that claims more pixels is refused before memory is taken.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 28))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from edgesdk_targets.errors import InputError  # noqa: E402
+from edgesdk_targets.tensor import Array  # noqa: E402
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+MAX_FILE_BYTES = 1 << 28
+
+
+def decode_image(data: bytes, *, name: str = "image") -> Array:
+    """Decode JPEG, PNG, BMP… to (H, W, 3) uint8 BGR, turned as its EXIF says.
+
+    Raises:
+        InputError: these bytes are no picture, or one of more than 2^28 pixels.
+    """
+    image = None
+    if data:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error as error:
+            raise InputError(f"{name} cannot be decoded: {_first_line(error)}", hint="Save it again as PNG.") from error
+    if image is None:
+        raise InputError(f"{name} is not a picture that can be decoded.", hint="Use JPEG, PNG, BMP, WebP or TIFF.")
+    return image
+
+
+def read_image(path: str | Path) -> Array:
+    """Read a picture file to (H, W, 3) uint8 BGR.
+
+    Raises:
+        InputError: the file is missing, unreadable, larger than 256 MiB, or no picture.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InputError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB.", hint="Give a smaller picture.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
+    return decode_image(data, name=str(path))
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """Return the picture files directly in `folder`, sorted by name."""
+    return sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+
+
+def _first_line(error: cv2.error) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,161 @@
+"""What a model answers: small frozen values, one type for each task.
+
+Boxes are in pixels of the original image, never of the model's input. Arrays are the result's own: a result may
+be kept as long as one likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Union
+
+from edgesdk_targets.errors import InputError, MissingExtra
+from edgesdk_targets.tensor import Array
+
+
+def name_of(class_id: int, names: tuple[str, ...]) -> str:
+    """Return the label of a class, or its number as text where the model came without labels."""
+    return names[class_id] if 0 <= class_id < len(names) else str(class_id)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """The most likely classes of one image, best first.
+
+    Attributes:
+        class_ids: (K,) int64.
+        scores: (K,) float32 probabilities, descending.
+        names: the labels of all classes, in the model's order.
+    """
+
+    kind: ClassVar[str] = "classification"
+    class_ids: Array
+    scores: Array
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _same_length(self.class_ids, self.scores)
+
+    @property
+    def label(self) -> str:
+        """The label of the most likely class."""
+        return name_of(int(self.class_ids[0]), self.names)
+
+    @property
+    def score(self) -> float:
+        return float(self.scores[0])
+
+    def to_json(self) -> dict[str, object]:
+        classes = [
+            {"class_id": int(i), "label": name_of(int(i), self.names), "score": round(float(s), 4)}
+            for i, s in zip(self.class_ids, self.scores, strict=True)
+        ]
+        return {"kind": self.kind, "classes": classes}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """The objects found in one image, best score first.
+
+    Attributes:
+        boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the original image.
+        scores: (N,) float32.
+        class_ids: (N,) int64.
+        names: the labels of all classes, in the model's order.
+    """
+
+    kind: ClassVar[str] = "detections"
+    boxes: Array
+    scores: Array
+    class_ids: Array
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
+            raise InputError(f"Boxes must be (N, 4), not {self.boxes.shape}.")
+        _same_length(self.boxes, self.scores, self.class_ids)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def label(self, index: int) -> str:
+        return name_of(int(self.class_ids[index]), self.names)
+
+    def to_json(self) -> dict[str, object]:
+        objects = [
+            {
+                "class_id": int(c),
+                "label": name_of(int(c), self.names),
+                "score": round(float(s), 4),
+                "box": [round(float(v), 2) for v in box],
+            }
+            for box, s, c in zip(self.boxes, self.scores, self.class_ids, strict=True)
+        ]
+        return {"kind": self.kind, "objects": objects}
+
+    def to_supervision(self) -> Any:
+        """Return these as `supervision.Detections`.
+
+        Raises:
+            MissingExtra: the package `supervision` is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise MissingExtra("supervision", "supervision") from error
+        labels = [self.label(i) for i in range(len(self))]
+        return supervision.Detections(
+            xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": labels}
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """Text read from one image; of a streaming model, what this frame added.
+
+    Attributes:
+        text: the characters.
+        confidence: geometric mean of the probabilities of the characters read, 0..1; 0 where there is no text.
+    """
+
+    kind: ClassVar[str] = "text"
+    text: str
+    confidence: float
+
+    def to_json(self) -> dict[str, object]:
+        return {"kind": self.kind, "text": self.text, "confidence": round(self.confidence, 4)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A feature vector, (D,) float32."""
+
+    kind: ClassVar[str] = "embedding"
+    vector: Array
+
+    def to_json(self) -> dict[str, object]:
+        return {"kind": self.kind, "vector": [round(float(v), 6) for v in self.vector]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regression:
+    """Numbers estimated from one image, (D,) float32, with a name for each where the card gives labels."""
+
+    kind: ClassVar[str] = "regression"
+    values: Array
+    names: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        values: Mapping[str, float] = {
+            name_of(i, self.names): round(float(v), 6) for i, v in enumerate(self.values)
+        }
+        return {"kind": self.kind, "values": values}
+
+
+Result = Union[Classification, Detections, Text, Embedding, Regression]  # noqa: UP007  (Python 3.10 at run time)
+
+
+def _same_length(*arrays: Array) -> None:
+    if len({len(a) for a in arrays}) > 1:
+        raise InputError(f"The parts of a result differ in length: {[len(a) for a in arrays]}.")

@@ -1,0 +1,169 @@
+"""A loaded variant, whatever runtime runs it.
+
+`run` is the convenient form. `bind` is the fast one: it hands out input arrays that are the runtime's own memory, so
+that preprocessing writes where inference reads, and nothing of frame size is copied or allocated afterwards.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgesdk_targets.bundle.bundle import Bundle
+from edgesdk_targets.bundle.manifest import Variant
+from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tensor import Array, TensorSpec
+
+
+class Binding(Protocol):
+    """One set of preallocated inputs and outputs of a session.
+
+    Attributes:
+        inputs: logical name → writable C-contiguous array, which is the runtime's memory.
+    """
+
+    inputs: Mapping[str, Array]
+
+    def run(self) -> Mapping[str, Array]:
+        """Run on what `inputs` hold; the arrays returned are valid until this binding runs again."""
+        ...
+
+
+class Session(Protocol):
+    """A loaded variant. One thread runs at a time; another may write into a binding that does not run.
+
+    Attributes:
+        inputs, outputs: by the manifest's names; shapes and dtypes as this variant takes and gives them.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Run once; outputs are valid until the next run. Raises InputError on feeds that do not fit."""
+        ...
+
+    def bind(self, slots: int = 1) -> tuple[Binding, ...]:
+        """Allocate `slots` sets of inputs and outputs, to be filled and run independently, one run at a time."""
+        ...
+
+    def close(self) -> None:
+        """Give the runtime's memory back; bindings are dead afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a session uses the device.
+
+    Attributes:
+        threads: for one inference; 0 lets the runtime choose.
+        cache_dir: where what is built on the device is kept (TensorRT's engines); None for the user's cache folder.
+    """
+
+    threads: int = 0
+    cache_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a runtime needs to load a variant.
+
+    Attributes:
+        files: role → content.
+        inputs, outputs: by logical name, in the order of `variant.inputs` and `variant.outputs`.
+    """
+
+    files: Mapping[str, bytes]
+    variant: Variant
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    options: SessionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeEntry:
+    """How to reach a runtime without importing it.
+
+    Attributes:
+        module: has `open_session(load: Load) -> Session`.
+        packages: any one of these makes it available.
+        extra: the extra of edgesdk that brings it.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+    extra: str
+
+
+RUNTIMES: dict[Runtime, RuntimeEntry] = {
+    Runtime.ONNXRUNTIME: RuntimeEntry("edgesdk_targets.runtimes.onnxruntime", ("onnxruntime",), "onnx"),
+    Runtime.OPENVINO: RuntimeEntry("edgesdk_targets.runtimes.openvino", ("openvino",), "openvino"),
+    Runtime.LITERT: RuntimeEntry("edgesdk_targets.runtimes.litert", ("ai_edge_litert", "tflite_runtime"), "litert"),
+    Runtime.TENSORRT: RuntimeEntry("edgesdk_targets.runtimes.tensorrt", ("tensorrt",), "tensorrt"),
+}
+
+
+def is_installed(runtime: Runtime) -> bool:
+    """Tell whether a runtime's package is there, without importing it."""
+    return any(importlib.util.find_spec(package) is not None for package in RUNTIMES[runtime].packages)
+
+
+def open_session(
+    bundle: Bundle, variant: Variant, *, runtime: Runtime | None = None, options: SessionOptions | None = None
+) -> Session:
+    """Load a variant.
+
+    Args:
+        runtime: another runtime than the variant's own that reads the same file (ONNX Runtime for a TensorRT variant).
+
+    Raises:
+        MissingExtra: the runtime is not installed.
+        SessionFailed: the runtime does not load this file.
+        BadHash: a file was altered since the bundle was opened.
+    """
+    manifest = bundle.manifest
+    return open_files(
+        bundle.variant_files(variant), variant, manifest.inputs, manifest.outputs, runtime=runtime, options=options
+    )
+
+
+def open_files(
+    files: Mapping[str, bytes],
+    variant: Variant,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    *,
+    runtime: Runtime | None = None,
+    options: SessionOptions | None = None,
+) -> Session:
+    """Load a variant from its files' content by role, before or without a bundle; see `open_session`."""
+    load = Load(
+        files=files,
+        variant=variant,
+        inputs=_by_logical_name(inputs, variant.inputs),
+        outputs=_by_logical_name(outputs, variant.outputs),
+        options=options or SessionOptions(),
+    )
+    module = importlib.import_module(RUNTIMES[runtime or variant.runtime].module)
+    session: Session = module.open_session(load)
+    return session
+
+
+def failed(runtime: str, doing: str, error: BaseException) -> SessionFailed:
+    """Translate a runtime's own exception, keeping its first telling line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    why = lines[0][:300] if lines else type(error).__name__
+    return SessionFailed(
+        f"{runtime} could not {doing}: {why}",
+        hint="Choose another variant (`--variant`), or convert the model for this runtime's version.",
+    )
+
+
+def _by_logical_name(logical: tuple[TensorSpec, ...], own: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(o.model_copy(update={"name": spec.name}) for spec, o in zip(logical, own, strict=True))

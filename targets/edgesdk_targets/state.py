@@ -1,0 +1,91 @@
+"""Recurrent models: which tensors are carried from frame to frame, and when they start again.
+
+The state belongs to one camera's stream. It starts from zeros, is fed back after each inference, and starts again
+where the card says so: `camera_change` gives every camera a state of its own (without it all cameras share one),
+`gap` starts again when frames were lost between two inferences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from edgesdk_targets.tensor import Array, TensorSpec
+
+Reset = Literal["camera_change", "gap"]
+
+
+class StateSpec(BaseModel):
+    """One state tensor: the model's output `output` is its input `input` of the next frame.
+
+    Attributes:
+        shape: of the tensor; None where the model's own input specification says it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: str
+    output: str
+    shape: tuple[int, ...] | None = None
+    dtype: str = "float32"
+    init: Literal["zeros"] = "zeros"
+    reset: tuple[Reset, ...] = ("camera_change", "gap")
+
+
+class StreamState:
+    """The state of every camera's stream of one session.
+
+    Memory for a camera is taken at its first frame; afterwards nothing is allocated.
+    """
+
+    def __init__(self, specs: tuple[StateSpec, ...], inputs: tuple[TensorSpec, ...]) -> None:
+        self._specs = specs
+        self._inputs = {spec.name: spec for spec in inputs}
+        self._per_camera = any("camera_change" in spec.reset for spec in specs)
+        self._on_gap = tuple(spec for spec in specs if "gap" in spec.reset)
+        self._tensors: dict[str, dict[str, Array]] = {}
+        self._memory: dict[str, dict[str, int]] = {}
+        self._last_seq: dict[str, int] = {}
+
+    def memory(self, camera: str) -> dict[str, int]:
+        """Return what the decoder remembers of this camera's stream (a streaming text model's last symbol)."""
+        return self._memory.setdefault(self._key(camera), {})
+
+    def feed(self, camera: str, seq: int, inputs: Mapping[str, Array]) -> None:
+        """Write the state into the model's inputs, starting again where frames are missing before `seq`."""
+        key = self._key(camera)
+        tensors = self._tensors.get(key)
+        if tensors is None:
+            tensors = self._tensors[key] = {s.input: self._zeros(s.input) for s in self._specs}
+        if key in self._last_seq and seq != self._last_seq[key] + 1:
+            for spec in self._on_gap:
+                tensors[spec.input][...] = 0
+            if self._on_gap:
+                self.memory(camera).clear()
+        self._last_seq[key] = seq
+        for spec in self._specs:
+            np.copyto(inputs[spec.input], tensors[spec.input])
+
+    def keep(self, camera: str, outputs: Mapping[str, Array]) -> None:
+        """Take the next state from the model's outputs."""
+        tensors = self._tensors[self._key(camera)]
+        for spec in self._specs:
+            np.copyto(tensors[spec.input], outputs[spec.output])
+
+    def reset(self, camera: str | None = None) -> None:
+        """Forget one camera's stream, or all."""
+        for table in (self._tensors, self._memory, self._last_seq):
+            if camera is None:
+                table.clear()
+            else:
+                table.pop(self._key(camera), None)  # type: ignore[attr-defined]
+
+    def _key(self, camera: str) -> str:
+        return camera if self._per_camera else ""
+
+    def _zeros(self, name: str) -> Array:
+        spec = self._inputs[name]
+        return np.zeros(spec.shape, spec.numpy_dtype)

@@ -1,0 +1,170 @@
+"""Which variant of a bundle this host runs, and why not each other.
+
+With a target named, only its variants count, in the bundle's order. Without one, the variants for this machine's own
+kind come first, then those of its architecture, then the rest, each run by its own runtime where that is installed.
+A TensorRT variant is an ONNX file: where TensorRT is absent, ONNX Runtime runs it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.catalogue import find_target
+from edgesdk_targets.errors import UnknownTarget, WrongTarget
+from edgesdk_targets.session import RUNTIMES, is_installed
+from edgesdk_targets.target import Runtime
+
+# The runtime that can read another's file when that one is not installed.
+_SUBSTITUTE = {Runtime.TENSORRT: Runtime.ONNXRUNTIME}
+_DEVICE_TREE = Path("/proc/device-tree/model")
+# How a board names itself in its device tree → target.
+_BOARDS = {
+    "Raspberry Pi 5": "rpi5",
+    "Raspberry Pi 4": "rpi4",
+    "Raspberry Pi Zero 2": "rpi-zero2w",
+    "Orin Nano": "jetson-orin-nano",
+    "Orin NX": "jetson-orin-nx",
+    "AGX Orin": "jetson-agx-orin",
+    "Thor": "jetson-thor",
+}
+_ARCH = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What is known of the machine: its target's name where the board says it, and its architecture."""
+
+    target: str | None
+    arch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A variant that can run here, and the runtime that would run it."""
+
+    variant: Variant
+    runtime: Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The variants that can run here, best first, and the others with their reasons.
+
+    Attributes:
+        rejected: (variant id, reason).
+    """
+
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[tuple[str, str], ...]
+
+
+def this_host() -> Host:
+    """Read what this machine says of itself."""
+    arch = _ARCH.get(platform.machine().lower(), platform.machine().lower())
+    try:
+        board = _DEVICE_TREE.read_text("utf-8", errors="replace")
+    except OSError:
+        board = ""
+    target = next((name for text, name in _BOARDS.items() if text in board), None)
+    return Host(target or ("x86-cpu" if arch == "x86_64" else None), arch)
+
+
+def choose_variants(
+    manifest: Manifest,
+    *,
+    target: str | None = None,
+    variant_id: str | None = None,
+    host: Host | None = None,
+    installed: Callable[[Runtime], bool] = is_installed,
+) -> Choice:
+    """Rank the variants for this host.
+
+    Args:
+        target: only this target's variants; a name or alias.
+        variant_id: only this variant.
+
+    Raises:
+        WrongTarget: none fits; the message says why each was not taken.
+    """
+    host = host or this_host()
+    wanted = _canonical(target) if target else None
+    candidates: list[Candidate] = []
+    rejected: list[tuple[str, str]] = []
+    for variant in manifest.variants:
+        reason = _not_asked_for(variant, wanted, variant_id)
+        runtime = _runtime_for(variant, installed)
+        if reason is None and runtime is None:
+            extra = RUNTIMES[variant.runtime].extra
+            reason = f"{variant.runtime.value} is not installed (pip install 'edgesdk[{extra}]')"
+        if reason is not None or runtime is None:
+            rejected.append((variant.id, reason or ""))
+        else:
+            candidates.append(Candidate(variant, runtime))
+    if not candidates:
+        raise _nothing_fits(manifest, wanted, variant_id, rejected)
+    candidates.sort(key=lambda candidate: _rank(candidate, host))
+    best = candidates[0]
+    passed_over = [(c.variant.id, _why_later(c, best, host)) for c in candidates[1:]]
+    return Choice(tuple(candidates), (*rejected, *passed_over))
+
+
+def _canonical(name: str) -> str:
+    try:
+        return find_target(name).name
+    except UnknownTarget:
+        # A target of the user's own may be known only where the bundle was made.
+        return name
+
+
+def _not_asked_for(variant: Variant, target: str | None, variant_id: str | None) -> str | None:
+    if variant_id is not None and variant.id != variant_id:
+        return f"not the variant asked for ({variant_id})"
+    if target is not None and variant.target != target:
+        return f"made for {variant.target}, not {target}"
+    return None
+
+
+def _runtime_for(variant: Variant, installed: Callable[[Runtime], bool]) -> Runtime | None:
+    if installed(variant.runtime):
+        return variant.runtime
+    substitute = _SUBSTITUTE.get(variant.runtime)
+    return substitute if substitute is not None and installed(substitute) else None
+
+
+def _rank(candidate: Candidate, host: Host) -> tuple[bool, bool, bool]:
+    """False sorts first: this board's own, then its architecture's, then run by its own runtime."""
+    variant = candidate.variant
+    return (
+        variant.target != host.target,
+        _arch_of(variant.target) not in {host.arch, "any"},
+        candidate.runtime is not variant.runtime,
+    )
+
+
+def _arch_of(target: str) -> str:
+    try:
+        return find_target(target).arch
+    except UnknownTarget:
+        return "any"
+
+
+def _why_later(candidate: Candidate, best: Candidate, host: Host) -> str:
+    if candidate.variant.target != best.variant.target:
+        return f"made for {candidate.variant.target}; {best.variant.target} is closer to this host ({host.arch})"
+    return f"{best.variant.id} comes first in the bundle"
+
+
+def _nothing_fits(
+    manifest: Manifest, target: str | None, variant_id: str | None, rejected: list[tuple[str, str]]
+) -> WrongTarget:
+    what = f"for target {target!r}" if target else f"{variant_id!r}" if variant_id else "that can run on this host"
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected)
+    targets = ", ".join(sorted({variant.target for variant in manifest.variants}))
+    return WrongTarget(
+        f"{manifest.name} {manifest.version} has no variant {what}. {reasons}.",
+        hint=f"Convert the model for this device, or name one of: {targets}.",
+    )

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from edgesdk_converters.sniff import Kind, sniff
+from edgesdk_converters.torch_source import build, load_torch
+from edgesdk_targets.errors import InputError
+
+FACTORY = """
+import torch
+
+def tiny(width=3):
+    return torch.nn.Linear(3, width)
+
+def raises():
+    raise RuntimeError("no such layer")
+
+def text():
+    return "a model"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny_models.py").write_text(FACTORY)
+    return tmp_path
+
+
+def _load(folder: Path, path: Path, **arguments: object) -> torch.nn.Module:
+    return load_torch(path, sniff(path), factory="tiny_models:tiny", factory_args=arguments, folder=folder)
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}, "epoch": 3}])
+def test_weights_are_loaded_plain_or_as_training_scripts_wrap_them(folder: Path, wrap: object) -> None:
+    wanted = torch.nn.Linear(3, 5)
+    path = folder / "w.pt"
+    torch.save(wrap(wanted.state_dict()), path)
+    model = _load(folder, path, width=5)
+    assert torch.equal(model.weight, wanted.weight)
+    assert not model.training
+
+
+def test_safetensors(folder: Path) -> None:
+    wanted = torch.nn.Linear(3, 3)
+    save_file(wanted.state_dict(), folder / "w.safetensors")
+    assert torch.equal(_load(folder, folder / "w.safetensors").bias, wanted.bias)
+
+
+def test_weights_that_do_not_fit_are_told_by_kind_and_key(folder: Path) -> None:
+    path = folder / "w.pt"
+    torch.save({"weight": torch.zeros(7, 3), "gamma": torch.zeros(1)}, path)
+    with pytest.raises(InputError) as refused:
+        _load(folder, path)
+    for part in ("1 missing, the first 'bias'", "1 unknown, the first 'gamma'", "1 of another shape"):
+        assert part in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("factory", "says"),
+    [
+        ("tiny_models:raises", "RuntimeError: no such layer"),
+        ("tiny_models:text", "returned str"),
+        ("tiny_models:absent", "cannot be imported"),
+        ("no_such_module:f", "cannot be imported"),
+    ],
+)
+def test_a_factory_that_fails_is_the_callers_error(folder: Path, factory: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        build(factory, {}, folder)
+
+
+def test_wrong_factory_args_are_told(folder: Path) -> None:
+    with pytest.raises(InputError, match="unexpected keyword"):
+        build("tiny_models:tiny", {"depth": 3}, folder)
+
+
+def test_weights_without_a_factory_ask_for_one(folder: Path) -> None:
+    with pytest.raises(InputError, match="code that builds"):
+        load_torch(folder / "w.pt", Kind.STATE_DICT, factory=None, factory_args={}, folder=folder)
+
+
+def test_a_namesake_from_another_folder_is_not_used(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    build("tiny_models:tiny", {}, folder)
+    other = tmp_path_factory.mktemp("other")
+    (other / "tiny_models.py").write_text("import torch\n\ndef tiny():\n    return torch.nn.Identity()\n")
+    assert isinstance(build("tiny_models:tiny", {}, other), torch.nn.Identity)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesdk_agent.latency_histogram import LatencyHistogram, Percentiles
+from edgesdk_agent.meter import Meter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.floats(2e-6, 5e3), min_size=1, max_size=300))
+def test_percentiles_are_right_to_a_few_percent(values: list[float]) -> None:
+    histogram = LatencyHistogram()
+    for value in values:
+        histogram.add(value)
+    found = histogram.percentiles()
+    for q, answer in ((50, found.p50), (95, found.p95), (99, found.p99)):
+        exact = float(np.percentile(values, q, method="inverted_cdf"))
+        assert answer == pytest.approx(exact, rel=0.011)
+
+
+def test_values_outside_the_range_count_at_the_edge() -> None:
+    histogram = LatencyHistogram()
+    for value in (-1.0, 0.0, 1e-9):
+        histogram.add(value)
+    assert histogram.percentiles().p99 == pytest.approx(1e-6, rel=0.02)
+    histogram = LatencyHistogram()
+    histogram.add(1e9)
+    found = histogram.percentiles().p50
+    assert found is not None
+    assert found > 9e3
+
+
+def test_no_values_give_no_percentiles() -> None:
+    assert LatencyHistogram().percentiles() == Percentiles(None, None, None)
+    assert Percentiles().to_ms() == {"p50": None, "p95": None, "p99": None}
+
+
+def test_a_merge_equals_counting_in_one() -> None:
+    apart, together = (LatencyHistogram(), LatencyHistogram()), LatencyHistogram()
+    for index in range(200):
+        apart[index % 2].add(index * 1e-3)
+        together.add(index * 1e-3)
+    apart[0].merge(apart[1])
+    assert apart[0].percentiles() == together.percentiles()
+    assert len(apart[0]) == 200
+
+
+def test_memory_does_not_grow_with_the_frames() -> None:
+    meter = Meter()
+
+    def size() -> int:
+        tally = meter._now
+        return len(tally.age._counts) + len(tally.dropped)
+
+    meter.captured()
+    meter.processed(0.0, 0.01, 0.01, 0.01)
+    meter.captured()
+    meter.dropped("stopped")
+    before = size()
+    for index in range(5_000):
+        meter.captured()
+        meter.processed(0.0, index * 1e-4, 1e-3, 1e-3)
+        meter.captured()
+        meter.dropped("stopped")
+    assert size() == before
+
+
+def test_an_interval_begins_anew_and_the_totals_go_on() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    meter.start()
+    for _ in range(10):
+        meter.captured()
+        clock.now += 0.1
+        meter.processed(clock.now, 0.020, 0.001, 0.005)
+    meter.captured()
+    meter.dropped("replaced_before_inference")
+    first = meter.interval()
+    assert (first.captured, first.processed, first.fps) == (11, 10, pytest.approx(10.0))
+    assert first.dropped == {"replaced_before_inference": 1}
+    assert first.age.p50 == pytest.approx(0.020, rel=0.011)
+
+    clock.now += 5.0
+    meter.captured()
+    second = meter.interval()
+    assert (second.captured, second.processed, second.fps, second.dropped) == (1, 0, 0.0, {})
+    assert second.age == Percentiles()
+    assert second.in_flight == 1
+    assert second.seconds == pytest.approx(5.0)
+
+    total = meter.totals()
+    assert (total.captured, total.processed, total.in_flight) == (12, 10, 1)
+    assert total.captured == total.processed + sum(total.dropped.values()) + total.in_flight
+    # The time after the last result is waiting, not slowness.
+    assert total.fps == pytest.approx(10.0)
+
+
+def test_only_the_first_failing_callback_is_announced() -> None:
+    meter = Meter()
+    assert meter.callback_failed()
+    meter.interval()
+    assert not meter.callback_failed()
+    assert meter.totals().callback_errors == 2
+
+
+def test_json_has_the_keys_that_scripts_rely_on() -> None:
+    meter = Meter()
+    meter.captured()
+    meter.processed(0.0, 0.0123, 0.001, 0.01)
+    document = meter.totals().to_json()
+    assert document["frames"] == {"captured": 1, "processed": 1, "dropped": {}, "in_flight": 0}
+    assert document["age_ms"] == {name: pytest.approx(12.3, rel=0.011) for name in ("p50", "p95", "p99")}
+    assert {"fps", "preprocess_ms", "infer_ms", "callback_errors", "seconds"} <= set(document)
+
+
+def test_counts_from_several_threads_agree() -> None:
+    meter = Meter()
+    snapshots = []
+
+    def work() -> None:
+        for index in range(2_000):
+            meter.captured()
+            if index % 3:
+                meter.processed(0.0, 1e-3, 1e-3, 1e-3)
+            else:
+                meter.dropped("stopped")
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        snapshots.append(meter.totals())
+        meter.interval()
+    for thread in threads:
+        thread.join()
+    total = meter.totals()
+    assert (total.captured, total.in_flight) == (6_000, 0)
+    for seen in [*snapshots, total]:
+        assert seen.captured == seen.processed + sum(seen.dropped.values()) + seen.in_flight
+    assert all(a.captured <= b.captured for a, b in pairwise(snapshots))
