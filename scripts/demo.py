@@ -44,7 +44,9 @@ def main() -> int:
         say(f"  {conversion.path.name} in {time.monotonic() - started:.0f} s")
         for variant in conversion.variants:
             worst = variant.parity["worst"]
-            say(f"  {variant.id:32} {conversion.sizes[variant.id] / 1e3:7.0f} kB  {worst['sqnr_db']:.0f} dB  {variant.status}")
+            say(
+                f"  {variant.id:32} {conversion.sizes[variant.id] / 1e3:7.0f} kB  {worst['sqnr_db']:.0f} dB  {variant.status}"
+            )
         broker = stack.enter_context(Broker(port=0))
         say(f"Broker ({broker.program.kind}) at {broker.address}")
         results = stack.enter_context(_listen(broker))

@@ -67,7 +67,10 @@ class Workshop:
         if half:
             model = self._step("fp16_onnx", model, {}, lambda: {"model": _fp16(model)})["model"]
         artifact = Artifact(
-            {"model": model}, self._reference.inputs, self._reference.outputs, effective_precision="f16" if half else "f32"
+            {"model": model},
+            self._reference.inputs,
+            self._reference.outputs,
+            effective_precision="f16" if half else "f32",
         )
         return self._for_tensorrt(artifact, route.precision) if route.runtime is Runtime.TENSORRT else artifact
 
@@ -79,12 +82,19 @@ class Workshop:
         verdict = parser_accepts(artifact.files["model"])
         if verdict.status == "refused":
             raise StepFailed(
-                f"tensorrt: the parser refuses the model ({verdict.reason}).", hint="The next runtime of the target is built."
+                f"tensorrt: the parser refuses the model ({verdict.reason}).",
+                hint="The next runtime of the target is built.",
             )
         recipe = build_recipe(inputs=artifact.inputs, precision=precision)
         data = json.dumps(recipe, sort_keys=True, indent=1).encode() + b"\n"
-        note = "TensorRT-RTX's parser accepts it" if verdict.status == "accepted" else f"parser not asked: {verdict.reason}"
-        return replace(artifact, files={**artifact.files, "recipe": data}, notes=("engine is built on the device", note))
+        note = (
+            "TensorRT-RTX's parser accepts it"
+            if verdict.status == "accepted"
+            else f"parser not asked: {verdict.reason}"
+        )
+        return replace(
+            artifact, files={**artifact.files, "recipe": data}, notes=("engine is built on the device", note)
+        )
 
     def _openvino(self, precision: Precision) -> Artifact:
         from edgesdk_converters.steps.openvino_from_onnx import Fold, openvino_from_onnx
@@ -92,8 +102,12 @@ class Workshop:
         model = self.onnx()
         preprocess = self._source.card.preprocess
         image = self._reference.inputs[0]
-        fold = Fold(preprocess.color, preprocess.mean, preprocess.std) if _can_fold(preprocess, image) and preprocess else None
-        options = {"precision": precision.value, "fold": [fold.color_to, fold.mean, fold.std] if fold else None}
+        fold = (
+            Fold(preprocess.mean, preprocess.std)
+            if _can_fold(preprocess, image) and preprocess
+            else None
+        )
+        options = {"precision": precision.value, "fold": [fold.mean, fold.std] if fold else None}
 
         def run() -> dict[str, bytes]:
             xml, weights = openvino_from_onnx(model, precision=precision.value, fold=fold)
@@ -122,10 +136,18 @@ class Workshop:
                 tools=_LITERT_TOOLS,
             )
         else:
-            files = self._step("litert_from_torch", self._torch_key(), options, lambda: self._litert_from_torch(precision), tools=_LITERT_TOOLS)
+            files = self._step(
+                "litert_from_torch",
+                self._torch_key(),
+                options,
+                lambda: self._litert_from_torch(precision),
+                tools=_LITERT_TOOLS,
+            )
         own = {
             "inputs": tuple(s.model_copy(update={"name": f"args_{i}"}) for i, s in enumerate(self._reference.inputs)),
-            "outputs": tuple(s.model_copy(update={"name": f"output_{i}"}) for i, s in enumerate(self._reference.outputs)),
+            "outputs": tuple(
+                s.model_copy(update={"name": f"output_{i}"}) for i, s in enumerate(self._reference.outputs)
+            ),
         }
         return Artifact(files, own["inputs"], own["outputs"])
 

@@ -45,7 +45,8 @@ def draft_card(model: Path, head: str | None = None, *, folder: Path | None = No
     else:
         lines = _weights_only(model, kind)
     opening = [
-        f"# Drafted from {_quoted(model.name)}. [file] is told by it, [guess] should be checked, [you] has to be filled in.",
+        f"# Drafted from {_quoted(model.name)}.",
+        "# [file] is told by it, [guess] should be checked, [you] has to be filled in.",
         _line(f"name: {_name(model)}", ""),
         _line("version: 0.1.0", ""),
         _line(f"source: {_quoted(source)}", "relative to this card"),
@@ -75,9 +76,9 @@ def _known_model(recognised: Recognised, reading: Reading, facts: ModelFacts, ki
     if recognised.states:
         yield _line("state:", "[guess] carried from frame to frame, zeros at the start of a stream")
         for pair in recognised.states:
-            shape = list(pair.input.shape)
-            dtype = "" if pair.input.dtype == "float32" else f", dtype: {pair.input.dtype}"
-            yield f"  - {{input: {_quoted(pair.input.name)}, output: {_quoted(pair.output.name)}, shape: {shape}{dtype}}}"
+            shape, dtype = list(pair.input.shape), pair.input.dtype
+            names = f"input: {_quoted(pair.input.name)}, output: {_quoted(pair.output.name)}"
+            yield f"  - {{{names}, shape: {shape}, dtype: {dtype}}}"
 
 
 def _size(recognised: Recognised, reading: Reading) -> tuple[tuple[int, int], str]:

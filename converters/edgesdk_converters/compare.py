@@ -29,7 +29,12 @@ def runtime_here(runtime: Runtime) -> Runtime | None:
 
 
 def compare(
-    reference: Reference, card: ModelCard, artifact: Artifact, variant: Variant, runtime: Runtime, pictures: Sequence[Array]
+    reference: Reference,
+    card: ModelCard,
+    artifact: Artifact,
+    variant: Variant,
+    runtime: Runtime,
+    pictures: Sequence[Array],
 ) -> Parity:
     """Measure an artifact's parity on pictures.
 
@@ -65,7 +70,10 @@ def _feeds(
     states = {state.input for state in card.state}
     prepare = {}
     if card.preprocess is not None:
-        prepare = {"reference": Preprocessor(card.preprocess, reference[0]), "own": Preprocessor(card.preprocess, own[0], folded=folded)}
+        prepare = {
+            "reference": Preprocessor(card.preprocess, reference[0]),
+            "own": Preprocessor(card.preprocess, own[0], folded=folded),
+        }
     for picture in pictures:
         wanted = {spec.name: _fill(spec, rng, zero=spec.name in states) for spec in reference}
         got: dict[str, Array] = dict(wanted)

@@ -278,4 +278,3 @@ def _picture_size(source: Source) -> tuple[int, int]:
 
 def _json(data: object) -> bytes:
     return json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
-

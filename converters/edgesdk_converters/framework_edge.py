@@ -24,7 +24,9 @@ _OP_PATTERNS = (
 )
 _DATA_DEPENDENT = re.compile(r"data-dependent|NonConcreteBoolean|Dynamic(?:OutputShape|Shape)Exception")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m|\[\d\d?m")
-_LOCATION = re.compile(r"^(Check '.*' failed at .*|FrontEnd API failed with .*|Model wasn't fully converted\.|Summary:)$")
+_LOCATION = re.compile(
+    r"^(Check '.*' failed at .*|FrontEnd API failed with .*|Model wasn't fully converted\.|Summary:)$"
+)
 
 OUT_OF_MEMORY_HINT = "Convert on a machine with more memory, or convert fewer targets at once."
 

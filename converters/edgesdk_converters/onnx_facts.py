@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from edgesdk_converters.exporter_metadata import read_metadata
 from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_targets.errors import InputError
@@ -80,7 +82,13 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
         )
     dims = value.type.tensor_type.shape.dim
     shape = tuple(d.dim_value if d.dim_value > 0 else DYNAMIC for d in dims)
-    return TensorSpec(name=value.name, shape=shape or (1,), dtype=dtype)
+    try:
+        return TensorSpec(name=value.name, shape=shape or (1,), dtype=dtype)
+    except ValidationError as error:
+        raise InputError(
+            f"The model's tensor {value.name[:40]!r} cannot be handled: {error.errors()[0]['msg']}.",
+            hint="Export the model again, with tensors of a usual name and size.",
+        ) from error
 
 
 def _inferred(model: onnx.ModelProto, size: tuple[int, int] | None) -> tuple[TensorSpec, ...]:

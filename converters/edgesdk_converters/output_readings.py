@@ -139,8 +139,8 @@ def _line(facts: Facts) -> list[Reading]:
         crop = {"mean": [0, 0, 0], "std": [255, 255, 255], "crop_fraction": 1.0}
         return [replace(classify, why="Ultralytics' classifier", preprocess=crop)]
     told = facts.names == width > 1 or width in _IMAGENET_CLASSES or op == "Softmax"
+    if not told and facts.recurrent:
+        return [reading("text", "CTC, one step a frame", classes=width), classify]
     if told or (width > 1 and any(word in spec.name.lower() for word in _CLASS_WORDS)):
         return [classify]
-    if facts.recurrent:
-        return [reading("text", "CTC, one step a frame", classes=width), classify]
     return [classify, reading("regress", f"{width} numbers"), reading("embed", f"a vector of {width}")]

@@ -46,7 +46,9 @@ class GroupParity:
     passed: bool
 
     def to_json(self) -> dict[str, object]:
-        return {"name": self.name, "sqnr_db": round(self.sqnr_db, 2), "max_abs": self.max_abs, "passed": self.passed}
+        # Rounded to what is meant: the last digits may differ from run to run, and a bundle's bytes may not.
+        db, worst = round(self.sqnr_db, 1), float(f"{self.max_abs:.2g}")
+        return {"name": self.name, "sqnr_db": db, "max_abs": worst, "passed": self.passed}
 
 
 @dataclass(slots=True)

@@ -210,5 +210,3 @@ def _flatten(answer: Any) -> Sequence[torch.Tensor]:
         f"The model returns {type(answer).__name__}, and not tensors.",
         hint="Let the factory return a module whose forward gives a tensor, a tuple or a dict of tensors.",
     )
-
-

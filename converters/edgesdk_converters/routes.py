@@ -48,7 +48,8 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
     if not found:
         have = sorted({p.value for ps in target.precisions.values() for p in ps if p in FLOATS})
         raise InputError(
-            f"{target.name} has no runtime for {wanted.value}.", hint=f"Use --precision {' or '.join(have)} for this target."
+            f"{target.name} has no runtime for {wanted.value}.",
+            hint=f"Use --precision {' or '.join(have)} for this target.",
         )
     return found
 

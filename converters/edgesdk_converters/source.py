@@ -141,14 +141,18 @@ def _from_card(card_file: CardFile) -> Source:
     path = card_file.source
     if path is None:
         if card_file.card.factory is None:
-            raise InputError("The card names neither `source` nor `factory`.", hint="Name the weights, the .onnx, or the factory.")
+            raise InputError(
+                "The card names neither `source` nor `factory`.", hint="Name the weights, the .onnx, or the factory."
+            )
         return Source(Kind.STATE_DICT, card_file, None)
     return Source(sniff(path), card_file, path)
 
 
 def _live(module: torch.nn.Module, card: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> Source:
     if card is None:
-        raise InputError("A live module needs a card.", hint="Give card={'name': …, 'task': …, 'input': {…}} or a card's path.")
+        raise InputError(
+            "A live module needs a card.", hint="Give card={'name': …, 'task': …, 'input': {…}} or a card's path."
+        )
     return Source(Kind.MODULE, _read_any(card, overrides), None, module=module)
 
 

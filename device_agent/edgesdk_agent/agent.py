@@ -110,7 +110,11 @@ class Agent:
     def summary(self) -> dict[str, Any]:
         """Return what happened so far, with the stable keys of `--json`."""
         counts = self.queue.counts()
-        sent = {"delivered": dict(counts.delivered), "lost": counts.lost, "undelivered": counts.pending + counts.in_flight}
+        sent = {
+            "delivered": dict(counts.delivered),
+            "lost": counts.lost,
+            "undelivered": counts.pending + counts.in_flight,
+        }
         return {**run_summary(self._meter.totals(), self._vitals.read()), "reports": sent, "variant": self.variant}
 
     def _open_channels(self, stack: ExitStack) -> list[Channel]:
@@ -124,7 +128,9 @@ class Agent:
             )
             camera = open_camera(section.source, **_source_options(section))
             stack.callback(camera.close)
-            policy: Policy = section.mode if section.mode != "auto" else ("freshest" if camera.info.live else "every_frame")
+            policy: Policy = (
+                section.mode if section.mode != "auto" else ("freshest" if camera.info.live else "every_frame")
+            )
             channels.append(Channel(section.name, camera, model, policy))
         chosen = channels[0].model
         self.variant = chosen.variant.id
@@ -194,7 +200,9 @@ class Agent:
     def _deliver_rest(self, link: Any) -> None:
         if not link.flush(self.config.mqtt.flush_timeout_s):
             left = self.queue.counts()
-            log.warning("%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight)
+            log.warning(
+                "%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight
+            )
         link.stop()
 
     def _identity(self, channels: list[Channel]) -> Identity:

@@ -11,6 +11,7 @@ import selectors
 import ssl
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class Connection:
                 address.host, address.port, settings.keepalive_s, clean_start=False, properties=properties
             )
         except (OSError, ValueError) as error:
+            _close_forgotten_socket(error)
             raise ConnectionLost(broker_problem.from_exception(address, error)) from error
         deadline = time.monotonic() + settings.connect_timeout_s
         while not self._accepted:
@@ -237,6 +239,14 @@ class Connection:
             self._refused(seq, code.value)
         else:
             self._problem = broker_problem.from_reason_code(self._ends.address, code.value, who=self._client_id)
+
+
+def _close_forgotten_socket(error: BaseException) -> None:
+    """Close the socket of a failed TLS handshake, which paho leaves to the garbage collector."""
+    for frame, _line in traceback.walk_tb(error.__traceback__):
+        forgotten = frame.f_locals.get("ssl_sock")
+        if isinstance(forgotten, ssl.SSLSocket):
+            forgotten.close()
 
 
 def _properties(packet: str, **values: object) -> Properties:

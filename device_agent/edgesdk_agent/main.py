@@ -76,11 +76,17 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     one.add_argument("--config", metavar="FILE", help="edgesdk.yaml")
     one.add_argument("--bundle", metavar="BUNDLE", help="the model to run")
-    one.add_argument("--source", action="append", metavar="SOURCE", help="a camera: file, folder, rtsp://…, http://…, 0, synthetic:")
+    one.add_argument(
+        "--source", action="append", metavar="SOURCE", help="a camera: file, folder, rtsp://…, http://…, 0, synthetic:"
+    )
     one.add_argument("--mode", choices=("auto", "freshest", "every_frame"), help="for the cameras of --source")
     one.add_argument("--fps", type=float, help="for the cameras of --source: rate of what has none of its own")
-    one.add_argument("--live", action="store_true", default=None, help="for the cameras of --source: play a file as if live")
-    one.add_argument("--loop", action="store_true", default=None, help="for the cameras of --source: begin again at the end")
+    one.add_argument(
+        "--live", action="store_true", default=None, help="for the cameras of --source: play a file as if live"
+    )
+    one.add_argument(
+        "--loop", action="store_true", default=None, help="for the cameras of --source: begin again at the end"
+    )
     one.add_argument("--target", help="take this target's variant")
     one.add_argument("--variant", help="take this variant")
     one.add_argument("--threads", type=int, help="threads of one inference")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 CLASSES = 10
-STATE = 88  # units of the streaming reader's memory
+STATE = 80  # units of the streaming reader's memory
 
 
 def detector() -> nn.Module:
@@ -29,12 +30,12 @@ def row_reader() -> nn.Module:
 
 
 def row_reader_stream() -> nn.Module:
-    """Build the reader of strips: image (1, 1, 32, 8), h (1, 1, 88) → CTC logits (1, 1, 11), h_out (1, 1, 88)."""
+    """Build the reader of strips: image (1, 1, 32, 8) and two states → CTC logits (1, 1, 11) and both states anew."""
     return RowReaderStream()
 
 
-def _unit(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+def _unit(inputs: int, outputs: int, *, stride: int = 1, padding: tuple[int, int] = (1, 1)) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, 3, stride, padding, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
@@ -99,11 +100,11 @@ class RowReader(nn.Module):
     def __init__(self, hidden: int = 40) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _unit(1, 12), nn.MaxPool2d(2), _unit(12, 24), nn.MaxPool2d(2), _unit(24, 40), nn.MaxPool2d(2)
+            _unit(1, 16, stride=2), _unit(16, 32), nn.MaxPool2d(2), _unit(32, 48), nn.MaxPool2d(2)
         )
-        self.column = nn.Linear(40 * 4, 48)
-        self.drop = nn.Dropout(0.25)
-        self.memory = nn.GRU(48, hidden, batch_first=True, bidirectional=True)
+        self.column = nn.Linear(48 * 4, 56)
+        self.drop = nn.Dropout(0.2)
+        self.memory = nn.GRU(56, hidden, batch_first=True, bidirectional=True)
         self.head = nn.Linear(2 * hidden, CLASSES + 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -115,35 +116,43 @@ class RowReader(nn.Module):
 
 
 class RowReaderStream(nn.Module):
-    """Read a row strip by strip; what was seen before is in `h` alone.
+    """Read a row strip by strip; what came before is in the two states alone.
 
-    Convolutions stay inside a strip, so feeding strip after strip gives what `sequence` gives for the whole.
+    `seen` holds the pixels of the last two strips, so that the convolutions look at a window as wide as a digit; `h`
+    is the recurrent layer's memory. The convolutions have no border on the left and right: what they answer for a
+    window is what they answer there in the whole picture, so strip after strip gives what `sequence` gives.
     """
 
-    strip = 8
+    strip, kept = 8, 16
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(_unit(1, 16, stride=2), _unit(16, 32), nn.MaxPool2d(2))
-        self.column = nn.Linear(32 * 8 * 2, 48)
+        self.body = nn.Sequential(
+            _unit(1, 16, stride=2, padding=(1, 0)),
+            _unit(16, 32, padding=(1, 0)),
+            nn.MaxPool2d(2),
+            _unit(32, 48, padding=(1, 0)),
+            nn.MaxPool2d((2, 1)),
+        )
+        self.column = nn.Linear(48 * 4 * 2, 56)
         self.drop = nn.Dropout(0.2)
-        self.memory = nn.GRU(48, STATE, batch_first=True)
+        self.memory = nn.GRU(56, STATE, batch_first=True)
         self.head = nn.Linear(STATE, CLASSES + 1)
 
-    def forward(self, image: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits of one strip and the state for the next; `h` is zeros at the start of a row."""
-        return self._remember(self._look(image)[:, None], h)
+    def forward(self, image: Tensor, h: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logits of one strip and both states for the next; they are zeros at the start of a row."""
+        window = torch.cat([seen, image], dim=3)
+        features = self.body(window).transpose(1, 3).flatten(1)
+        logits, h_out = self._remember(features[:, None], h)
+        return logits, h_out, window[..., self.strip :]
 
     def sequence(self, image: Tensor) -> Tensor:
         """Return the logits (B, T, 11) of whole pictures (B, 1, 32, 8 * T); for training."""
-        batch, _, height, width = image.shape
-        strips = image.reshape(batch, height, width // self.strip, self.strip).transpose(1, 2)
-        seen = self._look(strips.reshape(-1, 1, height, self.strip)).reshape(batch, width // self.strip, -1)
-        return self._remember(seen, image.new_zeros(1, batch, STATE))[0]
+        columns = self.body(functional.pad(image, (self.kept, 0))).transpose(1, 3).flatten(2)
+        # A window is two columns wide and moves by two: neighbouring pairs are the strips.
+        features = columns.reshape(len(image), image.shape[3] // self.strip, -1)
+        return self._remember(features, image.new_zeros(1, len(image), STATE))[0]
 
-    def _look(self, strips: Tensor) -> Tensor:
-        return self.drop(torch.relu(self.column(self.body(strips).flatten(1))))
-
-    def _remember(self, seen: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        memory, h_out = self.memory(seen, h)
+    def _remember(self, features: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        memory, h_out = self.memory(self.drop(torch.relu(self.column(features))), h)
         return self.head(memory), h_out

@@ -94,6 +94,7 @@ class Renderer:
                 ink,
                 size_px=ink.size_px + float(rng.uniform(-2.0, 2.0)),
                 angle_deg=ink.angle_deg + float(rng.uniform(-4.0, 4.0)),
+                aspect=ink.aspect + float(rng.uniform(-0.05, 0.05)),
                 slant=ink.slant + float(rng.uniform(-0.1, 0.1)),
             )
             x = left + (place + 0.5) * pitch + rng.uniform(-2.0, 2.0)

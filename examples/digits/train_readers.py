@@ -54,13 +54,13 @@ def evaluate_stream(model: RowReaderStream, digits: Digits, *, seed: int = 100, 
     """Return the share of rows read without any error, strip after strip with a carried state."""
     source, inputs = Renderer(digits, seed), Inputs("row_reader_stream")
     drawn = [source.row() for _ in range(rows)]
-    h, seen = torch.zeros(1, rows, STATE), []
+    h, seen, answers = torch.zeros(1, rows, STATE), torch.zeros(rows, 1, ROW_HEIGHT // 2, model.kept), []
     with torch.inference_mode():
         for left in range(0, drawn[0].image.shape[1], STRIP_WIDTH):
             strips = [row.image[:, left : left + STRIP_WIDTH] for row in drawn]
-            logits, h = model(inputs.batch(strips), h)
-            seen.append(logits)
-    read = torch.cat(seen, dim=1).numpy()
+            logits, h, seen = model(inputs.batch(strips), h, seen)
+            answers.append(logits)
+    read = torch.cat(answers, dim=1).numpy()
     return sum(greedy_text(one) == row.text for one, row in zip(read, drawn, strict=True)) / rows
 
 

@@ -67,7 +67,9 @@ def examine() -> list[Finding]:
     mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
     mend = "" if mosquitto or _is_there("iotcore") else "apt install mosquitto, or pip install 'edgesdk[fleet]'"
     state: State = "ok" if mosquitto else "missing"
-    findings.append(Finding("fleet", "mosquitto (broker)", state, mosquitto or "iotcore stands in" if not mend else "", mend))
+    findings.append(
+        Finding("fleet", "mosquitto (broker)", state, mosquitto or "iotcore stands in" if not mend else "", mend)
+    )
     return findings
 
 
@@ -101,7 +103,11 @@ def _probe(module: str) -> Finding | None:
     name = module.split(".")[0]
     try:
         done = subprocess.run(
-            [sys.executable, "-c", f"import {module}"], capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False
+            [sys.executable, "-c", f"import {module}"],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Finding("runtime", f"{name} (import)", "broken", "hangs", f"pip install --force-reinstall {name}")

@@ -45,7 +45,11 @@ def from_exception(address: BrokerAddress, error: BaseException) -> BrokerProble
         return BrokerProblem("refused", f"No broker answers at {address}.", hint)
     if isinstance(error, socket.gaierror):
         hint = "Correct the broker's URL, or look at the network's name service."
-        return BrokerProblem("unknown_host", f"The host name {address.host!r} is not known.", hint)
+        # A name server that cannot be asked yet may answer later; one that knows of no such name has answered.
+        final = error.errno == socket.EAI_NONAME
+        return BrokerProblem("unknown_host", f"The host name {address.host!r} is not known.", hint, permanent=final)
+    if isinstance(error, UnicodeError):
+        return BrokerProblem("unknown_host", f"{address.host!r} is no host name.", "Correct it.", permanent=True)
     hint = "Look at the address, the network and the firewall."
     if isinstance(error, TimeoutError):
         return BrokerProblem("timeout", f"{address} did not answer in time.", hint)
@@ -61,7 +65,8 @@ def _tls_problem(address: BrokerAddress, error: ssl.SSLError) -> BrokerProblem:
             permanent=True,
         )
     hint = f"Is this a TLS port? Plain MQTT is mqtt://, and TLS is usually at port {TLS_PORT}."
-    reason = (error.reason or str(error)).replace("_", " ").lower()
+    # Some versions of Python leave the attribute out.
+    reason = str(getattr(error, "reason", "") or error).replace("_", " ").lower()
     return BrokerProblem("tls", f"No TLS connection to {address}: {reason}.", hint, permanent=True)
 
 

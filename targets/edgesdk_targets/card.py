@@ -136,7 +136,8 @@ def _read_labels(path: Path, task: Task) -> tuple[str, ...]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"The labels file {path} cannot be read: {error}.", hint="Check `labels` in the card; UTF-8, one label a line."
+            f"The labels file {path} cannot be read: {error}.",
+            hint="Check `labels` in the card; UTF-8, one label a line.",
         ) from error
     # A text model's label is one character, which may be a space.
     labels = lines if task == "text" else [line.strip() for line in lines]

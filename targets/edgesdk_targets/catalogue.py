@@ -39,7 +39,7 @@ def load_targets(extra: Path | None = None) -> dict[str, Target]:
     configured = os.environ.get(ENVIRONMENT)
     if configured:
         origins.append((f"{ENVIRONMENT}={configured}", _from_path(Path(configured))))
-    origins.extend(_from_entry_points())
+    origins.extend(_of_packages())
     return _merged(origins)
 
 
@@ -90,6 +90,11 @@ def _from_path(path: Path) -> tuple[Target, ...]:
         profiles = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES)
         return tuple(target_from_file(item) for item in profiles)
     return (target_from_file(path),)
+
+
+@lru_cache(maxsize=1)  # looking for entry points reads every installed package's folder, slow on an SD card
+def _of_packages() -> tuple[tuple[str, tuple[Target, ...]], ...]:
+    return tuple(_from_entry_points())
 
 
 def _from_entry_points() -> Iterable[tuple[str, tuple[Target, ...]]]:

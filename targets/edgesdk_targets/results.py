@@ -147,9 +147,7 @@ class Regression:
     names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        values: Mapping[str, float] = {
-            name_of(i, self.names): round(float(v), 6) for i, v in enumerate(self.values)
-        }
+        values: Mapping[str, float] = {name_of(i, self.names): round(float(v), 6) for i, v in enumerate(self.values)}
         return {"kind": self.kind, "values": values}
 
 

@@ -73,7 +73,12 @@ class TensorSpec(BaseModel):
         return np.empty(self.shape, self.numpy_dtype)
 
     def check(self, array: Array) -> None:
-        """Raise InputError unless `array` has exactly this shape and dtype."""
+        """Raise InputError unless `array` is a numpy array of exactly this shape and dtype."""
+        if not isinstance(array, np.ndarray):
+            raise InputError(
+                f"Tensor {self.name!r} is a {type(array).__name__}, but the model takes numpy arrays.",
+                hint=f"Give `numpy.asarray(values, {self.dtype!r})` of shape {list(self.shape)}.",
+            )
         if array.shape != self.shape or array.dtype != self.numpy_dtype:
             raise InputError(
                 f"Tensor {self.name!r} is {list(array.shape)} {array.dtype}, "

@@ -38,7 +38,9 @@ def test_the_agent_needs_no_workstation_package() -> None:
     assert not found & {"torch", "onnx", "typer", "rich", "gmqtt", "edgesdk", "edgesdk_converters"}
 
 
-@pytest.mark.parametrize("command", ["convert", "bundle", "card", "targets", "evaluate", "run", "fleet", "config", "doctor", "agent"])
+@pytest.mark.parametrize(
+    "command", ["convert", "bundle", "card", "targets", "evaluate", "run", "fleet", "config", "doctor", "agent"]
+)
 def test_every_command_has_help(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edgesdk", command, "--help"], capture_output=True, text=True, check=False, cwd=ROOT

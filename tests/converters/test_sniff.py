@@ -90,7 +90,11 @@ def test_an_ultralytics_pickle_is_answered_with_its_export_command(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "not a model"), (b"hello world, this is text", "not a model"), (b"\x00\x00\x00\x00TFL3rest", "finished TFLite")],
+    [
+        (b"", "not a model"),
+        (b"hello world, this is text", "not a model"),
+        (b"\x00\x00\x00\x00TFL3rest", "finished TFLite"),
+    ],
 )
 def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "thing.bin"

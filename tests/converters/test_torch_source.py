@@ -34,7 +34,9 @@ def _load(folder: Path, path: Path, **arguments: object) -> torch.nn.Module:
     return load_torch(path, sniff(path), factory="tiny_models:tiny", factory_args=arguments, folder=folder)
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}, "epoch": 3}])
+@pytest.mark.parametrize(
+    "wrap", [lambda s: s, lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}, "epoch": 3}]
+)
 def test_weights_are_loaded_plain_or_as_training_scripts_wrap_them(folder: Path, wrap: object) -> None:
     wanted = torch.nn.Linear(3, 5)
     path = folder / "w.pt"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -228,15 +229,14 @@ class TestHttpMjpeg(CameraContract):
         camera = self.make()
         found = [number_of(p) for p in (camera.read(None) for _ in range(30)) if p is not None]
         camera.close()
-        assert all((a + 1) % 12 == b for a, b in zip(found, found[1:], strict=False))
+        assert all((a + 1) % 12 == b for a, b in pairwise(found))
 
     def test_a_camera_that_goes_away_is_lost(self) -> None:
         camera = self.make()
         assert camera.read(None) is not None
         self.server.stop()
         with pytest.raises(CameraLost, match="stopped delivering"):
-            while camera.read(None) is not None:
-                pass
+            numbers(camera)
         camera.close()
 
 
@@ -331,15 +331,13 @@ class TestSupervised(CameraContract):
         return SupervisedCamera(lambda: SyntheticCamera(width=70, height=50))
 
     def reads(self, camera: Camera, count: int) -> list[str]:
-        answers = []
-        for _ in range(count):
+        def one() -> str:
             try:
-                picture = camera.read(None)
+                return "end" if camera.read(None) is None else "picture"
             except FrameLost as lost:
-                answers.append(lost.cause)
-            else:
-                answers.append("end" if picture is None else "picture")
-        return answers
+                return lost.cause
+
+        return [one() for _ in range(count)]
 
     def test_a_lost_camera_is_opened_again_and_the_loss_is_one_gap(self) -> None:
         flaky, waits = Flaky(2, None, None, 3, None), []
@@ -386,7 +384,7 @@ class TestSupervised(CameraContract):
             assert camera.read(None) is not None
             first.stop()
         with MjpegServer(grey, port=first.port):
-            answers = []
+            answers: list[str] = []
             while answers.count("picture") < 5 or "camera_lost" not in answers:
                 answers += self.reads(camera, 1)
         camera.close()

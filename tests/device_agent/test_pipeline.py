@@ -118,7 +118,8 @@ def test_what_is_prepared_is_replaced_until_the_model_takes_it(policy: Policy, n
 
     if policy == "freshest":
         # The camera gives each frame when the one before is prepared, while the model is busy with frame 0.
-        camera.at = {n + 1: prepared(n) for n in range(5)} | {1: began}
+        camera.at.update({n + 1: prepared(n) for n in range(1, 5)})
+        camera.at[1] = began
     with make(camera, script, sink, policy) as pipeline:
         if policy == "freshest":
             prepared(5)()
@@ -260,7 +261,7 @@ def test_a_camera_that_does_not_return_does_not_hold_up_a_stop(
 ) -> None:
     monkeypatch.setattr("edgesdk_agent.pipeline._ABORT_GRACE_S", 0.05)
     camera, sink, hang = ScriptedCamera(None), Sink(), threading.Event()
-    camera.at = {3: lambda: None if hang.wait(PATIENCE_S) else None}
+    camera.at = {3: lambda: wait_until(hang.is_set, "the camera's answer")}
     pipeline = make(camera, Script(), sink, "every_frame").start()
     wait_until(lambda: len(sink.results) == 3, "three results")
     stats = pipeline.stop(timeout_s=0.05)
@@ -300,10 +301,9 @@ def test_a_failing_callback_is_counted_and_logged_once(caplog: pytest.LogCapture
 def test_a_lost_camera_ends_the_pipeline_with_its_error(policy: Policy) -> None:
     camera, sink = ScriptedCamera(None), Sink()
     camera.at = {5: CameraLost("The camera is gone.", hint="Plug it in.")}
-    with pytest.raises(CameraLost, match="The camera is gone") as caught:
-        with make(camera, Script(), sink, policy) as pipeline:
-            pipeline.wait(PATIENCE_S)
-            raise AssertionError("wait did not raise")
+    pipeline = make(camera, Script(), sink, policy)
+    with pytest.raises(CameraLost, match="The camera is gone") as caught, pipeline:
+        pipeline.wait(PATIENCE_S)
     assert caught.value.hint == "Plug it in."
     assert camera.closed > 0
     stats = pipeline.stats()
@@ -339,9 +339,8 @@ def test_a_strangers_exception_is_explained_and_its_secrets_are_not(where: str, 
         camera.at = {2: stranger}
     else:
         getattr(script, f"fail_{where}")[2] = stranger
-    with pytest.raises(kind) as caught:
-        with make(camera, script, Sink(), "every_frame") as pipeline:
-            pipeline.wait(PATIENCE_S)
+    with pytest.raises(kind) as caught, make(camera, script, Sink(), "every_frame") as pipeline:
+        pipeline.wait(PATIENCE_S)
     assert "RuntimeError: cannot read rtsp://***@10.0.0.9/live" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -362,19 +361,22 @@ def test_an_error_of_the_camera_s_close_is_not_lost() -> None:
         raise NoSpace("The disk is full.")
 
     camera.close = full  # type: ignore[method-assign]
-    with pytest.raises(NoSpace):
-        with make(camera, Script(), Sink(), "every_frame") as pipeline:
-            pipeline.wait(PATIENCE_S)
+    with pytest.raises(NoSpace), make(camera, Script(), Sink(), "every_frame") as pipeline:
+        pipeline.wait(PATIENCE_S)
     wait_until(no_threads_left, "the end of every thread")
 
 
 def test_the_error_of_the_body_is_not_replaced_by_the_pipelines() -> None:
     camera = ScriptedCamera(None)
     camera.at = {0: CameraLost("gone")}
-    with pytest.raises(KeyError, match="mine"):
+
+    def body() -> None:
         with make(camera, Script(), Sink(), "every_frame") as pipeline:
             wait_until(lambda: pipeline._error is not None, "the camera's error")
             raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        body()
 
 
 def test_a_lost_frame_is_a_gap_and_counted() -> None:

@@ -167,6 +167,14 @@ def test_a_card_stands_beside_its_factory(case: Case, assets: Path, tmp_path: Pa
     assert count == (classes - 1 if case.task == "text" else classes)
 
 
+@by_export
+def test_an_export_has_a_card_without_a_factory(export: OnnxCase, assets: Path, tmp_path: Path) -> None:
+    data = yaml.safe_load(real_models.export_card_for(export, assets, tmp_path).read_text("utf-8"))
+    assert "factory" not in data
+    assert data["postprocess"]["head"] == export.head
+    assert Path(data["source"]).samefile(assets / export.file)
+
+
 def _told(truth: Truth, shift: int) -> Detections:
     sure = np.ones(len(truth.boxes), np.float32)
     return Detections(truth.boxes.astype(np.float32), sure, truth.class_ids + shift)

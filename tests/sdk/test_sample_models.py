@@ -117,7 +117,7 @@ class TestFiles:
             "detector": [[1, 768, 4], [1, 768, 10]],
             "classifier": [[1, 10]],
             "row_reader": [[1, 20, 11]],
-            "row_reader_stream": [[1, 1, 11], [1, 1, 88]],
+            "row_reader_stream": [[1, 1, 11], [1, 1, 80], [1, 1, 32, 16]],
         }
         assert shapes == wanted[name]
         assert (FOLDER / fields["labels"]).read_text(encoding="utf-8").split() == list("0123456789")
@@ -132,11 +132,12 @@ class TestStreaming:
     def test_strip_after_strip_equals_the_whole(self) -> None:
         model = trained("row_reader_stream")
         image = torch.rand((1, 1, 32, 8 * 30), generator=torch.Generator().manual_seed(3))
-        h, parts = torch.zeros(1, 1, 88), []
+        states: list[Any] = [torch.zeros(state["shape"]) for state in card("row_reader_stream")["state"]]
+        parts = []
         with torch.inference_mode():
             whole = model.sequence(image)
             for left in range(0, image.shape[3], 8):
-                logits, h = model(image[..., left : left + 8], h)
+                logits, *states = model(image[..., left : left + 8], *states)
                 parts.append(logits)
         assert torch.allclose(torch.cat(parts, dim=1), whole, atol=1e-5)
 
@@ -154,7 +155,7 @@ class TestStreaming:
         readers = example("train_readers")
         model = trained("row_reader_stream")
         forward = model.forward
-        model.forward = lambda image, h: forward(image, torch.zeros_like(h))
+        model.forward = lambda image, h, seen: forward(image, torch.zeros_like(h), torch.zeros_like(seen))
         assert readers.evaluate_stream(model, held_out(), rows=40) < 0.3
 
 

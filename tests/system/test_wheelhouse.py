@@ -196,7 +196,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 def test_wheels_are_complete_fit_the_machine_and_have_the_stated_hashes(made: tuple[Path, dict[str, Any]]) -> None:
     folder, said = made
     version = (sys.version_info[0], sys.version_info[1])
-    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)]
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)] + ["manylinux2014_x86_64"]
     fitting = {*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)}
     locked = (folder / "requirements.lock").read_text(encoding="utf-8")
     assert {path.name for path in folder.glob("*.whl")} == {package["file"] for package in said["packages"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -49,8 +50,11 @@ platforms:
 
 
 @pytest.fixture(autouse=True)
-def no_targets_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_targets_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(catalogue.ENVIRONMENT, raising=False)
+    catalogue._of_packages.cache_clear()
+    yield
+    catalogue._of_packages.cache_clear()
 
 
 def write(folder: Path, text: str = OWN, name: str = "own.yaml") -> Path:
@@ -229,6 +233,7 @@ class Entry:
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    catalogue._of_packages.cache_clear()
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: [Entry(value)] if group == "edgesdk.targets" else [])
 
 

@@ -28,7 +28,8 @@ def tensors_of(example: Example) -> tuple[torch.Tensor, ...]:
     import torch
 
     return tuple(
-        torch.from_numpy(np.array(item)) if isinstance(item, np.ndarray) else item.detach().cpu().clone() for item in example
+        torch.from_numpy(np.array(item)) if isinstance(item, np.ndarray) else item.detach().cpu().clone()
+        for item in example
     )
 
 

@@ -102,7 +102,10 @@ def _strip_graph(graph: onnx.GraphProto | onnx.FunctionProto) -> None:
 
 
 def _check_names(
-    inputs: Sequence[torch.Tensor], input_names: Sequence[str], outputs: Sequence[torch.Tensor], output_names: Sequence[str]
+    inputs: Sequence[torch.Tensor],
+    input_names: Sequence[str],
+    outputs: Sequence[torch.Tensor],
+    output_names: Sequence[str],
 ) -> None:
     for kind, tensors, names in (("inputs", inputs, input_names), ("outputs", outputs, output_names)):
         if len(tensors) != len(names):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs, reason
 from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
+from edgesdk_converters.steps.plain_onnx import WITHOUT_OPERATOR, plain_onnx, unknown_ops
 from edgesdk_targets.errors import EdgeError, StepFailed
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from edgesdk_converters.steps.static_graph import StaticGraph
 
 _HINT = "Keep ONNX Runtime or OpenVINO for this model, or convert it from torch."
-_OLDEST = 13  # opset that older graphs are lifted to: Softmax, Squeeze and Split changed their meaning there
-_FREE = {"Constant", "Shape", "Size", "If"}  # done here, not by an operator
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 _WHY = {
     "NonMaxSuppression": "Export the model without NMS; edgesdk does it after the graph.",
@@ -57,7 +56,7 @@ def torch_from_onnx(content: bytes) -> tuple[StaticGraph, tuple[Tensor, ...]]:
 
         from edgesdk_converters.steps.static_graph import StaticGraph
 
-        model = _prepared(parse_onnx(content))
+        model = plain_onnx(parse_onnx(content))
         shapes = input_shapes(model)
         example = tuple(
             torch.zeros(shapes[value.name], dtype=_torch_type(value.type.tensor_type.elem_type, value.name))
@@ -69,38 +68,6 @@ def torch_from_onnx(content: bytes) -> tuple[StaticGraph, tuple[Tensor, ...]]:
         constants = {name: torch.from_numpy(array) for name, array in walk.constants.items() if name in used}
         module = StaticGraph(nodes, list(shapes), walk.outputs, constants)
         return module.eval(), example
-
-
-def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Lift an old opset, and write functions (of the model, or of ONNX itself) out as the nodes they stand for."""
-    import onnx
-    from onnx import inliner, version_converter
-
-    from edgesdk_converters.steps.onnx_ops import OPERATORS
-
-    version = {item.domain: item.version for item in model.opset_import}.get("", 0)
-    if version < _OLDEST:
-        model = version_converter.convert_version(model, _OLDEST)
-        version = _OLDEST
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    unknown = {(node.domain, node.op_type) for node in model.graph.node} - {("", op) for op in {*OPERATORS, *_FREE}}
-    written_out = [(domain, op) for domain, op in unknown if domain == "" and _has_body(op, version)]
-    if written_out:
-        shapes = onnx.shape_inference.infer_shapes(model)
-        return inliner.inline_selected_functions(shapes, sorted(written_out), exclude=False, inline_schema_functions=True)
-    return model
-
-
-def _has_body(op: str, version: int) -> bool:
-    """Tell whether ONNX defines the operator by simpler ones."""
-    import onnx
-
-    try:
-        schema = onnx.defs.get_schema(op, version)
-    except onnx.defs.SchemaError:
-        return False
-    return bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def _torch_type(number: int, name: str) -> Any:
@@ -131,14 +98,14 @@ class _Walk:
         self.constants: dict[str, npt.NDArray[Any]] = {}
         self._values: dict[str, Tensor] = dict(zip((v.name for v in graph.input), example, strict=True))
         self._read = {name for proto in graph.node for name in _mentioned(proto)}.union(self.outputs)
-        self._unknown = sorted({node.op_type for node in graph.node} - self._known_ops())
+        self._unknown = unknown_ops(model)
         self._graph(graph)
 
     @staticmethod
     def _known_ops() -> set[str]:
         from edgesdk_converters.steps.onnx_ops import OPERATORS
 
-        return {*OPERATORS, *_FREE}
+        return {*OPERATORS, *WITHOUT_OPERATOR}
 
     def _graph(self, graph: onnx.GraphProto) -> None:
         from onnx import numpy_helper
@@ -220,7 +187,8 @@ class _Walk:
             given = evaluator.run(None, {name: self.constants[name] for name in node.inputs if name})
         except Exception as error:  # the reference raises anything for what it does not know
             raise self._unsupported(proto, node) from error
-        assert isinstance(given, list)
+        if not isinstance(given, list) or not all(isinstance(item, np.ndarray | np.generic) for item in given):
+            raise self._unsupported(proto, node)  # a list of tensors
         self.constants.update({name: np.asarray(item) for name, item in zip(proto.output, given, strict=False) if name})
 
     def _compute(self, node: Node, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -275,7 +243,12 @@ def _mentioned(proto: onnx.NodeProto) -> list[str]:
 
 
 def _constant_value(node: Node) -> npt.NDArray[Any]:
-    for key, kind in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64), ("value_ints", np.int64)):
+    for key, kind in (
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+    ):
         if key in node.attributes:
             return np.array(node.attributes[key], kind)
     if "value" not in node.attributes:

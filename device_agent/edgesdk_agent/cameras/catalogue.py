@@ -105,7 +105,14 @@ def _open_folder(path: str, options: SourceOptions) -> Camera:
 def _paced(camera: Camera, options: SourceOptions) -> Camera:
     """Play a recording at its speed where it is to look live; a rate that is asked for says so too."""
     live = options.live if options.live is not None else options.fps is not None
-    return PacedCamera(camera, options.fps or camera.info.fps or _DEFAULT_FPS) if live else camera
+    if not live:
+        return camera
+    return PacedCamera(camera, _asked(options.fps, camera.info.fps or _DEFAULT_FPS))
+
+
+def _asked(value: float | None, otherwise: float) -> float:
+    """Return what was asked for, also where that is 0 and will be refused."""
+    return otherwise if value is None else value
 
 
 def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
@@ -163,7 +170,10 @@ def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:
         raise InputError(f"There is no synthetic source {redact_text(kind)!r}.", hint="Use synthetic: or conveyor:.")
     options = with_text_options(options, source, text)
     camera: Camera = _load(f"{_CAMERAS}.synthetic:SyntheticCamera")(
-        width=options.width or 640, height=options.height or 480, frames=options.frames, seed=options.seed
+        width=int(_asked(options.width, 640)),
+        height=int(_asked(options.height, 480)),
+        frames=options.frames,
+        seed=options.seed,
     )
     return _paced(camera, options)
 
@@ -172,7 +182,7 @@ def _open_conveyor(source: str, rest: str, options: SourceOptions) -> Camera:
     options = with_text_options(options, source, rest.partition("?")[2])
     camera: Camera = _load(f"{_CAMERAS}.conveyor:ConveyorCamera")(
         seed=options.seed,
-        fps=options.fps or _DEFAULT_FPS,
+        fps=_asked(options.fps, _DEFAULT_FPS),
         live=options.live is not False,
         frames=options.frames,
         truth_path=options.truth,

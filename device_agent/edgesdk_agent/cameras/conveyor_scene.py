@@ -46,7 +46,8 @@ class Ink:
     """How one digit is painted.
 
     Attributes:
-        size_px: edge of the square that the 8x8 image is enlarged to.
+        size_px: height that the 8x8 image is enlarged to.
+        aspect: width for one unit of height.
         angle_deg: rotation, counter-clockwise.
         slant: how far the top leans to the right, in parts of the height; negative to the left.
         color: B, G, R, 0..255.
@@ -54,6 +55,7 @@ class Ink:
     """
 
     size_px: float
+    aspect: float
     angle_deg: float
     slant: float
     color: tuple[float, float, float]
@@ -67,6 +69,7 @@ class Ink:
         blue, green, red = (float(value) for value in np.clip(tint, 0.0, 255.0))
         return cls(
             size_px=float(rng.uniform(*sizes)),
+            aspect=float(rng.uniform(0.88, 1.12)),
             angle_deg=float(rng.uniform(-tilt_deg, tilt_deg)),
             slant=float(rng.uniform(-0.15, 0.15)),
             color=(blue, green, red),
@@ -74,10 +77,10 @@ class Ink:
         )
 
     def transform(self) -> Array:
-        """Return the (2, 2) map from the 8x8 image to pixels: slant, then enlarge and rotate."""
+        """Return the (2, 2) map from the 8x8 image to pixels: stretch and slant, then enlarge and rotate."""
         angle, scale = np.deg2rad(self.angle_deg), self.size_px / 8.0
         cos, sin = np.cos(angle), np.sin(angle)
-        turned: Array = scale * np.array([[cos, sin], [-sin, cos]]) @ np.array([[1.0, -self.slant], [0.0, 1.0]])
+        turned: Array = scale * np.array([[cos, sin], [-sin, cos]]) @ np.array([[self.aspect, -self.slant], [0.0, 1.0]])
         return turned
 
 

@@ -7,6 +7,7 @@ virtual environment sees when it is made with `--system-site-packages`.
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_targets.tensor import Array
 
 _SINK = "edgesdk"
+# An element that fails says so on the bus, and the sink does not wake for it: it is looked for this often.
+_SLICE_S = 0.1
 # The sink keeps one picture and replaces it, so that a reader never gets an old one.
 _LIVE_TAIL = f"videoconvert ! video/x-raw,format=BGR ! appsink name={_SINK} max-buffers=1 drop=true sync=false"
 _RECORDED_TAIL = f"videoconvert ! video/x-raw,format=BGR ! appsink name={_SINK} max-buffers=2 drop=false sync=false"
@@ -106,18 +109,22 @@ class GStreamerCamera:
         self._pipeline.set_state(self._gst.State.NULL)
 
     def _pull(self) -> Any:
-        if self._closed.is_set():
-            return None
-        sample = self._sink.emit("try-pull-sample", int(self._timeout_s * self._gst.SECOND))
-        if sample is not None or self._closed.is_set():
-            return sample
-        failure = self._failure()
-        ended = self._sink.get_property("eos")
-        if failure is None and ended:
-            return None
-        self.close()
-        reason = failure or f"no picture within {self._timeout_s:g} s"
-        raise CameraLost(f"{self._description} failed: {reason}.", hint="Check that no other program holds the camera.")
+        deadline = time.monotonic() + self._timeout_s
+        while not self._closed.is_set():
+            sample = self._sink.emit("try-pull-sample", int(_SLICE_S * self._gst.SECOND))
+            if sample is not None:
+                return sample
+            failure = self._failure()
+            if failure is None and self._sink.get_property("eos"):
+                return None
+            if failure is None and time.monotonic() > deadline:
+                failure = f"no picture within {self._timeout_s:g} s"
+            if failure is not None and not self._closed.is_set():
+                self.close()
+                raise CameraLost(
+                    f"{self._description} failed: {failure}.", hint="Check that no other program holds the camera."
+                )
+        return None
 
     def _failure(self) -> str | None:
         message = self._pipeline.get_bus().pop_filtered(self._gst.MessageType.ERROR)

@@ -36,7 +36,9 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "convert": Command("edgesdk.cli.convert:convert", "Turn a trained model into one bundle for one or several targets."),
+    "convert": Command(
+        "edgesdk.cli.convert:convert", "Turn a trained model into one bundle for one or several targets."
+    ),
     "card": Command("edgesdk.cli.card:app", "Draft the card that says what a model is."),
     "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
     "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify or unpack a bundle."),

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from edgesdk_targets.bundle.bundle import Bundle
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or the folder it was unpacked to.")]
+BundlePath = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or the folder it was unpacked to.")
+]
 
 
 @app.command()
@@ -38,7 +40,9 @@ def verify(bundle: BundlePath, json: JsonFlag = False) -> None:
         files = opened.manifest.files
         total = sum(entry.size for entry in files.values())
         if json:
-            print_json({"path": str(bundle), "digest": opened.digest, "files": len(files), "bytes": total, "verdict": "whole"})
+            print_json(
+                {"path": str(bundle), "digest": opened.digest, "files": len(files), "bytes": total, "verdict": "whole"}
+            )
             return
         console().print(f"{bundle} is whole: {len(files)} files, {size_text(total)}, {opened.digest}", highlight=False)
 

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A model card (.yaml), .onnx, .pt2, or weights.")],
-    target: Annotated[list[str], typer.Option("--target", "-t", help="Device to build for; give it several times for several.")],
+    target: Annotated[
+        list[str], typer.Option("--target", "-t", help="Device to build for; give it several times for several.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write, or the folder for it.")] = Path(),
     precision: Annotated[str | None, typer.Option(help="fp32 or fp16; each target's default unless given.")] = None,
-    factory: Annotated[str | None, typer.Option(help="package.module:function that builds the model for weights.")] = None,
+    factory: Annotated[
+        str | None, typer.Option(help="package.module:function that builds the model for weights.")
+    ] = None,
     head: Annotated[str | None, typer.Option(help="Layout of a detector's outputs, where it is ambiguous.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card for a weights file or an .onnx.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of pictures on which the artifacts are compared.")] = None,

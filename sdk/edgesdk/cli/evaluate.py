@@ -12,7 +12,9 @@ from edgesdk.cli.output import JsonFlag, console, note, print_json, progress_lin
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file or its unpacked folder.")],
-    data: Annotated[Path, typer.Option(help="Labelled data: class folders, images/ + labels/ (YOLO), COCO JSON, or labels.csv.")],
+    data: Annotated[
+        Path, typer.Option(help="Labelled data: class folders, images/ + labels/ (YOLO), COCO JSON, or labels.csv.")
+    ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="Evaluate this target's variant.")] = None,
     variant: Annotated[str | None, typer.Option(help="Evaluate this variant.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads for one inference; 0 lets the runtime choose.")] = 0,

@@ -23,14 +23,15 @@ def console() -> Console:
     """Return the console for results (stdout)."""
     from rich.console import Console
 
-    return Console(soft_wrap=not sys.stdout.isatty())
+    # Into a pipe or a file there is no width to fit; folded columns would only break `grep`.
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def errors_console() -> Console:
     """Return the console for progress, notes and errors (stderr)."""
     from rich.console import Console
 
-    return Console(stderr=True, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, width=None if sys.stderr.isatty() else 200)
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def run(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file or its unpacked folder.")],
-    source: Annotated[str, typer.Option("--source", "-s", help="Video file, folder, picture, 0, rtsp://…, http://…, synthetic:")],
+    source: Annotated[
+        str, typer.Option("--source", "-s", help="Video file, folder, picture, 0, rtsp://…, http://…, synthetic:")
+    ],
     save: Annotated[Path | None, typer.Option(help="Write the annotated video (.mp4, .avi).")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show it: a window, or a page on loopback.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")] = 0,
@@ -45,11 +47,18 @@ def run(
     apply_pipeline_settings()
     vitals = VitalsReader()
     with ExitStack() as stack:
-        model = stack.enter_context(load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads)))
+        model = stack.enter_context(
+            load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads))
+        )
         note(f"{model.variant.id}, run by {model.runtime.value}")
         sink = stack.enter_context(_Sink(save, show=show, port=port, quiet=json))
         pipeline = Pipeline(
-            model, source, on_result=sink, policy=policy, keep_image=sink.draws, camera_name=Path(source).stem or "camera"
+            model,
+            source,
+            on_result=sink,
+            policy=policy,
+            keep_image=sink.draws,
+            camera_name=Path(source).stem or "camera",
         )
         sink.fps = pipeline.source_fps
         with _stopping(pipeline.request_stop, sink.stopped, duration):

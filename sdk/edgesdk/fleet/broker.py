@@ -6,18 +6,16 @@ nothing on disk. A fleet in earnest runs its own broker as a service.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import importlib.util
 import ipaddress
 import os
-import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from typing import Literal
 
 from typing_extensions import Self
 
+from edgesdk.fleet.broker_config import iotcore_config, mosquitto_config
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import InputError, LinkError
 
@@ -33,8 +32,6 @@ Kind = Literal["mosquitto", "iotcore"]
 
 # The usual folders of system daemons, which are often not on a user's PATH.
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/sbin")
-# A little above the largest message, which is 256 kB.
-_MAX_PACKET_BYTES = 300_000
 _START_TIMEOUT_S = 15.0
 _ATTEMPTS_AT_A_FREE_PORT = 5
 
@@ -141,9 +138,20 @@ class Broker:
                 break
         return self
 
-    def wait(self) -> int:
-        """Wait until the broker ends by itself; return its exit code."""
-        return self._process.wait() if self._process else 0
+    def wait(self, stop: threading.Event) -> int | None:
+        """Wait until `stop` is set, or the broker ends by itself; return its exit code in the second case."""
+        process = self._process
+        if process is None:
+            return None
+        code: list[int] = []
+
+        def watch_child() -> None:
+            code.append(process.wait())
+            stop.set()
+
+        threading.Thread(target=watch_child, name="edgesdk-broker", daemon=True).start()
+        stop.wait()
+        return code[0] if code else None
 
     def stop(self) -> None:
         """Stop it and release the port. May be called twice."""
@@ -173,9 +181,9 @@ class Broker:
         folder = Path(self._folder.name)
         child = [sys.executable, "-I", str(Path(__file__).with_name("broker_child.py")), self.program.kind]
         if self.program.kind == "mosquitto":
-            child += [self.program.path, str(_mosquitto_config(folder, self.host, self.port, *self._login))]
+            child += [self.program.path, str(mosquitto_config(folder, self.host, self.port, *self._login))]
         else:
-            child += [str(_iotcore_config(folder, self.host, self.port, *self._login))]
+            child += [str(iotcore_config(folder, self.host, self.port, *self._login))]
         log = folder / "broker.log"
         with log.open("wb") as output:
             # Its own session: Ctrl-C in a terminal is for us, and we end it in order.
@@ -222,58 +230,6 @@ def _accepts(address: BrokerAddress) -> bool:
             return True
     except OSError:
         return False
-
-
-def _mosquitto_config(folder: Path, host: str, port: int, username: str, password: str) -> Path:
-    lines = [f"listener {port} {host}", "persistence false", "log_dest stderr", "log_type error", "log_type warning"]
-    lines.append(f"max_packet_size {_MAX_PACKET_BYTES}")
-    # Bursts of a whole camera's backlog to a slow reader; the default of 1000 drops the rest without a word.
-    lines.append("max_queued_messages 100000")
-    if username:
-        passwords = folder / "passwords"
-        passwords.touch(mode=0o600)
-        passwords.write_text(f"{username}:{_mosquitto_hash(password)}\n")
-        lines += ["allow_anonymous false", f"password_file {passwords}"]
-    else:
-        lines.append("allow_anonymous true")
-    if os.geteuid() == 0:
-        # Otherwise it would become another user, who cannot read the password file in our folder.
-        lines.append("user root")
-    config = folder / "mosquitto.conf"
-    config.write_text("\n".join(lines) + "\n")
-    return config
-
-
-def _mosquitto_hash(password: str) -> str:
-    """Return the form in which mosquitto 2 keeps a password: PBKDF2 with SHA-512."""
-    salt, rounds = secrets.token_bytes(12), 10_000
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds)
-    return f"$7${rounds}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
-
-
-def _iotcore_config(folder: Path, host: str, port: int, username: str, password: str) -> Path:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    login = f'[v5.1.connections.auth]\n"{username}" = "{password}"\n' if username else ""
-    config = folder / "iotcore.toml"
-    config.touch(mode=0o600)
-    config.write_text(f"""id = 0
-[router]
-id = 0
-max_connections = 10010
-max_outgoing_packet_count = 200
-max_segment_size = 10485760
-max_segment_count = 4
-[v5.1]
-name = "v5-1"
-listen = "{where}"
-next_connection_delay_ms = 1
-[v5.1.connections]
-connection_timeout_ms = 60000
-max_payload_size = {_MAX_PACKET_BYTES}
-max_inflight_count = 100
-dynamic_filters = true
-{login}""")
-    return config
 
 
 def _last_words(log: Path) -> str:

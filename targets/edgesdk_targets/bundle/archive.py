@@ -121,7 +121,9 @@ class FolderArchive:
         for entry in sorted(path.rglob("*")):
             name = entry.relative_to(path).as_posix()
             if entry.is_symlink():
-                raise UnsafePath(f"{path} holds a link, {name}; a bundle has only files.", hint="Unpack the bundle again.")
+                raise UnsafePath(
+                    f"{path} holds a link, {name}; a bundle has only files.", hint="Unpack the bundle again."
+                )
             if entry.is_file():
                 check_name(name)
                 sizes[name] = entry.stat().st_size

@@ -149,7 +149,9 @@ def _check_files(bundle: Bundle, archive: Archive) -> None:
         raise BadBundle(f"{bundle.path} lacks {missing[0]}.", hint="Copy the bundle again.")
     # A signature is made over the manifest, so it cannot be listed in it.
     if extra := sorted(present - set(declared) - {"signature.json"}):
-        raise BadBundle(f"{bundle.path} holds {extra[0]}, which its manifest does not list.", hint="Do not use this file.")
+        raise BadBundle(
+            f"{bundle.path} holds {extra[0]}, which its manifest does not list.", hint="Do not use this file."
+        )
     for name, entry in declared.items():
         if archive.sizes[name] != entry.size:
             raise BadHash(f"{name} in {bundle.path} has another size than its manifest says.", hint="Copy it again.")

@@ -89,7 +89,11 @@ class Manifest(BaseModel):
         ids = [variant.id for variant in self.variants]
         if len(set(ids)) != len(ids):
             raise ValueError(f"two variants have the same id: {sorted(ids)}")
+        if open_inputs := [spec.name for spec in self.inputs if spec.dynamic]:
+            raise ValueError(f"inputs must have static shapes: {open_inputs}")
         for variant in self.variants:
+            if any(spec.dynamic for spec in variant.inputs):
+                raise ValueError(f"variant {variant.id} has an input without a static shape")
             if missing := [path for path in variant.files.values() if path not in self.files]:
                 raise ValueError(f"variant {variant.id} names files that are not listed: {missing}")
             if "model" not in variant.files:
@@ -131,7 +135,9 @@ class Manifest(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise BadBundle(f"manifest.json: {where or 'manifest'}: {first['msg']}.", hint="Make the bundle again.") from error
+            raise BadBundle(
+                f"manifest.json: {where or 'manifest'}: {first['msg']}.", hint="Make the bundle again."
+            ) from error
 
 
 def manifest_schema() -> dict[str, Any]:

@@ -49,8 +49,8 @@ class DetectDecoder:
 
 
 def _finite(found: Candidates) -> Candidates:
-    """Drop boxes with infinite or undefined corners: half precision that overflowed, not objects."""
-    sound = np.isfinite(found.boxes).all(axis=1)
+    """Drop boxes with infinite or undefined corners or scores: half precision that overflowed, not objects."""
+    sound = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
     if sound.all():
         return found
     return Candidates(found.boxes[sound], found.scores[sound], found.class_ids[sound])

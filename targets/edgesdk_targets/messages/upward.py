@@ -103,7 +103,9 @@ class ResultMessage(UpMessage):
     @field_validator("result")
     @classmethod
     def _has_kind(cls, result: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if not result.get("kind"):
+        kind = result.get("kind")
+        named = isinstance(kind, str) and bool(kind)
+        if not named:
             raise ValueError("has no 'kind'")
         return result
 

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgesdk_targets.errors import MissingExtra
+from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
 from edgesdk_targets.session import Load, Session, failed
 from edgesdk_targets.tensor import Array, check_feeds
 
 NAME = "ONNX Runtime"
 # Fastest first; a provider that this build does not have is skipped.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+# ONNX Runtime's name of an element type → numpy's.
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"} | {
+    f"tensor({name})": name for name in ("uint8", "int8", "int32", "int64", "bool")
+}
 
 
 def open_session(load: Load) -> Session:
@@ -19,7 +24,7 @@ def open_session(load: Load) -> Session:
 
     Raises:
         MissingExtra: onnxruntime is not installed.
-        SessionFailed: ONNX Runtime refuses the file.
+        SessionFailed: ONNX Runtime refuses the file, or it differs from the manifest.
     """
     try:
         import onnxruntime
@@ -36,7 +41,13 @@ def open_session(load: Load) -> Session:
         session = onnxruntime.InferenceSession(load.files["model"], options, providers=providers)
     except Exception as error:  # the library raises a class of its own for each status
         raise failed(NAME, "load the model", error) from error
+    check_agreement(NAME, "input", load.variant.inputs, _found(session.get_inputs()))
+    check_agreement(NAME, "output", load.variant.outputs, _found(session.get_outputs()))
     return OnnxRuntimeSession(session, load)
+
+
+def _found(tensors: Any) -> dict[str, Found]:
+    return {tensor.name: Found(tuple(tensor.shape), _DTYPES.get(tensor.type, tensor.type)) for tensor in tensors}
 
 
 class OnnxRuntimeSession:
@@ -45,12 +56,14 @@ class OnnxRuntimeSession:
     def __init__(self, session: Any, load: Load) -> None:
         self.inputs = load.inputs
         self.outputs = load.outputs
-        self._session = session
+        self._session: Any = session
         self._input_names = [spec.name for spec in load.variant.inputs]
         self._output_names = [spec.name for spec in load.variant.outputs]
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         check_feeds(self.inputs, feeds)
+        if self._session is None:
+            raise closed(NAME)
         own = {name: feeds[spec.name] for name, spec in zip(self._input_names, self.inputs, strict=True)}
         try:
             arrays = self._session.run(self._output_names, own)
@@ -59,6 +72,8 @@ class OnnxRuntimeSession:
         return {spec.name: array for spec, array in zip(self.outputs, arrays, strict=True)}
 
     def bind(self, slots: int = 1) -> tuple[OnnxRuntimeBinding, ...]:
+        if self._session is None:
+            raise closed(NAME)
         return tuple(OnnxRuntimeBinding(self, self._session) for _ in range(slots))
 
     def bind_memory(self, binding: Any, arrays: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
@@ -74,6 +89,10 @@ class OnnxRuntimeSession:
             else:
                 binding.bind_ortvalue_output(name, value(outputs[spec.name]))
 
+    @property
+    def is_closed(self) -> bool:
+        return self._session is None
+
     def close(self) -> None:
         self._session = None
 
@@ -86,11 +105,15 @@ class OnnxRuntimeBinding:
         self._outputs = {spec.name: spec.empty() for spec in owner.outputs if not spec.dynamic}
         self._names = [spec.name for spec in owner.outputs]
         self.inputs: Mapping[str, Array] = self._arrays
-        self._session = session
-        self._io = session.io_binding()
+        self._owner = owner
+        self._session: Any = session
+        self._io: Any = session.io_binding()
         owner.bind_memory(self._io, self._arrays, self._outputs)
 
     def run(self) -> Mapping[str, Array]:
+        if self._owner.is_closed:
+            self._session = self._io = None
+            raise closed(NAME)
         try:
             self._session.run_with_iobinding(self._io)
         except Exception as error:

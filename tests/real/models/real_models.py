@@ -14,6 +14,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+import yaml
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -51,11 +53,13 @@ class OnnxCase:
         case: name of the case with the same weights; pictures, preprocessing and results are the same.
         file: the `.onnx`, relative to the assets.
         head: the name under which the outputs' layout is known.
+        input_name: what the file calls its picture.
     """
 
     case: str
     file: str
     head: str
+    input_name: str
 
 
 CASES = (
@@ -117,8 +121,8 @@ CASES = (
 )
 
 ONNX_CASES = (
-    OnnxCase("fastestdet", "detection_coco/fastestdet_coco.onnx", head="fastestdet"),
-    OnnxCase("ultraface", "face/ultraface_rfb_320.onnx", head="ssd"),
+    OnnxCase("fastestdet", "detection_coco/fastestdet_coco.onnx", head="fastestdet", input_name="input.1"),
+    OnnxCase("ultraface", "face/ultraface_rfb_320.onnx", head="ssd", input_name="input"),
 )
 
 
@@ -141,6 +145,20 @@ def card_for(name: str, assets: Path, out: Path) -> Path:
     card = out / f"{name}.yaml"
     card.write_text(card_text(name, assets), "utf-8")
     return card
+
+
+def export_card_for(export: OnnxCase, assets: Path, out: Path) -> Path:
+    """Write the card of the authors' export, without a factory, into the folder `out`; return its path."""
+    card = yaml.safe_load(card_text(export.case, assets))
+    del card["factory"]
+    card["name"] += "-onnx"
+    card["source"] = (assets.resolve() / export.file).as_posix()
+    card["input"]["name"] = export.input_name
+    card["postprocess"]["head"] = export.head
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{export.case}_onnx.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False), "utf-8")
+    return path
 
 
 def load(case: Case, assets: Path) -> nn.Module:

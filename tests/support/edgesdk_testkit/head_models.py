@@ -172,6 +172,26 @@ def hugging_face_classifier() -> HeadModel:
     return HeadModel("hugging_face_classifier", data, "classify", None, labels=NAMES, side_files=files)
 
 
+def streaming_reader() -> HeadModel:
+    """One slice of a gray picture in, CTC classes out; `h` goes out as `h_out` and in again."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["seen"]),
+        helper.make_node("Add", ["seen", "h"], ["sum"]),
+        helper.make_node("Tanh", ["sum"], ["h_out"]),
+        helper.make_node("MatMul", ["h_out", "v"], ["logits"]),
+    ]
+    weights = [
+        _weight("w", rng.normal(0, 1, (32, 6)).astype(np.float32)),
+        _weight("v", rng.normal(0, 1, (6, 11)).astype(np.float32)),
+    ]
+    inputs = {"image": (1, 1, 8, 4), "h": (1, 6)}
+    outputs = {"logits": (1, 11), "h_out": (1, 6)}
+    data = _model(nodes, _floats(inputs), _floats(outputs), weights, {})
+    return HeadModel("streaming_reader", data, "text", None, told="text")
+
+
 def detectors() -> tuple[HeadModel, ...]:
     """Return one model of each detector's layout."""
     return (
@@ -240,12 +260,22 @@ def graph(
             sizes[0] = "open"
         values.append(helper.make_tensor_value_info(output, helper.np_dtype_to_tensor_dtype(value.dtype), sizes))
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))]
+    return _model(nodes, inputs, values, weights, metadata)
+
+
+def _model(
+    nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: list[Any], metadata: dict[str, str]
+) -> bytes:
     opset = [helper.make_opsetid("", 17)]
-    model = helper.make_model(helper.make_graph(nodes, "planted", inputs, values, weights), opset_imports=opset)
+    model = helper.make_model(helper.make_graph(nodes, "planted", inputs, outputs, weights), opset_imports=opset)
     model.ir_version = 8
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _floats(shapes: dict[str, tuple[int, ...]]) -> list[Any]:
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in shapes.items()]
 
 
 def _weight(name: str, value: Array) -> Any:

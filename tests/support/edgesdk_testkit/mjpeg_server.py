@@ -7,10 +7,14 @@ from base64 import b64encode
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import cv2
 
 from edgesdk_targets.tensor import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _BOUNDARY = "edgesdk-picture"
 
@@ -65,7 +69,7 @@ class MjpegServer:
                     number += 1
                     outer._stopped.wait(1 / fps)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
                 return
 
         ThreadingHTTPServer.allow_reuse_address = True
@@ -74,7 +78,7 @@ class MjpegServer:
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
-    def __enter__(self) -> MjpegServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -65,7 +65,12 @@ def _average_pool(node: Node, x: Tensor) -> Tensor:
 
 
 def _share(
-    size: Sequence[int], kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int], extra: Sequence[int], counted: bool
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    pads: Sequence[int],
+    extra: Sequence[int],
+    counted: bool,
 ) -> Tensor:
     """Return window size over counted cells, for each output position: what turns a padded mean into ONNX's."""
     share, count = np.ones((), np.float32), len(kernel)

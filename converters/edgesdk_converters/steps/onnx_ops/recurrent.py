@@ -25,13 +25,13 @@ def _gru(before: bool) -> _Cell:
     def step(gates: Tensor, state: _State, weight: Tensor, bias: Tensor) -> _State:
         (h,) = state
         size = h.shape[-1]
-        gate_zr, gate_n = gates[..., : 2 * size], gates[..., 2 * size :]
-        pushed = h @ weight[: 2 * size].t() + bias[: 2 * size]
-        z, r = torch.sigmoid(gate_zr + pushed).split(size, -1)
         if before:
-            n = torch.tanh(gate_n + (r * h) @ weight[2 * size :].t() + bias[2 * size :])
+            z, r = torch.sigmoid(gates[..., : 2 * size] + h @ weight[: 2 * size].t() + bias[: 2 * size]).split(size, -1)
+            n = torch.tanh(gates[..., 2 * size :] + (r * h) @ weight[2 * size :].t() + bias[2 * size :])
         else:
-            n = torch.tanh(gate_n + r * (h @ weight[2 * size :].t() + bias[2 * size :]))
+            pushed = h @ weight.t() + bias
+            z, r = torch.sigmoid(gates[..., : 2 * size] + pushed[..., : 2 * size]).split(size, -1)
+            n = torch.tanh(gates[..., 2 * size :] + r * pushed[..., 2 * size :])
         return ((1 - z) * n + z * h,)
 
     return step
@@ -69,7 +69,13 @@ def _recurrent(states: int, cell_of: Callable[[Node], _Cell]) -> Operator:
         initial = [rest[2 + k] if len(rest) > 2 + k else None for k in range(states)]
         direction = node.text("direction", "forward")
         runs = [
-            _run(x, (w[d], r[d], bias[d]), _start(x, r, initial, d, batch_first), cell_of(node), direction == "reverse" or d == 1)
+            _run(
+                x,
+                (w[d], r[d], bias[d]),
+                _start(x, r, initial, d, batch_first),
+                cell_of(node),
+                direction == "reverse" or d == 1,
+            )
             for d in range(w.shape[0])
         ]
         whole = torch.stack([outputs for outputs, _ in runs], 1)  # (time, directions, batch, hidden)

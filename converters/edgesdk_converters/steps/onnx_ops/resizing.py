@@ -94,11 +94,21 @@ def _nearest(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[
 
 def _weighted(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[float]], rule: str) -> Tensor:
     cubic = node.text("mode", "linear") == "cubic"
-    if not cubic and x.dim() == 4 and min(positions) >= 2 and rule != "asymmetric" and _torch_agrees(x, sizes, positions, rule):
+    if (
+        not cubic
+        and x.dim() == 4
+        and min(positions) >= 2
+        and rule != "asymmetric"
+        and _torch_agrees(x, sizes, positions, rule)
+    ):
         return functional.interpolate(x, size=sizes[2:], mode="bilinear", align_corners=rule == "align_corners")
     kind = x.dtype
     for axis, places in positions.items():
-        weights = _cubic(places, x.shape[axis], node.number("cubic_coeff_a", -0.75)) if cubic else _linear(places, x.shape[axis])
+        weights = (
+            _cubic(places, x.shape[axis], node.number("cubic_coeff_a", -0.75))
+            if cubic
+            else _linear(places, x.shape[axis])
+        )
         matrix = torch.tensor(weights.tolist(), dtype=kind)
         x = torch.movedim(torch.matmul(torch.movedim(x, axis, -1), matrix.t()), -1, axis)
     return x
@@ -108,7 +118,9 @@ def _torch_agrees(x: Tensor, sizes: list[int], positions: dict[int, list[float]]
     """Tell whether torch, which derives the scale from the two sizes, looks at the same places."""
     for axis, places in positions.items():
         length, wanted = x.shape[axis], sizes[axis]
-        expected = _positions(length, wanted, wanted / length, "align_corners" if rule == "align_corners" else "half_pixel")
+        expected = _positions(
+            length, wanted, wanted / length, "align_corners" if rule == "align_corners" else "half_pixel"
+        )
         if not np.allclose(places, expected, atol=1e-6):
             return False
     return True
@@ -143,7 +155,9 @@ def _cubic(places: list[float], length: int, a: float) -> _Weights:
 def _grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
     mode = {"linear": "bilinear", "cubic": "bicubic"}.get(node.text("mode", "linear"), node.text("mode", "linear"))
     aligned = bool(node.integer("align_corners", 0))
-    return functional.grid_sample(x, grid, mode=mode, padding_mode=node.text("padding_mode", "zeros"), align_corners=aligned)
+    return functional.grid_sample(
+        x, grid, mode=mode, padding_mode=node.text("padding_mode", "zeros"), align_corners=aligned
+    )
 
 
 RESIZING: dict[str, Operator] = {"GridSample": _grid_sample, "Resize": _resize, "Upsample": _resize}

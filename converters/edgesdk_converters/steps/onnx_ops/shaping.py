@@ -21,7 +21,9 @@ def _reshape(node: Node, x: Tensor, *_: Tensor) -> Tensor:
 def _flatten(node: Node, x: Tensor) -> Tensor:
     axis = node.integer("axis", 1)
     axis = axis + x.dim() if axis < 0 else axis
-    return torch.reshape(x, [int(np.prod(x.shape[:axis], dtype=np.int64)), int(np.prod(x.shape[axis:], dtype=np.int64))])
+    return torch.reshape(
+        x, [int(np.prod(x.shape[:axis], dtype=np.int64)), int(np.prod(x.shape[axis:], dtype=np.int64))]
+    )
 
 
 def _transpose(node: Node, x: Tensor) -> Tensor:

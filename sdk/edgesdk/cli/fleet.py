@@ -1,0 +1,119 @@
+"""`edgesdk fleet …`: a broker to begin with, and every device live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edgesdk.cli.output import JsonFlag
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+Password = Annotated[
+    str,
+    typer.Option(
+        help="Password; better in the environment, where other users cannot read it.", envvar="EDGESDK_MQTT__PASSWORD"
+    ),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Start a broker and watch every device live."""
+
+
+@app.command()
+def broker(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 1883,
+    kind: Annotated[Literal["auto", "mosquitto", "iotcore"], typer.Option(help="Which broker to start.")] = "auto",
+    username: Annotated[str, typer.Option(help="Ask clients for this user.")] = "",
+    password: Annotated[str, typer.Option(help="The user's password.", envvar="EDGESDK_BROKER_PASSWORD")] = "",
+    open_to_network: Annotated[
+        bool, typer.Option("--open-to-network", help="Let every machine of the network connect without a password.")
+    ] = False,
+    json_output: JsonFlag = False,
+) -> None:
+    """Run an MQTT 5 broker until Ctrl-C: for a demo, a test, or one box."""
+    import signal
+    import threading
+
+    from edgesdk.cli.output import next_command, note, print_json
+    from edgesdk.fleet.broker import Broker, is_loopback
+    from edgesdk_targets.errors import LinkError
+
+    running = Broker(
+        host=host, port=port, kind=kind, username=username, password=password, open_to_network=open_to_network
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with running:
+        url = str(running.address)
+        if json_output:
+            print_json({"url": url, "kind": running.program.kind, "host": host, "port": running.port})
+        else:
+            typer.echo(f"{running.program.kind} listens at {url} (Ctrl-C ends it)")
+        if not is_loopback(host):
+            note(
+                f"warning: every machine that reaches {host} can connect" + ("" if username else ", without a password")
+            )
+        next_command(f"edgesdk fleet watch --broker {url}")
+        code = running.wait(stop)
+    if code is not None:
+        raise LinkError(f"{running.program.kind} ended by itself, with code {code}.", hint="Start it again.")
+
+
+@app.command()
+def watch(
+    broker: Annotated[
+        str, typer.Option("--broker", "-b", help="mqtt://host:1883 or mqtts://…", envvar="EDGESDK_MQTT__URL")
+    ] = "mqtt://127.0.0.1:1883",
+    username: Annotated[str, typer.Option(help="User at the broker.", envvar="EDGESDK_MQTT__USERNAME")] = "",
+    password: Annotated[
+        str, typer.Option(help="Password; safer in the environment.", envvar="EDGESDK_MQTT__PASSWORD")
+    ] = "",
+    ca: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM).")] = None,
+    cert: Annotated[Path | None, typer.Option(help="Our own certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Take any certificate of the broker.")] = False,
+    tenant: Annotated[str, typer.Option(help="Show only this tenant's devices.")] = "",
+    stale_after: Annotated[
+        float, typer.Option(help="Seconds of silence before a device counts as stale.", min=0.1)
+    ] = 30.0,
+    duration: Annotated[float | None, typer.Option(help="End after this many seconds.", min=0.0)] = None,
+    once: Annotated[bool, typer.Option("--once", help="Listen for 2 s (or --duration), print one table, end.")] = False,
+    json_output: JsonFlag = False,
+) -> None:
+    """Show every device live: state, bundle, fps, age, drops, last result, temperature."""
+    import asyncio
+    import time
+
+    from pydantic import SecretStr
+
+    from edgesdk.cli.output import console, note, print_json
+    from edgesdk.fleet.roster import Roster
+    from edgesdk.fleet.watch import table, watch_live
+    from edgesdk.fleet.watch import watch as watch_broker
+    from edgesdk_targets.broker_address import BrokerAddress, tls_context
+    from edgesdk_targets.errors import InputError
+
+    address = BrokerAddress.parse(broker).with_login(username, SecretStr(password) if password else None)
+    if (ca or cert or key or insecure) and not address.tls:
+        raise InputError(f"{address} is not encrypted, but TLS options are given.", hint="Write mqtts://.")
+    tls = tls_context(ca=ca, cert=cert, key=key, insecure=insecure) if address.tls else None
+    roster = Roster(stale_after_s=stale_after, tenant=tenant)
+    if once and duration is None:
+        duration = 2.0
+    if json_output or once:
+        if duration is None:
+            note("Listening; Ctrl-C prints the document and ends.")
+        asyncio.run(watch_broker(address, roster, tls=tls, duration_s=duration))
+    else:
+        asyncio.run(watch_live(console(), address, roster, tls=tls, duration_s=duration))
+    if json_output:
+        print_json({"broker": str(address), **roster.to_json(time.monotonic())})
+    elif once:
+        console().print(table(roster, address, connected=True))

@@ -1,0 +1,1 @@
+"""How well a model answers on labelled pictures, each figure with its interval."""

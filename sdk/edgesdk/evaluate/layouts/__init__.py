@@ -1,0 +1,1 @@
+"""The forms of labelled pictures, one file each."""

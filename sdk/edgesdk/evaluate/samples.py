@@ -1,0 +1,41 @@
+"""One labelled picture, for each task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+from edgesdk.evaluate.average_precision import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSample:
+    """A picture and the classes that are right for it, at least one."""
+
+    path: Path
+    accepted: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSample:
+    """A picture and its true boxes.
+
+    Attributes:
+        fractions: boxes are in fractions of the picture's sides, else in pixels.
+    """
+
+    path: Path
+    truth: Truth
+    fractions: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextSample:
+    """A picture and the text in it."""
+
+    path: Path
+    text: str
+
+
+Sample = Union[ClassSample, BoxSample, TextSample]  # noqa: UP007  (an alias that runs on Python 3.10)

@@ -1,0 +1,43 @@
+"""How wrong a reader reads: character error rate and whole words.
+
+The character error rate is the number of insertions, deletions and substitutions over all texts, divided by the number
+of true characters: a long text weighs more than a short one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgesdk.evaluate.intervals import Metric, proportion, ratio_of_sums
+from edgesdk_targets.errors import InputError, MissingExtra
+
+
+def text_metrics(read: Sequence[str], truth: Sequence[str]) -> dict[str, Metric]:
+    """Return `cer`, `word_accuracy` and `word_accuracy_ignoring_case`.
+
+    Args:
+        read: what the model read, at least one.
+        truth: what is there, as many.
+
+    Raises:
+        InputError: no truth holds a character.
+        MissingExtra: rapidfuzz is not installed.
+    """
+    try:
+        from rapidfuzz.distance import Levenshtein
+    except ImportError as error:
+        raise MissingExtra("rapidfuzz", "evaluate") from error
+    lengths = np.asarray([len(text) for text in truth])
+    if not lengths.any():
+        raise InputError("No labelled text holds a character.", hint="Fill the `text` column of labels.csv.")
+    pairs = list(zip(read, truth, strict=True))
+    errors = np.asarray([Levenshtein.distance(a, b) for a, b in pairs])
+    exact = sum(a == b for a, b in pairs)
+    loose = sum(a.casefold() == b.casefold() for a, b in pairs)
+    return {
+        "cer": ratio_of_sums(errors, lengths),
+        "word_accuracy": proportion(exact, len(pairs)),
+        "word_accuracy_ignoring_case": proportion(loose, len(pairs)),
+    }

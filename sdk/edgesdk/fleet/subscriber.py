@@ -1,0 +1,164 @@
+"""Listen to a broker for as long as wanted: subscribe on every connection, come back when the broker does.
+
+The first connection must succeed, or the reason is raised; after that, the broker may come and go. Messages are
+acknowledged after they were handled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgesdk_targets import broker_problem
+from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_targets.broker_problem import BrokerProblem
+from edgesdk_targets.errors import MissingExtra
+
+_KEEPALIVE_S = 15
+_RETRY_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as it came; `content_type` is empty where the sender gave none."""
+
+    topic: str
+    payload: bytes
+    content_type: str
+    retained: bool
+
+
+class Subscriber:
+    """A listener on some topics.
+
+    Args:
+        address: the broker.
+        filters: what to subscribe to, with QoS 1.
+        on_message: is called with each message, in order, in the event loop's thread; it must not raise.
+        tls: needed where the address says TLS.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        filters: Sequence[str],
+        on_message: Callable[[Received], None],
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._address = address
+        self._filters = filters
+        self._on_message = on_message
+        self._tls = ssl.create_default_context() if address.tls and tls is None else tls
+        self._client: Any = None
+        self._ready = asyncio.Event()
+        self._failed: asyncio.Future[BrokerProblem] | None = None
+        self.connected = False
+
+    async def start(self, timeout_s: float = 10.0) -> None:
+        """Connect, subscribe, and return when the broker has confirmed it.
+
+        Raises:
+            MissingExtra: gmqtt is not installed.
+            NotConnected: the broker does not take us.
+        """
+        self._client = self._new_client()
+        failed = self._failed = asyncio.get_running_loop().create_future()
+        connecting = asyncio.ensure_future(self._connect())
+        both: set[asyncio.Future[Any]] = {connecting, failed}
+        await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            problem = connecting.result()
+        elif failed.done():
+            problem = failed.result()
+        else:
+            problem = broker_problem.from_exception(self._address, TimeoutError())
+        self._failed = None
+        if problem is not None:
+            connecting.cancel()
+            await self.stop()
+            raise problem.error()
+
+    async def stop(self) -> None:
+        """Disconnect, and try no more."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        # Whatever the library finds on a connection that is going away anyway is nobody's concern.
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(client.disconnect(), timeout=2)
+        self.connected = False
+
+    async def _connect(self) -> BrokerProblem | None:
+        from gmqtt.mqtt.constants import MQTTv50
+        from gmqtt.mqtt.handler import MQTTConnectError
+
+        address = self._address
+        try:
+            await self._client.connect(
+                address.host, address.port, ssl=self._tls or False, keepalive=_KEEPALIVE_S, version=MQTTv50
+            )
+        except MQTTConnectError as error:
+            return broker_problem.from_reason_code(address, int(error._code))  # noqa: SLF001  (it has no other name)
+        except OSError as error:
+            return broker_problem.from_exception(address, error)
+        await self._ready.wait()
+        return None
+
+    def _new_client(self) -> Any:
+        try:
+            from gmqtt import Client
+        except ImportError as error:
+            raise MissingExtra("gmqtt", "fleet") from error
+        # It warns of every lost connection; we show the state instead.
+        for name in ("gmqtt", "gmqtt.quiet"):
+            logging.getLogger(name).addHandler(logging.NullHandler())
+        client = Client(
+            f"edgesdk-watch-{secrets.token_hex(6)}",
+            optimistic_acknowledgement=False,
+            logger=logging.getLogger("gmqtt.quiet"),
+        )
+        client.set_config({"reconnect_retries": -1, "reconnect_delay": _RETRY_S})
+        if self._address.username or self._address.password:
+            password = self._address.password.get_secret_value() if self._address.password else None
+            client.set_auth_credentials(self._address.username, password)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._received
+        return client
+
+    def _connected(self, client: Any, _flags: int, _code: int, _properties: Any) -> None:
+        from gmqtt import Subscription
+
+        self.connected = True
+        # A broker that was restarted knows nothing of us: subscribe again each time.
+        if client.subscriptions:
+            for subscription in client.subscriptions:
+                client.resubscribe(subscription)
+        else:
+            client.subscribe([Subscription(topic, qos=1) for topic in self._filters])
+
+    def _disconnected(self, _client: Any, _packet: Any, _error: Any = None) -> None:
+        was_connected, self.connected = self.connected, False
+        if self._failed is not None and not self._failed.done() and not was_connected:
+            self._failed.set_result(broker_problem.closed(self._address))
+
+    def _subscribed(self, _client: Any, _mid: int, granted: Sequence[int], _properties: Any) -> None:
+        refused = next((code for code in granted if code >= 128), None)
+        if refused is None:
+            self._ready.set()
+        elif self._failed is not None and not self._failed.done():
+            self._failed.set_result(broker_problem.from_reason_code(self._address, refused))
+
+    async def _received(self, _client: Any, topic: Any, payload: bytes, _qos: int, properties: Any) -> int:
+        # A coroutine, and its return value the acknowledgement: of a plain function nothing would be acknowledged.
+        kinds = properties.get("content_type") or [""]
+        self._on_message(Received(str(topic), bytes(payload), str(kinds[0]), retained=bool(properties.get("retain"))))
+        return 0

@@ -1,0 +1,175 @@
+"""OpenVINO: runs `.xml` + `.bin` on the processor (x86-64 and ARM).
+
+- The precision is set, never left to the runtime: on a processor with bf16 it would otherwise compute in bf16, which
+  is far from what was verified.
+- Threads are not pinned to cores: pinned, two processes on one machine land on the same core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgesdk_targets.errors import MissingExtra, SessionFailed
+from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
+from edgesdk_targets.session import Load, Session, failed
+from edgesdk_targets.tensor import Array, check_feeds
+
+NAME = "OpenVINO"
+_PRECISIONS = ("f32", "f16", "bf16")
+# OpenVINO's name of an element type → numpy's.
+_DTYPES = {
+    "f32": "float32",
+    "f16": "float16",
+    "u8": "uint8",
+    "i8": "int8",
+    "i32": "int32",
+    "i64": "int64",
+    "boolean": "bool",
+}
+
+
+def open_session(load: Load) -> Session:
+    """Load the variant's `model` (XML) and `weights` (bin), compiled for the processor.
+
+    Raises:
+        MissingExtra: openvino is not installed.
+        SessionFailed: OpenVINO refuses the file, or it differs from the manifest.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtra("openvino", "openvino") from error
+    core = openvino.Core()
+    try:
+        model = core.read_model(model=load.files["model"], weights=load.files.get("weights", b""))
+        if model.is_dynamic():
+            model.reshape({spec.name: list(spec.shape) for spec in load.variant.inputs})
+        compiled = core.compile_model(model, "CPU", _settings(load))
+    except Exception as error:  # the library raises RuntimeError for everything
+        raise failed(NAME, "load the model", _telling(error)) from error
+    for kind, specs, ports in (
+        ("input", load.variant.inputs, compiled.inputs),
+        ("output", load.variant.outputs, compiled.outputs),
+    ):
+        check_agreement(NAME, kind, specs, _found(ports))
+    return OpenVinoSession(compiled, load)
+
+
+class OpenVinoSession:
+    """A model compiled by OpenVINO."""
+
+    def __init__(self, compiled: Any, load: Load) -> None:
+        self.inputs = load.inputs
+        self.outputs = load.outputs
+        self._input_ports = [compiled.input(spec.name) for spec in load.variant.inputs]
+        self._output_ports = [compiled.output(spec.name) for spec in load.variant.outputs]
+        self._compiled: Any = compiled
+        self._own: OpenVinoBinding | None = None
+
+    def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+        check_feeds(self.inputs, feeds)
+        if self._own is None:
+            self._own = self.bind()[0]
+        for name, array in self._own.inputs.items():
+            array[...] = feeds[name]
+        return self._own.run()
+
+    def bind(self, slots: int = 1) -> tuple[OpenVinoBinding, ...]:
+        return tuple(OpenVinoBinding(self) for _ in range(slots))
+
+    def new_request(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Any:
+        """Create an inference request that reads and writes these arrays in place.
+
+        Args:
+            inputs: all of them.
+            outputs: those of fixed size; OpenVINO allocates the others.
+        """
+        if self._compiled is None:
+            raise closed(NAME)
+        import openvino
+
+        request = self._compiled.create_infer_request()
+        for ports, specs, arrays in (
+            (self._input_ports, self.inputs, inputs),
+            (self._output_ports, self.outputs, outputs),
+        ):
+            for port, spec in zip(ports, specs, strict=True):
+                if spec.name in arrays:
+                    request.set_tensor(port, openvino.Tensor(arrays[spec.name], shared_memory=True))
+        return request
+
+    def read_outputs(self, request: Any, fixed: Mapping[str, Array]) -> dict[str, Array]:
+        """Return all outputs of a finished request, in order; those of open size as views of OpenVINO's memory."""
+        return {
+            spec.name: fixed[spec.name] if spec.name in fixed else request.get_tensor(port).data
+            for port, spec in zip(self._output_ports, self.outputs, strict=True)
+        }
+
+    @property
+    def is_closed(self) -> bool:
+        return self._compiled is None
+
+    def close(self) -> None:
+        self._own = None
+        self._compiled = None
+        self._input_ports, self._output_ports = [], []
+
+
+class OpenVinoBinding:
+    """Inputs and outputs in numpy's memory, which OpenVINO reads and writes in place."""
+
+    def __init__(self, owner: OpenVinoSession) -> None:
+        self._outputs = {spec.name: spec.empty() for spec in owner.outputs if not spec.dynamic}
+        self.inputs: Mapping[str, Array] = {spec.name: spec.empty() for spec in owner.inputs}
+        self._owner = owner
+        self._request: Any = owner.new_request(self.inputs, self._outputs)
+
+    def run(self) -> Mapping[str, Array]:
+        if self._owner.is_closed:
+            self._request = None
+            raise closed(NAME)
+        try:
+            # `infer` would copy the outputs unless told otherwise; this writes them where they are.
+            self._request.start_async()
+            self._request.wait()
+        except Exception as error:
+            raise failed(NAME, "run the model", _telling(error)) from error
+        if len(self._outputs) == len(self._owner.outputs):
+            return self._outputs
+        return self._owner.read_outputs(self._request, self._outputs)
+
+
+def _settings(load: Load) -> dict[str, Any]:
+    precision = load.variant.effective_precision
+    if precision not in _PRECISIONS:
+        raise SessionFailed(
+            f"{NAME} cannot compute in {precision!r}.",
+            hint=f"A variant's effective_precision is one of: {', '.join(_PRECISIONS)}.",
+        )
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,
+    }
+    if load.options.threads:
+        settings["INFERENCE_NUM_THREADS"] = load.options.threads
+    return settings
+
+
+def _found(ports: Any) -> dict[str, Found]:
+    """Describe a compiled model's inputs or outputs by each of their names."""
+    found: dict[str, Found] = {}
+    for port in ports:
+        shape = tuple(d.get_length() if d.is_static else None for d in port.get_partial_shape())
+        element = port.get_element_type().get_type_name()
+        for name in port.get_names():
+            found[name] = Found(shape, _DTYPES.get(element, element))
+    return found
+
+
+def _telling(error: Exception) -> Exception:
+    """Leave out the source lines with which the library opens its messages."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return RuntimeError("\n".join(telling or lines))

@@ -1,0 +1,176 @@
+"""Build a TensorRT engine from an ONNX model and its recipe, in a process of its own.
+
+`python -m edgesdk_targets.runtimes.tensorrt_build MODEL RECIPE OUTPUT --workspace-mib N` is what a device starts: a
+build takes minutes and much memory, and when it dies the agent must not. Precision is never chosen here: it is written
+in the ONNX (fp16, or symmetric QDQ), and the network is strongly typed.
+
+Exit status: 0 built; 3 the model or the recipe is refused, another try would end alike; 4 this try failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, SessionFailed
+
+REFUSED, FAILED = 3, 4
+_PR_SET_PDEATHSIG = 1
+# The first to be killed when the device runs out of memory.
+_OOM_SCORE = 1000
+
+
+class Recipe(BaseModel):
+    """How an engine is built from a variant's ONNX; role `recipe` in the bundle, JSON.
+
+    Attributes:
+        library: NVIDIA's Python package that builds.
+        workspace_mib: scratch memory, tried in this order.
+        optimization_level: 0 (quick) to 5 (slow, fastest engine); None for the library's own choice.
+        compute_capability: the GPU that is built for, where the library builds without one (`tensorrt_rtx`).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    library: Literal["tensorrt", "tensorrt_rtx"] = "tensorrt"
+    workspace_mib: tuple[int, ...] = Field(default=(1024, 256, 64), min_length=1)
+    optimization_level: int | None = Field(default=None, ge=0, le=5)
+    compute_capability: str | None = Field(default=None, pattern=r"^[0-9]{1,2}\.[0-9]$")
+
+    @classmethod
+    def from_bytes(cls, data: bytes | None) -> Recipe:
+        """Read a recipe; none means all defaults.
+
+        Raises:
+            InputError: not JSON, or a field is wrong.
+        """
+        try:
+            return cls() if data is None else cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "recipe"
+            raise InputError(f"The build recipe is wrong: {where}: {first['msg']}.", hint="Convert again.") from error
+
+
+class BuildFailed(SessionFailed):
+    """This try failed; one with less scratch memory may not."""
+
+    code = "build_failed"
+
+
+def import_library(name: str) -> Any:
+    """Import `tensorrt` or its sibling.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtra(name, name.replace("_", "-")) from error
+
+
+def build_engine(model: bytes, recipe: Recipe, workspace_mib: int) -> bytes:
+    """Parse the ONNX and build an engine for this machine's GPU.
+
+    Raises:
+        MissingExtra: the library is not installed.
+        SessionFailed: the parser refuses the model.
+        BuildFailed: the builder gave up.
+    """
+    trt = import_library(recipe.library)
+    logger, messages = _collecting_logger(trt)
+    builder = trt.Builder(logger)
+    # The network must outlive its parser: kept in a local name until the engine is there.
+    network = builder.create_network(_network_flags(trt, recipe.library))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(model) or network.num_inputs == 0:
+        errors = [str(parser.get_error(i)) for i in range(parser.num_errors)] or ["it holds no graph"]
+        raise SessionFailed(
+            f"TensorRT does not take this model: {errors[0][:300]}",
+            hint="Choose another variant; the converter's TensorRT check tells which operators it takes.",
+        )
+    config = _builder_config(trt, builder, recipe, workspace_mib)
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        why = messages[-1][:300] if messages else "no reason was given"
+        raise BuildFailed(f"TensorRT could not build the engine: {why}", hint="Free memory on the device.")
+    return bytes(engine)
+
+
+def _builder_config(trt: Any, builder: Any, recipe: Recipe, workspace_mib: int) -> Any:
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mib << 20)
+    if recipe.optimization_level is not None:
+        config.builder_optimization_level = recipe.optimization_level
+    if recipe.compute_capability is not None and hasattr(config, "set_compute_capability"):
+        wanted = "SM" + recipe.compute_capability.replace(".", "")
+        if wanted not in trt.ComputeCapability.__members__:
+            raise SessionFailed(
+                f"{recipe.library} builds for no GPU of compute capability {recipe.compute_capability}.",
+                hint="One of: " + ", ".join(trt.ComputeCapability.__members__),
+            )
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(trt.ComputeCapability.__members__[wanted], 0)
+    return config
+
+
+def _network_flags(trt: Any, library: str) -> int:
+    """TensorRT 10 has to be told to keep the types of the ONNX; 11 and TensorRT-RTX always do."""
+    if library == "tensorrt" and int(trt.__version__.split(".")[0]) < 11:
+        return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    return 0
+
+
+def _collecting_logger(trt: Any) -> tuple[Any, list[str]]:
+    """Return a logger, and the list in which it keeps the errors."""
+    messages: list[str] = []
+
+    class Collector(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in {trt.Logger.ERROR, trt.Logger.INTERNAL_ERROR}:
+                messages.append(message)
+
+    return Collector(), messages
+
+
+def _die_with_parent() -> None:
+    """Be killed when the agent goes, and before it when memory runs out."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), "ascii")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build one engine from files; see the module's docstring for the exit status."""
+    parser = argparse.ArgumentParser(prog="tensorrt_build", description="Build a TensorRT engine.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--workspace-mib", type=int, required=True)
+    options = parser.parse_args(arguments)
+    try:
+        recipe = Recipe.from_bytes(options.recipe.read_bytes())
+        engine = build_engine(options.model.read_bytes(), recipe, options.workspace_mib)
+    except BuildFailed as error:
+        sys.stderr.write(error.message + "\n")
+        return FAILED
+    except EdgeError as error:
+        sys.stderr.write(error.message + "\n")
+        return REFUSED
+    options.output.write_bytes(engine)
+    return 0
+
+
+if __name__ == "__main__":
+    _die_with_parent()
+    sys.exit(main())

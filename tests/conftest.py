@@ -1,0 +1,44 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Finished conversion steps are kept between runs of the tests on one machine; a fresh clone has none.
+os.environ.setdefault("EDGESDK_CACHE", str(ROOT / ".cache" / "edgesdk"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def needs_program() -> Callable[[str, str], str]:
+    """Return a program's path; where it is missing the test skips, or fails if the run promises to have it."""
+
+    def find(program: str, package: str) -> str:
+        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if path is None:
+            message = f"{program} is not installed (Debian package {package})"
+            if os.environ.get("EDGESDK_REQUIRE_SYSTEM"):
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The sample detector, converted for the targets that run on any host."""
+    from edgesdk_converters.convert import convert
+
+    folder = tmp_path_factory.mktemp("digits")
+    yield convert(ROOT / "examples/digits/detector.yaml", ["generic-onnx", "x86-cpu"], output=folder).path

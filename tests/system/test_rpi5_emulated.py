@@ -1,0 +1,180 @@
+"""The rpi5 wheelhouse, really installed and run: Debian's arm64 Python and the Arm wheels under qemu-user.
+
+What comes out are the board's own numbers; how long it takes says nothing about the board.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgesdk.fleet.broker import Broker
+from edgesdk_agent.cameras.conveyor import load_digits
+from edgesdk_agent.cameras.conveyor_scene import HEIGHT, WIDTH, ConveyorScene
+from edgesdk_testkit.mqtt_listener import MqttListener
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES = 10
+# The Python of Raspberry Pi OS 12 bookworm.
+PYTHON = "3.11"
+
+# Runs every variant whose runtime is installed on one input, and keeps the raw outputs.
+OUTPUTS = """
+import sys
+import numpy as np
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.model import load_model
+bundle, image, out, *variants = sys.argv[1:]
+picture, kept = np.load(image), {}
+for variant in variants:
+    with load_model(bundle, variant=variant) as model:
+        slot, = model.slots(1)
+        slot.prepare(picture)
+        feeds = {model.image_input: np.array(slot._image)}
+        for name, value in model.session.run(feeds).items():
+            kept[f"{variant}/{name}"] = np.array(value)
+np.savez(out, **kept)
+"""
+
+
+def check_call(*command: str | Path) -> str:
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels") / "rpi5"
+    script = (sys.executable, ROOT / "scripts/wheelhouse.py", "--target", "rpi5", "--python", PYTHON)
+    check_call(*script, "--runtime", "litert", "--runtime", "onnxruntime", "-o", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board(needs_program: Callable[[str, str], str], wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the emulated board's Python, with the wheelhouse installed by its own install.sh."""
+    needs_program("qemu-aarch64-static", "qemu-user-static")
+    needs_program("apt-get", "apt")
+    root = tmp_path_factory.mktemp("board") / "root"
+    done = subprocess.run(
+        [ROOT / "scripts/rpi5-emulated", root, wheels, "--python", PYTHON], capture_output=True, text=True, check=False
+    )
+    if "apt has no Python" in done.stderr and not os.environ.get("EDGESDK_REQUIRE_SYSTEM"):
+        pytest.skip(done.stderr.strip().splitlines()[-2])
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from edgesdk_converters.convert import convert
+
+    card = ROOT / "examples/digits/detector.yaml"
+    return convert(card, ["rpi5", "generic-onnx"], output=tmp_path_factory.mktemp("digits")).path
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render ten frames of the conveyor into a folder, as PNG, without loss."""
+    folder = tmp_path_factory.mktemp("frames")
+    images, labels = load_digits()
+    scene = ConveyorScene(images, labels, seed=3)
+    frame = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    for number in range(FRAMES):
+        scene.draw(number * 11, frame)
+        assert cv2.imwrite(str(folder / f"{number:02}.png"), frame)
+    return folder
+
+
+def test_it_is_a_raspberry_pi_5_and_its_children_are_too(board: Path) -> None:
+    code = (
+        "import json, os, platform, subprocess, sys\n"
+        "from edgesdk_targets.variant_choice import this_host\n"
+        "child = subprocess.run([sys.executable, '-c', 'import platform; print(platform.machine())'],"
+        " capture_output=True, text=True).stdout.strip()\n"
+        "host = this_host()\n"
+        "print(json.dumps([platform.machine(), child, os.cpu_count(), host.target, host.arch, sys.version_info[:2]]))"
+    )
+    said = json.loads(check_call(board, "-c", code))
+    assert said == ["aarch64", "aarch64", 4, "rpi5", "aarch64", [3, 11]]
+
+
+def test_every_library_of_the_agent_works_there(board: Path) -> None:
+    code = (
+        "import json, sys, numpy as np, cv2, onnxruntime, pydantic, psutil, yaml, paho.mqtt.client\n"
+        "from ai_edge_litert.interpreter import Interpreter\n"
+        "picture = cv2.resize(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), (8, 8))\n"
+        "print(json.dumps([int(picture.sum()), cv2.imencode('.png', picture)[0], psutil.cpu_count(),\n"
+        "    onnxruntime.get_available_providers(), sorted({'torch', 'onnx', 'typer'} & set(sys.modules))]))"
+    )
+    picture = cv2.resize(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), (8, 8))
+    total, encoded, cores, providers, foreign = json.loads(check_call(board, "-c", code))
+    assert (total, encoded, cores, foreign) == (int(picture.sum()), True, 4, [])
+    assert "CPUExecutionProvider" in providers
+
+
+def test_raw_outputs_are_those_of_x86(board: Path, bundle: Path, tmp_path: Path) -> None:
+    picture = np.random.default_rng(5).integers(0, 256, (240, 320, 3), np.uint8)
+    np.save(tmp_path / "picture.npy", picture)
+    variants = ["rpi5-litert-fp32", "generic-onnx-onnxruntime-fp32"]
+    answers: list[dict[str, Any]] = []
+    for python in (Path(sys.executable), board):
+        out = tmp_path / f"{python.parts[1]}-{len(answers)}.npz"
+        check_call(python, "-c", OUTPUTS, bundle, tmp_path / "picture.npy", out, *variants)
+        answers.append(dict(np.load(out)))
+    here, there = answers
+    assert set(here) == set(there)
+    assert {name.split("/")[0] for name in here} == set(variants)
+    for name, expected in here.items():
+        # Other instructions sum in another order; the last bits of float32 may differ.
+        np.testing.assert_allclose(there[name], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max(), err_msg=name)
+
+
+def agent_results(
+    python: Path, bundle: Path, frames: Path, *options: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Run the agent over the folder against a real broker; return its result messages and its birth."""
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        command = (python, "-m", "edgesdk_agent.main", "run", "--json", "--bundle", bundle, "--source", frames)
+        summary = json.loads(check_call(*command, "--broker", str(broker.address), *options))
+        heard = listener.wait_for("up/result", FRAMES)
+        births = listener.wait_for("up/birth", 1)
+    assert summary["frames"] == {"captured": FRAMES, "processed": FRAMES, "dropped": {}, "in_flight": 0}
+    assert summary["reports"]["undelivered"] == 0
+    return [one.body for one in heard], births[0].body
+
+
+@pytest.fixture(scope="module")
+def x86_results(bundle: Path, frames: Path) -> list[dict[str, Any]]:
+    results, _ = agent_results(Path(sys.executable), bundle, frames, "--variant", "rpi5-litert-fp32")
+    return results
+
+
+def test_the_agent_answers_as_on_x86_through_mqtt(
+    board: Path, bundle: Path, frames: Path, x86_results: list[dict[str, Any]]
+) -> None:
+    results, birth = agent_results(board, bundle, frames)
+    # It knew by itself what it runs on, and took the variant that was made for it.
+    assert (birth["target"], birth["runtime"], birth["hardware"]["machine"]) == ("rpi5", "litert", "aarch64")
+    assert [one["frame"] for one in results] == list(range(FRAMES))
+    found = 0
+    for here, there in zip(x86_results, results, strict=True):
+        assert len(there["result"]["objects"]) == len(here["result"]["objects"])
+        for mine, theirs in zip(here["result"]["objects"], there["result"]["objects"], strict=True):
+            assert (theirs["class_id"], theirs["label"]) == (mine["class_id"], mine["label"])
+            assert theirs["score"] == pytest.approx(mine["score"], abs=2e-4)
+            assert theirs["box"] == pytest.approx(mine["box"], abs=0.02)
+            found += 1
+    assert found > FRAMES, "ten frames of the conveyor show more digits than that"
