@@ -42,7 +42,7 @@ def check_agreement(runtime: str, kind: str, specs: Sequence[TensorSpec], found:
         if tensor is None:
             raise _disagree(f"{runtime}: the model file has no {kind} {spec.name!r}; it has {sorted(found)}.")
         fits = len(tensor.shape) == len(spec.shape) and all(
-            size == wanted or wanted == DYNAMIC or not isinstance(size, int)
+            wanted in {size, DYNAMIC} or not isinstance(size, int)
             for size, wanted in zip(tensor.shape, spec.shape, strict=True)
         )
         if not fits or tensor.dtype != spec.dtype:

@@ -1,6 +1,6 @@
 """Build a TensorRT engine from an ONNX model and its recipe, in a process of its own.
 
-`python -m edgesdk_targets.runtimes.tensorrt_build MODEL RECIPE OUTPUT --workspace-mib N` is what a device starts: a
+`python -m edgesdk_targets.runtimes.tensorrt_build MODEL RECIPE OUTPUT --workspace-mb N` is what a device starts: a
 build takes minutes and much memory, and when it dies the agent must not. Precision is never chosen here: it is written
 in the ONNX (fp16, or symmetric QDQ), and the network is strongly typed.
 
@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, SessionFailed
+from edgesdk_targets.errors import BadBundle, EdgeError, MissingExtra, SessionFailed
+from edgesdk_targets.target import VERSION_PATTERN
 
 REFUSED, FAILED = 3, 4
 _PR_SET_PDEATHSIG = 1
@@ -31,32 +32,42 @@ class Recipe(BaseModel):
     """How an engine is built from a variant's ONNX; role `recipe` in the bundle, JSON.
 
     Attributes:
+        min_tensorrt: the oldest TensorRT that takes this ONNX; not asked of `tensorrt_rtx`, which counts otherwise.
+        workspace_mb: scratch memory of the first try; each further one has a quarter.
         library: NVIDIA's Python package that builds.
-        workspace_mib: scratch memory, tried in this order.
         optimization_level: 0 (quick) to 5 (slow, fastest engine); None for the library's own choice.
         compute_capability: the GPU that is built for, where the library builds without one (`tensorrt_rtx`).
     """
 
     model_config = ConfigDict(frozen=True)
 
+    schema_id: Literal["tensorrt-recipe/1"] = Field(default="tensorrt-recipe/1", alias="schema")
+    min_tensorrt: str | None = Field(default=None, pattern=VERSION_PATTERN)
+    workspace_mb: int = Field(default=1024, ge=1)
     library: Literal["tensorrt", "tensorrt_rtx"] = "tensorrt"
-    workspace_mib: tuple[int, ...] = Field(default=(1024, 256, 64), min_length=1)
     optimization_level: int | None = Field(default=None, ge=0, le=5)
     compute_capability: str | None = Field(default=None, pattern=r"^[0-9]{1,2}\.[0-9]$")
+
+    @property
+    def workspaces_mb(self) -> tuple[int, ...]:
+        """The scratch memory of each try."""
+        return tuple(dict.fromkeys(max(1, self.workspace_mb // part) for part in (1, 4, 16)))
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> Recipe:
         """Read a recipe; none means all defaults.
 
         Raises:
-            InputError: not JSON, or a field is wrong.
+            BadBundle: not JSON, or a field is wrong.
         """
         try:
             return cls() if data is None else cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "recipe"
-            raise InputError(f"The build recipe is wrong: {where}: {first['msg']}.", hint="Convert again.") from error
+            raise BadBundle(
+                f"The build recipe is wrong: {where}: {first['msg']}.", hint="Convert the model again."
+            ) from error
 
 
 class BuildFailed(SessionFailed):
@@ -77,15 +88,30 @@ def import_library(name: str) -> Any:
         raise MissingExtra(name, name.replace("_", "-")) from error
 
 
-def build_engine(model: bytes, recipe: Recipe, workspace_mib: int) -> bytes:
+def check_version(version: str, recipe: Recipe) -> None:
+    """Raise SessionFailed where this TensorRT is older than the recipe asks for."""
+    wanted = recipe.min_tensorrt
+    if wanted is not None and recipe.library == "tensorrt" and _numbers(version) < _numbers(wanted):
+        raise SessionFailed(
+            f"TensorRT {version} is too old for this variant, which needs {wanted}.",
+            hint="Update the device (JetPack 6 brings TensorRT 10.3), or choose another variant (`--variant`).",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def build_engine(model: bytes, recipe: Recipe, workspace_mb: int) -> bytes:
     """Parse the ONNX and build an engine for this machine's GPU.
 
     Raises:
         MissingExtra: the library is not installed.
-        SessionFailed: the parser refuses the model.
+        SessionFailed: the library is too old, or its parser refuses the model.
         BuildFailed: the builder gave up.
     """
     trt = import_library(recipe.library)
+    check_version(trt.__version__, recipe)
     logger, messages = _collecting_logger(trt)
     builder = trt.Builder(logger)
     # The network must outlive its parser: kept in a local name until the engine is there.
@@ -97,7 +123,7 @@ def build_engine(model: bytes, recipe: Recipe, workspace_mib: int) -> bytes:
             f"TensorRT does not take this model: {errors[0][:300]}",
             hint="Choose another variant; the converter's TensorRT check tells which operators it takes.",
         )
-    config = _builder_config(trt, builder, recipe, workspace_mib)
+    config = _builder_config(trt, builder, recipe, workspace_mb)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         why = messages[-1][:300] if messages else "no reason was given"
@@ -105,9 +131,9 @@ def build_engine(model: bytes, recipe: Recipe, workspace_mib: int) -> bytes:
     return bytes(engine)
 
 
-def _builder_config(trt: Any, builder: Any, recipe: Recipe, workspace_mib: int) -> Any:
+def _builder_config(trt: Any, builder: Any, recipe: Recipe, workspace_mb: int) -> Any:
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mib << 20)
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb << 20)
     if recipe.optimization_level is not None:
         config.builder_optimization_level = recipe.optimization_level
     if recipe.compute_capability is not None and hasattr(config, "set_compute_capability"):
@@ -156,11 +182,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--workspace-mib", type=int, required=True)
+    parser.add_argument("--workspace-mb", type=int, required=True)
     options = parser.parse_args(arguments)
     try:
         recipe = Recipe.from_bytes(options.recipe.read_bytes())
-        engine = build_engine(options.model.read_bytes(), recipe, options.workspace_mib)
+        engine = build_engine(options.model.read_bytes(), recipe, options.workspace_mb)
     except BuildFailed as error:
         sys.stderr.write(error.message + "\n")
         return FAILED

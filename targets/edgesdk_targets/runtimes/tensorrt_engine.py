@@ -94,7 +94,7 @@ class EngineCache:
         (scratch / "model.onnx").write_bytes(model)
         (scratch / "recipe.json").write_bytes(recipe if recipe is not None else b"{}")
         why = ""
-        for workspace in Recipe.from_bytes(recipe).workspace_mib:
+        for workspace in Recipe.from_bytes(recipe).workspaces_mb:
             why = self._one_try(scratch, workspace)
             if not why:
                 return (scratch / "engine").read_bytes()
@@ -103,11 +103,11 @@ class EngineCache:
             hint="Free memory, stop other programs on the device, or choose another variant (`--variant`).",
         )
 
-    def _one_try(self, scratch: Path, workspace_mib: int) -> str:
+    def _one_try(self, scratch: Path, workspace_mb: int) -> str:
         """Run the child once; return what went wrong where a smaller workspace may help, else nothing."""
         names = ("model.onnx", "recipe.json", "engine")
         module = "edgesdk_targets.runtimes.tensorrt_build"
-        command = [sys.executable, "-m", module, *names, "--workspace-mib", str(workspace_mib)]
+        command = [sys.executable, "-m", module, *names, "--workspace-mb", str(workspace_mb)]
         path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
         with (scratch / "messages").open("wb") as messages:
             child = subprocess.Popen(
@@ -122,7 +122,7 @@ class EngineCache:
         text = (scratch / "messages").read_text("utf-8", errors="replace").strip()
         last = text.splitlines()[-1] if text else ""
         if starved:
-            return f"with {workspace_mib} MiB of scratch memory it left the device too little memory"
+            return f"with {workspace_mb} MB of scratch memory it left the device too little memory"
         if child.returncode == REFUSED:
             raise SessionFailed(last, hint="Choose another variant (`--variant`), or convert the model again.")
         if child.returncode == FAILED or child.returncode < 0:
