@@ -21,11 +21,15 @@ from edgesdk_agent.link_settings import LinkSettings, LinkStatus
 from edgesdk_agent.presence import Presence
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.wake import Wake
+from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
 from edgesdk_targets.errors import MissingExtra
 
 log = logging.getLogger(__name__)
+
+# So many connections in a row that were lost soon after they were made are no accident.
+_UNSTEADY_AFTER = 3
 
 
 class Link:
@@ -127,42 +131,57 @@ class Link:
 
     def _run(self) -> None:
         backoff = Backoff(self._settings.retry_first_s, self._settings.retry_limit_s)
-        session = 0
+        session = short_lived = 0
         while not self._stopping.is_set():
             session += 1
             self._note(session=session)
-            problem = self._one_connection(session, backoff)
+            problem, lasted_s = self._one_connection(session)
             self._queue.give_back()
-            if problem is not None and not self._stopping.is_set():
-                previous = self.status().problem
-                self._note(connected=False, problem=problem)
-                if previous != problem:
-                    log.warning("%s %s", problem.message, problem.hint)
-                self._stopping.wait(backoff.next_s())
+            if problem is None or self._stopping.is_set():
+                break
+            if lasted_s >= self._settings.steady_after_s:
+                backoff.reset()
+            short_lived = short_lived + 1 if 0 < lasted_s < self._settings.steady_after_s else 0
+            if short_lived >= _UNSTEADY_AFTER and problem.reason == "lost":
+                problem = broker_problem.unsteady(self._ends.address, self._ends.client_id)
+            self._lost(problem)
+            self._stopping.wait(backoff.next_s())
         self._note(connected=False)
 
-    def _one_connection(self, session: int, backoff: Backoff) -> BrokerProblem | None:
+    def _lost(self, problem: BrokerProblem) -> None:
+        # Once for each new reason: a broker that is away for a week must not fill the log.
+        if self._status.problem != problem:
+            log.warning("%s %s", problem.message, problem.hint)
+        self._note(connected=False, problem=problem)
+
+    def _one_connection(self, session: int) -> tuple[BrokerProblem | None, float]:
+        """Connect, deliver until the connection is lost or we are told to stop; return why, and how long it lasted."""
         connection = Connection(self._ends, session)
+        since: float | None = None
+        problem: BrokerProblem | None = None
         try:
             connection.open(self._stopping)
-            self._note(connected=True, problem=None)
+            since = time.monotonic()
+            steady = self._status.problem is None or self._status.problem.reason != "unsteady"
+            self._note(connected=True, problem=None if steady else self._status.problem)
             log.info("Connected to %s", self._ends.address)
             while not self._stopping.is_set():
                 if self._refresh.is_set():
                     self._refresh.clear()
                     connection.say(*self._ends.presence.opening(session))
                 connection.step()
-                if connection.acknowledged:
-                    backoff.reset()
+                if not steady and time.monotonic() - since >= self._settings.steady_after_s:
+                    steady = True
+                    self._note(problem=None)
             connection.leave(self._stop_within_s)
         except ConnectionLost as lost:
-            return lost.problem
+            problem = lost.problem
         except Exception as error:  # the thread's top: whatever it is, the next attempt begins anew
             log.exception("The link failed")
-            return BrokerProblem("lost", f"The link to {self._ends.address} failed: {type(error).__name__}.")
+            problem = BrokerProblem("lost", f"The link to {self._ends.address} failed: {type(error).__name__}.")
         finally:
             connection.drop()
-        return None
+        return problem, 0.0 if since is None else time.monotonic() - since
 
 
 def _nobody() -> None:

@@ -64,15 +64,19 @@ class Ends:
     wake: Wake
     note: Callable[..., None]
 
+    @property
+    def client_id(self) -> str:
+        """The name at the broker."""
+        return self.settings.client_id or str(self.presence.node)
+
 
 class Connection:
     """A connection to come: `open` it, `step` while it lasts, `leave` it well, `drop` it in any case."""
 
     def __init__(self, ends: Ends, session: int) -> None:
-        self.acknowledged = 0
         self._ends = ends
         self._session = session
-        self._client_id = ends.settings.client_id or str(ends.presence.node)
+        self._client_id = ends.client_id
         self._urgent: deque[Publication] = deque()
         # Sequence number by packet id; 0 for what does not come from the queue.
         self._outstanding: dict[int, int] = {}
@@ -232,7 +236,6 @@ class Connection:
         seq = self._outstanding.pop(mid, 0)
         self._progress_at = time.monotonic()
         if not code.is_failure:
-            self.acknowledged += 1
             self._ends.queue.done(seq)
             self._ends.note(acknowledged=1)
         elif code.value in _NEVER_TAKEN:

@@ -20,6 +20,7 @@ class LinkSettings:
         ack_timeout_s: without any acknowledgement for this long, while some are due, the connection is given up.
         in_flight: most messages sent and not acknowledged; the broker may allow fewer.
         retry_first_s, retry_limit_s: delays between attempts, doubled each time, jittered.
+        steady_after_s: a connection that lasted so long was a good one, and delays begin with the shortest again.
     """
 
     client_id: str = ""
@@ -31,6 +32,7 @@ class LinkSettings:
     in_flight: int = 20
     retry_first_s: float = 1.0
     retry_limit_s: float = 60.0
+    steady_after_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

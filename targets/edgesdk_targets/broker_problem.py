@@ -21,7 +21,7 @@ class BrokerProblem:
 
     Attributes:
         reason: stable key: refused, unknown_host, unreachable, timeout, untrusted, tls, login, forbidden, client_id,
-            protocol, busy, taken_over, closed, lost, broker.
+            protocol, busy, taken_over, closed, lost, unsteady, broker.
         permanent: trying again cannot help until somebody changes something.
     """
 
@@ -43,17 +43,19 @@ def from_exception(address: BrokerAddress, error: BaseException) -> BrokerProble
     if isinstance(error, ConnectionRefusedError):
         hint = "Start one (`edgesdk fleet broker`), or correct the broker's URL."
         return BrokerProblem("refused", f"No broker answers at {address}.", hint)
-    if isinstance(error, socket.gaierror):
-        hint = "Correct the broker's URL, or look at the network's name service."
-        # A name server that cannot be asked yet may answer later; one that knows of no such name has answered.
-        final = error.errno == socket.EAI_NONAME
-        return BrokerProblem("unknown_host", f"The host name {address.host!r} is not known.", hint, permanent=final)
-    if isinstance(error, UnicodeError):
-        return BrokerProblem("unknown_host", f"{address.host!r} is no host name.", "Correct it.", permanent=True)
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return _name_problem(address, error)
     hint = "Look at the address, the network and the firewall."
     if isinstance(error, TimeoutError):
         return BrokerProblem("timeout", f"{address} did not answer in time.", hint)
     return BrokerProblem("unreachable", f"{address} cannot be reached: {_system_text(error)}.", hint)
+
+
+def _name_problem(address: BrokerAddress, error: socket.gaierror | UnicodeError) -> BrokerProblem:
+    # A name server that cannot be asked yet may answer later; one that knows of no such name has answered.
+    final = isinstance(error, UnicodeError) or error.errno == socket.EAI_NONAME
+    hint = "Correct the broker's URL, or look at the network's name service."
+    return BrokerProblem("unknown_host", f"The host name {address.host!r} is not known.", hint, permanent=final)
 
 
 def _tls_problem(address: BrokerAddress, error: ssl.SSLError) -> BrokerProblem:
@@ -95,6 +97,15 @@ def closed(address: BrokerAddress) -> BrokerProblem:
 def lost(address: BrokerAddress) -> BrokerProblem:
     """Explain a connection that worked and is gone."""
     return BrokerProblem("lost", f"The connection to {address} was lost.", "It is tried again by itself.")
+
+
+def unsteady(address: BrokerAddress, who: str) -> BrokerProblem:
+    """Explain a connection that is lost again and again, soon after it is made."""
+    return BrokerProblem(
+        "unsteady",
+        f"{address} drops the connection of {who!r} again and again.",
+        "Does another client use this name? Give each device its own device.name; else look at the broker's log.",
+    )
 
 
 _LOGIN_HINT = "Correct user and password (mqtt.username, mqtt.password, or those in the URL)."

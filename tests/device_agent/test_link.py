@@ -81,7 +81,7 @@ def test_an_unknown_host_is_told() -> None:
 
 
 def test_a_host_name_that_cannot_be_one_is_told() -> None:
-    assert "is no host name" in _refused(_link(BrokerAddress("x" * 70 + ".invalid")), 3600).message
+    assert "is not known" in _refused(_link(BrokerAddress("x" * 70 + ".invalid")), 3600).message
 
 
 def test_a_server_that_says_nothing_is_given_up() -> None:

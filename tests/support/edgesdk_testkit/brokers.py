@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import subprocess
 import sys
@@ -135,7 +136,8 @@ class Ear:
         self._changed = threading.Condition()
         self._subscribed = 0
         self._topic = topic
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        # Named, because some brokers know no nameless client that comes back.
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"ear-{secrets.token_hex(4)}", protocol=MQTTv5)
         self._client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
         if username:
             self._client.username_pw_set(username, password)
