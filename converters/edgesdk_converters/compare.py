@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.quiet import quiet
 from edgesdk_converters.parity import Parity, ParityMeter
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
@@ -43,7 +44,8 @@ def compare(
     Raises:
         SessionFailed: the runtime does not load or run the artifact.
     """
-    session = open_files(artifact.files, variant, reference.inputs, reference.outputs, runtime=runtime)
+    with quiet("compare"):  # LiteRT greets on stderr
+        session = open_files(artifact.files, variant, reference.inputs, reference.outputs, runtime=runtime)
     meter = ParityMeter(variant.precision, card.postprocess.head)
     states = {state.input: state.output for state in card.state}
     try:

@@ -21,6 +21,7 @@ class Finding:
 
     Attributes:
         part: which part of edgesdk needs it.
+        version: of what is installed; of what is broken, why.
         mend: a command; empty where nothing is wrong.
     """
 
@@ -34,7 +35,7 @@ class Finding:
         return {"part": self.part, "name": self.name, "state": self.state, "version": self.version, "mend": self.mend}
 
 
-# Part → (module, distribution, extra). The first of several modules that is there counts.
+# Part → (module, distribution), extra. The first of several modules that is there counts.
 _PACKAGES: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
     ("agent", (("cv2", "opencv-python-headless"),), "agent"),
     ("agent", (("paho.mqtt", "paho-mqtt"),), "agent"),
@@ -44,6 +45,7 @@ _PACKAGES: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
     ("runtime", (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")), "litert"),
     ("runtime", (("tensorrt", "tensorrt"),), "tensorrt"),
     ("convert", (("torch", "torch"),), "torch"),
+    ("convert", (("safetensors", "safetensors"),), "torch"),
     ("convert", (("onnx", "onnx"),), "torch"),
     ("convert", (("onnxscript", "onnxscript"),), "torch"),
     ("convert", (("onnx2torch", "onnx2torch"),), "torch"),
@@ -54,8 +56,16 @@ _PACKAGES: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
     ("fleet", (("gmqtt", "gmqtt"),), "fleet"),
     ("fleet", (("iotcore", "iotcore"),), "fleet"),
 )
-# Importing these in a child tells a broken build (a crash at import) from a good one.
-_RUNTIMES = ("onnxruntime", "openvino", "ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorrt")
+# Module → what a child process imports to tell a good build from a broken one (a crash at import, a system library that
+# is not there).
+_PROBES = {
+    "cv2": "cv2",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "ai_edge_litert": "ai_edge_litert.interpreter",
+    "tflite_runtime": "tflite_runtime.interpreter",
+    "tensorrt": "tensorrt",
+}
 _PROBE_TIMEOUT_S = 60.0
 
 
@@ -63,7 +73,6 @@ def examine() -> list[Finding]:
     """Look at Python, packages, runtimes and tools."""
     findings = [Finding("python", "Python", *_python())]
     findings += [_package(part, choices, extra) for part, choices, extra in _PACKAGES]
-    findings += [f for f in (_probe(module) for module in _RUNTIMES if _is_there(module.split(".")[0])) if f]
     mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
     mend = "" if mosquitto or _is_there("iotcore") else "apt install mosquitto, or pip install 'edgesdk[fleet]'"
     state: State = "ok" if mosquitto else "missing"
@@ -83,6 +92,8 @@ def _python() -> tuple[State, str, str]:
 def _package(part: str, choices: tuple[tuple[str, str], ...], extra: str) -> Finding:
     for module, distribution in choices:
         if _is_there(module):
+            if module in _PROBES and (why := _broken(_PROBES[module])):
+                return Finding(part, distribution, "broken", why, f"pip install --force-reinstall {distribution}")
             try:
                 version = importlib.metadata.version(distribution)
             except importlib.metadata.PackageNotFoundError:
@@ -96,11 +107,12 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+    except Exception:  # noqa: BLE001  (looking for `a.b` runs `a`, which may raise anything; it is there)
+        return True
 
 
-def _probe(module: str) -> Finding | None:
-    """Import a runtime in a child process; a finding only where it fails."""
-    name = module.split(".")[0]
+def _broken(module: str) -> str:
+    """Import a module in a child process; say why it fails, or nothing where it works."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"import {module}"],
@@ -110,9 +122,9 @@ def _probe(module: str) -> Finding | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Finding("runtime", f"{name} (import)", "broken", "hangs", f"pip install --force-reinstall {name}")
+        return "hangs at import"
     if done.returncode == 0:
-        return None
-    lines = done.stderr.strip().splitlines()
-    why = f"killed by signal {-done.returncode}" if done.returncode < 0 else (lines[-1] if lines else "fails")
-    return Finding("runtime", f"{name} (import)", "broken", why[:120], f"pip install --force-reinstall {name}")
+        return ""
+    if done.returncode < 0:
+        return f"killed by signal {-done.returncode} at import"
+    return (done.stderr.strip().splitlines() or ["fails at import"])[-1][:120]

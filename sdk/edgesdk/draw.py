@@ -63,4 +63,5 @@ def _draw_label(image: Array, text: str, left: int, top: int, colour: tuple[int,
 
 
 def _line_height(image: Array) -> int:
-    return round(14 * max(0.8, min(image.shape[:2]) / 480))
+    scale: float = max(0.8, min(image.shape[:2]) / 480)
+    return round(14 * scale)

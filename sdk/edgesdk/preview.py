@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import socket
+import os
+import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 
 _BOUNDARY = "edgesdk-frame"
+_OUR_NAMES = frozenset({"127.0.0.1", "localhost"})
 _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>edgesdk preview</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>body{margin:0;background:#111;display:grid;place-items:center;min-height:100vh}img{max-width:100%}</style>
@@ -32,11 +35,15 @@ class Preview(Protocol):
 
 
 def open_preview(title: str, port: int = 0) -> Preview:
-    """Open a window, or a page on loopback where this OpenCV has no windows.
+    """Open a window, or a page on loopback where there is no display or this OpenCV has no windows.
 
     Raises:
         InputError: the port is in use.
     """
+    # Without a display, OpenCV's Qt ends the whole process instead of raising.
+    headless = sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if headless:
+        return PagePreview(port)
     try:
         cv2.namedWindow(title, cv2.WINDOW_NORMAL)
     except cv2.error:
@@ -45,7 +52,7 @@ def open_preview(title: str, port: int = 0) -> Preview:
 
 
 class WindowPreview:
-    """A window of OpenCV's; `q` or Escape closes it."""
+    """A window of OpenCV's; `q`, Escape or its own button closes it."""
 
     def __init__(self, title: str) -> None:
         self.where = f"window {title!r}"
@@ -53,10 +60,17 @@ class WindowPreview:
 
     def show(self, image: Array) -> bool:
         cv2.imshow(self._title, image)
-        return (cv2.waitKey(1) & 0xFF) not in {ord("q"), 27}
+        if (cv2.waitKey(1) & 0xFF) in {ord("q"), 27}:
+            return False
+        # The person's clicks are handled in `waitKey`; the next picture would open the window again.
+        with suppress(cv2.error):
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        return False
 
     def close(self) -> None:
-        cv2.destroyWindow(self._title)
+        # A window that is closed already is an error to OpenCV, and none to anybody else.
+        with suppress(cv2.error):
+            cv2.destroyWindow(self._title)
 
 
 class PagePreview:
@@ -70,10 +84,9 @@ class PagePreview:
         self._closed = False
         handler = type("Handler", (_Handler,), {"preview": self})
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+            self._server = _Server(("127.0.0.1", port), handler)
         except OSError as error:
             raise InputError(f"Port {port} cannot be used: {error.strerror}.", hint="Give another --port.") from error
-        self._server.daemon_threads = True
         self.where = f"http://127.0.0.1:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, name="edgesdk-preview", daemon=True).start()
 
@@ -108,11 +121,24 @@ class PagePreview:
             return None if self._closed or self._newest is None else (self._newest, self._count)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A viewer that went away is no error; anything else is shown as usual."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     preview: PagePreview
 
-    def do_GET(self) -> None:  # noqa: N802  (the base class's name)
-        if self.path == "/":
+    def do_GET(self) -> None:
+        host = self.headers.get("Host", "").partition(":")[0]
+        if host not in _OUR_NAMES:
+            # A foreign page whose name was made to lead here must not read the camera.
+            self.send_error(403)
+        elif self.path == "/":
             self._answer("text/html; charset=utf-8", _PAGE)
         elif self.path == "/stream":
             self._stream()
@@ -138,8 +164,6 @@ class _Handler(BaseHTTPRequestHandler):
                 jpeg, seen = picture
                 head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
-        except (BrokenPipeError, ConnectionResetError, socket.timeout):
-            pass
         finally:
             self.preview.watch(watching=False)
 

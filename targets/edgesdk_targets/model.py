@@ -155,19 +155,22 @@ def load_model(
         BundleError: the bundle is damaged, or nothing in it can run here.
         SessionFailed: every variant that could run here failed; the last failure.
     """
-    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    if not isinstance(bundle, Bundle):
+        # The sessions hold what they need in memory; the file itself need not stay open.
+        with open_bundle(bundle) as opened:
+            return load_model(opened, target=target, variant=variant, options=options, postprocess=postprocess)
     if postprocess:
-        opened = _with_postprocess(opened, postprocess)
-    choice = choose_variants(opened.manifest, target=target, variant_id=variant)
+        bundle = _with_postprocess(bundle, postprocess)
+    choice = choose_variants(bundle.manifest, target=target, variant_id=variant)
     failure: EdgeError | None = None
     for candidate in choice.candidates:
         try:
-            session = open_session(opened, candidate.variant, runtime=candidate.runtime, options=options)
+            session = open_session(bundle, candidate.variant, runtime=candidate.runtime, options=options)
         except SessionFailed as error:
             log.warning("variant %s cannot be used: %s", candidate.variant.id, error.message)
             failure = failure or error
             continue
-        return Model(opened, candidate.variant, candidate.runtime, session, choice)
+        return Model(bundle, candidate.variant, candidate.runtime, session, choice)
     assert failure is not None  # noqa: S101  (choose_variants gives at least one candidate)
     raise failure
 

@@ -11,7 +11,7 @@ from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera, FrameLost
 from edgesdk_agent.cameras.folder import FolderCamera
-from edgesdk_agent.cameras.opencv import open_stream, open_video_file
+from edgesdk_agent.cameras.opencv import OpenCvCamera, open_stream, open_video_file
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.source_url import SourceUrl
 from edgesdk_agent.cameras.supervised import SupervisedCamera
@@ -296,6 +296,37 @@ def test_a_file_cut_short_ends_with_a_warning(tmp_path: Path, caplog: pytest.Log
     found = numbers(open_video_file(path))
     assert 0 < len(found) < 54
     assert "of 60 frames" in caplog.text
+
+
+class CaptureClosedWhileReading:
+    """A `cv2.VideoCapture` during whose read somebody closes the camera."""
+
+    def __init__(self) -> None:
+        self.camera: Camera | None = None
+        self.released = 0
+
+    def get(self, _: int) -> float:
+        return 0.0
+
+    def read(self, out: Array | None) -> tuple[bool, Array | None]:
+        assert not self.released, "read after the release"
+        if self.camera is not None:
+            self.camera.close()
+            assert not self.released, "released under a read, which crashes in OpenCV"
+        return True, grey(0)
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def test_a_capture_is_released_after_the_read_that_a_close_met() -> None:
+    capture = CaptureClosedWhileReading()
+    camera = OpenCvCamera(lambda: capture, description="stub", live=True)
+    assert camera.read(None) is not None
+    capture.camera = camera
+    camera.read(None)
+    assert capture.released == 1
+    assert camera.read(None) is None
 
 
 class Flaky:

@@ -52,7 +52,7 @@ def test_a_file_becomes_a_frozen_configuration(tmp_path: Path) -> None:
     assert config.mqtt.address().port == 1883
     assert config.mqtt.tls() is None
     with pytest.raises(ValueError, match="frozen"):
-        config.target = "x"
+        config.target = "x"  # type: ignore[misc]
 
 
 def test_flags_win_over_the_environment_over_the_file_over_defaults(tmp_path: Path) -> None:
@@ -70,7 +70,8 @@ def test_flags_win_over_the_environment_over_the_file_over_defaults(tmp_path: Pa
 
 def test_every_value_is_listed_with_its_origin(tmp_path: Path) -> None:
     lines = _origins(_load(_write(tmp_path)))
-    assert {"device.name", "device.tenant", "bundle", "target", "cameras[0].fps", "mqtt.ca", "queue.max_bytes"} <= set(lines)
+    some = {"device.name", "device.tenant", "bundle", "target", "cameras[0].fps", "mqtt.ca", "queue.max_bytes"}
+    assert some <= set(lines)
     assert lines["mqtt.ca"] == EffectiveValue("mqtt.ca", "(not set)", "default")
 
 
@@ -205,7 +206,8 @@ class TestPaths:
         path = _write(tmp_path, f"bundle: b\nmqtt: {{url: mqtts://x, ca: ca.pem}}\n{cameras}")
         config = _load(path, {"EDGESDK_MQTT__CERT": "cert.pem"}, flags={"mqtt.key": "key.pem"}).config
         assert [c.source for c in config.cameras] == [str(tmp_path / "clip.mp4"), "synthetic", "0"]
-        assert (config.mqtt.ca, config.mqtt.cert, config.mqtt.key) == (tmp_path / "ca.pem", Path("cert.pem"), Path("key.pem"))
+        mqtt = config.mqtt
+        assert (mqtt.ca, mqtt.cert, mqtt.key) == (tmp_path / "ca.pem", Path("cert.pem"), Path("key.pem"))
 
     def test_absolute_paths_stay(self, tmp_path: Path) -> None:
         config = _load(_write(tmp_path, MINIMAL.replace("m.edgebundle", "/opt/m.edgebundle"))).config
@@ -213,7 +215,7 @@ class TestPaths:
 
     def test_a_certificate_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         path = _write(tmp_path, MINIMAL.replace("mqtt://broker", "mqtts://broker\n  ca: ca.pem"))
-        with pytest.raises(InputError, match="ca.pem cannot be read"):
+        with pytest.raises(InputError, match=r"ca\.pem cannot be read"):
             _load(path).config.mqtt.tls()
 
 
@@ -221,7 +223,8 @@ def test_the_schema_is_published_and_covers_every_section() -> None:
     schema = config_schema()
     json.dumps(schema, allow_nan=False)
     properties: Any = schema["properties"]
-    assert set(properties) == {"device", "bundle", "target", "variant", "cameras", "pipeline", "mqtt", "telemetry", "queue"}
+    sections = {"device", "bundle", "target", "variant", "cameras", "pipeline", "mqtt", "telemetry", "queue"}
+    assert set(properties) == sections
     assert schema["additionalProperties"] is False
 
 

@@ -142,6 +142,22 @@ def test_close_lets_the_reader_finish_and_the_writer_stop() -> None:
     assert exchange.dropped == []
 
 
+def test_a_reader_waits_for_what_is_still_being_written_when_the_buffer_closes() -> None:
+    exchange = Exchange(2, replace=False)
+    filling = exchange.buffer.acquire()
+    assert filling is not None
+    exchange.buffer.close()
+    reads: list[int | None] = []
+    reader = threading.Thread(target=lambda: reads.extend((exchange.read(), exchange.read())))
+    reader.start()
+    reader.join(0.05)
+    assert reads == [], "the reader took the end for granted"
+    filling.value = 9
+    exchange.buffer.publish(filling)
+    reader.join(PATIENCE_S)
+    assert reads == [9, None]
+
+
 def test_abort_drops_what_is_ready_and_what_is_still_being_written() -> None:
     exchange = Exchange(3, replace=False)
     exchange.write()

@@ -94,7 +94,7 @@ def test_a_server_that_hangs_up_is_told() -> None:
         assert "closed the connection without an answer" in _refused(_link(address)).message
 
 
-@pytest.mark.parametrize("junk", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\xff\xff\xff\xff\xff", b"\x20\x03\x00\x00\x05"])
+@pytest.mark.parametrize("junk", [b"HTTP/1.1 400 Bad\r\n\r\n", b"\x20\xff\xff\xff\xff\xff", b"\x20\x03\x00\x00\x05"])
 def test_a_server_of_another_kind_is_told_and_crashes_nothing(junk: bytes) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(4096)
@@ -137,7 +137,7 @@ def test_a_reason_that_time_does_not_mend_ends_the_wait_at_once() -> None:
         assert "refuses user or password" in _refused(_link(address), 3600).message
 
 
-def test_the_agent_goes_on_while_there_is_no_broker_and_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_agent_goes_on_without_a_broker_and_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
     tries = threading.Semaphore(0)
 
     def serve(connection: socket.socket) -> None:

@@ -329,6 +329,17 @@ def test_a_failing_model_ends_the_pipeline_with_its_error(stage: str) -> None:
     assert_accounts(stats)
 
 
+def test_a_failing_model_does_not_leave_a_waiting_camera_behind() -> None:
+    script, camera = Script(), ScriptedCamera(None)
+    script.fail_infer[1] = SessionFailed("The runtime failed.")
+    camera.at = {6: lambda: wait_until(lambda: camera.closed > 0, "the close that wakes the camera")}
+    pipeline = make(camera, script, Sink(), "freshest").start()
+    with pytest.raises(SessionFailed):
+        pipeline.wait(PATIENCE_S)
+    wait_until(no_threads_left, "the end of every thread")
+    assert camera.closed > 0
+
+
 @pytest.mark.parametrize(
     ("where", "kind"), [("camera", CameraLost), ("prepare", SessionFailed), ("infer", SessionFailed)]
 )
@@ -461,6 +472,18 @@ def test_a_kept_picture_is_the_results_own_until_the_callback_returns(policy: Po
         assert pipeline.wait(PATIENCE_S)
     assert seen
     assert all(seq == before == after for seq, before, after in seen)
+    assert_accounts(pipeline.stats())
+
+
+def test_replaced_frames_give_their_kept_pictures_back() -> None:
+    script, sink, camera = Script(gated=True), Sink(), ScriptedCamera(40)
+    assert script.gate is not None
+    # The model holds frame 0 all the while: a picture that is not given back would stop the camera before its end.
+    with make(camera, script, sink, "freshest", keep_image=True) as pipeline:
+        assert script.began.acquire(timeout=PATIENCE_S)
+        wait_until(lambda: camera.reads == 41, "the camera's end")
+        script.gate.release(100)
+        assert pipeline.wait(PATIENCE_S)
     assert_accounts(pipeline.stats())
 
 

@@ -46,7 +46,10 @@ def _said(queue: ReportQueue) -> list[Any]:
 
 
 DETECTIONS = Detections(
-    boxes=np.array([[1, 2, 3, 4]], np.float32), scores=np.array([0.5], np.float32), class_ids=np.array([1]), names=("a", "cat")
+    boxes=np.array([[1, 2, 3, 4]], np.float32),
+    scores=np.array([0.5], np.float32),
+    class_ids=np.array([1]),
+    names=("a", "cat"),
 )
 
 

@@ -4,11 +4,11 @@ import ssl
 from pathlib import Path
 
 import pytest
-from edgesdk_testkit.certificates import make_certificates
 from pydantic import SecretStr
 
 from edgesdk_targets.broker_address import BrokerAddress, tls_context
 from edgesdk_targets.errors import InputError
+from edgesdk_testkit.certificates import make_certificates
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,12 @@ def test_another_url_is_refused_with_an_example(url: str) -> None:
     "url",
     [
         *("me:hunter2@box:1883", "http://me:hunter2@box", "mqtt://me:hunter2/x@box", "mqtt://me:hunter2#x@box:1883"),
-        *("mqtt://me:hunter2?@box", "mqtt://me:hunter2@box:port", "mqtt://me:hunter2@box/path", "mqtt://a:b@hunter2@:1"),
+        *(
+            "mqtt://me:hunter2?@box",
+            "mqtt://me:hunter2@box:port",
+            "mqtt://me:hunter2@box/path",
+            "mqtt://a:b@hunter2@:1",
+        ),
     ],
 )
 def test_no_error_repeats_a_password(url: str) -> None:
@@ -86,9 +91,9 @@ def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
     text = tmp_path / "text.pem"
     text.write_text("hello")
     missing = tmp_path / "none.pem"
-    with pytest.raises(InputError, match="ca: .*none.pem cannot be read"):
+    with pytest.raises(InputError, match=r"ca: .*none\.pem cannot be read"):
         tls_context(ca=missing)
-    with pytest.raises(InputError, match="text.pem holds no certificate"):
+    with pytest.raises(InputError, match=r"text\.pem holds no certificate"):
         tls_context(ca=text)
     with pytest.raises(InputError, match="not a certificate and its unencrypted key"):
         tls_context(cert=files.client, key=files.server_key)

@@ -40,8 +40,15 @@ def test_what_the_system_says_becomes_a_reason_and_advice(error: Exception, reas
 
 @pytest.mark.parametrize(
     ("code", "reason", "permanent"),
-    [(0x86, "login", True), (0x87, "forbidden", True), (0x84, "protocol", True), (0x89, "busy", False)]
-    + [(0x8E, "taken_over", False), (0x95, "broker", False), (0xFF, "broker", False)],
+    [
+        (0x86, "login", True),
+        (0x87, "forbidden", True),
+        (0x84, "protocol", True),
+        (0x89, "busy", False),
+        (0x8E, "taken_over", False),
+        (0x95, "broker", False),
+        (0xFF, "broker", False),
+    ],
 )
 def test_what_the_broker_says_becomes_a_reason_and_advice(code: int, reason: str, permanent: bool) -> None:
     problem = broker_problem.from_reason_code(PLAIN, code, who="local.cam1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -19,4 +19,6 @@ def _group() -> None:
 def run(context: typer.Context) -> None:
     from edgesdk_agent.main import run as run_agent
 
-    raise typer.Exit(run_agent(["run", *context.args], prog="edgesdk agent"))
+    # `--debug` is taken by the root, wherever it stands; the agent has one of its own.
+    debug = ["--debug"] if context.find_root().params.get("debug") else []
+    raise typer.Exit(run_agent(["run", *context.args, *debug], prog="edgesdk agent"))

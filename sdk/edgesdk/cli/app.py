@@ -56,17 +56,17 @@ class LazyGroup(TyperGroup):
 
     _listing = False
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         self._listing = True
         try:
             super().format_help(ctx, formatter)
         finally:
             self._listing = False
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (the base class's)
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (the base class's)
         if cmd_name not in COMMANDS:
             return None
         # Help alone needs no command's module, only its line.
@@ -74,7 +74,7 @@ class LazyGroup(TyperGroup):
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name].help)
         return _load(cmd_name)
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
@@ -140,6 +140,12 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output went away (`| head`); Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # the program's top: a fault of our own is told like any other, without a traceback
+        if debug:
+            raise
+        what = f"Unexpected {type(error).__name__}: {error}"
+        _show(EdgeError(what, hint="This is a fault of edgesdk. Run it again with --debug and report what it prints."))
         return 1
     return 0
 

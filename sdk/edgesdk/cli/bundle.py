@@ -12,7 +12,7 @@ from edgesdk.cli.output import JsonFlag, console, next_command, print_json, size
 if TYPE_CHECKING:
     from edgesdk_targets.bundle.bundle import Bundle
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 BundlePath = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or the folder it was unpacked to.")
 ]

@@ -9,7 +9,7 @@ import typer
 
 from edgesdk.cli.output import next_command, note
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -31,7 +31,8 @@ def init(
     from edgesdk_targets.errors import InputError
 
     sniff(model)
-    text = draft_card(model, head)
+    # The paths in a card start at the card; a printed one is meant to lie beside the model.
+    text = draft_card(model, head, folder=output.parent if output else None)
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return

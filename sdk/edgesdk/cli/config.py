@@ -9,7 +9,7 @@ import typer
 
 from edgesdk.cli.output import JsonFlag, console, print_json, table
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="An agent's edgesdk.yaml.")]
 NoMqtt = Annotated[bool, typer.Option("--no-mqtt", help="The agent will run without a broker.")]
 

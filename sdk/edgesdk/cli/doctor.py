@@ -9,6 +9,8 @@ def doctor(json: JsonFlag = False) -> None:
     """Say what is installed, what is missing, and the line that mends it."""
     import platform
 
+    from rich.markup import escape
+
     from edgesdk import __version__
     from edgesdk.doctor import examine
     from edgesdk_targets.variant_choice import this_host
@@ -30,5 +32,5 @@ def doctor(json: JsonFlag = False) -> None:
     colours = {"ok": "green", "missing": "yellow", "broken": "red"}
     for finding in findings:
         state = f"[{colours[finding.state]}]{finding.state}[/]"
-        rows.add_row(finding.part, finding.name, state, finding.version, finding.mend.replace("[", r"\["))
+        rows.add_row(finding.part, finding.name, state, escape(finding.version), escape(finding.mend))
     out.print(rows)

@@ -9,7 +9,7 @@ import typer
 
 from edgesdk.cli.output import JsonFlag
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Password = Annotated[
     str,
@@ -89,6 +89,7 @@ def watch(
 ) -> None:
     """Show every device live: state, bundle, fps, age, drops, last result, temperature."""
     import asyncio
+    import functools
     import time
 
     from pydantic import SecretStr
@@ -108,12 +109,13 @@ def watch(
     if once and duration is None:
         duration = 2.0
     if json_output or once:
-        if duration is None:
-            note("Listening; Ctrl-C prints the document and ends.")
-        asyncio.run(watch_broker(address, roster, tls=tls, duration_s=duration))
+        until = "until Ctrl-C" if duration is None else f"for {duration:g} s"
+        ready = functools.partial(note, f"Listening to {address} {until}")
+        asyncio.run(watch_broker(address, roster, tls=tls, duration_s=duration, ready=ready))
     else:
         asyncio.run(watch_live(console(), address, roster, tls=tls, duration_s=duration))
     if json_output:
         print_json({"broker": str(address), **roster.to_json(time.monotonic())})
     elif once:
-        console().print(table(roster, address, connected=True))
+        out = console()
+        out.print(table(roster, address, connected=True, width=out.width))

@@ -14,8 +14,11 @@ import typer
 from edgesdk.cli.output import JsonFlag, console, note, print_json
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from edgesdk_agent.frame import FrameResult
     from edgesdk_agent.meter import FrameStats
+    from edgesdk_targets.errors import EdgeError
 
 
 def run(
@@ -63,6 +66,7 @@ def run(
         sink.fps = pipeline.source_fps
         with _stopping(pipeline.request_stop, sink.stopped, duration):
             stats = _run_to_end(pipeline)
+        sink.raise_error()
     _report(stats, vitals, json=json, variant=model.variant.id)
 
 
@@ -76,17 +80,26 @@ def _run_to_end(pipeline: Any) -> FrameStats:
 
 
 class _Sink:
-    """Draw, show, save and print results, on the inference thread."""
+    """Draw, show, save and print results, on the inference thread.
+
+    The pipeline goes on whatever its callback raises, so what goes wrong here is kept, and ends the run.
+    """
 
     def __init__(self, save: Path | None, *, show: bool, port: int, quiet: bool) -> None:
         self.draws = save is not None or show
         self.stopped = threading.Event()
         self.fps: float | None = None
-        self._save, self._show, self._port, self._quiet = save, show, port, quiet
+        self._save, self._show, self._port = save, show, port
+        self._out = None if quiet or self.draws else console()
+        self._error: EdgeError | None = None
         self._preview: Any = None
-        self._writer: Any = None
+        self._video: Any = None
 
-    def __enter__(self) -> _Sink:
+    def __enter__(self) -> Self:
+        if self._save is not None:
+            from edgesdk.video_file import VideoFile
+
+            self._video = VideoFile(self._save)
         if self._show:
             from edgesdk.preview import open_preview
 
@@ -97,24 +110,37 @@ class _Sink:
     def __exit__(self, *_: object) -> None:
         if self._preview is not None:
             self._preview.close()
-        if self._writer is not None:
-            self._writer.close()
+        if self._video is not None:
+            self._video.close()
 
     def __call__(self, frame: FrameResult) -> None:
+        from edgesdk_targets.errors import EdgeError
+
+        if self._error is not None:
+            return
+        try:
+            self._take(frame)
+        except EdgeError as error:
+            self._error = error
+            self.stopped.set()
+
+    def raise_error(self) -> None:
+        """Raise what ended the drawing, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def _take(self, frame: FrameResult) -> None:
         from edgesdk.draw import describe, draw_result
 
-        if not self._quiet and not self.draws:
+        if self._out is not None:
             text = ", ".join(describe(frame.result))
-            console().print(f"{frame.seq:6d}  {frame.age_s * 1000:6.1f} ms  {text}", highlight=False, markup=False)
+            self._out.print(f"{frame.seq:6d}  {frame.age_s * 1000:6.1f} ms  {text}", highlight=False, markup=False)
         if frame.image is None:
             return
         draw_result(frame.image, frame.result)
-        if self._save is not None:
-            if self._writer is None:
-                from edgesdk.video_file import VideoFile
-
-                self._writer = VideoFile(self._save, self.fps or 25.0)
-            self._writer.write(frame.image)
+        if self._video is not None:
+            self._video.fps = self.fps or self._video.fps
+            self._video.write(frame.image)
         if self._preview is not None and not self._preview.show(frame.image):
             self.stopped.set()
 

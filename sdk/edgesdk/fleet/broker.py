@@ -132,7 +132,7 @@ class Broker:
             except LinkError:
                 self.stop()
                 # Somebody may have taken the free port between our look and the broker's start.
-                if attempt == attempts:
+                if attempt == attempts or not _accepts(self.address):
                     raise
             else:
                 break

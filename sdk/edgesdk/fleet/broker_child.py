@@ -32,8 +32,10 @@ def run_iotcore(config: str) -> int:
 
 def _when_parent_ends(action: object) -> None:
     def wait() -> None:
-        # Returns when the other end of the pipe closes, however our parent ended.
-        sys.stdin.buffer.read()
+        # Ends when the other end of the pipe closes, however our parent ended. Not by `sys.stdin`: its lock, held by
+        # this thread, would abort the interpreter at its end.
+        while os.read(0, 4096):
+            pass
         if callable(action):
             action()
 

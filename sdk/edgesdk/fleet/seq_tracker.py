@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Numbers that came before a missing one. More than this many are waited for no longer: the missing one is lost.
+# Numbers that came after a missing one. With more than this many, what is missing among the older half is lost.
 _MAX_AHEAD = 4096
 
 
@@ -41,14 +41,18 @@ class SeqTracker:
         return True
 
     def _advance(self) -> None:
-        if self._upto is None:
-            if len(self._ahead) > _MAX_AHEAD:
-                self._ahead.discard(min(self._ahead))
-            return
         if len(self._ahead) > _MAX_AHEAD:
-            first = min(self._ahead)
-            self._given_up += first - self._upto - 1
-            self._upto = first - 1
+            self._give_up()
+        if self._upto is None:
+            return
         while self._upto + 1 in self._ahead:
             self._upto += 1
             self._ahead.remove(self._upto)
+
+    def _give_up(self) -> None:
+        # Half at once: to look for the smallest each time would cost more than all the rest.
+        older = sorted(self._ahead)[: _MAX_AHEAD // 2]
+        self._ahead.difference_update(older)
+        if self._upto is not None:
+            self._given_up += older[-1] - self._upto - len(older)
+            self._upto = older[-1]

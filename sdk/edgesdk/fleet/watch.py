@@ -6,19 +6,28 @@ import asyncio
 import signal
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgesdk.fleet.result_text import printable
 from edgesdk.fleet.roster import Roster, Row
 from edgesdk.fleet.subscriber import Received, Subscriber
 from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_targets.messages import Sample
 from edgesdk_targets.topics import Channel, every_device
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 WATCHED = (Channel.BIRTH, Channel.STATE, Channel.RESULT, Channel.TELEMETRY, Channel.EVENT)
 _REFRESH_S = 0.5
+# Below this many columns of text, what is nice to have makes room for what matters.
+_WIDE = 110
+_FILLER = "last result"
+_SHORTEST_RESULT = 8
+_LONGEST_NAME = 40
 _STYLES = {"online": "green", "offline": "red", "stale": "yellow", "unknown": "dim"}
 
 
@@ -28,6 +37,7 @@ async def watch(
     *,
     tls: ssl.SSLContext | None = None,
     duration_s: float | None = None,
+    ready: Callable[[], None] | None = None,
     show: Callable[[bool], None] | None = None,
 ) -> None:
     """Feed a roster from a broker until the time is up, or the process is told to stop (Ctrl-C, SIGTERM).
@@ -37,6 +47,7 @@ async def watch(
         roster: takes what comes.
         tls: TLS settings, where the address says TLS.
         duration_s: how long; without end when None.
+        ready: is called when the broker has confirmed that it will pass everything on.
         show: is called at once and then twice a second, with whether there is a connection.
 
     Raises:
@@ -53,6 +64,8 @@ async def watch(
     subscriber = Subscriber(address, [every_device(channel) for channel in WATCHED], receive, tls=tls)
     try:
         await subscriber.start()
+        if ready is not None:
+            ready()
         end = None if duration_s is None else loop.time() + duration_s
         while not stop.is_set() and (end is None or loop.time() < end):
             if show is not None:
@@ -79,65 +92,85 @@ async def watch_live(
     with Live(console=console, auto_refresh=False, transient=False) as live:
 
         def show(connected: bool) -> None:
-            live.update(table(roster, address, connected=connected), refresh=True)
+            live.update(table(roster, address, connected=connected, width=console.width), refresh=True)
 
         await watch(address, roster, tls=tls, duration_s=duration_s, show=show)
 
 
-def table(roster: Roster, address: BrokerAddress, *, connected: bool) -> RenderableType:
-    """Draw the roster."""
+def table(roster: Roster, address: BrokerAddress, *, connected: bool, width: int = 120) -> RenderableType:
+    """Draw the roster; less important columns are left out where the terminal is narrower than `width` needs."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, justify in _COLUMNS.items():
-        made.add_column(name, justify="right" if justify else "left", overflow="fold", no_wrap=bool(justify))
     rows = roster.rows(time.monotonic())
-    for row in rows:
-        made.add_row(*(Text(text, style=style) for text, style in _cells(row)))
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    columns = [c for c in _COLUMNS if width >= _WIDE or c.always or (c.name == "lost" and any(map(_lost, rows)))]
+    cells = [[Text(*column.cell(row)) for column in columns] for row in rows]
+    for column in columns:
+        made.add_column(
+            column.name,
+            justify="right" if column.number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            max_width=_room(columns, cells, width) if column.name == _FILLER else _LONGEST_NAME,
+        )
+    for line in cells:
+        made.add_row(*line)
     lines: list[RenderableType] = [made] if rows else [Text("No device has said anything yet.", style="dim")]
     lines.append(Text(_footer(roster, address, connected=connected), style="dim" if connected else "red"))
     return Group(*lines)
 
 
-# Name, and whether it is a number.
-_COLUMNS = {
-    "device": False,
-    "state": False,
-    "bundle": False,
-    "fps": True,
-    "age p95": True,
-    "drops": True,
-    "lost": True,
-    "results": True,
-    "last result": False,
-    "temp": True,
-    "heard": True,
-}
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column: how a row's cell reads, as text and style."""
+
+    name: str
+    cell: Callable[[Row], tuple[str, str]]
+    number: bool = True
+    always: bool = True
 
 
-def _cells(row: Row) -> list[tuple[str, str]]:
-    from edgesdk.fleet.result_text import printable
+def _room(columns: Sequence[_Column], cells: Sequence[Sequence[Text]], width: int) -> int:
+    """Return what the other columns leave for the last result, so that it is the one that is cut."""
+    others = 0
+    for index, column in enumerate(columns):
+        if column.name != _FILLER:
+            others += min(_LONGEST_NAME, max(len(column.name), *(line[index].cell_len for line in cells), 0)) + 2
+    return max(_SHORTEST_RESULT, width - others)
 
-    sample = row.sample
-    age = sample.age_ms.p95 if sample else None
-    lost = sum(sample.lost.values()) if sample else 0
-    bundle = printable(f"{row.bundle.name} {row.bundle.version}".strip(), 40)
-    return [
-        (row.node, "bold"),
-        (row.state, _STYLES[row.state]),
-        (bundle or "-", ""),
-        (_figure(sample.fps if sample else None, "{:.1f}"), ""),
-        (_figure(age, "{:.0f} ms"), ""),
-        (str(row.dropped) if sample else "-", ""),
-        (str(lost + row.missing), "red" if lost + row.missing else ""),
-        (str(row.results), ""),
-        (row.last_result or row.last_event or "-", ""),
-        (_figure(sample.temperature_c if sample else None, "{:.0f} °C"), ""),
-        (_figure(row.heard_s, "{:.0f} s"), "yellow" if row.state == "stale" else ""),
-    ]
+
+def _lost(row: Row) -> int:
+    return row.missing + (sum(row.sample.lost.values()) if row.sample else 0)
+
+
+def _bundle(row: Row) -> str:
+    return printable(f"{row.bundle.name} {row.bundle.version}".strip(), 32) or "-"
+
+
+def _sampled(form: str, value: Callable[[Sample], float | None]) -> Callable[[Row], tuple[str, str]]:
+    return lambda row: (_figure(value(row.sample) if row.sample else None, form), "")
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+_COLUMNS = (
+    _Column("device", lambda row: (row.node, "bold"), number=False),
+    _Column("state", lambda row: (row.state, _STYLES[row.state]), number=False),
+    _Column("bundle", lambda row: (_bundle(row), ""), number=False),
+    _Column("fps", _sampled("{:.1f}", lambda sample: sample.fps)),
+    _Column("age p95", _sampled("{:.0f} ms", lambda sample: sample.age_ms.p95)),
+    _Column("drops", _sampled("{:.0f}", lambda sample: sum(sample.dropped.values()))),
+    _Column("lost", lambda row: (str(_lost(row)), "red" if _lost(row) else ""), always=False),
+    _Column("results", lambda row: (str(row.results), ""), always=False),
+    _Column("last result", lambda row: (row.last_result or row.last_event or "-", ""), number=False),
+    _Column("temp", _sampled("{:.0f} °C", lambda sample: sample.temperature_c)),
+    _Column("heard", lambda row: (_figure(row.heard_s, "{:.0f} s"), ""), always=False),
+)
 
 
 def _footer(roster: Roster, address: BrokerAddress, *, connected: bool) -> str:
@@ -146,10 +179,6 @@ def _footer(roster: Roster, address: BrokerAddress, *, connected: bool) -> str:
     if roster.malformed:
         text += f"   {roster.malformed} unreadable, the last: {roster.malformed_last}"
     return text
-
-
-def _figure(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

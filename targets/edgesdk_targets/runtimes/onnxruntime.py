@@ -89,6 +89,12 @@ class OnnxRuntimeSession:
             else:
                 binding.bind_ortvalue_output(name, value(outputs[spec.name]))
 
+    def release_open_outputs(self, binding: Any) -> None:
+        """Let outputs of open size be allocated anew; ONNX Runtime would insist on the last run's size."""
+        for name, spec in zip(self._output_names, self.outputs, strict=True):
+            if spec.dynamic:
+                binding.bind_output(name)
+
     @property
     def is_closed(self) -> bool:
         return self._session is None
@@ -114,11 +120,14 @@ class OnnxRuntimeBinding:
         if self._owner.is_closed:
             self._session = self._io = None
             raise closed(NAME)
+        all_fixed = len(self._outputs) == len(self._names)
         try:
+            if not all_fixed:
+                self._owner.release_open_outputs(self._io)
             self._session.run_with_iobinding(self._io)
         except Exception as error:
             raise failed(NAME, "run the model", error) from error
-        if len(self._outputs) == len(self._names):
+        if all_fixed:
             return self._outputs
         arrays = (value.numpy() for value in self._io.get_outputs())
         return dict(zip(self._names, arrays, strict=True))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import Self
 
 from edgesdk.fleet import broker as fleet_broker
 from edgesdk.fleet.broker_config import iotcore_config, mosquitto_config
@@ -168,7 +169,7 @@ class Ear:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def __enter__(self) -> Ear:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,243 @@
+"""What every runtime's session keeps to. A backend's test subclasses `SessionContract` and gives `runtime`."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from edgesdk_targets.errors import InputError, SessionFailed
+from edgesdk_targets.session import Load, Session, SessionOptions
+from edgesdk_targets.target import Precision, Runtime
+from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_testkit.tiny_models import CNN, PIXELS, STREAM, TinyFile, TinyModel
+
+RUNS = 50
+
+
+class SessionContract:
+    """Rules of `Session` and `Binding`.
+
+    Attributes:
+        runtime: which form of the tiny models is loaded.
+        atol: how far an answer may be from numpy's.
+    """
+
+    runtime: ClassVar[Runtime]
+    atol: ClassVar[float] = 1e-5
+
+    def open(self, load: Load) -> Session:
+        """Open a session with this backend."""
+        raise NotImplementedError
+
+    def load(
+        self, model: TinyModel, file: TinyFile | None = None, *, threads: int = 0, precision: str = "f32"
+    ) -> Load:
+        from edgesdk_targets.bundle.manifest import Variant
+
+        file = file or model.file(self.runtime)
+        variant = Variant(
+            id="tiny",
+            target="any",
+            runtime=self.runtime,
+            precision=Precision.FP32,
+            effective_precision=precision,
+            files={role: role for role in file.files},
+            inputs=file.inputs,
+            outputs=file.outputs,
+        )
+        return Load(file.files, variant, model.inputs, model.outputs, SessionOptions(threads=threads))
+
+    @pytest.fixture(params=[CNN, PIXELS, STREAM], ids=lambda model: model.name)
+    def model(self, request: pytest.FixtureRequest) -> TinyModel:
+        model: TinyModel = request.param
+        return model
+
+    @pytest.fixture
+    def session(self, model: TinyModel) -> Iterator[Session]:
+        session = self.open(self.load(model))
+        yield session
+        session.close()
+
+    def check(self, model: TinyModel, feeds: dict[str, Array], outputs: object) -> None:
+        expected = model.reference(feeds)
+        assert isinstance(outputs, dict)
+        assert list(outputs) == list(expected)
+        for name, array in expected.items():
+            assert outputs[name].dtype == array.dtype
+            np.testing.assert_allclose(outputs[name], array, atol=self.atol, rtol=1e-4, err_msg=name)
+
+    def test_run_answers_as_numpy_does(self, session: Session, model: TinyModel) -> None:
+        for seed in range(3):
+            feeds = model.feeds(seed)
+            self.check(model, feeds, session.run(feeds))
+
+    def test_run_does_not_change_its_feeds(self, session: Session, model: TinyModel) -> None:
+        feeds = model.feeds()
+        before = {name: array.copy() for name, array in feeds.items()}
+        session.run(feeds)
+        for name, array in before.items():
+            np.testing.assert_array_equal(feeds[name], array)
+
+    def test_run_takes_arrays_that_are_not_contiguous(self, session: Session, model: TinyModel) -> None:
+        feeds = model.feeds(4)
+        self.check(model, feeds, session.run({name: np.asfortranarray(array) for name, array in feeds.items()}))
+
+    def test_tensors_have_the_manifests_names_and_order(self, session: Session, model: TinyModel) -> None:
+        assert session.inputs == model.inputs
+        assert session.outputs == model.outputs
+
+    def test_bound_arrays_are_writable_and_of_the_right_kind(self, session: Session, model: TinyModel) -> None:
+        (binding,) = session.bind()
+        assert list(binding.inputs) == [spec.name for spec in model.inputs]
+        for spec in model.inputs:
+            array = binding.inputs[spec.name]
+            assert (array.shape, array.dtype) == (spec.shape, spec.numpy_dtype)
+            assert array.flags.c_contiguous
+            assert array.flags.writeable
+
+    def test_what_is_written_is_what_is_inferred(self, session: Session, model: TinyModel) -> None:
+        (binding,) = session.bind()
+        for seed in range(3):
+            feeds = model.feeds(seed)
+            for name, array in feeds.items():
+                binding.inputs[name][...] = array
+            self.check(model, feeds, binding.run())
+
+    def test_inputs_keep_their_content_when_run(self, session: Session, model: TinyModel) -> None:
+        (binding,) = session.bind()
+        feeds = model.feeds(5)
+        for name, array in feeds.items():
+            binding.inputs[name][...] = array
+        binding.run()
+        self.check(model, feeds, binding.run())
+        for name, array in feeds.items():
+            np.testing.assert_array_equal(binding.inputs[name], array)
+
+    def test_outputs_are_the_same_memory_each_run(self, session: Session, model: TinyModel) -> None:
+        (binding,) = session.bind()
+        first = {name: array.__array_interface__["data"][0] for name, array in binding.run().items()}
+        again = {name: array.__array_interface__["data"][0] for name, array in binding.run().items()}
+        assert first == again
+
+    def test_a_run_allocates_nothing_of_frame_size(self, session: Session, model: TinyModel) -> None:
+        (binding,) = session.bind()
+        frame = max(spec.size_bytes for spec in model.inputs)
+        fill = {name: np.ones_like(array) for name, array in binding.inputs.items()}
+        binding.run()
+        peak = self._peak(lambda: [np.copyto(binding.inputs[n], a) for n, a in fill.items()] and binding.run())
+        # Python's own small objects; a copy of an input would be `frame` more.
+        assert peak < min(frame, 4096) + 2048
+        # The instrument sees such a copy.
+        assert self._peak(lambda: [array.copy() for array in binding.inputs.values()]) >= frame
+
+    @staticmethod
+    def _peak(step: object) -> int:
+        """Return the most memory that one of many steps held beyond what there was before."""
+        assert callable(step)
+        step()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            for _ in range(RUNS):
+                step()
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    def test_slots_are_independent(self, session: Session, model: TinyModel) -> None:
+        slots = session.bind(2)
+        feeds = [model.feeds(seed) for seed in (10, 11)]
+        for slot, feed in zip(slots, feeds, strict=True):
+            for name, array in feed.items():
+                slot.inputs[name][...] = array
+        first = slots[0].run()
+        self.check(model, feeds[0], first)
+        second = slots[1].run()
+        self.check(model, feeds[1], second)
+        # Neither the other slot's run, nor writing into it, touches this one's answer.
+        for array in slots[1].inputs.values():
+            array[...] = 0
+        slots[1].run()
+        self.check(model, feeds[0], first)
+        self.check(model, feeds[0], slots[0].run())
+
+    def test_run_and_bindings_do_not_disturb_each_other(self, session: Session, model: TinyModel) -> None:
+        (binding,) = session.bind()
+        held, other = model.feeds(20), model.feeds(21)
+        for name, array in held.items():
+            binding.inputs[name][...] = array
+        self.check(model, other, session.run(other))
+        self.check(model, held, binding.run())
+
+    def test_feeds_that_do_not_fit_are_refused(self, session: Session, model: TinyModel) -> None:
+        good = model.feeds()
+        name = model.inputs[0].name
+        wrong: list[dict[str, object]] = [
+            {},
+            {k: v for k, v in good.items() if k != name},
+            {**good, "other": good[name]},
+            {**good, name: good[name][..., :-1]},
+            {**good, name: good[name][0]},
+            {**good, name: good[name].astype(np.float64)},
+            {**good, name: good[name].tolist()},
+        ]
+        for feeds in wrong:
+            with pytest.raises(InputError):
+                session.run(feeds)  # type: ignore[arg-type]
+        self.check(model, good, session.run(good))
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_takes_the_number_of_threads(self, model: TinyModel, threads: int) -> None:
+        session = self.open(self.load(model, threads=threads))
+        feeds = model.feeds()
+        self.check(model, feeds, session.run(feeds))
+        session.close()
+
+    def test_a_closed_session_says_so(self, model: TinyModel) -> None:
+        session = self.open(self.load(model))
+        (binding,) = session.bind()
+        outputs = binding.run()
+        session.close()
+        session.close()
+        for act in (lambda: session.run(model.feeds()), session.bind, binding.run):
+            with pytest.raises(SessionFailed, match="closed"):
+                act()
+        # Arrays that somebody still holds are memory, not a trap.
+        for array in (*binding.inputs.values(), *outputs.values()):
+            assert array.copy().shape == array.shape
+
+    @pytest.mark.parametrize("kind", ["empty", "text", "random", "cut"])
+    def test_a_file_that_is_no_model_is_refused(self, kind: str) -> None:
+        file = CNN.file(self.runtime)
+        good = file.files["model"]
+        content = {
+            "empty": b"",
+            "text": b"this is not a model\n" * 20,
+            "random": np.random.default_rng(0).bytes(2000),
+            "cut": good[: len(good) // 2],
+        }[kind]
+        with pytest.raises(SessionFailed) as raised:
+            self.open(self.load(CNN, TinyFile({**file.files, "model": content}, file.inputs, file.outputs)))
+        assert raised.value.hint
+        assert "\n" not in raised.value.message
+
+    def test_a_manifest_that_differs_from_the_file_is_refused(self) -> None:
+        file = CNN.file(self.runtime)
+        (image,), (logits,) = file.inputs, file.outputs
+
+        def refused(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> str:
+            with pytest.raises(SessionFailed) as raised:
+                self.open(self.load(CNN, TinyFile(file.files, inputs, outputs)))
+            return raised.value.message
+
+        smaller = logits.model_copy(update={"shape": (1, 4)})
+        assert "[1, 5]" in refused(file.inputs, (smaller,))
+        assert "absent" in refused((image.model_copy(update={"name": "absent"}),), file.outputs)
+        assert "uint8" in refused((image.model_copy(update={"dtype": "uint8"}),), file.outputs)
+        larger = image.model_copy(update={"shape": (1, 3, 32, 32)})
+        assert "[1, 3, 32, 32]" in refused((larger,), file.outputs)

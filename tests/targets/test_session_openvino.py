@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from session_contract import SessionContract
+
+from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.runtimes.openvino import open_session
+from edgesdk_targets.session import Load, Session
+from edgesdk_targets.target import Runtime
+from edgesdk_testkit.tiny_models import CNN, OPEN, TinyFile
+
+pytest.importorskip("openvino")
+
+
+class TestOpenVinoSession(SessionContract):
+    runtime = Runtime.OPENVINO
+
+    def open(self, load: Load) -> Session:
+        return open_session(load)
+
+    def test_outputs_of_open_size(self) -> None:
+        session = self.open(self.load(OPEN))
+        (binding,) = session.bind()
+        for seed in range(3):
+            feeds = OPEN.feeds(seed)
+            feeds["image"][0, : seed + 1] = 0
+            self.check(OPEN, feeds, session.run(feeds))
+            binding.inputs["image"][...] = feeds["image"]
+            assert binding.run()["places"].shape == (2, 8 - seed - 1)
+
+    def test_computes_in_the_precision_of_the_manifest(self) -> None:
+        feeds = CNN.feeds()
+        exact = CNN.reference(feeds)["logits"]
+        single = self.open(self.load(CNN)).run(feeds)["logits"]
+        assert np.abs(single - exact).max() < 1e-5
+
+    def test_bfloat16_only_where_the_manifest_says_so(self) -> None:
+        import openvino
+
+        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            pytest.skip("this processor does not compute in bf16")
+        feeds = CNN.feeds()
+        exact = CNN.reference(feeds)["logits"]
+        coarse = self.open(self.load(CNN, precision="bf16")).run(feeds)["logits"]
+        assert 1e-4 < np.abs(coarse - exact).max() < 0.05
+
+    def test_an_unknown_precision_is_refused(self) -> None:
+        with pytest.raises(SessionFailed, match="'i4'"):
+            self.open(self.load(CNN, precision="i4"))
+
+    def test_weights_that_are_cut_are_refused(self) -> None:
+        file = CNN.file(self.runtime)
+        for weights in (b"", file.files["weights"][:-1]):
+            with pytest.raises(SessionFailed) as raised:
+                self.open(self.load(CNN, TinyFile({**file.files, "weights": weights}, file.inputs, file.outputs)))
+            assert "Exception from" not in raised.value.message
