@@ -15,11 +15,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.presence import Presence, Publication
-from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.wake import Wake
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
@@ -77,6 +78,7 @@ class Connection:
         self._ends = ends
         self._session = session
         self._client_id = ends.client_id
+        self._topics = {kind: str(Topic(ends.presence.node, kind.channel)) for kind in ReportKind}
         self._urgent: deque[Publication] = deque()
         # Sequence number by packet id; 0 for what does not come from the queue.
         self._outstanding: dict[int, int] = {}
@@ -145,8 +147,8 @@ class Connection:
             taken = () if self._leaving else self._ends.queue.take(1)
             if not taken:
                 return
-            topic = str(Topic(self._ends.presence.node, taken[0].kind.channel))
-            self._publish(Publication(topic, taken[0].body), taken[0].seq)
+            report = taken[0]
+            self._publish(Publication(self._topics[report.kind], report.body), report.seq)
 
     def _publish(self, publication: Publication, seq: int) -> None:
         size = len(publication.body.payload) + len(publication.topic) + _PACKET_OVERHEAD_BYTES
@@ -155,7 +157,7 @@ class Connection:
             return
         if not self._outstanding:
             self._progress_at = time.monotonic()
-        properties = _properties("PUBLISH", ContentType=publication.body.content_type)
+        properties = _publish_properties(publication.body.content_type)
         info = self._client.publish(
             publication.topic, publication.body.payload, qos=1, retain=publication.retain, properties=properties
         )
@@ -250,6 +252,12 @@ def _close_forgotten_socket(error: BaseException) -> None:
         forgotten = frame.f_locals.get("ssl_sock")
         if isinstance(forgotten, ssl.SSLSocket):
             forgotten.close()
+
+
+@cache
+def _publish_properties(content_type: str) -> Properties:
+    # paho only reads them, and they cost as much to make as all the rest of a publish.
+    return _properties("PUBLISH", ContentType=content_type)
 
 
 def _properties(packet: str, **values: object) -> Properties:

@@ -117,12 +117,15 @@ class Meter:
         self._past = _Tally()
         self._now = _Tally()
         self._in_flight = 0
+        self._running = False
         self._started = self._interval_from = self._last_result = clock()
 
     def start(self) -> None:
-        """Begin to count time now."""
+        """Begin to count time now, unless it is counted already: pipelines that share a meter all call this."""
         with self._lock:
-            self._started = self._interval_from = self._last_result = self._clock()
+            if not self._running:
+                self._running = True
+                self._started = self._interval_from = self._last_result = self._clock()
 
     def captured(self) -> None:
         """Count a frame that was captured."""

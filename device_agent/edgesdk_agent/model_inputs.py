@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
+import numpy as np
+
 from edgesdk_agent.double_buffer import DoubleBuffer, Drop
 from edgesdk_agent.frame import Frame
 from edgesdk_targets.errors import InputError, SessionFailed
@@ -38,12 +40,16 @@ class Slot(Protocol):
 
 
 class FrameCell:
-    """One preallocated picture of the first buffer, and the frame that is in it."""
+    """One preallocated picture of the first buffer, and the frame that is in it.
+
+    Args:
+        width, height: pixels; 0 leaves the allocation to the first read, where the camera does not know its size yet.
+    """
 
     __slots__ = ("frame", "image")
 
-    def __init__(self, image: Array | None) -> None:
-        self.image = image
+    def __init__(self, width: int, height: int) -> None:
+        self.image: Array | None = np.empty((height, width, 3), np.uint8) if width and height else None
         self.frame: Frame | None = None
 
 

@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.source_url import redact_text
 from edgesdk_agent.double_buffer import DoubleBuffer, Drop
@@ -89,27 +87,19 @@ class Pipeline:
         self._meter = meter or Meter(clock)
         self._inputs = ModelInputs(slots, self.policy, self._input_dropped)
         cells = SLOTS_WANTED[self.policy] + (len(slots) if keep_image else 0)
-        shape = (info.height, info.width, 3)
         self._frames = DoubleBuffer(
-            [FrameCell(np.empty(shape, np.uint8) if min(shape) > 0 else None) for _ in range(cells)],
+            [FrameCell(info.width, info.height) for _ in range(cells)],
             replace=self.policy == "freshest",
             on_drop=lambda _, why: self._meter.dropped(_CAUSES[why][0]),
         )
-        meter = self._meter
-        self._capture = CaptureStage(camera, camera_name, self._frames, meter, clock, wall_clock)
-        stages: tuple[Stage, ...] = (
-            self._capture,
-            PreprocessStage(self._frames, self._inputs, meter, clock, keep_image=keep_image),
-            InferStage(self._frames, self._inputs, meter, clock, on_result),
-        )
-        self._threads = tuple(
-            threading.Thread(target=self._run, args=(stage, error), name=f"edgesdk-{name}-{camera_name}", daemon=True)
-            for stage, name, error in zip(
-                stages,
-                ("capture", "preprocess", "infer"),
-                (CameraLost, SessionFailed, SessionFailed),
-                strict=True,
-            )
+        frames, inputs, counts = self._frames, self._inputs, self._meter
+        self._capture = CaptureStage(camera, camera_name, frames, counts, clock, wall_clock)
+        preprocess = PreprocessStage(frames, inputs, counts, clock, keep_image=keep_image)
+        infer = InferStage(frames, inputs, counts, clock, on_result)
+        self._threads = (
+            self._thread("capture", self._capture, CameraLost),
+            self._thread("preprocess", preprocess, SessionFailed),
+            self._thread("infer", infer, SessionFailed),
         )
         self._lock = threading.Lock()
         self._running = 0
@@ -188,6 +178,11 @@ class Pipeline:
                 raise
             if failure is not error:
                 log.warning("%s: while stopping: %s", self.camera_name, failure.message)
+
+    def _thread(self, name: str, stage: Stage, translation: type[EdgeError]) -> threading.Thread:
+        # A daemon, so that a driver that never returns cannot keep the process from ending.
+        name = f"edgesdk-{name}-{self.camera_name}"
+        return threading.Thread(target=self._run, args=(stage, translation), name=name, daemon=True)
 
     def _run(self, stage: Stage, translation: type[EdgeError]) -> None:
         try:

@@ -7,11 +7,10 @@ thread of its own, so that a pipeline that stands still is seen to stand still.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import JsonValue
 
@@ -154,8 +153,10 @@ class Reporter:
         return True
 
     def _result(self, frame: FrameResult, epoch: str, seq: int) -> Encoded:
+        # Not validated: each value was made here, and of what a model answers only the writing can cost time. A number
+        # that JSON does not have, as a broken model may answer, is written as null.
         return encode(
-            ResultMessage(
+            ResultMessage.model_construct(
                 node=self._node,
                 at=utc(self._wall()),
                 epoch=epoch,
@@ -166,23 +167,12 @@ class Reporter:
                 age_ms=_ms(frame.age_s),
                 latency_ms={"preprocess": _ms(frame.preprocess_s), "infer": _ms(frame.infer_s)},
                 bundle=self._bundle,
-                result=finite(frame.result.to_json()),
+                result=cast("dict[str, JsonValue]", frame.result.to_json()),
             )
         )
 
     def _telemetry(self, samples: tuple[Sample, ...], epoch: str, seq: int) -> Encoded:
         return encode(Telemetry(node=self._node, at=utc(self._wall()), epoch=epoch, seq=seq, samples=samples))
-
-
-def finite(value: object) -> JsonValue:
-    """Return JSON data with null in the place of NaN and infinity, which a broken model may answer."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return value  # type: ignore[return-value]
 
 
 def _ms(seconds: float) -> float:

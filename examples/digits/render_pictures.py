@@ -45,13 +45,11 @@ class Renderer:
         digits: where the images are taken from.
         seed: decides all pictures, in the order in which they are asked for.
         spread: how much the digits of a row differ in size, width and slant; training asks for more than there is.
-        blend: share of the digits that are mixed with another one of their class; for training.
     """
 
-    def __init__(self, digits: Digits, seed: int, *, spread: float = 1.0, blend: float = 0.0) -> None:
+    def __init__(self, digits: Digits, seed: int, *, spread: float = 1.0) -> None:
         self._digits = digits
-        self._spread, self._blend = spread, blend
-        self._classes = [np.flatnonzero(digits.labels == label) for label in range(10)]
+        self._spread = spread
         self._rng = np.random.default_rng(seed)
         self._belts = [belt_texture(self._rng, ROW_HEIGHT, _BELT_WIDTH) for _ in range(6)]
         self._noise = self._rng.integers(0, 15, self._belts[0].shape, np.uint8)
@@ -63,7 +61,7 @@ class Renderer:
         which = int(rng.integers(len(self._digits.labels)))
         ink = Ink.random(rng, sizes=(36.0, 54.0), tilt_deg=15.0)
         x, y = rng.uniform(-4.0, 4.0, 2) + CROP_PX / 2
-        paint_digit(canvas, self._image(int(which)), (float(x), float(y)), ink)
+        paint_digit(canvas, self._digits.images[which], (float(x), float(y)), ink)
         return self._seen(canvas), int(self._digits.labels[which])
 
     def row(self) -> Row:
@@ -102,16 +100,8 @@ class Renderer:
                 slant=ink.slant + self._vary(0.1),
             )
             x = left + (place + 0.5) * pitch + rng.uniform(-2.0, 2.0)
-            paint_digit(canvas, self._image(int(which)), (float(x), float(base + rng.uniform(-2.0, 2.0))), pen)
+            paint_digit(canvas, self._digits.images[which], (float(x), float(base + rng.uniform(-2.0, 2.0))), pen)
         return "".join(str(label) for label in self._digits.labels[chosen])
-
-    def _image(self, which: int) -> Array:
-        image = self._digits.images[which]
-        if self._blend and self._rng.random() < self._blend:
-            like = self._classes[int(self._digits.labels[which])]
-            other, share = self._digits.images[self._rng.choice(like)], self._rng.uniform(0.0, 0.45)
-            image = (1.0 - share) * image + share * other
-        return image
 
     def _vary(self, most: float) -> float:
         return float(self._rng.uniform(-most, most)) * self._spread

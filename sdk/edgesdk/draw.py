@@ -46,8 +46,11 @@ def describe(result: Result) -> list[str]:
 
 
 def _draw_boxes(image: Array, result: Detections) -> None:
-    thickness = max(1, round(min(image.shape[:2]) / 240))
-    for index, box in enumerate(result.boxes):
+    height, width = image.shape[:2]
+    thickness = max(1, round(min(height, width) / 240))
+    # A box that reaches out on all sides would not be seen at all.
+    seen = np.clip(result.boxes, 0, (width - 1, height - 1, width - 1, height - 1))
+    for index, box in enumerate(seen):
         colour = _PALETTE[int(result.class_ids[index]) % len(_PALETTE)]
         left, top, right, bottom = (round(float(v)) for v in box)
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
@@ -58,6 +61,7 @@ def _draw_boxes(image: Array, result: Detections) -> None:
 def _draw_label(image: Array, text: str, left: int, top: int, colour: tuple[int, ...]) -> None:
     scale = max(0.35, min(image.shape[:2]) / 900)
     (width, height), base = cv2.getTextSize(text, _FONT, scale, 1)
+    left = max(0, min(left, image.shape[1] - width - 5))
     cv2.rectangle(image, (left, top), (left + width + 4, top + height + base + 2), colour, cv2.FILLED)
     cv2.putText(image, text, (left + 2, top + height + 1), _FONT, scale, (0, 0, 0), 1, cv2.LINE_AA)
 

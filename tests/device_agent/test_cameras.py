@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -321,7 +322,7 @@ class CaptureClosedWhileReading:
 
 def test_a_capture_is_released_after_the_read_that_a_close_met() -> None:
     capture = CaptureClosedWhileReading()
-    camera = OpenCvCamera(lambda: capture, description="stub", live=True)
+    camera = OpenCvCamera(lambda: cast("cv2.VideoCapture", capture), description="stub", live=True)
     assert camera.read(None) is not None
     capture.camera = camera
     camera.read(None)

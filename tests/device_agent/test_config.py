@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from edgesdk_agent.cameras.catalogue import SOURCE_FORMS
 from edgesdk_agent.config import EffectiveValue, LoadedConfig, config_schema, effective, load_config
 from edgesdk_targets.errors import InputError
 
@@ -226,6 +228,14 @@ def test_the_schema_is_published_and_covers_every_section() -> None:
     sections = {"device", "bundle", "target", "variant", "cameras", "pipeline", "mqtt", "telemetry", "queue"}
     assert set(properties) == sections
     assert schema["additionalProperties"] is False
+
+
+def test_every_kind_of_source_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    table = text.split("## Sources", 1)[1].split("##", 1)[0]
+    assert table.count("\n| `") == len(SOURCE_FORMS)
+    for form in SOURCE_FORMS:
+        assert all(scheme in table for scheme in re.findall(r"[a-z]+:", form.form)), form
 
 
 def test_the_documented_configuration_is_valid(tmp_path: Path) -> None:

@@ -109,6 +109,21 @@ def test_an_interval_begins_anew_and_the_totals_go_on() -> None:
     assert total.fps == pytest.approx(10.0)
 
 
+def test_time_is_counted_from_the_first_start() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    clock.now += 50.0
+    meter.start()
+    clock.now += 2.0
+    # A second pipeline that shares the meter.
+    meter.start()
+    clock.now += 2.0
+    meter.captured()
+    meter.processed(clock.now, 0.1, 0.1, 0.1)
+    assert meter.totals().seconds == pytest.approx(4.0)
+    assert meter.interval().seconds == pytest.approx(4.0)
+
+
 def test_only_the_first_failing_callback_is_announced() -> None:
     meter = Meter()
     assert meter.callback_failed()

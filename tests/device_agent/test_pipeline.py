@@ -332,12 +332,18 @@ def test_a_failing_model_ends_the_pipeline_with_its_error(stage: str) -> None:
 def test_a_failing_model_does_not_leave_a_waiting_camera_behind() -> None:
     script, camera = Script(), ScriptedCamera(None)
     script.fail_infer[1] = SessionFailed("The runtime failed.")
-    camera.at = {6: lambda: wait_until(lambda: camera.closed > 0, "the close that wakes the camera")}
-    pipeline = make(camera, script, Sink(), "freshest").start()
+    woken: list[int] = []
+
+    def wait_for_the_close() -> None:
+        wait_until(lambda: camera.closed > 0, "the close that wakes the camera")
+        woken.append(camera.closed)
+
+    camera.at = {3: wait_for_the_close}
+    pipeline = make(camera, script, Sink(), "every_frame").start()
     with pytest.raises(SessionFailed):
         pipeline.wait(PATIENCE_S)
-    wait_until(no_threads_left, "the end of every thread")
-    assert camera.closed > 0
+    wait_until(lambda: no_threads_left() or bool(woken), "the end of every thread")
+    assert woken
 
 
 @pytest.mark.parametrize(
@@ -476,12 +482,18 @@ def test_a_kept_picture_is_the_results_own_until_the_callback_returns(policy: Po
 
 
 def test_replaced_frames_give_their_kept_pictures_back() -> None:
-    script, sink, camera = Script(gated=True), Sink(), ScriptedCamera(40)
+    script, sink, camera = Script(gated=True), Sink(), ScriptedCamera(20)
     assert script.gate is not None
-    # The model holds frame 0 all the while: a picture that is not given back would stop the camera before its end.
+
+    def prepared(number: int) -> Callable[[], None]:
+        return lambda: wait_until(lambda: number in script.prepared, f"preparing {number}")
+
+    # The model holds frame 0 all the while, and each other frame is prepared and then replaced: pictures that are not
+    # given back would soon leave the camera without a cell.
+    camera.at.update({n + 1: prepared(n) for n in range(20)})
     with make(camera, script, sink, "freshest", keep_image=True) as pipeline:
         assert script.began.acquire(timeout=PATIENCE_S)
-        wait_until(lambda: camera.reads == 41, "the camera's end")
+        wait_until(lambda: camera.reads == 21, "the camera's end")
         script.gate.release(100)
         assert pipeline.wait(PATIENCE_S)
     assert_accounts(pipeline.stats())

@@ -68,6 +68,11 @@ def test_boxes_at_the_border_do_no_harm(box: tuple[float, float, float, float]) 
     assert changed(detections(box)).any()
 
 
+def test_a_label_at_the_right_border_is_moved_inside() -> None:
+    touched = changed(detections((290.0, 100.0, 299.0, 150.0)))
+    assert touched[85:99, 230:290].any()
+
+
 def test_tiny_pictures_can_be_drawn_on() -> None:
     assert changed(detections((1, 1, 6, 6)), 8, 8).any()
 

@@ -22,7 +22,8 @@ import pytest
 from typing_extensions import Self
 
 from edgesdk_agent.report_queue import ReportKind, ReportQueue
-from edgesdk_testkit.agent_like import make_link, result
+from edgesdk_targets.messages import DEFLATED, JSON
+from edgesdk_testkit.agent_like import make_link, result, telemetry
 from edgesdk_testkit.brokers import KINDS, PATIENCE_S, Ear, RealBroker, running_broker
 
 pytestmark = pytest.mark.system
@@ -174,15 +175,18 @@ def test_a_watcher_counts_what_was_sent(broker: RealBroker) -> None:
         link.start(require_within_s=PATIENCE_S)
         for frame in range(300):
             queue.put(ReportKind.RESULT, result(frame))
+        queue.put(ReportKind.TELEMETRY, telemetry)
         assert link.flush(PATIENCE_S)
         link.stop()
-        ear.wait_for(lambda heard: heard[-1].topic.endswith("up/state") and len(ear.said("up/result")) == 300)
+        heard = ear.wait_for(lambda heard: heard[-1].topic.endswith("up/state") and len(ear.said("up/result")) == 300)
+        assert {h.content_type for h in heard} == {JSON, DEFLATED}
         # What this listener has heard, the broker has passed on to the watcher too; its document says if it came.
         out = _end_of(watcher)
     (device,) = out["devices"]
     assert (device["node"], device["state"], device["results"]) == ("local.cam1", "offline", 300)
     assert (device["missing"], device["duplicates"], out["malformed"]) == (0, 0, 0)
     assert device["last_result"] == "“299”"
+    assert device["telemetry"]["fps"] == 99.0
 
 
 def _end_of(watcher: subprocess.Popen[str]) -> dict[str, Any]:

@@ -313,3 +313,45 @@ def test_an_incomplete_copy_is_refused(copy: Path, tmp_path: Path) -> None:
     done = install(copy, tmp_path / "venv", python=sys.executable)
     assert done.returncode == 1
     assert "no complete wheelhouse" in done.stderr
+
+
+# --- the oldest Python of a device -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def python310() -> Path:
+    found = [os.environ.get("EDGESDK_PYTHON310"), shutil.which("python3.10")]
+    found += map(str, sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10")))
+    for candidate in filter(None, found):
+        check = [candidate, "-c", "import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 10))"]
+        if subprocess.run(check, capture_output=True, check=False).returncode == 0:
+            return Path(candidate)
+    pytest.skip("there is no Python 3.10 on this machine (EDGESDK_PYTHON310 names one)")
+
+
+def test_the_agent_runs_on_python_3_10_with_one_runtime_alone(python310: Path, tmp_path: Path) -> None:
+    """JetPack 6 and Ubuntu 22.04 bring Python 3.10; nothing but `edgesdk[agent,litert]` is installed there."""
+    from edgesdk_converters.convert import convert
+
+    bundle = convert(ROOT / "examples/digits/detector.yaml", ["x86-cpu", "rpi5"], output=tmp_path).path
+    wheels, venv = tmp_path / "wheels", tmp_path / "edgesdk"
+    done = wheelhouse("--target", "x86-cpu@jammy", "--runtime", "litert", "-o", wheels)
+    assert done.returncode == 0, done.stderr
+    done = install(wheels, "--no-compile", venv, python=python310)
+    assert done.returncode == 0, done.stdout + done.stderr
+    code = (
+        "import sys; from edgesdk_agent.main import run\n"
+        "code = run(sys.argv[1:])\n"
+        "foreign = {'torch', 'onnx', 'typer', 'rich', 'edgesdk', 'edgesdk_converters', 'openvino', 'onnxruntime'}\n"
+        "print(sorted(foreign & set(sys.modules)), file=sys.stderr)\n"
+        "sys.exit(code)"
+    )
+    arguments = ["run", "--json", "--quiet", "--no-mqtt", "--bundle", bundle]
+    arguments += ["--source", "conveyor:?frames=20&fps=1000&live=0"]
+    command = [venv / "bin/python", "-I", "-c", code, *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == {"captured": 20, "processed": 20, "dropped": {}, "in_flight": 0}
+    assert done.stderr.splitlines()[-1] == "[]"
+    version = subprocess.run([venv / "bin/edgesdk-agent", "--version"], capture_output=True, text=True, check=False)
+    assert version.returncode == 0, version.stderr

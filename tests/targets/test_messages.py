@@ -4,6 +4,7 @@ import json
 import math
 import zlib
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -279,3 +280,19 @@ def test_the_schemas_cover_every_message_and_match_what_is_sent() -> None:
 def test_a_range_is_ordered() -> None:
     with pytest.raises(ValidationError):
         SeqRange(first=3, last=2)
+
+
+def _documented() -> list[dict[str, Any]]:
+    text = (Path(__file__).parents[2] / "docs/mqtt.md").read_text()
+    return [json.loads(part.split("```", 1)[0]) for part in text.split("```json\n")[1:]]
+
+
+@pytest.mark.parametrize("document", _documented(), ids=lambda d: d["schema"])
+def test_the_documented_messages_are_valid_and_complete(document: dict[str, Any]) -> None:
+    channel = "up/" + document["schema"].partition("/")[0]
+    message = decode(f"edgesdk/1/{document['node']}/{channel}", json.dumps(document).encode())
+    assert json.loads(encode(message).payload) == document
+
+
+def test_every_message_of_a_frame_loop_is_documented() -> None:
+    assert {d["schema"] for d in _documented()} >= {"result/1", "tele/1", "birth/1", "state/1", "event/1"}

@@ -2,7 +2,8 @@
 
 A frame depends on (digits, seed, frame index) alone: the belt is a loop that is drawn once, and a frame is a window
 on it under uneven light, with vibration, flicker and sensor noise read from tables. So any frame can be drawn again
-later, in any order, and drawing one allocates nothing of its size.
+later, in any order, and drawing one allocates nothing of its size. (Another version of OpenCV or numpy may round
+differently: levels by a few steps, boxes by a pixel.)
 
 A digit belongs to the truth of a frame when its ink is wholly inside the picture: of half a digit nobody can say
 which one it is.

@@ -8,6 +8,7 @@ refused.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any, ClassVar
 
@@ -32,17 +33,16 @@ def rfc3339(at: datetime) -> str:
     return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
 
 
-def check_json(value: object, depth: int = 0) -> None:
-    """Raise ValueError if `value` holds a number that JSON does not have, or nests beyond the limit."""
+def check_json(value: Mapping[str, Any] | Sequence[Any], depth: int = 0) -> None:
+    """Raise ValueError if an object or list holds a number that JSON does not have, or nests beyond the limit."""
     if depth > MAX_JSON_DEPTH:
         raise ValueError(f"nests deeper than {MAX_JSON_DEPTH} levels")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("holds NaN or infinity, which JSON does not have")
-    if isinstance(value, dict):
-        for item in value.values():
-            check_json(item, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
+    for item in value.values() if isinstance(value, dict) else value:
+        # Most of a result is plain numbers; a call for each would double the time of reading one.
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                raise ValueError("holds NaN or infinity, which JSON does not have")
+        elif isinstance(item, (dict, list, tuple)):
             check_json(item, depth + 1)
 
 

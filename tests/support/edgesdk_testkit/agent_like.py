@@ -15,7 +15,7 @@ from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.presence import Identity, Presence, utc
 from edgesdk_agent.report_queue import Build, ReportKind, ReportQueue
 from edgesdk_targets.broker_address import BrokerAddress
-from edgesdk_targets.messages import Encoded, ResultMessage, encode
+from edgesdk_targets.messages import Encoded, ResultMessage, Sample, Telemetry, encode
 from edgesdk_targets.topics import Node
 
 NODE = Node("cam1")
@@ -40,6 +40,12 @@ def result(frame: int) -> Build:
         )
 
     return build
+
+
+def telemetry(epoch: str, seq: int) -> Encoded:
+    """Build telemetry that is large enough to be deflated."""
+    samples = tuple(Sample(at=utc(second), fps=float(second)) for second in range(100))
+    return encode(Telemetry(node=str(NODE), at=utc(0), epoch=epoch, seq=seq, samples=samples))
 
 
 def make_link(address: BrokerAddress, queue: ReportQueue, **settings: object) -> Link:

@@ -1,0 +1,171 @@
+"""Every example runs as its first lines say, and uses public names only."""
+
+from __future__ import annotations
+
+import ast
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import pytest
+from edgesdk_testkit.agent_process import AgentProcess
+
+import edgesdk
+from edgesdk.fleet.broker import Broker
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RUN_HERE = {"classify_a_picture.py", "detect_in_a_video.py", "read_mqtt.py", "convert_a_live_module.py"}
+TIMEOUT_S = 120
+
+
+def example(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=TIMEOUT_S, check=False)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier")
+    return edgesdk.convert(EXAMPLES / "digits/classifier.yaml", "generic-onnx", output=folder).path
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> tuple[Path, int]:
+    """One digit of the test split, with what it is."""
+    from edgesdk_agent.cameras.conveyor import load_digits
+
+    images, labels = load_digits()
+    path = tmp_path / "digit.png"
+    cv2.imwrite(str(path), cv2.resize(images[0] * 15, (32, 32), interpolation=cv2.INTER_LINEAR))
+    return path, int(labels[0])
+
+
+def test_all_examples_are_run_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == RUN_HERE
+
+
+def _private_names(code: str) -> list[str]:
+    """Return what a program takes from edgesdk beside its public names."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.startswith("edgesdk") and a.name != "edgesdk"]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("edgesdk"):
+            found.append(str(node.module))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "edgesdk":
+            found += [] if node.attr in edgesdk.__all__ else [node.attr]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(RUN_HERE))
+def test_an_example_uses_public_names(name: str) -> None:
+    assert _private_names((EXAMPLES / name).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["import edgesdk.draw", "from edgesdk_targets.model import Model", "import edgesdk\nedgesdk._hidden()"]
+)
+def test_private_names_are_noticed(code: str) -> None:
+    """Negative control of the test above."""
+    assert _private_names(code)
+
+
+@pytest.mark.parametrize("name", sorted(RUN_HERE))
+def test_the_first_lines_show_how_it_is_called(name: str) -> None:
+    code = (EXAMPLES / name).read_text()
+    assert f"python {name}" in (ast.get_docstring(ast.parse(code)) or "")
+    assert 20 <= len(code.splitlines()) <= 80
+
+
+def test_classify_a_picture(classifier: Path, picture: tuple[Path, int], tmp_path: Path) -> None:
+    path, label = picture
+    done = example("classify_a_picture.py", classifier, path, path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *answers = done.stdout.splitlines()
+    assert first.startswith("digits-classifier 1.0.0: generic-onnx-onnxruntime-fp32, run by onnxruntime")
+    assert len(answers) == 2
+    assert all(re.fullmatch(rf"digit\.png: {label} \(\d+\.\d%\)", answer) for answer in answers)
+
+
+def test_classify_a_picture_explains_what_is_wrong(
+    classifier: Path, digits_bundle: Path, picture: tuple[Path, int], tmp_path: Path
+) -> None:
+    for bundle, path, says in (
+        (tmp_path / "absent.edgebundle", picture[0], "cannot be read"),
+        (classifier, tmp_path / "absent.png", "absent.png"),
+        (digits_bundle, picture[0], "is no classifier"),
+    ):
+        done = example("classify_a_picture.py", bundle, path, cwd=tmp_path)
+        assert done.returncode == 1
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_detect_in_a_video(digits_bundle: Path, tmp_path: Path) -> None:
+    done = example("detect_in_a_video.py", digits_bundle, "conveyor:?frames=20&live=0&seed=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *frames, stats, counts = done.stdout.splitlines()
+    assert [int(re.match(r"frame (\d+), \d+ ms old: \d", line)[1]) for line in frames] == list(range(20))  # type: ignore[index]
+    assert stats.startswith("20 of 20 frames at ")
+    assert re.fullmatch(r"(\d: \d+(, )?)+", counts)
+
+
+def test_detect_in_a_video_stops_cleanly_on_ctrl_c(digits_bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-u", str(EXAMPLES / "detect_in_a_video.py"), str(digits_bundle), "conveyor:?fps=30"]
+    with _running(command, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("frame 0")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, err
+    assert "stopping" in out
+    assert re.search(r"(\d+) of \1 frames|dropped", out)
+
+
+def test_read_mqtt(digits_bundle: Path, tmp_path: Path) -> None:
+    with Broker(port=0) as broker:
+        command = [sys.executable, "-u", str(EXAMPLES / "read_mqtt.py"), "--port", str(broker.port), "--count", "5"]
+        with _running(command, tmp_path) as reader:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "listening to edgesdk/1/+/up/result\n"
+            source = "conveyor:?frames=8&live=0"
+            arguments = ("--bundle", digits_bundle, "--source", source, "--broker", broker.address, "--name", "gate-1")
+            with AgentProcess(*arguments) as agent:
+                out, err = reader.communicate(timeout=TIMEOUT_S)
+                code, _ = agent.finish()
+    assert (reader.returncode, code) == (0, 0), err + agent.log
+    lines = out.splitlines()
+    assert len(lines) == 5
+    for number, line in enumerate(lines):
+        assert re.match(rf"local\.gate-1 camera frame {number}: \d [01]\.\d\d", line)
+
+
+def test_read_mqtt_without_a_broker_says_so(tmp_path: Path) -> None:
+    done = example("read_mqtt.py", "--port", "1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no broker at 127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_convert_a_live_module(tmp_path: Path) -> None:
+    done = example("convert_a_live_module.py", "--output", tmp_path / "made", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["live-classifier-1.0.0.edgebundle"]
+    assert re.search(r"generic-onnx-onnxruntime-fp32: \d+\.\d+ dB, measured", done.stdout)
+    assert re.search(r"'label': '(apple|pear|plum)'", done.stdout)
+
+
+@contextmanager
+def _running(command: list[str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

@@ -1,0 +1,212 @@
+"""A simulation of CUDA and of TensorRT's execution, for machines without a GPU.
+
+It keeps their contracts where a session could break them: device memory is apart from the host's unless it is mapped,
+copies stay within what was allocated, work runs only when its stream is waited for, and an engine reads and writes
+nothing but the addresses that its context was given. The engine's arithmetic is the tiny models' own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_testkit.tiny_models import TinyModel
+
+OK, INVALID, NO_MEMORY = 0, 1, 2
+
+
+class SimulatedCuda:
+    """Stands for `libcudart` and `libcuda`.
+
+    Attributes:
+        live: what is allocated: address → size.
+        copied: bytes copied between the memories.
+    """
+
+    def __init__(self, *, gpus: int = 1, shares_memory: bool = False, memory_bytes: int = 1 << 24) -> None:
+        self._gpus = gpus
+        self._shares = shares_memory
+        self._left = memory_bytes
+        self._buffers: dict[int, Any] = {}
+        self._queue: list[Callable[[], None]] = []
+        self.copied = 0
+        self.cudaGetErrorString = _ErrorString()
+
+    @property
+    def live(self) -> dict[int, int]:
+        return {address: len(buffer) for address, buffer in self._buffers.items()}
+
+    def memory(self, address: int, spec: TensorSpec) -> Array:
+        """Return the GPU's view of a tensor; only allocated memory may be looked at."""
+        assert self._holds(address, spec.size_bytes), f"{spec.name}: not this GPU's memory"
+        data = (ctypes.c_uint8 * spec.size_bytes).from_address(address)
+        return np.frombuffer(data, spec.numpy_dtype).reshape(spec.shape)
+
+    def enqueue(self, work: Callable[[], None]) -> None:
+        self._queue.append(work)
+
+    def _holds(self, address: int, size: int) -> bool:
+        return any(start <= address and address + size <= start + len(b) for start, b in self._buffers.items())
+
+    def _allocate(self, pointer: Any, size: int) -> int:
+        if size > self._left:
+            return NO_MEMORY
+        buffer = (ctypes.c_uint8 * size)()
+        address = ctypes.addressof(buffer)
+        self._buffers[address] = buffer
+        self._left -= size
+        pointer._obj.value = address
+        return OK
+
+    def _free(self, pointer: Any) -> int:
+        buffer = self._buffers.pop(pointer.value, None)
+        self._left += 0 if buffer is None else len(buffer)
+        return INVALID if buffer is None else OK
+
+    def cudaGetDeviceCount(self, count: Any) -> int:
+        count._obj.value = self._gpus
+        return OK
+
+    def cudaDriverGetVersion(self, version: Any) -> int:
+        version._obj.value = 12060
+        return OK
+
+    def cudaDeviceGetAttribute(self, value: Any, attribute: Any, device: Any) -> int:
+        value._obj.value = {75: 8, 76: 7, 18: int(self._shares)}[attribute.value]
+        return OK
+
+    def cuInit(self, flags: int) -> int:
+        return OK
+
+    def cuDeviceGetName(self, name: Any, size: Any, device: Any) -> int:
+        name.value = b"Simulated"
+        return OK
+
+    def cudaStreamCreate(self, stream: Any) -> int:
+        stream._obj.value = 77
+        return OK
+
+    def cudaStreamSynchronize(self, stream: Any) -> int:
+        assert stream.value == 77
+        queue, self._queue = self._queue, []
+        for work in queue:
+            work()
+        return OK
+
+    def cudaHostAlloc(self, pointer: Any, size: Any, flags: Any) -> int:
+        assert flags.value == 2, "host memory must be mapped"
+        return self._allocate(pointer, size.value)
+
+    def cudaHostGetDevicePointer(self, device: Any, host: Any, flags: Any) -> int:
+        device._obj.value = host.value
+        return OK if self._shares else INVALID
+
+    def cudaMalloc(self, pointer: Any, size: Any) -> int:
+        return self._allocate(pointer, size.value)
+
+    def cudaFree(self, pointer: Any) -> int:
+        return self._free(pointer)
+
+    def cudaFreeHost(self, pointer: Any) -> int:
+        return self._free(pointer)
+
+    def cudaMemcpyAsync(self, target: Any, source: Any, size: Any, kind: Any, stream: Any) -> int:
+        if not (self._holds(target.value, size.value) and self._holds(source.value, size.value)):
+            return INVALID
+        self.copied += size.value
+        self.enqueue(lambda: ctypes.memmove(target.value, source.value, size.value) and None)
+        return OK
+
+
+class _ErrorString:
+    """A C function that gives text; its result type is set as on a real one."""
+
+    restype: Any = None
+
+    def __call__(self, status: int) -> bytes:
+        return {INVALID: b"invalid argument", NO_MEMORY: b"out of memory"}[status]
+
+
+class SimulatedTensorRt:
+    """Stands for the module `tensorrt`: loads `engine:NAME` for each of the tiny models."""
+
+    __version__ = "10.3.0"
+
+    class TensorIOMode(Enum):
+        INPUT = 1
+        OUTPUT = 2
+
+    class Logger:
+        ERROR = 1
+
+        def __init__(self, severity: int) -> None:
+            self.severity = severity
+
+    def __init__(self, cuda: SimulatedCuda, models: Mapping[str, TinyModel]) -> None:
+        self._cuda = cuda
+        self._models = models
+
+    def Runtime(self, logger: object) -> SimulatedTensorRt:
+        return self
+
+    def deserialize_cuda_engine(self, data: bytes) -> SimulatedEngine | None:
+        model = self._models.get(data.removeprefix(b"engine:").decode(errors="replace"))
+        return SimulatedEngine(model, self._cuda) if model is not None and data.startswith(b"engine:") else None
+
+
+class SimulatedEngine:
+    """An engine of a tiny model."""
+
+    def __init__(self, model: TinyModel, cuda: SimulatedCuda) -> None:
+        self.model = model
+        self.cuda = cuda
+        self._specs = {spec.name: spec for spec in (*model.inputs, *model.outputs)}
+        self.num_io_tensors = len(self._specs)
+
+    def get_tensor_name(self, index: int) -> str:
+        return list(self._specs)[index]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return self._specs[name].shape
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        names = {"float32": "FLOAT", "uint8": "UINT8"}
+        return Enum("DataType", list(names.values()))[names[self._specs[name].dtype]]
+
+    def get_tensor_mode(self, name: str) -> SimulatedTensorRt.TensorIOMode:
+        is_input = any(spec.name == name for spec in self.model.inputs)
+        return SimulatedTensorRt.TensorIOMode.INPUT if is_input else SimulatedTensorRt.TensorIOMode.OUTPUT
+
+    def create_execution_context(self) -> SimulatedContext:
+        return SimulatedContext(self)
+
+
+class SimulatedContext:
+    """Runs the model on the addresses it was given."""
+
+    def __init__(self, engine: SimulatedEngine) -> None:
+        self._engine = engine
+        self._addresses: dict[str, int] = {}
+
+    def set_tensor_address(self, name: str, address: int) -> None:
+        self._addresses[name] = address
+
+    def execute_async_v3(self, stream: int) -> bool:
+        model, cuda = self._engine.model, self._engine.cuda
+        if set(self._addresses) != {spec.name for spec in (*model.inputs, *model.outputs)}:
+            return False
+        addresses = dict(self._addresses)
+
+        def work() -> None:
+            feeds = {spec.name: cuda.memory(addresses[spec.name], spec) for spec in model.inputs}
+            answer = model.reference(feeds)
+            for spec in model.outputs:
+                cuda.memory(addresses[spec.name], spec)[...] = answer[spec.name]
+
+        cuda.enqueue(work)
+        return True

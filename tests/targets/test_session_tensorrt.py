@@ -1,0 +1,162 @@
+"""TensorRT's session on a simulated GPU: memory, copies, slots and errors. The real one: tests/gpu."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from session_contract import SessionContract
+
+from edgesdk_targets.errors import MissingExtra, SessionFailed
+from edgesdk_targets.runtimes import tensorrt
+from edgesdk_targets.runtimes.cuda_memory import Cuda
+from edgesdk_targets.runtimes.tensorrt_engine import EngineCache
+from edgesdk_targets.session import Load, Session, SessionOptions
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tensor import TensorSpec
+from edgesdk_testkit.simulated_cuda import SimulatedCuda, SimulatedTensorRt
+from edgesdk_testkit.tiny_models import CNN, MODELS
+
+
+class BuilderInProcess(EngineCache):
+    """Knows the engines of the tiny models' ONNX; counts what it builds."""
+
+    built: ClassVar[list[str]] = []
+
+    def _tries(self, scratch: Path, model: bytes, recipe: bytes | None) -> bytes:
+        for name, tiny in MODELS.items():
+            if tiny.file(Runtime.ONNXRUNTIME).files["model"] == model:
+                self.built.append(name)
+                return b"engine:" + name.encode()
+        raise SessionFailed("TensorRT does not take this model: it holds no graph", hint="Choose another variant.")
+
+
+class TensorRtContract(SessionContract):
+    runtime = Runtime.TENSORRT
+    shares_memory: ClassVar[bool]
+
+    @pytest.fixture(autouse=True)
+    def _gpu(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.gpu = SimulatedCuda(shares_memory=self.shares_memory)
+        self.cache_dir = tmp_path
+        BuilderInProcess.built.clear()
+        monkeypatch.setattr(tensorrt, "Cuda", lambda: Cuda(self.gpu, self.gpu))
+        monkeypatch.setattr(tensorrt, "EngineCache", BuilderInProcess)
+        monkeypatch.setattr(tensorrt, "import_library", lambda name: SimulatedTensorRt(self.gpu, MODELS))
+
+    def open(self, load: Load) -> Session:
+        options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)
+        return tensorrt.open_session(Load(load.files, load.variant, load.inputs, load.outputs, options))
+
+    def test_an_engine_is_built_once(self) -> None:
+        for _ in range(3):
+            self.open(self.load(CNN)).close()
+        assert BuilderInProcess.built == ["cnn"]
+
+    def test_an_engine_that_does_not_load_is_built_again(self) -> None:
+        self.open(self.load(CNN)).close()
+        (path,) = (self.cache_dir / "engines").iterdir()
+        path.write_bytes(path.read_bytes()[:-1])
+        feeds = CNN.feeds()
+        self.check(CNN, feeds, self.open(self.load(CNN)).run(feeds))
+        assert BuilderInProcess.built == ["cnn", "cnn"]
+
+    def test_memory_is_given_back(self) -> None:
+        session = self.open(self.load(CNN))
+        bindings = session.bind(3)
+        session.run(CNN.feeds())
+        assert self.gpu.live
+        session.close()
+        del session, bindings
+        gc.collect()
+        assert self.gpu.live == {}
+
+    def test_arrays_keep_their_memory(self) -> None:
+        session = self.open(self.load(CNN))
+        (binding,) = session.bind()
+        image = binding.inputs["image"]
+        image[...] = 3
+        session.close()
+        del session, binding
+        gc.collect()
+        assert (image == 3).all()
+        assert list(self.gpu.live) == [image.__array_interface__["data"][0]]
+
+    def test_outputs_of_open_size_are_refused(self) -> None:
+        load = self.load(CNN)
+        open_outputs = (TensorSpec(name="logits", shape=(1, -1)),)
+        with pytest.raises(SessionFailed, match="size that depends"):
+            self.open(Load(load.files, load.variant, load.inputs, open_outputs, load.options))
+
+    def test_a_full_gpu_says_so(self) -> None:
+        self.gpu = SimulatedCuda(shares_memory=self.shares_memory, memory_bytes=1000)
+        session = self.open(self.load(CNN))
+        with pytest.raises(SessionFailed, match="out of memory"):
+            session.bind()
+
+    def test_a_machine_without_a_gpu_says_so(self) -> None:
+        self.gpu = SimulatedCuda(gpus=0)
+        with pytest.raises(SessionFailed, match="no NVIDIA GPU"):
+            self.open(self.load(CNN))
+
+
+class TestSharedMemory(TensorRtContract):
+    """As on a Jetson: what the processor writes is where the GPU reads."""
+
+    shares_memory = True
+
+    def test_nothing_is_copied(self) -> None:
+        (binding,) = self.open(self.load(CNN)).bind()
+        binding.run()
+        assert self.gpu.copied == 0
+
+
+class TestSeparateMemory(TensorRtContract):
+    """As on a graphics card: one copy in, one out."""
+
+    shares_memory = False
+
+    def test_only_inputs_and_outputs_are_copied(self) -> None:
+        (binding,) = self.open(self.load(CNN)).bind()
+        binding.run()
+        assert self.gpu.copied == CNN.inputs[0].size_bytes + CNN.outputs[0].size_bytes
+
+
+def test_facts_of_the_gpu() -> None:
+    gpu = SimulatedCuda(shares_memory=True)
+    facts = Cuda(gpu, gpu).gpu
+    assert (facts.name, facts.compute_capability, facts.shares_memory) == ("Simulated", "8.7", True)
+    assert facts.driver.startswith("12060")
+
+
+def test_a_machine_without_cuda_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    with pytest.raises(SessionFailed, match="libcudart") as raised:
+        Cuda()
+    assert "Install" in raised.value.hint
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(MissingExtra, match="tensorrt"):
+        tensorrt.open_session(TestSharedMemory().load(CNN))
+
+
+def test_the_simulation_refuses_what_a_gpu_would() -> None:
+    """Negative control: host memory is not the GPU's, and a copy past the end fails."""
+    gpu = SimulatedCuda()
+    cuda = Cuda(gpu, gpu)
+    spec = TensorSpec(name="x", shape=(4,))
+    with pytest.raises(AssertionError, match="not this GPU's memory"):
+        gpu.memory(np.zeros(4, np.float32).ctypes.data, spec)
+    tensor = cuda.allocate(spec)
+    with pytest.raises(SessionFailed, match="invalid argument"):
+        cuda._copy(tensor.device, tensor.host.ctypes.data, 17, 1, 77)
