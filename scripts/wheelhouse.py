@@ -32,17 +32,21 @@ INSTALLER = ROOT / "scripts" / "wheelhouse-install.sh"
 LOCK = "requirements.lock"
 OLDEST_PYTHON_MINOR = 10
 EXTRAS = {Runtime.LITERT: "litert", Runtime.ONNXRUNTIME: "onnx", Runtime.OPENVINO: "openvino"}
+# apt's Picamera2 comes with a simplejpeg that was built for numpy 1 and does not import beside numpy 2 (Raspberry Pi OS
+# 12; raspberrypi/picamera2 issue 1211). A newer one in the virtual environment is found first.
+BESIDE_PICAMERA2 = ("simplejpeg",)
 MODULES = {Runtime.LITERT: "ai_edge_litert", Runtime.ONNXRUNTIME: "onnxruntime", Runtime.OPENVINO: "openvino"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the wheelhouse is for: a target, the Python and C library there, and the runtimes to put in."""
+    """What the wheelhouse is for: a target, the Python and C library there, and what to put in."""
 
     target: Target
     python: str
     glibc: str
     runtimes: tuple[Runtime, ...]
+    picamera2: bool = False
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -62,7 +66,9 @@ def main() -> int:
     # Ended from outside it must clean up as well; a signal that is not caught would leave the temporary folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        plan = make_plan(args.target, args.python, tuple(Runtime(name) for name in args.runtime))
+        plan = make_plan(
+            args.target, args.python, tuple(Runtime(name) for name in args.runtime), picamera2=args.picamera2
+        )
         if args.dry_run:
             with tempfile.TemporaryDirectory() as temporary:
                 locked = find_packages(plan, Path(temporary))
@@ -83,7 +89,9 @@ def main() -> int:
     return 0
 
 
-def make_plan(name: str, python: str | None = None, runtimes: tuple[Runtime, ...] = ()) -> Plan:
+def make_plan(
+    name: str, python: str | None = None, runtimes: tuple[Runtime, ...] = (), *, picamera2: bool = False
+) -> Plan:
     """Decide Python, C library and runtimes of a target's wheelhouse.
 
     Raises:
@@ -112,7 +120,7 @@ def make_plan(name: str, python: str | None = None, runtimes: tuple[Runtime, ...
             )
     # A Python that none of the target's systems brings was built by its user: stay with the oldest C library.
     oldest = min((p.glibc for p in target.platforms), key=lambda text: int(text.split(".")[1]))
-    return Plan(target, version, platform.glibc if platform else oldest, wanted)
+    return Plan(target, version, platform.glibc if platform else oldest, wanted, picamera2)
 
 
 def write_wheelhouse(plan: Plan, output: Path) -> list[Locked]:
@@ -151,7 +159,8 @@ def find_packages(plan: Plan, folder: Path) -> list[Locked]:
     _say("1/4 building the wheel of edgesdk")
     own = _build_own_wheel(folder)
     _say("2/4 finding the packages")
-    others = resolve(read_requires(own), plan.extras, pins_from(plan.pins, plan.index), plan.index)
+    requires = (*read_requires(own), *(BESIDE_PICAMERA2 if plan.picamera2 else ()))
+    others = resolve(requires, plan.extras, pins_from(plan.pins, plan.index), plan.index)
     return [_own_lock(own, plan), *others]
 
 
@@ -181,7 +190,7 @@ def _write_files(plan: Plan, folder: Path, locked: list[Locked]) -> None:
         "PYTHON_VERSION": plan.python,
         "ARCH": plan.target.arch,
         "GLIBC": glibc,
-        "SYSTEM_SITE_PACKAGES": "yes" if plan.target.system_site_packages else "no",
+        "SYSTEM_SITE_PACKAGES": "yes" if plan.target.system_site_packages or plan.picamera2 else "no",
         "MODULES": " ".join(["numpy", "cv2", "edgesdk_agent", *(MODULES[runtime] for runtime in plan.runtimes)]),
         "SYSTEM_MODULES": "tensorrt" if Runtime.TENSORRT in plan.target.runtimes else "",
         "APT": " ".join(plan.target.apt),
@@ -205,6 +214,7 @@ def _arguments() -> argparse.Namespace:
         choices=[str(runtime) for runtime in Runtime],
         help="put this runtime in; may be repeated (default: the first of the target's chain that PyPI has)",
     )
+    parser.add_argument("--picamera2", action="store_true", help="for a CSI camera through Raspberry Pi OS's Picamera2")
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: wheelhouse-TARGET-pyVERSION)")
     parser.add_argument("--dry-run", action="store_true", help="only print what requirements.lock would hold")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

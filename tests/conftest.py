@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Template classes and shared checks fail as readably as tests do.
+pytest.register_assert_rewrite("camera_contract", "session_contract", "edgesdk_testkit")
 
 ROOT = Path(__file__).resolve().parents[1]
 # Finished conversion steps are kept between runs of the tests on one machine; a fresh clone has none.
@@ -36,9 +39,9 @@ def needs_program() -> Callable[[str, str], str]:
 
 
 @pytest.fixture(scope="session")
-def digits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def digits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample detector, converted for the targets that run on any host."""
     from edgesdk_converters.convert import convert
 
     folder = tmp_path_factory.mktemp("digits")
-    yield convert(ROOT / "examples/digits/detector.yaml", ["generic-onnx", "x86-cpu"], output=folder).path
+    return convert(ROOT / "examples/digits/detector.yaml", ["generic-onnx", "x86-cpu"], output=folder).path

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from edgesdk_converters.cache import StepCache, key_of
 from edgesdk_converters.reference import OnnxReference, Reference, TorchReference
@@ -110,7 +111,7 @@ class Workshop:
         options = {"precision": precision.value, "fold": [fold.mean, fold.std] if fold else None}
 
         def run() -> dict[str, bytes]:
-            xml, weights = openvino_from_onnx(model, precision=precision.value, fold=fold)
+            xml, weights = openvino_from_onnx(model, precision=_float(precision), fold=fold)
             return {"model": xml, "weights": weights}
 
         files = self._step("openvino_from_onnx", model, options, run, tools=("openvino",))
@@ -132,7 +133,7 @@ class Workshop:
                 "litert_from_onnx",
                 model,
                 options,
-                lambda: {"model": litert_from_onnx(model, precision=precision.value)},
+                lambda: {"model": litert_from_onnx(model, precision=_float(precision))},
                 tools=_LITERT_TOOLS,
             )
         else:
@@ -155,7 +156,7 @@ class Workshop:
         from edgesdk_converters.steps.litert_from_torch import litert_from_torch
 
         assert isinstance(self._reference, TorchReference)  # noqa: S101  (an ONNX source went the other way)
-        return {"model": litert_from_torch(self._source.load(), self._reference.example(), precision=precision.value)}
+        return {"model": litert_from_torch(self._source.load(), self._reference.example(), precision=_float(precision))}
 
     def onnx(self) -> bytes:
         """Return the model as static float ONNX, exported once."""
@@ -215,6 +216,10 @@ class Workshop:
                     f"{runtime}: the size of the output {spec.name!r} depends on the picture (a suppression inside the model).",
                     hint="Export the model without it; edgesdk does the suppression itself.",
                 )
+
+
+def _float(precision: Precision) -> Literal["fp32", "fp16"]:
+    return "fp16" if precision is Precision.FP16 else "fp32"
 
 
 def _fp16(model: bytes) -> bytes:

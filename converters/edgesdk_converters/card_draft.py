@@ -138,6 +138,9 @@ def _postprocess(reading: Reading) -> Iterator[str]:
         fields.setdefault("iou_threshold", 0.45)
         comments["score_threshold"] = "0..1; weaker detections are dropped"
         comments["iou_threshold"] = "of two boxes of a class that overlap more, the weaker goes"
+    # Nothing in a file tells how boxes are written; the head's own way is shown, so that it can be mended.
+    comments["box_format"] = "[guess] xyxy | cxcywh"
+    comments["box_units"] = "[guess] pixels of the input | unit (fractions of it)"
     if reading.task == "text":
         fields.setdefault("blank", 0)
         comments["blank"] = "[guess] index of CTC's blank"

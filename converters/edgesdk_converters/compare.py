@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from edgesdk_converters.artifact import Artifact
-from edgesdk_converters.quiet import quiet
 from edgesdk_converters.parity import Parity, ParityMeter
+from edgesdk_converters.quiet import quiet
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.card import ModelCard

@@ -68,10 +68,11 @@ def _detr_family(width: int, facts: Facts) -> list[Reading]:
 
 def _ssd_or_own(scores: TensorSpec, facts: Facts) -> list[Reading]:
     width = scores.shape[2]
-    own = reading("boxes_scores", counted(width), classes=width)
+    pixels, fractions = ({"box_format": "xyxy", "box_units": units} for units in ("pixels", "unit"))
+    own = reading("boxes_scores", counted(width), classes=width, postprocess=pixels)
     if width == 1:
         return [own]
-    ssd = reading("ssd", f"{counted(width - 1)} and the background", classes=width - 1)
+    ssd = reading("ssd", f"{counted(width - 1)} and the background", classes=width - 1, postprocess=fractions)
     if facts.names in {width - 1, width}:
         return [ssd] if facts.names == width - 1 else [own]
     op = facts.made_by.get(scores.name, "")

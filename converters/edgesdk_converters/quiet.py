@@ -104,8 +104,8 @@ def _captured(noise: int) -> Iterator[None]:
         own = stack.enter_context(os.fdopen(os.dup(noise), "w", encoding="utf-8", errors="replace", buffering=1))
         _redirect(1, noise, stack)
         _redirect(2, noise, stack)
-        sys.stdout = cast(TextIO, _OwnThreadOnly(own, outer[0]))
-        sys.stderr = cast(TextIO, _OwnThreadOnly(own, outer[1]))
+        sys.stdout = cast("TextIO", _OwnThreadOnly(own, outer[0]))
+        sys.stderr = cast("TextIO", _OwnThreadOnly(own, outer[1]))
         try:
             yield
         finally:

@@ -50,7 +50,7 @@ class TorchReference:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._module = source.load()
-        self.inputs = _declared_inputs(source)
+        self.inputs = source.declared_inputs()
         zeros = {spec.name: np.zeros(spec.shape, spec.numpy_dtype) for spec in self.inputs}
         arrays, names = self._forward(zeros)
         names = names or _names_of(len(arrays), source)
@@ -107,7 +107,7 @@ class OnnxReference:
                 f"{source.path} is not an ONNX model that ONNX Runtime can load: {reason(error)}",
                 hint="Check it with `python -m onnx.checker`, or export it again with a lower opset.",
             ) from error
-        declared = {spec.name: spec for spec in _declared_inputs(source)}
+        declared = {spec.name: spec for spec in source.declared_inputs()}
         self.inputs = tuple(_input_of(node, declared) for node in self._session.get_inputs())
         zeros = {spec.name: np.zeros(spec.shape, spec.numpy_dtype) for spec in self.inputs}
         names = [node.name for node in self._session.get_outputs()]
@@ -133,18 +133,6 @@ class OnnxReference:
                 hint="Correct `input.shape` in the card.",
             ) from error
         return arrays
-
-
-def _declared_inputs(source: Source) -> tuple[TensorSpec, ...]:
-    """Return the inputs as the card declares them: the picture, then the state tensors."""
-    specs = [source.card.input]
-    for state in source.card.state:
-        if state.shape is None:
-            if source.is_onnx:
-                continue
-            raise InputError(f"The card's state {state.input!r} has no shape.", hint="Add `shape: [1, 1, 64]` to it.")
-        specs.append(TensorSpec(name=state.input, shape=state.shape, dtype=state.dtype))
-    return tuple(specs)
 
 
 def _input_of(node: Any, declared: Mapping[str, TensorSpec]) -> TensorSpec:

@@ -18,6 +18,7 @@ from edgesdk_converters.sniff import Kind, sniff
 from edgesdk_converters.torch_source import load_torch
 from edgesdk_targets.card import CardFile, ModelCard, finish_card, read_card
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.tensor import TensorSpec
 from edgesdk_targets.yaml_file import parse_yaml, validate
 
 if TYPE_CHECKING:
@@ -70,8 +71,25 @@ class Source:
                 factory=self.card.factory,
                 factory_args=self.card.factory_args,
                 folder=self.card_file.folder,
+                inputs=self.declared_inputs(),
             )
         return self.module
+
+    def declared_inputs(self) -> tuple[TensorSpec, ...]:
+        """Return the inputs as the card declares them: the picture, then the state tensors.
+
+        Raises:
+            InputError: a state tensor of a torch model has no shape.
+        """
+        specs = [self.card.input]
+        for state in self.card.state:
+            if state.shape is not None:
+                specs.append(TensorSpec(name=state.input, shape=state.shape, dtype=state.dtype))
+            elif not self.is_onnx:
+                raise InputError(
+                    f"The card's state {state.input!r} has no shape.", hint="Add `shape: [1, 1, 64]` to it."
+                )
+        return tuple(specs)
 
     def cache_key(self) -> object | None:
         """Return what identifies the model's content and code; None where it cannot be told (a live module)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk_converters.framework_edge import framework_edge, needs, reason
 from edgesdk_converters.sniff import Kind
 from edgesdk_targets.errors import EdgeError, InputError
+from edgesdk_targets.tensor import TensorSpec
 
 if TYPE_CHECKING:
     import torch
@@ -24,13 +25,20 @@ _PREFIX = "module."
 
 
 def load_torch(
-    path: Path | None, kind: Kind, *, factory: str | None, factory_args: Mapping[str, Any], folder: Path
+    path: Path | None,
+    kind: Kind,
+    *,
+    factory: str | None,
+    factory_args: Mapping[str, Any],
+    folder: Path,
+    inputs: Sequence[TensorSpec] = (),
 ) -> torch.nn.Module | ExportedProgram:
     """Return the model, on the CPU and in evaluation mode.
 
     Args:
         path: the weights; None for a factory that brings its own.
         folder: put on the import path while the factory is imported and called.
+        inputs: what the model takes; TorchScript is traced through with them.
 
     Raises:
         InputError: no factory, a factory that fails, or weights that do not fit it.
@@ -41,7 +49,7 @@ def load_torch(
     if kind is Kind.EXPORTED and path is not None:
         return _load_exported(path)
     if kind is Kind.TORCHSCRIPT and path is not None:
-        return _load_torchscript(path)
+        return _load_torchscript(path, inputs)
     if factory is None:
         raise InputError(
             f"{path} holds weights only; the code that builds the model is needed too.",
@@ -94,12 +102,15 @@ def _load_exported(path: Path) -> ExportedProgram:
         return torch.export.load(str(path))
 
 
-def _load_torchscript(path: Path) -> torch.nn.Module:
+def _load_torchscript(path: Path, inputs: Sequence[TensorSpec]) -> ExportedProgram:
+    """Load the legacy form and turn it into what the exporters take."""
     import torch
+    from torch._export.converter import TS2EPConverter
 
-    with framework_edge("torchscript_load", hint="Save the model with torch.export.save instead."):
-        module: torch.nn.Module = torch.jit.load(str(path), map_location="cpu")
-        return module.eval()
+    with framework_edge("torchscript_load", hint="Save the model with torch.export.save, or as weights with a factory."):
+        script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        example = tuple(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in inputs)
+        return TS2EPConverter(script.eval(), example).convert()
 
 
 def _read_weights(path: Path, kind: Kind) -> dict[str, torch.Tensor]:
@@ -152,7 +163,7 @@ def _load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], pat
 
 def _forget_namesake(module_name: str, folder: Path) -> None:
     """Forget a module of the same name that came from another card's folder."""
-    top = module_name.split(".")[0]
+    top = module_name.split(".", maxsplit=1)[0]
     if not ((folder / f"{top}.py").is_file() or (folder / top).is_dir()):
         return
     loaded = getattr(sys.modules.get(top), "__file__", None)

@@ -91,7 +91,7 @@ class Agent:
                 reporter.start()
             try:
                 while not stop.wait(_POLL_S):
-                    if all([pipeline.wait(0) for pipeline in pipelines]):
+                    if all(pipeline.wait(0) for pipeline in pipelines):
                         break
             finally:
                 for pipeline in pipelines:

@@ -104,11 +104,9 @@ class PipelineSection(Section):
 
     Attributes:
         threads: for one inference; chosen by the runtime unless given.
-        hint: one frame soon, or many frames a second.
     """
 
     threads: int | None = Field(default=None, ge=1, le=256)
-    hint: Literal["latency", "throughput"] = "latency"
 
 
 class MqttSection(Section):

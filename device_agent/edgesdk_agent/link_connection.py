@@ -40,7 +40,7 @@ _TOO_LARGE = 0x95
 _PACKET_OVERHEAD_BYTES = 64
 
 
-class ConnectionLost(Exception):  # noqa: N818  (a state of affairs, handled by the link; users see NotConnected)
+class ConnectionLost(Exception):
     """The connection is gone, or never came."""
 
     def __init__(self, problem: BrokerProblem) -> None:

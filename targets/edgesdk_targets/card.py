@@ -114,8 +114,7 @@ def read_card(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
     if isinstance(document.data, dict):
         for key, value in (overrides or {}).items():
             old = document.data.get(key)
-            merged = isinstance(old, dict) and isinstance(value, Mapping)
-            document.data[key] = {**old, **value} if merged else value
+            document.data[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
     card = validate(ModelCard, document)
     return finish_card(card, path.resolve().parent)
 

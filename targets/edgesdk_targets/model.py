@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.decode.decoder import Decoder
+from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
+from edgesdk_targets.field_problems import dotted, field_problems
 from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.results import Result
 from edgesdk_targets.session import Binding, Session, SessionOptions, open_session
@@ -130,7 +134,7 @@ class Model:
         self._own = None
         self._session.close()
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Model:  # noqa: PYI034  (typing.Self came with Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,8 +156,9 @@ def load_model(
         postprocess: values that replace the bundle's own, such as `{"score_threshold": 0.001}`.
 
     Raises:
+        InputError: a value of `postprocess` is wrong, or the model does not take one picture.
         BundleError: the bundle is damaged, or nothing in it can run here.
-        SessionFailed: every variant that could run here failed; the last failure.
+        SessionFailed: every variant that could run here failed; the best one's failure.
     """
     if not isinstance(bundle, Bundle):
         # The sessions hold what they need in memory; the file itself need not stay open.
@@ -179,5 +184,9 @@ def _with_postprocess(bundle: Bundle, values: Mapping[str, Any]) -> Bundle:
     import dataclasses
 
     manifest = bundle.manifest
-    merged = type(manifest.postprocess).model_validate({**manifest.postprocess.model_dump(), **values})
+    try:
+        merged = Postprocess.model_validate({**manifest.postprocess.model_dump(), **values})
+    except ValidationError as error:
+        problem = field_problems(Postprocess, error)[0]
+        raise InputError(f"postprocess.{dotted(problem.path)} {problem.message}.", hint=problem.hint) from error
     return dataclasses.replace(bundle, manifest=manifest.model_copy(update={"postprocess": merged}))

@@ -81,7 +81,7 @@ class StreamState:
             if camera is None:
                 table.clear()
             else:
-                table.pop(self._key(camera), None)  # type: ignore[attr-defined]
+                table.pop(self._key(camera), None)
 
     def _key(self, camera: str) -> str:
         return camera if self._per_camera else ""

@@ -128,6 +128,7 @@ def test_every_line_says_where_it_comes_from(tmp_path: Path) -> None:
     assert "[file]" in by_field["input"]
     assert "[guess]" in by_field["preprocess"]
     assert "[you]" in by_field["labels"]
+    assert "  box_units: unit  " in text
 
 
 def test_ambiguity_names_the_flag(tmp_path: Path) -> None:
@@ -183,6 +184,18 @@ def test_an_exported_program(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(tiny(1000).eval(), (torch.zeros(1, 3, 32, 48),)), str(path))
     card = card_of(path)
     assert (card.task, card.input.shape, card.factory) == ("classify", (1, 3, 32, 48), None)
+
+
+def test_an_exported_programs_outputs_in_its_own_order(tmp_path: Path) -> None:
+    class Detector(nn.Module):
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            cells = image.flatten(2).transpose(1, 2)
+            return torch.sigmoid(cells), torch.cat((cells, cells[..., :1]), 2)
+
+    path = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(Detector().eval(), (torch.zeros(1, 3, 4, 4),)), str(path))
+    card = card_of(path)
+    assert (card.task, card.postprocess.head, card.outputs) == ("detect", "boxes_scores", ("scores", "boxes"))
 
 
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])

@@ -42,8 +42,6 @@ SECRET = st.text(st.characters(codec="utf-8"), min_size=6, max_size=20).filter(
 @given(user=SECRET, password=SECRET)
 def test_no_password_before_the_host_is_shown_whatever_it_holds(user: str, password: str) -> None:
     shown = redact(f"rtsp://{user}:{password}@camera.local:554/live?channel=1")
-    assert password not in shown
-    assert user not in shown
     assert shown == "rtsp://***@camera.local:554/live?channel=1"
 
 

@@ -330,7 +330,8 @@ def test_a_failing_model_ends_the_pipeline_with_its_error(stage: str) -> None:
 
 
 def test_a_failing_model_does_not_leave_a_waiting_camera_behind() -> None:
-    script, camera = Script(), ScriptedCamera(None)
+    script, camera = Script(gated=True), ScriptedCamera(None)
+    assert script.gate is not None
     script.fail_infer[1] = SessionFailed("The runtime failed.")
     woken: list[int] = []
 
@@ -340,6 +341,8 @@ def test_a_failing_model_does_not_leave_a_waiting_camera_behind() -> None:
 
     camera.at = {3: wait_for_the_close}
     pipeline = make(camera, script, Sink(), "every_frame").start()
+    wait_until(lambda: camera.reads == 4, "the camera to wait in its fourth read")
+    script.gate.release(100)
     with pytest.raises(SessionFailed):
         pipeline.wait(PATIENCE_S)
     wait_until(lambda: no_threads_left() or bool(woken), "the end of every thread")

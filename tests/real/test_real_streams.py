@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from edgesdk_testkit.agent_process import AgentProcess
-from edgesdk_testkit.mqtt_listener import MqttListener
-from edgesdk_testkit.rtsp_server import RtspServer, missing_part
 from real_models import card_for
 
 from edgesdk.fleet.broker import Broker
@@ -22,6 +18,9 @@ from edgesdk_agent.pipeline import Pipeline
 from edgesdk_converters.convert import convert
 from edgesdk_targets.model import load_model
 from edgesdk_targets.results import Result
+from edgesdk_testkit.agent_process import AgentProcess
+from edgesdk_testkit.mqtt_listener import MqttListener
+from edgesdk_testkit.rtsp_server import RtspServer, missing_part
 
 pytestmark = [pytest.mark.real, pytest.mark.system]
 
@@ -106,8 +105,8 @@ def _slow_run(bundle: Path, video: Path, slots: int, policy: Any) -> tuple[list[
 
 
 @pytest.fixture(scope="module")
-def live_runs(bundle: Path, assets: Path) -> Iterator[tuple[list[FrameResult], Any, float]]:
-    yield _slow_run(bundle, assets / VIDEO, 3, "freshest")
+def live_runs(bundle: Path, assets: Path) -> tuple[list[FrameResult], Any, float]:
+    return _slow_run(bundle, assets / VIDEO, 3, "freshest")
 
 
 def test_live_with_a_slow_model_the_age_stays_bounded_for_the_whole_file(

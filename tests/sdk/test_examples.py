@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import pytest
-from edgesdk_testkit.agent_process import AgentProcess
 
 import edgesdk
 from edgesdk.fleet.broker import Broker
+from edgesdk_testkit.agent_process import AgentProcess
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RUN_HERE = {"classify_a_picture.py", "detect_in_a_video.py", "read_mqtt.py", "convert_a_live_module.py"}

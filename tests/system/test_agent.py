@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from edgesdk_testkit.agent_process import AgentProcess
-from edgesdk_testkit.mqtt_listener import MqttListener
 
 from edgesdk.fleet.broker import Broker
+from edgesdk_testkit.agent_process import AgentProcess
+from edgesdk_testkit.mqtt_listener import MqttListener
 
 pytestmark = pytest.mark.system
 

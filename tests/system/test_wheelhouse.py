@@ -149,6 +149,13 @@ def test_every_runtime_of_a_board_resolves_for_each_python(python: str) -> None:
     assert all("--hash=sha256:" in rest for rest in lines.values())
 
 
+def test_picamera2_of_the_system_gets_a_simplejpeg_for_this_numpy(tmp_path: Path) -> None:
+    done = wheelhouse("--target", "rpi5", "--picamera2", "-o", tmp_path / "with", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "simplejpeg" in {package["name"] for package in json.loads(done.stdout)["packages"]}
+    assert 'SYSTEM_SITE_PACKAGES="yes"' in (tmp_path / "with/wheelhouse.env").read_text(encoding="utf-8")
+
+
 # --- what is refused ---------------------------------------------------------------------------------------------
 
 

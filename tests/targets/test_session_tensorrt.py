@@ -53,6 +53,10 @@ class TensorRtContract(SessionContract):
         options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)
         return tensorrt.open_session(Load(load.files, load.variant, load.inputs, load.outputs, options))
 
+    def test_a_run_allocates_nothing_of_frame_size(self) -> None:
+        self.gpu.computes = False
+        super().test_a_run_allocates_nothing_of_frame_size()
+
     def test_an_engine_is_built_once(self) -> None:
         for _ in range(3):
             self.open(self.load(CNN)).close()
@@ -159,4 +163,4 @@ def test_the_simulation_refuses_what_a_gpu_would() -> None:
         gpu.memory(np.zeros(4, np.float32).ctypes.data, spec)
     tensor = cuda.allocate(spec)
     with pytest.raises(SessionFailed, match="invalid argument"):
-        cuda._copy(tensor.device, tensor.host.ctypes.data, 17, 1, 77)
+        cuda._copy(tensor.device, tensor.address, 17, 1, 77)

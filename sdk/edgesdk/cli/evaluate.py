@@ -22,26 +22,27 @@ def evaluate(
 ) -> None:
     """Measure a bundle's accuracy on labelled data, each figure with its 95 % interval."""
     from edgesdk.evaluate.dataset import open_dataset
+    from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
     from edgesdk.evaluate.evaluate import evaluate as measure
     from edgesdk_targets.bundle.bundle import open_bundle
     from edgesdk_targets.model import load_model
     from edgesdk_targets.session import SessionOptions
 
-    opened = open_bundle(bundle)
-    manifest = opened.manifest
-    dataset = open_dataset(data, manifest.task, manifest.labels)
-    # AP is the area under the whole curve: a threshold would cut its tail off.
-    scores = {"score_threshold": 0.001, "max_detections": 300} if manifest.task == "detect" else None
-    options = SessionOptions(threads=threads)
-    with load_model(opened, target=target, variant=variant, options=options, postprocess=scores) as model:
+    with open_bundle(bundle) as opened:
+        manifest = opened.manifest
+        dataset = open_dataset(data, task=manifest.task, labels=manifest.labels)
+        # AP is the area under the whole curve: the bundle's own threshold would cut its tail off.
+        scores = {"score_threshold": AP_SCORE_THRESHOLD} if manifest.task == "detect" else None
+        options = SessionOptions(threads=threads)
+        loaded = load_model(opened, target=target, variant=variant, options=options, postprocess=scores)
+    with loaded as model:
         note(f"{model.variant.id}, run by {model.runtime.value}")
-        with progress_line("evaluate") as say:
+        with progress_line("evaluate", every_s=5.0) as say:
             card = measure(model, dataset, progress=lambda done, total: say(f"{done} of {total}"))
-        document = card.to_json()
         if json:
-            print_json({**document, "variant": model.variant.id, "runtime": model.runtime.value})
+            print_json({**card.to_json(), "variant": model.variant.id, "runtime": model.runtime.value})
             return
     rows = table("metric", "value", "95 % interval", "n")
-    for name, figure in document["metrics"].items():
-        rows.add_row(name, f"{figure['value']:.4f}", f"{figure['low']:.4f} … {figure['high']:.4f}", str(figure["n"]))
+    for name, figure in card.metrics.items():
+        rows.add_row(name, f"{figure.value:.4f}", f"{figure.low:.4f} … {figure.high:.4f}", str(figure.n))
     console().print(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,14 +62,26 @@ def next_command(command: str) -> None:
 
 
 @contextmanager
-def progress_line(title: str) -> Iterator[Callable[[str], None]]:
-    """Show what long work is at: a spinner on a terminal, plain lines elsewhere; always on stderr."""
+def progress_line(title: str, *, every_s: float = 0.0) -> Iterator[Callable[[str], None]]:
+    """Show what long work is at: a spinner on a terminal, plain lines elsewhere; always on stderr.
+
+    Args:
+        every_s: in plain lines, at most one in so many seconds, where a count runs.
+    """
     err = errors_console()
     if err.is_terminal:
         with err.status(title) as status:
             yield lambda line: status.update(f"{title}: {line}")
-    else:
-        yield lambda line: err.print(f"{title}: {line}", highlight=False, markup=False)
+        return
+    due = time.monotonic()
+
+    def say(line: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + every_s
+            err.print(f"{title}: {line}", highlight=False, markup=False)
+
+    yield say
 
 
 def size_text(size_bytes: float) -> str:

@@ -2,7 +2,8 @@
 
 A proportion (top-1, words) gets Wilson's interval, which holds for few samples and near 0 and 1. A figure over whole
 pictures (AP50, CER) is resampled: pictures are drawn anew with replacement, with a fixed seed, so that the same data
-give the same interval.
+give the same interval. For AP50 with rare classes it is too narrow: in simulations of 27 to 500 pictures it held the
+true value in 70 to 90 cases of a hundred, since AP itself is too high where a class has few boxes.
 """
 
 from __future__ import annotations

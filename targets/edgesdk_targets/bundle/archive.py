@@ -3,7 +3,7 @@
 Rules, checked before anything is read out of it:
 - every name is a plain relative path of known characters; nothing can lead outside;
 - no more files, and no more bytes, than the limits; no entry expands to more than it declares;
-- a zip ends with the sha256 of everything before its closing record, so that one flipped byte anywhere is seen.
+- a zip ends with the sha256 of everything before it, so that one flipped byte anywhere is seen.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,8 +27,14 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MARK = b"edgebundle sha256:"
 _END = b"PK\x05\x06"
 _END_SIZE = 22
-_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*){0,7}$")
+_DIGEST_SIZE = 64
+_SEAL_SIZE = len(_MARK) + _DIGEST_SIZE
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*){0,7}")
+# Names of devices on Windows, where somebody may unpack a bundle.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _COMPRESSION_LEVEL = 6
+# What `zipfile` raises on content that somebody made up.
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError, ValueError)
 _CHUNK = 1 << 20
 
 
@@ -53,7 +60,8 @@ class Archive(Protocol):
 
 def check_name(name: str) -> None:
     """Raise UnsafePath unless `name` is a plain relative path of the allowed characters."""
-    if not _NAME.match(name) or len(name) > 200:
+    safe = _NAME.fullmatch(name) and not any(_DEVICE.fullmatch(part) for part in name.split("/"))
+    if not safe or len(name) > 200:
         raise UnsafePath(
             f"The bundle holds a file of the name {name!r}, which is not allowed.",
             hint="Do not use this file; get the bundle from its maker again.",
@@ -72,10 +80,9 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             info.create_system = 3
             info.external_attr = 0o644 << 16
             archive.writestr(info, files[name], compresslevel=_COMPRESSION_LEVEL)
-    body = buffer.getvalue()[:-_END_SIZE]
-    comment = _MARK + hashlib.sha256(body).hexdigest().encode()
-    closing = buffer.getvalue()[-_END_SIZE:-2] + len(comment).to_bytes(2, "little")
-    return body + closing + comment
+    # The closing record's last field is the length of the comment that follows it.
+    sealed = buffer.getvalue()[:-2] + _SEAL_SIZE.to_bytes(2, "little") + _MARK
+    return sealed + hashlib.sha256(sealed).hexdigest().encode()
 
 
 class ZipArchive:
@@ -88,7 +95,7 @@ class ZipArchive:
             _check_seal(self._file, path)
             self._zip = zipfile.ZipFile(self._file)
             self.sizes: Mapping[str, int] = _check_entries(self._zip.infolist(), path.stat().st_size, limits)
-        except zipfile.BadZipFile as error:
+        except _ZIP_ERRORS as error:
             self._file.close()
             raise _damaged(path, str(error)) from error
         except BaseException:
@@ -101,7 +108,7 @@ class ZipArchive:
         try:
             with self._zip.open(name) as stream:
                 data = stream.read(size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        except (*_ZIP_ERRORS, OSError) as error:
             raise BadHash(f"{name} in {self._path} is damaged: {error}.", hint="Copy the bundle again.") from error
         if len(data) != size:
             raise BadHash(f"{name} in {self._path} is not as long as it declares.", hint="Copy the bundle again.")
@@ -131,9 +138,14 @@ class FolderArchive:
         self.sizes: Mapping[str, int] = sizes
 
     def read(self, name: str) -> bytes:
-        """Return one file's content."""
-        with (self._path / name).open("rb") as stream:
-            return stream.read(self.sizes[name] + 1)
+        """Return one file's content, as far as it was there when the folder was opened."""
+        try:
+            with (self._path / name).open("rb") as stream:
+                return stream.read(self.sizes[name] + 1)
+        except OSError as error:
+            raise BadBundle(
+                f"{self._path / name} cannot be read: {error.strerror or error}.", hint="Unpack the bundle again."
+            ) from error
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -151,23 +163,24 @@ def open_archive(path: Path, limits: Limits) -> Archive:
     try:
         if path.is_dir():
             return FolderArchive(path, limits)
+        if path.exists() and not path.is_file():
+            raise _damaged(path, "it is neither a file nor a folder")
         return ZipArchive(path, limits)
     except OSError as error:
         raise BadBundle(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
 
 
 def _check_seal(file: IO[bytes], path: Path) -> None:
-    """Compare the sha256 in the closing record with the content before it."""
-    length = len(_MARK) + 64
+    """Compare the sha256 at the end of the file with the content before it."""
     size = file.seek(0, io.SEEK_END)
-    tail_size = _END_SIZE + length
+    tail_size = _END_SIZE + _SEAL_SIZE
     if size < tail_size:
         raise _damaged(path, "it is too short")
     file.seek(size - tail_size)
     tail = file.read(tail_size)
     if not tail.startswith(_END) or tail[_END_SIZE : _END_SIZE + len(_MARK)] != _MARK:
         raise _damaged(path, "it does not end as a bundle does")
-    digest, left = hashlib.sha256(), size - tail_size
+    digest, left = hashlib.sha256(), size - _DIGEST_SIZE
     file.seek(0)
     while left:
         chunk = file.read(min(_CHUNK, left))
@@ -175,7 +188,7 @@ def _check_seal(file: IO[bytes], path: Path) -> None:
             raise _damaged(path, "it became shorter while it was read")
         digest.update(chunk)
         left -= len(chunk)
-    if tail[_END_SIZE + len(_MARK) :] != digest.hexdigest().encode():
+    if tail[-_DIGEST_SIZE:] != digest.hexdigest().encode():
         raise BadHash(f"{path} was altered or damaged after it was made.", hint="Copy the bundle again.")
     file.seek(0)
 
@@ -186,8 +199,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], archive_bytes: int, limits: L
         check_name(entry.filename)
         if entry.filename in sizes:
             raise BadBundle(f"The bundle holds {entry.filename} twice.", hint="Make the bundle again.")
-        if entry.flag_bits & 0x1:
-            raise BadBundle(f"{entry.filename} is encrypted.", hint="Make the bundle again.")
+        if entry.flag_bits & 0x1 or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise BadBundle(f"{entry.filename} is encrypted or packed otherwise.", hint="Make the bundle again.")
         # Small files of one repeated byte compress well and harm nobody.
         if entry.file_size > _CHUNK and entry.file_size > limits.ratio * max(1, entry.compress_size):
             raise TooLarge(
@@ -199,7 +212,20 @@ def _check_entries(entries: list[zipfile.ZipInfo], archive_bytes: int, limits: L
     if sum(entry.compress_size for entry in entries) > archive_bytes:
         raise TooLarge("The bundle's entries overlap.", hint="This is no model; do not use this file.")
     _check_totals(len(sizes), sum(sizes.values()), limits)
+    _check_apart(sizes)
     return sizes
+
+
+def _check_apart(names: Mapping[str, int]) -> None:
+    """Refuse names that cannot stand side by side in a folder, on any file system."""
+    folders = {parent for name in names for parent in _parents(name.casefold())}
+    if len({name.casefold() for name in names}) < len(names) or any(name.casefold() in folders for name in names):
+        raise UnsafePath("The bundle holds names that would overwrite each other.", hint="Do not use this file.")
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _check_totals(files: int, total: int, limits: Limits) -> None:

@@ -55,21 +55,22 @@ class Bundle:
         """
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder} is not empty.", hint="Give a new folder.")
-        with _disk_errors(folder):
-            with tempfile.TemporaryDirectory(prefix=".unpack-", dir=_parent(folder)) as scratch:
-                whole = Path(scratch) / "bundle"
-                for name in (MANIFEST, *self.manifest.files):
-                    target = whole / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(self._archive.read(name) if name == MANIFEST else self.read(name))
-                if folder.exists():
-                    folder.rmdir()
-                whole.rename(folder)
+        with _disk_errors(folder), tempfile.TemporaryDirectory(prefix=".unpack-", dir=_parent(folder)) as scratch:
+            whole = Path(scratch) / "bundle"
+            for name in self._archive.sizes:
+                target = whole / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # The manifest and its signature are not in the manifest's own table.
+                listed = name in self.manifest.files
+                target.write_bytes(self.read(name) if listed else self._archive.read(name))
+            if folder.exists():
+                folder.rmdir()
+            whole.rename(folder)
 
     def close(self) -> None:
         self._archive.close()
 
-    def __enter__(self) -> Bundle:
+    def __enter__(self) -> Bundle:  # noqa: PYI034  (typing.Self came with Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 # OpenCV reads this when it is first imported: a picture that claims more pixels is refused before memory is taken.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 28))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from edgesdk_targets.errors import InputError  # noqa: E402
-from edgesdk_targets.tensor import Array  # noqa: E402
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.tensor import Array
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 MAX_FILE_BYTES = 1 << 28
@@ -24,7 +24,7 @@ def decode_image(data: bytes, *, name: str = "image") -> Array:
     Raises:
         InputError: these bytes are no picture, or one of more than 2^28 pixels.
     """
-    image = None
+    image: Array | None = None
     if data:
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -125,19 +125,19 @@ class Cuda:
         memory = _HostMemory(self._runtime, host, spec)
         if self.gpu.shares_memory:
             self._call("cudaHostGetDevicePointer", ctypes.byref(device), host, ctypes.c_uint(0))
-            return CudaTensor(np.asarray(memory), device.value or 0, None)
+            return CudaTensor(np.asarray(memory), host.value or 0, device.value or 0, None)
         self._call("cudaMalloc", ctypes.byref(device), size)
-        return CudaTensor(np.asarray(memory), device.value or 0, _DeviceMemory(self._runtime, device))
+        return CudaTensor(np.asarray(memory), host.value or 0, device.value or 0, _DeviceMemory(self._runtime, device))
 
     def upload(self, tensor: CudaTensor, stream: int) -> None:
         """Bring what the processor wrote to the GPU; nothing to do where they share memory."""
         if tensor.twin is not None:
-            self._copy(tensor.device, tensor.host.ctypes.data, tensor.host.nbytes, _TO_DEVICE, stream)
+            self._copy(tensor.device, tensor.address, tensor.host.nbytes, _TO_DEVICE, stream)
 
     def download(self, tensor: CudaTensor, stream: int) -> None:
         """Bring what the GPU wrote to the processor."""
         if tensor.twin is not None:
-            self._copy(tensor.host.ctypes.data, tensor.device, tensor.host.nbytes, _TO_HOST, stream)
+            self._copy(tensor.address, tensor.device, tensor.host.nbytes, _TO_HOST, stream)
 
     def _copy(self, target: int, source: int, size: int, kind: int, stream: int) -> None:
         self._call(
@@ -156,11 +156,13 @@ class CudaTensor:
 
     Attributes:
         host: the processor's view, C-contiguous.
+        address: where that is.
         device: its address on the GPU.
         twin: the GPU's own memory; None where the address leads to the host's.
     """
 
     host: Array
+    address: int
     device: int
     twin: _DeviceMemory | None
 

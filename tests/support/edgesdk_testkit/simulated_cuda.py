@@ -26,6 +26,7 @@ class SimulatedCuda:
     Attributes:
         live: what is allocated: address → size.
         copied: bytes copied between the memories.
+        computes: whether engines do their arithmetic; without it a run costs no memory of its own.
     """
 
     def __init__(self, *, gpus: int = 1, shares_memory: bool = False, memory_bytes: int = 1 << 24) -> None:
@@ -35,6 +36,7 @@ class SimulatedCuda:
         self._buffers: dict[int, Any] = {}
         self._queue: list[Callable[[], None]] = []
         self.copied = 0
+        self.computes = True
         self.cudaGetErrorString = _ErrorString()
 
     @property
@@ -204,6 +206,8 @@ class SimulatedContext:
 
         def work() -> None:
             feeds = {spec.name: cuda.memory(addresses[spec.name], spec) for spec in model.inputs}
+            if not cuda.computes:
+                return
             answer = model.reference(feeds)
             for spec in model.outputs:
                 cuda.memory(addresses[spec.name], spec)[...] = answer[spec.name]

@@ -1,6 +1,6 @@
 """Tiny models with the same weights for every runtime, and numpy's answer to compare with.
 
-- `CNN`: a float NCHW picture → logits.
+- `CNN`: a float NCHW picture → logits; `WIDE`: the same on a large picture, for what must not be copied.
 - `PIXELS`: the same network with its normalisation folded in: a uint8 NHWC picture → logits.
 - `STREAM`: two inputs (picture, state) and two outputs (logits, next state), given in another order than by name.
 - `OPEN`: an output whose size depends on the content (ONNX and OpenVINO only).
@@ -22,7 +22,7 @@ from edgesdk_targets.tensor import Array, TensorSpec
 from edgesdk_testkit.onnx_writer import Node, onnx_model
 from edgesdk_testkit.tflite_writer import TfliteWriter, signature_names
 
-SIDE, CLASSES, FILTERS = 16, 5, 8
+SIDE, WIDE_SIDE, CLASSES, FILTERS = 16, 128, 5, 8
 MEAN, STD = 127.5, 64.0
 STATE = 7
 
@@ -136,9 +136,9 @@ def _pixels_onnx() -> bytes:
     return onnx_model(nodes, PIXELS.inputs, PIXELS.outputs, _cnn_weights() | scale)
 
 
-def _cnn_tail(graph: TfliteWriter, image: int) -> int:
+def _cnn_tail(graph: TfliteWriter, image: int, side: int) -> int:
     """Add the network after a float NHWC picture; return the logits."""
-    side = (SIDE - 3) // 2 + 1
+    side = (side - 3) // 2 + 1
     maps = graph.op(
         "CONV_2D",
         [image, graph.constant("kernel", KERNEL.transpose(0, 2, 3, 1)), graph.constant("bias", BIAS)],
@@ -164,12 +164,12 @@ def _linear(graph: TfliteWriter, value: int, weights: Array, bias: Array, name: 
     return graph.op("FULLY_CONNECTED", inputs, graph.tensor(name, (1, len(weights))), "FullyConnectedOptions")
 
 
-def _cnn_tflite(signature: bool) -> bytes:
+def _cnn_tflite(side: int, signature: bool) -> bytes:
     graph = TfliteWriter()
-    image = graph.tensor("image", (1, 3, SIDE, SIDE))
+    image = graph.tensor("image", (1, 3, side, side))
     order = graph.constant("order", np.array([0, 2, 3, 1], np.int32))
-    rows = graph.op("TRANSPOSE", [image, order], graph.tensor("rows", (1, SIDE, SIDE, 3)), "TransposeOptions")
-    return graph.write([image], [_cnn_tail(graph, rows)], signature=signature)
+    rows = graph.op("TRANSPOSE", [image, order], graph.tensor("rows", (1, side, side, 3)), "TransposeOptions")
+    return graph.write([image], [_cnn_tail(graph, rows, side)], signature=signature)
 
 
 def _pixels_tflite(signature: bool) -> bytes:
@@ -180,7 +180,7 @@ def _pixels_tflite(signature: bool) -> bytes:
     mean, scale = (graph.constant(n, np.array([v], np.float32)) for n, v in (("mean", MEAN), ("scale", 1 / STD)))
     value = graph.op("SUB", [value, mean], graph.tensor("centred", shape), "SubOptions")
     value = graph.op("MUL", [value, scale], graph.tensor("normal", shape), "MulOptions")
-    return graph.write([image], [_cnn_tail(graph, value)], signature=signature)
+    return graph.write([image], [_cnn_tail(graph, value, SIDE)], signature=signature)
 
 
 # --- STREAM ---------------------------------------------------------------------------------------------------------
@@ -229,14 +229,21 @@ def _image(shape: tuple[int, ...], dtype: str = "float32", layout: str = "NCHW")
 
 _LOGITS = TensorSpec(name="logits", shape=(1, CLASSES))
 
-CNN = TinyModel(
-    "cnn",
-    (_image((1, 3, SIDE, SIDE)),),
-    (_LOGITS,),
-    lambda feeds: {"logits": _cnn_reference(feeds["image"])},
-    lambda: onnx_model(_cnn_nodes("image"), CNN.inputs, CNN.outputs, _cnn_weights()),
-    _cnn_tflite,
-)
+
+def _cnn(name: str, side: int) -> TinyModel:
+    inputs = (_image((1, 3, side, side)),)
+    return TinyModel(
+        name,
+        inputs,
+        (_LOGITS,),
+        lambda feeds: {"logits": _cnn_reference(feeds["image"])},
+        lambda: onnx_model(_cnn_nodes("image"), inputs, (_LOGITS,), _cnn_weights()),
+        lambda signature: _cnn_tflite(side, signature),
+    )
+
+
+CNN = _cnn("cnn", SIDE)
+WIDE = _cnn("wide", WIDE_SIDE)
 PIXELS = TinyModel(
     "pixels",
     (_image((1, SIDE, SIDE, 3), "uint8", "NHWC"),),
@@ -262,4 +269,4 @@ OPEN = TinyModel(
     _open_onnx,
     None,
 )
-MODELS = {model.name: model for model in (CNN, PIXELS, STREAM, OPEN)}
+MODELS = {model.name: model for model in (CNN, WIDE, PIXELS, STREAM, OPEN)}

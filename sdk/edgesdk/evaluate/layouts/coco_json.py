@@ -47,8 +47,8 @@ def read_coco(path: Path, labels: tuple[str, ...]) -> list[BoxSample]:
     boxes: dict[Any, list[tuple[list[float], int, bool]]] = defaultdict(list)
     for i, entry in enumerate(data["annotations"]):
         where = f"{path}: annotations[{i}]"
+        category = _key(entry, "category_id", where)
         box = _box(_field(entry, "bbox", where), where)
-        category = _field(entry, "category_id", where)
         if category not in class_of:
             raise InputError(f"{where}: category_id {category!r} is none of the categories.", hint="Correct the file.")
         boxes[_key(entry, "image_id", where)].append((box, class_of[category], bool(entry.get("iscrowd", 0))))
@@ -92,7 +92,8 @@ def _folders(path: Path) -> Sequence[Path]:
 
 def _classes(data: dict[str, Any], path: Path, names: ClassNames) -> dict[Any, int]:
     """Return the model's class for each category that is used."""
-    used = {entry.get("category_id") for entry in data["annotations"] if isinstance(entry, dict)}
+    annotations = enumerate(data["annotations"])
+    used = {_key(entry, "category_id", f"{path}: annotations[{i}]") for i, entry in annotations}
     found: dict[Any, int] = {}
     unknown: list[str] = []
     for i, entry in enumerate(data["categories"]):

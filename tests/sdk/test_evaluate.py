@@ -1,0 +1,117 @@
+"""The scorecard of a model on labelled pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgesdk.evaluate.dataset import Dataset, open_dataset
+from edgesdk.evaluate.evaluate import evaluate
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.results import Classification, Detections, Result, Text
+from edgesdk_targets.tensor import Array
+
+LABELS = ("cat", "dog", "owl")
+
+
+def pictures(folder: Path, names: list[str]) -> None:
+    """Write pictures of 80x40 whose brightness is their number."""
+    for i, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((40, 80, 3), i, np.uint8))
+
+
+def number(image: Array) -> int:
+    return int(image[0, 0, 0])
+
+
+def classified(class_id: int) -> Classification:
+    return Classification(np.asarray([class_id]), np.ones(1, np.float32), LABELS)
+
+
+def text_dataset(folder: Path, texts: list[str]) -> Dataset:
+    names = [f"{i}.png" for i in range(len(texts))]
+    pictures(folder, names)
+    lines = [f"{name},{text}" for name, text in zip(names, texts, strict=True)]
+    (folder / "labels.csv").write_text("file,text\n" + "\n".join(lines) + "\n", "utf-8")
+    return open_dataset(folder, task="text", labels=())
+
+
+def test_top1(tmp_path: Path) -> None:
+    pictures(tmp_path, ["cat/0.png", "cat/1.png", "dog/2.png", "owl/3.png"])
+    seen: list[tuple[int, int]] = []
+    answers = {0: 0, 1: 1, 2: 1, 3: 2}
+    card = evaluate(
+        lambda image: classified(answers[number(image)]),
+        open_dataset(tmp_path, task="classify", labels=LABELS),
+        progress=lambda done, of: seen.append((done, of)),
+    )
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (card.metrics["top1"].value, card.metrics["top1"].n) == (0.75, 4)
+    assert card.by_class == {"cat": 0.5, "dog": 1.0, "owl": 1.0}
+    document = json.loads(json.dumps(card.to_json()))
+    assert set(document) >= {"task", "metrics", "verdict"}
+    assert set(document["metrics"]["top1"]) == {"value", "low", "high", "n"}
+
+
+def test_ap50_in_the_pictures_own_pixels(tmp_path: Path) -> None:
+    """Labels are fractions, detections are pixels of an 80x40 picture."""
+    pictures(tmp_path, ["images/0.png", "images/1.png"])
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "labels" / "1.txt").write_text("2 0.25 0.25 0.5 0.5\n")
+
+    def predict(image: Array) -> Result:
+        box, class_id = ([20, 10, 60, 30], 1) if number(image) == 0 else ([0, 0, 19, 20], 2)
+        return Detections(np.asarray([box], np.float32), np.ones(1, np.float32), np.asarray([class_id]), LABELS)
+
+    card = evaluate(predict, open_dataset(tmp_path, task="detect", labels=LABELS))
+    assert card.by_class == {"dog": pytest.approx(1.0), "owl": 0.0}
+    metric = card.metrics["ap50"]
+    assert metric.value == pytest.approx(0.5)
+    assert (metric.low, metric.high, metric.n) == (0.0, pytest.approx(1.0), 2)
+
+
+def test_a_dataset_without_boxes(tmp_path: Path) -> None:
+    pictures(tmp_path, ["images/0.png"])
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0.txt").write_text("")
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, int), LABELS)
+    with pytest.raises(InputError, match="no boxes"):
+        evaluate(lambda _: nothing, open_dataset(tmp_path, task="detect", labels=LABELS))
+
+
+def test_texts(tmp_path: Path) -> None:
+    dataset = text_dataset(tmp_path, ["Hello", "World", "abc", "x"])
+    read = ["hello", "World", "ab", ""]
+    card = evaluate(lambda image: Text(read[number(image)], 1.0), dataset)
+    # One letter changed, none, one missing, one missing; fourteen letters.
+    assert card.metrics["cer"].value == pytest.approx(3 / 14)
+    assert card.metrics["cer"].low <= 3 / 14 <= card.metrics["cer"].high
+    assert card.metrics["word_accuracy"].value == 0.25
+    assert card.metrics["word_accuracy_ignoring_case"].value == 0.5
+
+
+def test_texts_that_are_all_empty(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds a character"):
+        evaluate(lambda _: Text("", 0.0), text_dataset(tmp_path, ['""', '""']))
+
+
+def test_a_model_of_another_task(tmp_path: Path) -> None:
+    pictures(tmp_path, ["cat/0.png"])
+    dataset = open_dataset(tmp_path, task="classify", labels=LABELS)
+    with pytest.raises(InputError, match="answers with text, but the dataset is for classify"):
+        evaluate(lambda _: Text("x", 1.0), dataset)
+
+
+def test_a_picture_that_is_none(tmp_path: Path) -> None:
+    pictures(tmp_path, ["cat/0.png"])
+    (tmp_path / "cat" / "1.png").write_bytes(b"no picture")
+    dataset = open_dataset(tmp_path, task="classify", labels=LABELS)
+    with pytest.raises(InputError, match=r"1\.png"):
+        evaluate(lambda _: classified(0), dataset)
