@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgesdk_converters.framework_edge import failed_op, framework_edge, needs
 from edgesdk_converters.steps.live_module import in_eval_mode, outputs_of, tensors_of
-from edgesdk_targets.errors import InputError, StepFailed
+from edgesdk_targets.errors import StepFailed
 
 if TYPE_CHECKING:
     import torch
+    from torch.export import ExportedProgram
 
     from edgesdk_converters.steps.live_module import Example, Source
 
@@ -38,46 +39,58 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
     """
     with framework_edge("litert_from_torch", hint=_HINT):
         with needs("torch", extra="torch"):
-            import torch  # noqa: F401  # says which extra, before a framework says it its own way
+            import torch
         with needs("litert-torch", extra="torch"):
             import litert_torch
 
         tensors = tensors_of(example)
         with in_eval_mode(module) as runnable:
             outputs = outputs_of(runnable, tensors)
-            _refuse_idle(tensors)
-            try:
-                converted = litert_torch.convert(runnable, tensors, strict_export=False)
-            except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others
-                raise _where(runnable, tensors, error) from error
-        content: bytes = converted.model_content()
+            program = _own_copy(torch.export.export(runnable, tensors, strict=False))
+        try:
+            content: bytes = litert_torch.convert(program.module(), tensors, strict_export=False).model_content()
+        except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others
+            raise _where(program, error) from error
         _check_signature(content, tensors, outputs)
         return _halved(content) if precision == "fp16" else content
 
 
-def _refuse_idle(tensors: Sequence[torch.Tensor]) -> None:
-    for number, tensor in enumerate(tensors):
-        if tensor.numel() == 0:
-            raise InputError(f"Input {number} has no elements: {tuple(tensor.shape)}.", hint="Correct `input.shape`.")
+def _own_copy(program: ExportedProgram) -> ExportedProgram:
+    """Give every constant memory of its own, in the plain order.
+
+    litert-torch knows constants by their address: of two that are not contiguous it copies each in turn to the same
+    place and writes the first one twice, silently. It also clamps infinities in the caller's own tensors.
+    """
+    import torch
+
+    for table in (program.state_dict, program.constants):
+        for name, value in table.items():
+            if isinstance(value, torch.nn.Parameter):
+                table[name] = torch.nn.Parameter(_plain(value), requires_grad=False)
+            elif isinstance(value, torch.Tensor):
+                table[name] = _plain(value)
+    return program
 
 
-def _where(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...], error: Exception) -> Exception:
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
+
+
+def _where(program: ExportedProgram, error: Exception) -> Exception:
     """Add to a failed lowering where in the model the op stands; any other error is given back as it is."""
     op = failed_op(error)
     if op is None or not op.startswith("aten."):
         return error
-    place = _place(module, tensors, op)
-    return StepFailed(f"litert_from_torch: LiteRT has no counterpart for {op}{place}.", hint=_HINT)
+    return StepFailed(f"litert_from_torch: LiteRT has no counterpart for {op}{_place(program, op)}.", hint=_HINT)
 
 
-def _place(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...], op: str) -> str:
+def _place(program: ExportedProgram, op: str) -> str:
     """Return the first place of an op: the ONNX node it came from, else the path of the submodule."""
-    import torch
-
     from edgesdk_converters.steps.static_graph import NODE_KEY
 
-    graph = torch.export.export(module, tensors, strict=False).graph
-    for node in graph.nodes:
+    for node in program.graph.nodes:
         if node.op == "call_function" and str(node.target) == op:
             onnx_node = node.meta.get("custom", {}).get(NODE_KEY)
             if onnx_node:

@@ -111,7 +111,7 @@ class _Walk:
         from onnx import numpy_helper
 
         for weight in graph.initializer:
-            self.constants[weight.name] = np.array(numpy_helper.to_array(weight))  # owned and writable, as torch wants
+            self.constants[weight.name] = _owned(numpy_helper.to_array(weight))
         last_use = {name: index for index, proto in enumerate(graph.node) for name in _mentioned(proto)}
         kept = {value.name for value in graph.output}
         for index, proto in enumerate(graph.node):
@@ -124,7 +124,7 @@ class _Walk:
         node = self._node(proto)
         constant = all(name in self.constants for name in node.inputs if name) and node.op not in _RANDOM
         if node.op == "Constant":
-            self.constants[node.outputs[0]] = _constant_value(node)
+            self.constants[node.outputs[0]] = _owned(_constant_value(node))
         elif node.op in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape(node)
         elif node.op == "If":
@@ -189,13 +189,13 @@ class _Walk:
             raise self._unsupported(proto, node) from error
         if not isinstance(given, list) or not all(isinstance(item, np.ndarray | np.generic) for item in given):
             raise self._unsupported(proto, node)  # a list of tensors
-        self.constants.update({name: np.asarray(item) for name, item in zip(proto.output, given, strict=False) if name})
+        self.constants.update({name: _owned(item) for name, item in zip(proto.output, given, strict=False) if name})
 
     def _compute(self, node: Node, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         import torch
 
-        values = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-        return {name: np.array(value.numpy()) for name, value in self._tensors(node, values).items()}
+        values = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return {name: _owned(value.numpy()) for name, value in self._tensors(node, values).items()}
 
     def _run(self, node: Node) -> None:
         import torch
@@ -240,6 +240,12 @@ def _mentioned(proto: onnx.NodeProto) -> list[str]:
             names += [name for inner in graph.node for name in _mentioned(inner)]
             names += [value.name for value in graph.output]
     return names
+
+
+def _owned(array: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return a contiguous, writable copy (torch wants both); doubles become floats, as devices have none."""
+    found = np.array(array, order="C")
+    return found.astype(np.float32) if found.dtype == np.float64 else found
 
 
 def _constant_value(node: Node) -> npt.NDArray[Any]:

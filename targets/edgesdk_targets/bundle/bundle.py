@@ -50,11 +50,12 @@ class Bundle:
         """Write all files below `folder`, which must not exist or be empty.
 
         Raises:
-            InputError: the folder holds something already.
+            InputError: there is something already, or the place cannot be written.
+            BadHash: a file was altered since the bundle was opened.
             NoSpace: the disk is full; nothing is left behind.
         """
-        if folder.exists() and any(folder.iterdir()):
-            raise InputError(f"{folder} is not empty.", hint="Give a new folder.")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} is a file, or not empty.", hint="Give a new folder.")
         with _disk_errors(folder), tempfile.TemporaryDirectory(prefix=".unpack-", dir=_parent(folder)) as scratch:
             whole = Path(scratch) / "bundle"
             for name in self._archive.sizes:

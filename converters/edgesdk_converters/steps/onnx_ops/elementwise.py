@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from edgesdk_converters.steps.onnx_ops.node import Node, Operator
 
-# TensorProto.DataType by number: ONNX says in a Cast only this.
+# TensorProto.DataType by number: ONNX says in a Cast only this. Devices have no doubles: they become floats.
 TORCH_TYPES: dict[int, torch.dtype] = {
     1: torch.float32,
     2: torch.uint8,
@@ -21,7 +21,7 @@ TORCH_TYPES: dict[int, torch.dtype] = {
     7: torch.int64,
     9: torch.bool,
     10: torch.float16,
-    11: torch.float64,
+    11: torch.float32,
     16: torch.bfloat16,
 }
 
