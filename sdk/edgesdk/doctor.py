@@ -48,7 +48,6 @@ _PACKAGES: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
     ("convert", (("safetensors", "safetensors"),), "torch"),
     ("convert", (("onnx", "onnx"),), "torch"),
     ("convert", (("onnxscript", "onnxscript"),), "torch"),
-    ("convert", (("onnx2torch", "onnx2torch"),), "torch"),
     ("convert", (("litert_torch", "litert-torch"),), "torch"),
     ("convert", (("ai_edge_quantizer", "ai-edge-quantizer"),), "torch"),
     ("convert", (("tensorrt_rtx", "tensorrt-rtx"),), "tensorrt-rtx"),

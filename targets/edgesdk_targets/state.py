@@ -60,12 +60,13 @@ class StreamState:
         tensors = self._tensors.get(key)
         if tensors is None:
             tensors = self._tensors[key] = {s.input: self._zeros(s.input) for s in self._specs}
-        if key in self._last_seq and seq != self._last_seq[key] + 1:
+        if camera in self._last_seq and seq != self._last_seq[camera] + 1:
             for spec in self._on_gap:
                 tensors[spec.input][...] = 0
             if self._on_gap:
                 self.memory(camera).clear()
-        self._last_seq[key] = seq
+        # Each camera numbers its own frames, also where all share one state.
+        self._last_seq[camera] = seq
         for spec in self._specs:
             np.copyto(inputs[spec.input], tensors[spec.input])
 
@@ -77,11 +78,13 @@ class StreamState:
 
     def reset(self, camera: str | None = None) -> None:
         """Forget one camera's stream, or all."""
-        for table in (self._tensors, self._memory, self._last_seq):
-            if camera is None:
+        if camera is None:
+            for table in (self._tensors, self._memory, self._last_seq):
                 table.clear()
-            else:
+        else:
+            for table in (self._tensors, self._memory):
                 table.pop(self._key(camera), None)
+            self._last_seq.pop(camera, None)
 
     def _key(self, camera: str) -> str:
         return camera if self._per_camera else ""

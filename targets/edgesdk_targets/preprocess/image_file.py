@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-# OpenCV reads this when it is first imported: a picture that claims more pixels is refused before memory is taken.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 28))
 
 import cv2
 import numpy as np
@@ -52,8 +48,15 @@ def read_image(path: str | Path) -> Array:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Return the picture files directly in `folder`, sorted by name."""
-    return sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    """Return the picture files directly in `folder`, sorted by name.
+
+    Raises:
+        InputError: there is no such folder, or it cannot be read.
+    """
+    try:
+        return sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
 
 
 def _first_line(error: cv2.error) -> str:
