@@ -20,7 +20,7 @@ from edgesdk_targets.tensor import TensorSpec
 Progress = Callable[[str], None]
 
 _ONNX_TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
-_LITERT_TOOLS = ("torch", "onnx", "onnxslim", "litert-torch", "litert-converter", "ai-edge-quantizer")
+_LITERT_TOOLS = ("torch", "onnx", "litert-torch", "litert-converter", "ai-edge-quantizer")
 
 
 @dataclass(frozen=True, slots=True)

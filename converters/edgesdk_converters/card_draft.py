@@ -77,8 +77,8 @@ def _known_model(recognised: Recognised, reading: Reading, facts: ModelFacts, ki
         yield _line("state:", "[guess] carried from frame to frame, zeros at the start of a stream")
         for pair in recognised.states:
             shape, dtype = list(pair.input.shape), pair.input.dtype
-            names = f"input: {_quoted(pair.input.name)}, output: {_quoted(pair.output.name)}"
-            yield f"  - {{{names}, shape: {shape}, dtype: {dtype}}}"
+            ends = f"input: {_quoted(pair.input.name)}, output: {_quoted(pair.output.name)}"
+            yield f"  - {{{ends}, shape: {shape}, dtype: {dtype}}}"
 
 
 def _size(recognised: Recognised, reading: Reading) -> tuple[tuple[int, int], str]:

@@ -10,7 +10,7 @@ from edgesdk_converters.source import Source
 from edgesdk_targets.bundle.manifest import Variant
 
 _TOOLS = (
-    "edgesdk", "torch", "onnx", "onnxscript", "onnxslim", "onnxruntime", "openvino", "litert-torch",
+    "edgesdk", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "litert-torch",
     "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "tensorrt-rtx",
 )  # fmt: skip
 

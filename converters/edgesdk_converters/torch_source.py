@@ -108,7 +108,7 @@ def _load_torchscript(path: Path, inputs: Sequence[TensorSpec]) -> ExportedProgr
     from torch._export.converter import TS2EPConverter
 
     with framework_edge("torchscript_load", hint="Save the model with torch.export.save, or as weights with a factory."):
-        script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        script = torch.jit.load(str(path), map_location="cpu")
         example = tuple(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in inputs)
         return TS2EPConverter(script.eval(), example).convert()
 

@@ -67,7 +67,7 @@ def onnx_from_torch(
         strip_origin(model)
         _check(model, input_names, output_names)
         onnx.checker.check_model(model, full_check=True)
-        return model.SerializeToString(deterministic=True)
+        return bytes(model.SerializeToString(deterministic=True))
 
 
 def strip_origin(model: onnx.ModelProto) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_converters.framework_edge import reason
 
@@ -46,7 +46,7 @@ def _has_body(op: str, version: int) -> bool:
     import onnx
 
     try:
-        schema = onnx.defs.get_schema(op, version)
+        schema: Any = onnx.defs.get_schema(op, version)  # its type information lacks what is asked below
     except onnx.defs.SchemaError:
         return False
     return bool(schema.has_function or schema.has_context_dependent_function)

@@ -159,7 +159,8 @@ class _Walk:
         shape = self.constants[name].shape if name in self.constants else tuple(self._values[name].shape)
         if node.op == "Size":
             return np.array(int(np.prod(shape, dtype=np.int64)), np.int64)
-        return np.array(shape[slice(node.integer("start", 0), node.attributes.get("end"))], np.int64)
+        end = node.integer("end", len(shape))
+        return np.array(shape[node.integer("start", 0) : end], np.int64)
 
     def _branch(self, proto: onnx.NodeProto, node: Node) -> None:
         """Take the branch that is known beforehand (exporters write `If` where a shape decides)."""

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from edgesdk_targets.errors import InputError, MissingExtra
+from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text, name_of
+
+NAMES = ("cat", "dog")
+BOXES = np.array([[1.234, 2, 3, 4], [5, 6, 7, 8]], np.float32)
+DETECTIONS = Detections(BOXES, np.array([0.9, 0.5], np.float32), np.array([1, 7]), NAMES)
+CLASSES = Classification(np.array([1, 0]), np.array([0.75, 0.25], np.float32), NAMES)
+
+
+def test_a_class_without_a_label_is_its_number() -> None:
+    assert (name_of(1, NAMES), name_of(2, NAMES), name_of(-1, NAMES), name_of(0, ())) == ("dog", "2", "-1", "0")
+
+
+class TestJson:
+    def test_classification(self) -> None:
+        assert CLASSES.to_json() == {
+            "kind": "classification",
+            "classes": [
+                {"class_id": 1, "label": "dog", "score": 0.75},
+                {"class_id": 0, "label": "cat", "score": 0.25},
+            ],
+        }
+        assert (CLASSES.label, CLASSES.score) == ("dog", 0.75)
+
+    def test_detections(self) -> None:
+        first, second = DETECTIONS.to_json()["objects"]  # type: ignore[misc]
+        assert first == {"class_id": 1, "label": "dog", "score": 0.9, "box": [1.23, 2.0, 3.0, 4.0]}
+        assert second["label"] == "7"
+
+    def test_no_detections(self) -> None:
+        empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+        assert (len(empty), empty.to_json()) == (0, {"kind": "detections", "objects": []})
+
+    def test_the_others(self) -> None:
+        assert Text("aé", 0.98765).to_json() == {"kind": "text", "text": "aé", "confidence": 0.9877}
+        assert Embedding(np.array([0.5], np.float32)).to_json() == {"kind": "embedding", "vector": [0.5]}
+        values = Regression(np.array([1.5, 2.5], np.float32), ("x",)).to_json()
+        assert values == {"kind": "regression", "values": {"x": 1.5, "1": 2.5}}
+
+    @pytest.mark.parametrize("result", [CLASSES, DETECTIONS, Text("a", 1.0)], ids=lambda r: r.kind)
+    def test_is_plain(self, result: Classification | Detections | Text) -> None:
+        assert json.loads(json.dumps(result.to_json(), allow_nan=False))["kind"] == result.kind
+
+
+class TestChecks:
+    def test_parts_of_one_length(self) -> None:
+        with pytest.raises(InputError, match="length"):
+            Detections(BOXES, np.zeros(1, np.float32), np.zeros(2, np.int64))
+        with pytest.raises(InputError, match="length"):
+            Classification(np.array([1]), np.zeros(2, np.float32))
+
+    def test_boxes_have_four_numbers(self) -> None:
+        with pytest.raises(InputError, match=r"\(N, 4\)"):
+            Detections(np.zeros((1, 5), np.float32), np.zeros(1, np.float32), np.zeros(1, np.int64))
+
+    def test_they_do_not_change(self) -> None:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            CLASSES.names = ()  # type: ignore[misc]
+
+
+def test_supervisions_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervision = pytest.importorskip("supervision")
+    converted = DETECTIONS.to_supervision()
+    assert isinstance(converted, supervision.Detections)
+    np.testing.assert_array_equal(converted.xyxy, BOXES)
+    assert list(converted.data["class_name"]) == ["dog", "7"]
+
+
+def test_supervision_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(MissingExtra, match="supervision"):
+        DETECTIONS.to_supervision()
