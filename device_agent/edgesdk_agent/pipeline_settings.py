@@ -37,6 +37,6 @@ def apply_pipeline_settings(settings: PipelineSettings | None = None) -> None:
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", settings.ffmpeg_options)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", str(settings.ffmpeg_log_level))
     sys.setswitchinterval(settings.switch_interval_s)
-    import cv2
+    from edgesdk_targets.preprocess.opencv import cv2
 
     cv2.setNumThreads(settings.opencv_threads)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
+from edgesdk_targets.errors import MissingExtra
+
+try:
+    import psutil
+except ImportError as error:
+    raise MissingExtra("psutil", "agent") from error
 
 T = TypeVar("T")
 

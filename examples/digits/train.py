@@ -16,7 +16,7 @@ import train_classifier
 import train_detector
 import train_readers
 from make_data import Digits, train_split
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from edgesdk_agent.cameras.conveyor import load_digits
@@ -72,7 +72,7 @@ def main() -> None:
         torch.manual_seed(SEED)
         model = train(digits, SEED)
         file = options.out / f"{name}.safetensors"
-        save_file(model.state_dict(), file)
+        file.write_bytes(save(model.state_dict()))
         seconds = time.monotonic() - start
         print(f"{name}: test split: {score(model, test)}; {file.stat().st_size} bytes, {seconds:.0f} s", flush=True)
 

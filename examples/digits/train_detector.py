@@ -19,8 +19,9 @@ from edgesdk_agent.cameras.conveyor_scene import HEIGHT, WIDTH, ConveyorScene, T
 
 Array = NDArray[Any]
 
-STEPS, BATCH, PEAK_RATE = 1500, 12, 4e-3
-_SCENES, _STEPS_PER_SCENE = 10, 12
+STEPS, BATCH, PEAK_RATE = 1600, 12, 4e-3
+_SCENES, _STEPS_PER_SCENE = 10, 6
+_SPREAD = 1.8  # with 1258 different digits, wilder writing than is tested makes up for more writers
 _CORE_PX, _RING_PX = 8.0, 15.0  # a digit's cells lie within the core; those up to the ring are not judged
 _NOTHING, _NOT_JUDGED = 10, -1
 
@@ -84,7 +85,7 @@ class _SceneSource:
 
     def _scene(self) -> ConveyorScene:
         seed = int(self._rng.integers(1 << 31))
-        return ConveyorScene(self._digits.images, self._digits.labels, seed=seed, density=0.8)
+        return ConveyorScene(self._digits.images, self._digits.labels, seed=seed, density=0.8, spread=_SPREAD)
 
 
 def _targets(truth: Truth, grid: Array) -> tuple[Array, Array]:

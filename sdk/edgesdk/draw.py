@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text, name_of
 from edgesdk_targets.tensor import Array
 

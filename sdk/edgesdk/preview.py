@@ -9,9 +9,8 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
-import cv2
-
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
 
 _BOUNDARY = "edgesdk-frame"

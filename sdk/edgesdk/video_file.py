@@ -9,9 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from edgesdk_targets.errors import InputError, NoSpace
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
 
 # Container → codec that every build of OpenCV can write.

@@ -56,7 +56,8 @@ class ModelCard(BaseModel):
     @field_validator("input", mode="before")
     @classmethod
     def _image_layout(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value.get("shape", ())) == 4:
+        shape = value.get("shape") if isinstance(value, dict) else None
+        if isinstance(shape, (list, tuple)) and len(shape) == 4:
             return {"name": "image", "layout": "NCHW", **value}
         return value
 
@@ -72,7 +73,7 @@ class ModelCard(BaseModel):
             return data
         chosen = dict(preprocess)
         preset = chosen.pop("preset", None)
-        if preset is not None and preset not in PRESETS:
+        if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
             raise ValueError(f"preprocess.preset: unknown preset {preset!r}; one of {', '.join(PRESETS)}")
         if "size" not in chosen and (size := _image_size(data.get("input"))):
             chosen["size"] = size

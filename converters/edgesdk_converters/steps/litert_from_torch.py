@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesdk_converters.framework_edge import failed_op, framework_edge, needs
+from edgesdk_converters.step_progress import report
 from edgesdk_converters.steps.live_module import in_eval_mode, outputs_of, tensors_of
 from edgesdk_targets.errors import StepFailed
 
@@ -43,16 +44,36 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
         with needs("litert-torch", extra="torch"):
             import litert_torch
 
+        report("litert_from_torch: tracing")
         tensors = tensors_of(example)
         with in_eval_mode(module) as runnable:
             outputs = outputs_of(runnable, tensors)
-            program = _own_copy(torch.export.export(runnable, tensors, strict=False))
+            program = _own_copy(_without_power(torch.export.export(runnable, tensors, strict=False)))
+        report("litert_from_torch: lowering")
         try:
             content: bytes = litert_torch.convert(program.module(), tensors, strict_export=False).model_content()
         except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others
             raise _where(program, error) from error
+        report("litert_from_torch: checking")
         _check_signature(content, tensors, outputs)
         return _halved(content) if precision == "fp16" else content
+
+
+def _without_power(program: ExportedProgram) -> ExportedProgram:
+    """Write powers as products: LiteRT has no power with a number in five dimensions (YOLOv5's head squares there)."""
+    import torch
+
+    def product(x: torch.Tensor, exponent: float) -> torch.Tensor:
+        if exponent in (2, 3):
+            return x * x if exponent == 2 else x * x * x
+        if x.dim() > 4:
+            return torch.pow(x.reshape(-1), exponent).reshape(x.shape)
+        return NotImplemented  # torch keeps the op then
+
+    table = {torch.ops.aten.pow.Tensor_Scalar: product, torch.ops.aten.square.default: lambda x: x * x}
+    if any(node.target in table for node in program.graph.nodes):
+        return program.run_decompositions(table)
+    return program
 
 
 def _own_copy(program: ExportedProgram) -> ExportedProgram:

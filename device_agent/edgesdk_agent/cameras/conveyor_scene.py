@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
 
 WIDTH, HEIGHT = 320, 240
@@ -63,16 +63,25 @@ class Ink:
     opacity: float
 
     @classmethod
-    def random(cls, rng: np.random.Generator, *, sizes: tuple[float, float], tilt_deg: float) -> Ink:
-        """Draw a paint at random: pale, slightly tinted, `sizes` is the range of `size_px`."""
+    def random(
+        cls, rng: np.random.Generator, *, sizes: tuple[float, float], tilt_deg: float, spread: float = 1.0
+    ) -> Ink:
+        """Draw a paint at random: pale, slightly tinted.
+
+        Args:
+            rng: source of randomness.
+            sizes: range of `size_px`.
+            tilt_deg: largest rotation.
+            spread: widens the ranges of rotation, slant and aspect; training asks for more than there is.
+        """
         level = rng.uniform(165.0, 245.0)
         tint = rng.uniform(-25.0, 25.0, 3) + level
         blue, green, red = (float(value) for value in np.clip(tint, 0.0, 255.0))
         return cls(
             size_px=float(rng.uniform(*sizes)),
-            aspect=float(rng.uniform(0.88, 1.12)),
-            angle_deg=float(rng.uniform(-tilt_deg, tilt_deg)),
-            slant=float(rng.uniform(-0.15, 0.15)),
+            aspect=1.0 + spread * float(rng.uniform(-0.12, 0.12)),
+            angle_deg=spread * float(rng.uniform(-tilt_deg, tilt_deg)),
+            slant=spread * float(rng.uniform(-0.15, 0.15)),
             color=(blue, green, red),
             opacity=float(rng.uniform(0.75, 1.0)),
         )
@@ -93,13 +102,14 @@ class ConveyorScene:
         labels: (N,) the digit of each image.
         seed: decides everything else.
         density: share of the places on the belt that hold a digit; 0 draws the bare belt of this seed.
+        spread: how wildly the digits are written, see `Ink.random`.
     """
 
-    def __init__(self, images: Array, labels: Array, *, seed: int, density: float = 0.7) -> None:
+    def __init__(self, images: Array, labels: Array, *, seed: int, density: float = 0.7, spread: float = 1.0) -> None:
         # Separate streams: the belt of a seed is the same whatever lies on it.
         belt_rng, digit_rng, camera_rng = (np.random.default_rng([seed, part]) for part in range(3))
         loop = belt_texture(belt_rng, HEIGHT + _SHAKE_PX, LOOP_PX)
-        self._boxes, self._labels = _place_digits(loop, images, labels, digit_rng, density)
+        self._boxes, self._labels = _place_digits(loop, (images, labels), digit_rng, density, spread)
         # The first picture's width is repeated behind the end, so that every window is one slice.
         self._belt = np.concatenate([loop, loop[:, :WIDTH]], axis=1)
         self._light = _uneven_light()
@@ -174,14 +184,15 @@ def paint_digit(canvas: Array, image: Array, centre: tuple[float, float], ink: I
 
 
 def _place_digits(
-    loop: Array, images: Array, labels: Array, rng: np.random.Generator, density: float
+    loop: Array, digits: tuple[Array, Array], rng: np.random.Generator, density: float, spread: float
 ) -> tuple[Array, Array]:
+    images, labels = digits
     boxes: list[Array] = []
     chosen: list[int] = []
     order = rng.permutation(len(images))
     for slot in np.flatnonzero(rng.random(LANES * LOOP_PX // SLOT_PX) < density):
         along, lane = divmod(int(slot), LANES)
-        ink = Ink.random(rng, sizes=(32.0, 48.0), tilt_deg=15.0)
+        ink = Ink.random(rng, sizes=(32.0, 48.0), tilt_deg=15.0, spread=spread)
         x = (along + 0.5) * SLOT_PX + rng.uniform(-8.0, 8.0)
         y = (lane + 0.5) * SLOT_PX + rng.uniform(-5.0, 5.0) + _SHAKE_PX / 2
         which = int(order[len(chosen) % len(order)])

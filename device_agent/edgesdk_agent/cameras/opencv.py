@@ -12,11 +12,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-
 from edgesdk_agent.cameras.camera import CameraInfo
 from edgesdk_agent.cameras.source_url import SourceUrl
 from edgesdk_targets.errors import CameraLost, InputError
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
 
 log = logging.getLogger(__name__)

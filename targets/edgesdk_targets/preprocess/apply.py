@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.geometry import Geometry, Placement, place
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.tensor import Array, TensorSpec
 

@@ -47,11 +47,12 @@ class DocShell:
         )
         commands = folder / ".venv" / "bin"
         commands.mkdir(parents=True)
-        for name, module in (("edgesdk", "edgesdk"), ("edgesdk-agent", "edgesdk_agent.main")):
+        # Written, not linked: an interpreter that is reached by a link looks for its packages beside the link.
+        starts = {"edgesdk": " -m edgesdk", "edgesdk-agent": " -m edgesdk_agent.main", "python": ""}
+        for name, module in starts.items():
             shim = commands / name
-            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n', encoding="utf-8")
+            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n', encoding="utf-8")
             shim.chmod(0o755)
-        (commands / "python").symlink_to(sys.executable)
         # The pages begin with it; the commands are on the PATH already.
         (commands / "activate").write_text("", encoding="utf-8")
         with socket.socket() as free:

@@ -1,0 +1,70 @@
+"""The README's first command, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_testkit.mqtt_listener import MqttListener
+
+pytestmark = pytest.mark.system
+
+
+def _command(root: Path) -> list[str]:
+    """`scripts/demo` itself where its environment is this one; else what it runs."""
+    here = Path(sys.prefix).resolve() == (root / ".venv").resolve()
+    return [str(root / "scripts/demo")] if here else [sys.executable, str(root / "scripts/demo.py")]
+
+
+def _left_running() -> list[str]:
+    """Return the command lines of agents and brokers that the demo started."""
+    lines = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if "edgesdk-demo-" in line or "edgesdk-broker-" in line:
+            lines.append(line)
+    return lines
+
+
+def test_the_demo_finds_what_the_camera_showed_and_leaves_nothing_running(root: Path) -> None:
+    before = _left_running()
+    done = subprocess.run([*_command(root), "--seconds", "8", "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert {"frames", "fps", "age_ms", "cpu_s_per_frame", "rss_bytes"} <= set(document)
+    assert document["precision"] >= 0.95
+    assert document["recall"] >= 0.95
+    assert document["sent"] == document["received"] > 100
+    runtimes = {name.rsplit("-", 2)[1] for name in document["variants"]}
+    assert runtimes == {"openvino", "litert", "tensorrt"}
+    assert "Everything is stopped." in done.stderr
+    assert _left_running() == before
+
+
+def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path) -> None:
+    process = subprocess.Popen(
+        [*_command(root), "--keep"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Agent on the conveyor"):
+            break
+    address = BrokerAddress.parse(next(line for line in lines if line.startswith("Broker")).split()[-1])
+    with MqttListener(address.host, address.port) as listener:
+        listener.wait_for("up/result", 60)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in front of it
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, "".join(lines) + rest + errors
+    assert "precision" in rest
+    assert "Everything is stopped." in rest
