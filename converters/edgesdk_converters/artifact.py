@@ -63,7 +63,7 @@ class Workshop:
         return self._onnx_family(route)
 
     def _onnx_family(self, route: Route) -> Artifact:
-        model = self.onnx()
+        model = self.onnx() if route.max_opset is None else self._in_older_opset(self.onnx(), route.max_opset)
         half = route.precision is Precision.FP16
         if half:
             model = self._step("fp16_onnx", model, {}, lambda: {"model": _fp16(model)})["model"]
@@ -74,6 +74,11 @@ class Workshop:
             effective_precision="f16" if half else "f32",
         )
         return self._for_tensorrt(artifact, route.precision) if route.runtime is Runtime.TENSORRT else artifact
+
+    def _in_older_opset(self, model: bytes, newest: int) -> bytes:
+        from edgesdk_converters.steps.older_opset import older_opset
+
+        return self._step("older_opset", model, {"newest": newest}, lambda: {"model": older_opset(model, newest)})["model"]
 
     def _for_tensorrt(self, artifact: Artifact, precision: Precision) -> Artifact:
         from edgesdk_converters.steps.tensorrt_recipe import build_recipe

@@ -50,7 +50,7 @@ def run_step(dotted: str, /, **kwargs: object) -> Any:
         EdgeError: what the function raised, as it was.
         StepFailed: it raised something else, or the process died.
     """
-    step = dotted.partition(":")[2]
+    step = dotted.partition(":")[0].rpartition(".")[2]
     folder = Path(tempfile.mkdtemp(prefix="edgesdk-step-"))
     try:
         request = {

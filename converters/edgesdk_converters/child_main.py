@@ -45,7 +45,7 @@ def main(folder: Path) -> NoReturn:
 
 def _answer(request: dict[str, object], folder: Path) -> dict[str, object]:
     dotted = str(request["function"])
-    step = dotted.partition(":")[2]
+    step = dotted.partition(":")[0].rpartition(".")[2]
     try:
         result = find(dotted)(**unpack(request["kwargs"], folder))
         return {"result": pack(result, folder)}

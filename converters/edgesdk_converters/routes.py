@@ -16,11 +16,16 @@ FLOATS = (Precision.FP32, Precision.FP16)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way: the steps by name, and the runtime and precision they end in."""
+    """One way: the steps by name, and the runtime and precision they end in.
+
+    Attributes:
+        max_opset: the newest ONNX opset that the target's parser reads; None where it does not limit.
+    """
 
     runtime: Runtime
     precision: Precision
     steps: tuple[str, ...]
+    max_opset: int | None = None
 
 
 def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> tuple[Route, ...]:
@@ -41,7 +46,12 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
             )
         wanted = Precision.FP32
     found = tuple(
-        Route(runtime, wanted, _steps(runtime, wanted, from_onnx=from_onnx))
+        Route(
+            runtime,
+            wanted,
+            _steps(runtime, wanted, from_onnx=from_onnx),
+            target.max_onnx_opset if runtime is Runtime.TENSORRT else None,
+        )
         for runtime in target.runtimes
         if wanted in target.precisions.get(runtime, ())
     )
@@ -62,5 +72,5 @@ def _steps(runtime: Runtime, precision: Precision, *, from_onnx: bool) -> tuple[
     if runtime is Runtime.OPENVINO:
         return (*to_onnx, "openvino_from_onnx")
     if runtime is Runtime.TENSORRT:
-        return (*to_onnx, *half, "tensorrt_recipe")
+        return (*to_onnx, "older_opset", *half, "tensorrt_recipe")
     return (*to_onnx, *half)

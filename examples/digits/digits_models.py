@@ -54,10 +54,10 @@ class Detector(nn.Module):
             _unit(24, 48, stride=2),
             _unit(48, 48),
             _unit(48, 48),
-            _unit(48, 48),
+            _unit(48, 64),
         )
-        self.scores = nn.Conv2d(48, CLASSES, 1)
-        self.distances = nn.Conv2d(48, 4, 1)
+        self.scores = nn.Conv2d(64, CLASSES, 1)
+        self.distances = nn.Conv2d(64, 4, 1)
         self.scores.bias = nn.Parameter(torch.full((CLASSES,), -4.0))  # at first nothing is a digit
         self.distances.bias = nn.Parameter(torch.ones(4))
         y, x = torch.meshgrid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -9,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from edgesdk_targets.errors import InputError, SessionFailed
-from edgesdk_targets.session import Load, Session, SessionOptions
+from edgesdk_targets.errors import InputError, MissingExtra, SessionFailed
+from edgesdk_targets.session import RUNTIMES, Load, Session, SessionOptions
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 from edgesdk_testkit.tiny_models import CNN, PIXELS, STREAM, WIDE, TinyFile, TinyModel
@@ -131,7 +132,7 @@ class SessionContract:
             binding.run,
         ]
         for step in steps:
-            assert self._peak(step) < frame // 20
+            assert self._peak(step) < frame // 8
         # Negative control: the instrument sees a copy.
         assert self._peak(binding.inputs["image"].copy) >= frame
         session.close()
@@ -226,6 +227,15 @@ class SessionContract:
             self.open(self.load(CNN, TinyFile({**file.files, "model": content}, file.inputs, file.outputs)))
         assert raised.value.hint
         assert "\n" not in raised.value.message
+
+    def test_a_runtime_that_is_not_installed_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        entry = RUNTIMES[self.runtime]
+        for package in entry.packages:
+            monkeypatch.setitem(sys.modules, package, None)
+        load = self.load(CNN)
+        with pytest.raises(MissingExtra) as raised:
+            self.open(load)
+        assert raised.value.extra == entry.extra
 
     def test_a_manifest_that_differs_from_the_file_is_refused(self) -> None:
         file = CNN.file(self.runtime)

@@ -156,6 +156,19 @@ def test_the_next_runtime_of_the_chain_is_built_and_the_reason_kept(folder: Path
     assert any("litert not taken" in note and "linalg_det" in note for note in variant.notes)
 
 
+def test_an_old_parser_gets_an_opset_that_it_reads(folder: Path, net: torch.nn.Module) -> None:
+    import onnx
+
+    made = convert(net, ["jetson-nano", "jetson-orin-nano"], card=CARD, output=folder)
+    opsets = {}
+    with open_bundle(made.path) as bundle:
+        for variant in bundle.manifest.variants:
+            model = onnx.load_from_string(bundle.variant_files(variant)["model"])
+            opsets[variant.target] = next(o.version for o in model.opset_import if not o.domain)
+    assert opsets["jetson-nano"] <= 13
+    assert opsets["jetson-orin-nano"] == 18
+
+
 def test_precision_fp16_halves_the_weights(folder: Path) -> None:
     torch.manual_seed(0)
     big = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 24 * 32, 4))

@@ -39,10 +39,10 @@ class TestTensorRt(SessionContract):
     # TensorRT computes float32 convolutions in TF32 where the GPU has it.
     atol = 5e-3
 
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _cache(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
-        cls.cache_dir: Path = tmp_path_factory.mktemp("engines")
+    @pytest.fixture(autouse=True)
+    def _cache(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        # One for all tests: an engine takes seconds to build.
+        self.cache_dir: Path = tmp_path_factory.getbasetemp() / "engines"
 
     def open(self, load: Load) -> Session:
         options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)

@@ -62,7 +62,7 @@ def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path) -> None:
             break
     address = BrokerAddress.parse(next(line for line in lines if line.startswith("Broker")).split()[-1])
     with MqttListener(address.host, address.port) as listener:
-        listener.wait_for("up/result", 60)
+        listener.wait_for("up/result", 240, timeout_s=90)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in front of it
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0, "".join(lines) + rest + errors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +11,10 @@ import numpy as np
 import pytest
 from session_contract import SessionContract
 
-from edgesdk_targets.errors import MissingExtra, SessionFailed
+from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.runtimes import tensorrt
 from edgesdk_targets.runtimes.cuda_memory import Cuda
+from edgesdk_targets.runtimes.tensorrt_build import import_library
 from edgesdk_targets.runtimes.tensorrt_engine import EngineCache
 from edgesdk_targets.session import Load, Session, SessionOptions
 from edgesdk_targets.target import Runtime
@@ -56,6 +56,10 @@ class TensorRtContract(SessionContract):
     def test_a_run_allocates_nothing_of_frame_size(self) -> None:
         self.gpu.computes = False
         super().test_a_run_allocates_nothing_of_frame_size()
+
+    def test_a_runtime_that_is_not_installed_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tensorrt, "import_library", import_library)
+        super().test_a_runtime_that_is_not_installed_is_named(monkeypatch)
 
     def test_an_engine_is_built_once(self) -> None:
         for _ in range(3):
@@ -146,12 +150,6 @@ def test_a_machine_without_cuda_is_told_what_to_install(monkeypatch: pytest.Monk
     with pytest.raises(SessionFailed, match="libcudart") as raised:
         Cuda()
     assert "Install" in raised.value.hint
-
-
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(MissingExtra, match="tensorrt"):
-        tensorrt.open_session(TestSharedMemory().load(CNN))
 
 
 def test_the_simulation_refuses_what_a_gpu_would() -> None:

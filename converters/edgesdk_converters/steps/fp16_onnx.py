@@ -1,72 +1,212 @@
-"""Float ONNX → the same graph in half precision, with float inputs and outputs.
+"""Float ONNX → the same with fp16 inside and float32 borders, as a strongly typed TensorRT network wants it.
 
-The precision stands in the graph itself, as strongly typed TensorRT (10 with its flag, 11 always) wants it; ONNX
-Runtime runs the same file. Values beyond half precision's range are kept finite.
+Rule: a node keeps float32 where fp16 would lose its meaning: where a value nears fp16's largest number, where a weight
+or a constant does not fit, and, behind the last convolution or matrix product, where values are so large that fp16 rounds
+to a quarter and more (boxes in pixels). Between two such nodes nothing passes through fp16.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
-from edgesdk_converters.steps.parse_onnx import parse_onnx
+from edgesdk_converters.steps.onnx_from_torch import strip_origin
+from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
+from edgesdk_converters.steps.tensor_ranges import largest_values
 from edgesdk_targets.errors import StepFailed
 
-_HINT = "Use --precision fp32 for this model."
-_LARGEST_HALF = 65504.0
+if TYPE_CHECKING:
+    import onnx
+
+    Probe = Mapping[str, npt.NDArray[Any]]
+
+_HINT = "Build this variant with --precision fp32."
+_TOO_LARGE = 65504.0 / 4  # the largest fp16, with room for inputs larger than the probes
+_COARSE = 512.0  # from here on fp16 counts in halves
+_HEAVY = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "GRU", "LSTM", "RNN", "Einsum"})
+_SMALLEST = 5.96e-8
 
 
-def fp16_onnx(onnx: bytes) -> bytes:
-    """Turn a float model into half precision.
+def fp16_onnx(onnx: bytes, *, probes: Sequence[Probe] = ()) -> bytes:
+    """Return the model with float16 weights and arithmetic; inputs and outputs stay float32.
+
+    Args:
+        onnx: a float ONNX file's bytes, with fixed shapes.
+        probes: inputs by name on which ranges are measured; without any, drawn ones (0..1, always the same).
 
     Raises:
-        StepFailed: an op cannot have half precision, or the result is no valid model.
+        InputError: it is no ONNX model, or a shape is not fixed.
+        StepFailed: the result is no valid model, or gives infinities where the source does not.
         MissingExtra: onnx or onnxruntime is not installed.
     """
     with framework_edge("fp16_onnx", hint=_HINT):
         with needs("onnx", extra="torch"):
-            from onnx import checker, shape_inference
+            import onnx as onnx_library
         with needs("onnxruntime", extra="onnx"):
             from onnxruntime.transformers.float16 import convert_float_to_float16
 
         model = parse_onnx(onnx)
-        _refuse_overflow(model)
-        half = convert_float_to_float16(model, keep_io_types=True)
-        # What was written of the types in between was true before.
-        del half.graph.value_info[:]
-        # The casts at the border are appended; checkers and parsers want the order of execution.
+        _name_nodes(model.graph)
+        feeds = list(probes) or [_drawn(model)]
+        keep = _kept_in_float32(model, largest_values(model, feeds))
+        half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(keep))
+        _rejoin(half.graph)
         _sort(half.graph)
-        checker.check_model(shape_inference.infer_shapes(half))
-        return bytes(half.SerializeToString(deterministic=True))
+        strip_origin(half)
+        onnx_library.checker.check_model(half, full_check=True)
+        content: bytes = half.SerializeToString(deterministic=True)
+        _check_finite(onnx, content, feeds)
+        return content
 
 
-def _refuse_overflow(model: Any) -> None:
-    """Refuse weights that half precision cannot hold; clipping them would change the answers without a word."""
-    import numpy as np
-    from onnx import TensorProto, numpy_helper
+def _drawn(model: onnx.ModelProto) -> dict[str, npt.NDArray[Any]]:
+    from onnx import helper
 
+    random = np.random.default_rng(0)
+    kinds = {value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input}
+    return {name: random.random(shape).astype(kinds[name]) for name, shape in input_shapes(model).items()}
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Give every node a name of its own: the converter tells nodes apart by it."""
+    seen: set[str] = set()
+    for place, node in enumerate(graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_{place}_{node.output[0]}"
+        seen.add(node.name)
+
+
+def _kept_in_float32(model: onnx.ModelProto, largest: Mapping[str, float]) -> set[str]:
+    """Return the names of the nodes for which fp16 is too small or too coarse."""
+    from onnx import numpy_helper
+
+    unfit = {name for name, value in largest.items() if value > _TOO_LARGE}
     for weight in model.graph.initializer:
-        if weight.data_type != TensorProto.FLOAT:
-            continue
-        values = numpy_helper.to_array(weight)
-        finite = values[np.isfinite(values)]
-        if finite.size and float(np.abs(finite).max()) > _LARGEST_HALF:
-            raise StepFailed(f"fp16_onnx: the weight {weight.name!r} holds values beyond half precision.", hint=_HINT)
+        array = numpy_helper.to_array(weight)
+        if array.dtype == np.float32 and array.size and _does_not_fit(array):
+            unfit.add(weight.name)
+    coarse = {name for name, value in largest.items() if value > _COARSE}
+    tail = _behind_the_last_product(model.graph)
+    kept = set()
+    for node in model.graph.node:
+        values = {*node.input, *node.output}
+        constant = node.op_type == "Constant"
+        if not constant and (values & unfit or (node.name in tail and values & coarse)):
+            kept.add(node.name)
+    return kept
 
 
-def _sort(graph: Any) -> None:
-    """Put the nodes into an order of execution, keeping the given order where it is one."""
-    known = {value.name for value in graph.input} | {weight.name for weight in graph.initializer} | {""}
-    waiting, ordered = list(graph.node), []
-    while waiting:
-        ready = [node for node in waiting if all(name in known for name in node.input)]
-        if not ready:
-            raise StepFailed("fp16_onnx: the graph has a cycle.", hint=_HINT)
-        for node in ready:
-            known.update(node.output)
-        ordered += ready
-        done = {id(node) for node in ready}
-        waiting = [node for node in waiting if id(node) not in done]
-    copies = [type(node).FromString(node.SerializeToString()) for node in ordered]
+def _does_not_fit(array: npt.NDArray[Any]) -> bool:
+    size = np.abs(array[np.isfinite(array)])
+    if size.size == 0:
+        return False
+    # An epsilon that vanishes matters; a few tiny weights in a matrix do not.
+    vanishes = array.size == 1 and 0 < size.max() < _SMALLEST
+    return bool(size.max() > 65504.0 or vanishes)
+
+
+def _behind_the_last_product(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of the nodes from which no convolution or matrix product follows: the decoding of a head."""
+    feeds_heavy: set[str] = set()
+    tail = set()
+    for node in reversed(graph.node):
+        if node.op_type in _HEAVY or feeds_heavy.intersection(node.output):
+            feeds_heavy.update(node.input)
+        else:
+            tail.add(node.name)
+    return tail
+
+
+def _rejoin(graph: onnx.GraphProto) -> None:
+    """Let float32 nodes that follow each other hand over float32.
+
+    onnxruntime's converter casts down after, and up before, each node that it leaves alone (and writes the same cast
+    once for each reader, which is no valid graph).
+    """
+    source = {node.output[0]: node.input[0] for node in graph.node if _is_cast(node, to=10)}
+    written: set[str] = set()
+    kept: list[onnx.NodeProto] = []
+    direct: dict[str, str] = {}
+    outputs = {value.name for value in graph.output}
+    for node in graph.node:
+        if _is_cast(node, to=1) and (node.name.endswith("_cast_to_fp32_node") or node.name.startswith("graph_output_cast")):
+            name = node.output[0]
+            if name in written or name in direct:
+                continue
+            if node.input[0] in source and name not in outputs:
+                direct[name] = source[node.input[0]]
+                continue
+            if node.input[0] in source:  # an output keeps its name: it becomes a plain copy
+                node.CopyFrom(_copy_node(source[node.input[0]], name, node.name))
+        written.update(node.output)
+        kept.append(node)
+    for node in kept:
+        for index, name in enumerate(node.input):
+            node.input[index] = direct.get(name, name)
+    del graph.node[:]
+    graph.node.extend(_used(kept, outputs))
+    gone = {value.name for value in graph.value_info} - {name for node in graph.node for name in node.output}
+    values = {value.name: value for value in graph.value_info if value.name not in gone}
+    del graph.value_info[:]
+    graph.value_info.extend(values.values())
+
+
+def _is_cast(node: onnx.NodeProto, *, to: int) -> bool:
+    return node.op_type == "Cast" and any(a.name == "to" and a.i == to for a in node.attribute)
+
+
+def _copy_node(source: str, target: str, name: str) -> onnx.NodeProto:
+    from onnx import helper
+
+    return helper.make_node("Identity", [source], [target], name=name)
+
+
+def _used(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
+    """Drop casts that nobody reads; every other node stays."""
+    read = {name for node in nodes for name in node.input}.union(outputs)
+    return [node for node in nodes if node.op_type != "Cast" or node.output[0] in read]
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Put every node behind what it reads, as the format demands, and otherwise in the old order."""
+    made = {name: node for node in graph.node for name in node.output}
+    order: list[onnx.NodeProto] = []
+    done: set[str] = set()
+    for last in graph.node:
+        stack = [last]
+        while stack:
+            node = stack[-1]
+            waiting = [made[name] for name in _reads(node) if name in made and made[name].name not in done]
+            if waiting and node.name not in done:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if node.name not in done:
+                done.add(node.name)
+                order.append(node)
+    copies = [type(node).FromString(node.SerializeToString()) for node in order]
     del graph.node[:]
     graph.node.extend(copies)
+
+
+def _reads(node: onnx.NodeProto) -> list[str]:
+    inner = [name for a in node.attribute for g in [a.g, *a.graphs] for child in g.node for name in _reads(child)]
+    return [*node.input, *inner]
+
+
+def _check_finite(before: bytes, after: bytes, feeds: Sequence[Probe]) -> None:
+    """Refuse a model that overflows on a probe where the source does not."""
+    from edgesdk_converters.steps.tensor_ranges import run_onnx
+
+    for feed in feeds:
+        for name, (wanted, got) in _paired(run_onnx(before, feed), run_onnx(after, feed)).items():
+            if np.isfinite(wanted).all() and not np.isfinite(got).all():
+                raise StepFailed(f"fp16_onnx: the output {name!r} overflows in fp16.", hint=_HINT)
+
+
+def _paired(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (value, second[name]) for name, value in first.items() if value.dtype.kind == "f"}

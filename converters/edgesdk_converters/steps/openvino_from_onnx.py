@@ -1,91 +1,147 @@
-"""ONNX → OpenVINO's IR (xml and weights), optionally with normalisation folded in.
+"""ONNX → OpenVINO IR (`.xml` and `.bin`), fp32 or with weights stored as fp16, and optionally with normalisation inside.
 
-Rule: the file says nothing of the machine that made it: the converter's record of versions and arguments is dropped,
-so that two conversions are byte-identical. Resizing is never folded (it is slower there, and gives other pixels), nor
-is channel order, which the host's preprocessing does while it resizes.
+Rule: the same model gives the same bytes, whatever this process converted before: nodes that OpenVINO numbers by a counter
+of the process get names by their place, and notes about the conversion are dropped. Names of tensors stay the file's.
+
+Folded, the first input takes pixels as they come (uint8, NHWC); the conversion to float, mean, deviation and layout are
+in the graph, in float32 even where weights are fp16. The order of colours and the resize stay with the host.
 """
 
 from __future__ import annotations
 
-import re
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgesdk_converters.framework_edge import framework_edge, needs
+from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
+from edgesdk_targets.errors import InputError, StepFailed
 
-# OpenVINO names what it inserts by its type and a number that counts on in the process: `Convert_2802`.
-_RUNNING_NUMBER = re.compile(r"^[A-Z][A-Za-z]*_\d+$")
-_BORDER = frozenset({"Parameter", "Result"})
-_HINT = "Convert for ONNX Runtime (--target generic-onnx), or export the model with other ops."
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+_HINT = "Use ONNX Runtime or LiteRT for this model."
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What becomes part of the model: its picture input takes uint8 NHWC and does x = (pixel - mean) / std itself.
+    """Normalisation to build into the model: x = (pixel - mean) / std, pixel 0..255.
 
     Attributes:
-        mean, std: one value a channel, in pixel units (0..255).
+        color_to: the order of channels the model wants; the host delivers it, nothing is swapped in the graph.
+        mean, std: one value for each channel, in that order.
     """
 
+    color_to: Literal["rgb", "bgr", "gray"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse values that do not fit the channels."""
+        channels = 1 if self.color_to == "gray" else 3
+        if len(self.mean) != channels or len(self.std) != channels:
+            raise InputError(
+                f"{self.color_to} has {channels} channel(s); mean has {len(self.mean)} values, std {len(self.std)}.",
+                hint="Give one value a channel in `preprocess` of the model card.",
+            )
+        if any(value == 0 for value in self.std):
+            raise InputError("A std of 0 cannot be divided by.", hint="Correct `preprocess.std` in the model card.")
 
 
 def openvino_from_onnx(
     onnx: bytes, *, precision: Literal["fp32", "fp16"], fold: Fold | None = None
 ) -> tuple[bytes, bytes]:
-    """Convert a static float ONNX model and return the IR's xml and its weights.
+    """Convert an ONNX model with fixed shapes to OpenVINO IR.
 
     Args:
-        precision: `fp16` stores the weights in half precision; computing stays the session's choice.
-        fold: for the first input, (1, C, H, W) float32.
+        onnx: an ONNX file's bytes.
+        precision: `fp16` stores weights as float16; what the device computes in is the session's to set.
+        fold: normalisation to build into the first input, which then is uint8 NHWC.
+
+    Returns:
+        The `.xml` and the `.bin`.
 
     Raises:
-        StepFailed: OpenVINO has no equivalent for an op; the message names it.
-        MissingExtra: openvino is not installed.
+        InputError: it is no ONNX model, a shape is not fixed, or `fold` does not fit the first input.
+        StepFailed: OpenVINO cannot express an operator; the message names it.
+        MissingExtra: openvino or onnx is not installed.
     """
     with framework_edge("openvino_from_onnx", hint=_HINT):
         with needs("openvino", extra="openvino"):
             import openvino
-        with tempfile.TemporaryDirectory(prefix="edgesdk-openvino-") as folder:
-            source, made = Path(folder) / "model.onnx", Path(folder) / "model.xml"
-            source.write_bytes(onnx)
-            model = openvino.convert_model(str(source))
-            if fold is not None:
-                model = _folded(model, fold)
-            openvino.save_model(model, str(made), compress_to_fp16=precision == "fp16")
-            return _without_history(made.read_bytes()), made.with_suffix(".bin").read_bytes()
+
+        parsed = parse_onnx(onnx)
+        shapes = input_shapes(parsed)
+        model = openvino.convert_model(io.BytesIO(parsed.SerializeToString(deterministic=True)))
+        _check_borders(model, list(shapes), [value.name for value in parsed.graph.output])
+        _name_by_place(model, _names_in(parsed.graph))
+        xml, weights = _saved(model, half=precision == "fp16")
+        if fold is None:
+            return xml, weights
+        # Folded after the weights were halved: 123.675 must not become 123.6875.
+        plain = openvino.Core().read_model(xml, weights)
+        names = {node.get_friendly_name() for node in plain.get_ordered_ops()}
+        folded = _folded(plain, fold)
+        _name_by_place(folded, names)
+        return _saved(folded, half=False)
+
+
+def _check_borders(model: Any, inputs: list[str], outputs: list[str]) -> None:
+    """Refuse a model whose inputs or outputs lost their names or their fixed shapes."""
+    for what, ports, names in (("input", model.inputs, inputs), ("output", model.outputs, outputs)):
+        found = [sorted(port.get_names()) for port in ports]
+        if len(found) != len(names) or any(name not in have for name, have in zip(names, found, strict=True)):
+            raise StepFailed(f"openvino_from_onnx: the {what}s became {found}; the file has {names}.", hint=_HINT)
+        for port, name in zip(ports, names, strict=True):
+            if what == "input" and port.partial_shape.is_dynamic:
+                raise StepFailed(f"openvino_from_onnx: the {what} {name!r} has no fixed shape.", hint=_HINT)
+
+
+def _name_by_place(model: Any, keep: set[str]) -> None:
+    """Give nodes a name by their place in the graph, but for names to keep; drop notes of the conversion."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        if node.get_friendly_name() not in keep:
+            name = f"{node.get_type_name()}_{place}"
+            node.set_friendly_name(name if name not in keep else f"{name}_edgesdk")
+    notes = model.get_rt_info()
+    if "conversion_parameters" in notes:
+        del notes["conversion_parameters"]
+
+
+def _names_in(graph: GraphProto) -> set[str]:
+    """Return every name that the file itself gives to a node or value."""
+    names = {weight.name for weight in graph.initializer} | {value.name for value in graph.input}
+    for node in graph.node:
+        names.add(node.name)
+        names.update(node.output)
+    return names
+
+
+def _saved(model: Any, *, half: bool) -> tuple[bytes, bytes]:
+    import openvino
+
+    with tempfile.TemporaryDirectory(prefix="edgesdk-openvino-") as folder:
+        path = Path(folder) / "model.xml"
+        openvino.save_model(model, path, compress_to_fp16=half)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
 def _folded(model: Any, fold: Fold) -> Any:
     from openvino import Layout, Type
     from openvino.preprocess import PrePostProcessor
 
-    steps = PrePostProcessor(model)
-    image = steps.input(0)
+    port = model.inputs[0]
+    shape = list(port.shape)
+    if port.element_type != Type.f32 or len(shape) != 4 or shape[1] != len(fold.mean):
+        raise InputError(
+            f"Normalisation for {fold.color_to} cannot be built into an input of shape {tuple(shape)}, {port.element_type}.",
+            hint=f"The input must be float32, (batch, {len(fold.mean)}, height, width); correct the model card.",
+        )
+    work = PrePostProcessor(model)
+    image = work.input(0)
     image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
     image.model().set_layout(Layout("NCHW"))
-    image.preprocess().convert_element_type(Type.f32)
-    if any(fold.mean):
-        image.preprocess().mean(list(fold.mean))
-    if any(value != 1 for value in fold.std):
-        image.preprocess().scale(list(fold.std))
-    return steps.build()
-
-
-def _without_history(xml: bytes) -> bytes:
-    """Drop what tells of this process: the model's runtime information, and names that hold a running number."""
-    root = ET.fromstring(xml)  # noqa: S314  (OpenVINO wrote it a moment ago)
-    for info in root.findall("rt_info"):
-        root.remove(info)
-    root.set("name", "model")
-    for layer in root.iter("layer"):
-        if _RUNNING_NUMBER.match(layer.get("name", "")) and layer.get("type") not in _BORDER:
-            layer.set("name", f"{layer.get('type')}_{layer.get('id')}")
-        for info in layer.findall("rt_info"):
-            for attribute in info.findall("attribute[@name='fused_names']"):
-                info.remove(attribute)
-    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    image.preprocess().convert_element_type(Type.f32).mean(list(fold.mean)).scale(list(fold.std))
+    return work.build()

@@ -1,32 +1,49 @@
-"""How a device builds its engine from the bundle's ONNX, as data.
+"""What a device needs to know to build a TensorRT engine from our ONNX. Data only: nothing is built here.
 
-An engine fits only the GPU, driver and TensorRT it was built with; so the bundle carries the ONNX and this recipe.
+Rule: the precision is in the graph (fp16 tensors and casts), so the builder keeps the graph's types (strongly typed, which
+TensorRT 11 always does) and has no precision to choose; one ONNX serves TensorRT 10.3 (JetPack 6) and later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
 
-# JetPack 6's; older ones lack the strongly typed mode that this ONNX is made for.
-OLDEST_TENSORRT = "10.3"
-# Tried first; the device halves it when memory is short.
+SCHEMA = "tensorrt-recipe/1"
+OLDEST_TENSORRT = "10.3"  # JetPack 6; strongly typed networks and opset 18 are complete there
 WORKSPACE_MB = 1024
 
 
-def build_recipe(*, inputs: Sequence[TensorSpec], precision: Precision) -> dict[str, object]:
-    """Return the recipe for a model whose precision stands in its graph.
+def build_recipe(
+    *, inputs: Sequence[TensorSpec], precision: Precision, workspace_mb: int = WORKSPACE_MB
+) -> dict[str, object]:
+    """Return the recipe, ready for JSON.
 
     Args:
-        inputs: static shapes by the graph's names.
+        inputs: the graph's inputs; every dimension fixed.
+        precision: what the graph's tensors are in; for the reader, the builder sees it in the graph.
+        workspace_mb: scratch memory of the builder's first try.
+
+    Raises:
+        InputError: an input's size is open, or the scratch memory is none.
     """
+    for spec in inputs:
+        if any(length < 1 for length in spec.shape):
+            raise InputError(
+                f"The input {spec.name!r} has an open size {list(spec.shape)}; an engine is built for one size.",
+                hint="Give `input.shape` in the model card.",
+            )
+    if workspace_mb < 1:
+        raise InputError(f"{workspace_mb} MB of scratch memory is none.", hint="Give at least 1; 1024 is usual.")
     return {
-        "schema": "tensorrt-recipe/1",
-        "precision": precision.value,
-        "strongly_typed": True,
-        "workspace_mb": WORKSPACE_MB,
+        "schema": SCHEMA,
+        "library": "tensorrt",
         "min_tensorrt": OLDEST_TENSORRT,
+        "strongly_typed": True,
+        "precision": precision.value,
+        "workspace_mb": workspace_mb,
         "inputs": {spec.name: {"shape": list(spec.shape), "dtype": spec.dtype} for spec in inputs},
     }

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +26,7 @@ from edgesdk_targets.tensor import Array, TensorSpec, check_feeds
 NAME = "LiteRT"
 # Left to itself the library takes one thread; more than four do not pay for one picture.
 _MOST_THREADS = 4
+_PACKAGES = ("ai_edge_litert", "tflite_runtime")
 
 
 def open_session(load: Load) -> Session:
@@ -126,14 +129,13 @@ def _address_of(array: Array) -> int:
 
 
 def _interpreter_class() -> Any:
+    package = next((name for name in _PACKAGES if importlib.util.find_spec(name) is not None), None)
+    if package is None:
+        raise MissingExtra("ai-edge-litert", "litert")
     try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingExtra("ai-edge-litert", "litert") from error
-    return Interpreter
+        return importlib.import_module(f"{package}.interpreter").Interpreter
+    except (ImportError, OSError) as error:  # installed, but not for this machine
+        raise failed(NAME, f"be loaded from {package}", error) from error
 
 
 def _new_interpreter(load: Load) -> Any:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgesdk_targets.errors import BadBundle, EdgeError, MissingExtra, SessionFailed
+from edgesdk_targets.session import failed
 from edgesdk_targets.target import VERSION_PATTERN
 
 REFUSED, FAILED = 3, 4
@@ -81,11 +82,14 @@ def import_library(name: str) -> Any:
 
     Raises:
         MissingExtra: it is not installed.
+        SessionFailed: it is, but a library that it needs is not.
     """
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtra(name, name.replace("_", "-")) from error
+    except (ImportError, OSError) as error:
+        raise failed("TensorRT", f"be loaded from {name}", error) from error
 
 
 def check_version(version: str, recipe: Recipe) -> None:

@@ -1,0 +1,58 @@
+"""ONNX → the same model in an older opset, for parsers that read no newer one.
+
+Rule: between opsets most ops only gained types; such a model is the older one but for its label. Reductions moved their
+axes from an attribute to an input and are moved back. ONNX's checker then holds every node against the older opset's
+definitions and refuses what has no form there; parity is measured on the result like on any artifact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgesdk_converters.framework_edge import framework_edge, needs
+from edgesdk_converters.steps.parse_onnx import parse_onnx
+from edgesdk_targets.errors import StepFailed
+
+_HINT = "Export the model yourself with that opset, or choose a device with a newer TensorRT."
+# Since which opset the axes of these are an input. ReduceSum's became one earlier.
+_AXES_BECAME_AN_INPUT = {"ReduceSum": 13} | dict.fromkeys(
+    ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare"),
+    18,
+)
+
+
+def older_opset(onnx: bytes, newest: int) -> bytes:
+    """Return the model in opset `newest` or older; unchanged where it is that already.
+
+    Raises:
+        StepFailed: an op of the model has no form in that opset.
+        MissingExtra: onnx is not installed.
+    """
+    model = parse_onnx(onnx)
+    label = next((entry for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), None)
+    if label is None or label.version <= newest:
+        return onnx
+    with framework_edge("older_opset", hint=_HINT):
+        with needs("onnx", extra="torch"):
+            from onnx import checker
+        _move_axes_back(model.graph, newest)
+        label.version = newest
+        checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def _move_axes_back(graph: Any, newest: int) -> None:
+    from onnx import helper, numpy_helper
+
+    constants = {weight.name: weight for weight in graph.initializer}
+    for node in graph.node:
+        if newest >= _AXES_BECAME_AN_INPUT.get(node.op_type, 0) or len(node.input) < 2:
+            continue
+        axes = constants.get(node.input[1])
+        if axes is None:
+            raise StepFailed(f"older_opset: the axes of {node.op_type} (node {node.name}) are no constant.", hint=_HINT)
+        del node.input[1]
+        kept = [attribute for attribute in node.attribute if attribute.name != "noop_with_empty_axes"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+        node.attribute.append(helper.make_attribute("axes", numpy_helper.to_array(axes).tolist()))
