@@ -109,7 +109,7 @@ class Workshop:
         preprocess = self._source.card.preprocess
         image = self._reference.inputs[0]
         fold = (
-            Fold(preprocess.mean, preprocess.std)
+            Fold(preprocess.color, preprocess.mean, preprocess.std)
             if _can_fold(preprocess, image) and preprocess
             else None
         )

@@ -54,7 +54,9 @@ def _answer(request: dict[str, object], folder: Path) -> dict[str, object]:
     except MemoryError:
         return {"error": _said(StepFailed(f"{step}: out of memory.", hint=OUT_OF_MEMORY_HINT))}
     except Exception as error:  # the process's top: whatever it was, the parent is told
-        return {"error": _said(StepFailed(f"{step}: {reason(error)}", hint="Run it again with --debug for the details."))}
+        return {
+            "error": _said(StepFailed(f"{step}: {reason(error)}", hint="Run it again with --debug for the details."))
+        }
 
 
 def _said(error: EdgeError) -> dict[str, str]:

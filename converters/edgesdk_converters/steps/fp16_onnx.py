@@ -67,7 +67,9 @@ def _drawn(model: onnx.ModelProto) -> dict[str, npt.NDArray[Any]]:
     from onnx import helper
 
     random = np.random.default_rng(0)
-    kinds = {value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input}
+    kinds = {
+        value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input
+    }
     return {name: random.random(shape).astype(kinds[name]) for name, shape in input_shapes(model).items()}
 
 
@@ -127,13 +129,17 @@ def _rejoin(graph: onnx.GraphProto) -> None:
     onnxruntime's converter casts down after, and up before, each node that it leaves alone (and writes the same cast
     once for each reader, which is no valid graph).
     """
-    source = {node.output[0]: node.input[0] for node in graph.node if _is_cast(node, to=10)}
+    source = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if _is_cast(node, 10, "graph_input_cast", "_cast_to_fp16_node")
+    }
     written: set[str] = set()
     kept: list[onnx.NodeProto] = []
     direct: dict[str, str] = {}
     outputs = {value.name for value in graph.output}
     for node in graph.node:
-        if _is_cast(node, to=1) and (node.name.endswith("_cast_to_fp32_node") or node.name.startswith("graph_output_cast")):
+        if _is_cast(node, 1, "graph_output_cast", "_cast_to_fp32_node"):
             name = node.output[0]
             if name in written or name in direct:
                 continue
@@ -149,14 +155,13 @@ def _rejoin(graph: onnx.GraphProto) -> None:
             node.input[index] = direct.get(name, name)
     del graph.node[:]
     graph.node.extend(_used(kept, outputs))
-    gone = {value.name for value in graph.value_info} - {name for node in graph.node for name in node.output}
-    values = {value.name: value for value in graph.value_info if value.name not in gone}
-    del graph.value_info[:]
-    graph.value_info.extend(values.values())
+    del graph.value_info[:]  # said of the tensors before; whoever needs the types infers them
 
 
-def _is_cast(node: onnx.NodeProto, *, to: int) -> bool:
-    return node.op_type == "Cast" and any(a.name == "to" and a.i == to for a in node.attribute)
+def _is_cast(node: onnx.NodeProto, to: int, start: str, end: str) -> bool:
+    """Tell whether the converter wrote this cast (the model's own stay), by the names it gives."""
+    ours = node.op_type == "Cast" and (node.name.startswith(start) or node.name.endswith(end))
+    return ours and any(a.name == "to" and a.i == to for a in node.attribute)
 
 
 def _copy_node(source: str, target: str, name: str) -> onnx.NodeProto:

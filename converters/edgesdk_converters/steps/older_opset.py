@@ -16,9 +16,20 @@ from edgesdk_targets.errors import StepFailed
 _HINT = "Export the model yourself with that opset, or choose a device with a newer TensorRT."
 # Since which opset the axes of these are an input. ReduceSum's became one earlier.
 _AXES_BECAME_AN_INPUT = {"ReduceSum": 13} | dict.fromkeys(
-    ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare"),
+    (
+        "ReduceMean",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceLogSumExp",
+        "ReduceSumSquare",
+    ),
     18,
 )
+# Attributes that came later, with the value that stands for what was before.
+_NEWER_DEFAULTS = {("allowzero", 0), ("noop_with_empty_axes", 0)}
 
 
 def older_opset(onnx: bytes, newest: int) -> bytes:
@@ -36,6 +47,7 @@ def older_opset(onnx: bytes, newest: int) -> bytes:
         with needs("onnx", extra="torch"):
             from onnx import checker
         _move_axes_back(model.graph, newest)
+        _drop_newer_attributes(model.graph, newest)
         label.version = newest
         checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))
@@ -52,7 +64,18 @@ def _move_axes_back(graph: Any, newest: int) -> None:
         if axes is None:
             raise StepFailed(f"older_opset: the axes of {node.op_type} (node {node.name}) are no constant.", hint=_HINT)
         del node.input[1]
-        kept = [attribute for attribute in node.attribute if attribute.name != "noop_with_empty_axes"]
+        node.attribute.append(helper.make_attribute("axes", numpy_helper.to_array(axes).tolist()))
+
+
+def _drop_newer_attributes(graph: Any, newest: int) -> None:
+    """Drop attributes that the older opset lacks, where they say what it does anyway; the checker finds the others."""
+    from onnx import defs
+
+    for node in graph.node:
+        known = defs.get_schema(node.op_type, newest).attributes
+        kept = [a for a in node.attribute if a.name in known or (a.name, a.i) not in _NEWER_DEFAULTS]
+        if node.op_type == "Split":
+            # Without a number, a split is into as many equal parts as there are outputs.
+            kept = [a for a in kept if a.name != "num_outputs" or a.name in known]
         del node.attribute[:]
         node.attribute.extend(kept)
-        node.attribute.append(helper.make_attribute("axes", numpy_helper.to_array(axes).tolist()))

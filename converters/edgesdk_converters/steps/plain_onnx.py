@@ -38,7 +38,9 @@ def unknown_ops(model: onnx.ModelProto) -> list[str]:
     from edgesdk_converters.steps.onnx_ops import OPERATORS
 
     known = {*OPERATORS, *WITHOUT_OPERATOR}
-    return sorted({node.op_type for node in model.graph.node if node.op_type not in known or node.domain not in ("", "ai.onnx")})
+    return sorted(
+        {node.op_type for node in model.graph.node if node.op_type not in known or node.domain not in ("", "ai.onnx")}
+    )
 
 
 def _has_body(op: str, version: int) -> bool:

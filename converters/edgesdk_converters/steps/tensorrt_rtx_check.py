@@ -34,7 +34,9 @@ def parser_accepts(onnx: bytes) -> Verdict:
         import tensorrt_rtx
     except (ImportError, OSError) as error:  # OSError: a library of the package does not load on this machine
         missing = isinstance(error, ModuleNotFoundError)
-        return Verdict("not checked", "tensorrt-rtx is not installed" if missing else f"tensorrt-rtx does not load: {error}")
+        return Verdict(
+            "not checked", "tensorrt-rtx is not installed" if missing else f"tensorrt-rtx does not load: {error}"
+        )
     with quiet("tensorrt_rtx_check"):
         return _parse(tensorrt_rtx, onnx)
 
