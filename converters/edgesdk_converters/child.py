@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from edgesdk_converters.child_values import pack, unpack
 from edgesdk_converters.framework_edge import OUT_OF_MEMORY_HINT
@@ -69,11 +69,11 @@ def run_step(dotted: str, /, **kwargs: object) -> Any:
 def _watch(folder: Path, step: str) -> int:
     """Run the child to its end; return its exit status (negative: the signal that killed it)."""
     with _child(folder) as process:
-        assert process.stdout is not None and process.stderr is not None
+        reports, noise = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
         log = logging.getLogger(f"edgesdk_converters.{step}")
-        listener = threading.Thread(target=_drain, args=(process.stderr, log), daemon=True)
+        listener = threading.Thread(target=_drain, args=(noise, log), daemon=True)
         listener.start()
-        for line in process.stdout:  # one report a line, until the child closes its end
+        for line in reports:  # one report a line, until the child closes its end
             report(line.decode("utf-8", "replace").rstrip("\n"))
         status = process.wait()
         listener.join()

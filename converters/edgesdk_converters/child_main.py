@@ -53,7 +53,7 @@ def _answer(request: dict[str, object], folder: Path) -> dict[str, object]:
         return {"error": _said(error)}
     except MemoryError:
         return {"error": _said(StepFailed(f"{step}: out of memory.", hint=OUT_OF_MEMORY_HINT))}
-    except Exception as error:  # the process's top: whatever it was, the parent is told
+    except Exception as error:  # noqa: BLE001  # the process's top: whatever it was, the parent is told
         return {
             "error": _said(StepFailed(f"{step}: {reason(error)}", hint="Run it again with --debug for the details."))
         }

@@ -68,11 +68,13 @@ def _without_power(program: ExportedProgram) -> ExportedProgram:
             return x * x if exponent == 2 else x * x * x
         if x.dim() > 4:
             return torch.pow(x.reshape(-1), exponent).reshape(x.shape)
-        return NotImplemented  # torch keeps the op then
+        kept: torch.Tensor = NotImplemented  # how a decomposition says that the op may stay
+        return kept
 
     table = {torch.ops.aten.pow.Tensor_Scalar: product, torch.ops.aten.square.default: lambda x: x * x}
     if any(node.target in table for node in program.graph.nodes):
-        return program.run_decompositions(table)
+        plain: ExportedProgram = program.run_decompositions(table)
+        return plain
     return program
 
 

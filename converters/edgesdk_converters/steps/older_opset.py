@@ -28,8 +28,11 @@ _AXES_BECAME_AN_INPUT = {"ReduceSum": 13} | dict.fromkeys(
     ),
     18,
 )
-# Attributes that came later, with the value that stands for what was before.
-_NEWER_DEFAULTS = {("allowzero", 0), ("noop_with_empty_axes", 0)}
+# Attributes that came later and say nothing new of a static graph: no size is 0, a split without a number is into as
+# many equal parts as there are outputs, and reductions name their axes.
+_SAY_NOTHING_NEW = {("Reshape", "allowzero"), ("Split", "num_outputs")} | {
+    (op, "noop_with_empty_axes") for op in _AXES_BECAME_AN_INPUT
+}
 
 
 def older_opset(onnx: bytes, newest: int) -> bytes:
@@ -68,14 +71,11 @@ def _move_axes_back(graph: Any, newest: int) -> None:
 
 
 def _drop_newer_attributes(graph: Any, newest: int) -> None:
-    """Drop attributes that the older opset lacks, where they say what it does anyway; the checker finds the others."""
+    """Drop attributes that the older opset lacks and does not need; the checker finds the others."""
     from onnx import defs
 
     for node in graph.node:
         known = defs.get_schema(node.op_type, newest).attributes
-        kept = [a for a in node.attribute if a.name in known or (a.name, a.i) not in _NEWER_DEFAULTS]
-        if node.op_type == "Split":
-            # Without a number, a split is into as many equal parts as there are outputs.
-            kept = [a for a in kept if a.name != "num_outputs" or a.name in known]
+        kept = [a for a in node.attribute if a.name in known or (node.op_type, a.name) not in _SAY_NOTHING_NEW]
         del node.attribute[:]
         node.attribute.extend(kept)

@@ -60,6 +60,6 @@ def _unrolled(model: onnx.ModelProto) -> onnx.ModelProto:
 
     try:
         return optimizer.optimize(model)
-    except Exception as error:  # only an attempt: the walk over the graph says by name what cannot be converted
+    except Exception as error:  # noqa: BLE001  # only an attempt: the walk over the graph says by name what cannot be converted
         _log.debug("onnxscript could not simplify the graph: %s", reason(error))
         return model

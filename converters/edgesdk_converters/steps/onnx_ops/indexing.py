@@ -31,10 +31,7 @@ def _gather_known(x: Tensor, axis: int, places: np.ndarray[tuple[int, ...], np.d
     flat = places.reshape(-1).tolist()
     step = flat[1] - flat[0] if len(flat) > 1 else 1
     even = range(flat[0], flat[0] + step * len(flat), step) if flat and step else range(0)
-    if list(even) == flat:
-        found = pick(x, axis, even)
-    else:
-        found = torch.index_select(x, axis, torch.tensor(flat))
+    found = pick(x, axis, even) if list(even) == flat else torch.index_select(x, axis, torch.tensor(flat))
     return torch.reshape(found, [*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]])
 
 

@@ -130,7 +130,7 @@ def _linear(places: list[float], length: int) -> _Weights:
     weights = np.zeros((len(places), length))
     for row, place in enumerate(places):
         inside = min(max(place, 0.0), length - 1.0)
-        low = min(int(math.floor(inside)), length - 1)
+        low = min(math.floor(inside), length - 1)
         high = min(low + 1, length - 1)
         weights[row, low] += 1.0 - (inside - low)
         weights[row, high] += inside - low
