@@ -73,14 +73,16 @@ class Workshop:
             self._reference.outputs,
             effective_precision="f16" if half else "f32",
         )
-        return self._for_tensorrt(artifact, route.precision) if route.runtime is Runtime.TENSORRT else artifact
+        return self._for_tensorrt(artifact, route) if route.runtime is Runtime.TENSORRT else artifact
 
     def _in_older_opset(self, model: bytes, newest: int) -> bytes:
         from edgesdk_converters.steps.older_opset import older_opset
 
-        return self._step("older_opset", model, {"newest": newest}, lambda: {"model": older_opset(model, newest)})["model"]
+        return self._step("older_opset", model, {"newest": newest}, lambda: {"model": older_opset(model, newest)})[
+            "model"
+        ]
 
-    def _for_tensorrt(self, artifact: Artifact, precision: Precision) -> Artifact:
+    def _for_tensorrt(self, artifact: Artifact, route: Route) -> Artifact:
         from edgesdk_converters.steps.tensorrt_recipe import build_recipe
         from edgesdk_converters.steps.tensorrt_rtx_check import parser_accepts
 
@@ -91,7 +93,7 @@ class Workshop:
                 f"tensorrt: the parser refuses the model ({verdict.reason}).",
                 hint="The next runtime of the target is built.",
             )
-        recipe = build_recipe(inputs=artifact.inputs, precision=precision)
+        recipe = build_recipe(inputs=artifact.inputs, precision=route.precision, tensorrt=route.tensorrt)
         data = json.dumps(recipe, sort_keys=True, indent=1).encode() + b"\n"
         note = (
             "TensorRT-RTX's parser accepts it"
@@ -108,9 +110,10 @@ class Workshop:
         model = self.onnx()
         preprocess = self._source.card.preprocess
         image = self._reference.inputs[0]
+        states = {state.input for state in self._source.card.state}
         fold = (
             Fold(preprocess.color, preprocess.mean, preprocess.std)
-            if _can_fold(preprocess, image) and preprocess
+            if preprocess and image.name not in states and _can_fold(preprocess, image)
             else None
         )
         options = {"precision": precision.value, "fold": [fold.mean, fold.std] if fold else None}

@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from edgesdk_targets.bundle.archive import Limits, open_archive, pack
@@ -18,7 +19,6 @@ from edgesdk_targets.bundle.bundle import write_whole
 from edgesdk_targets.errors import BundleError, EdgeError
 
 BUDGET_BYTES = 2 << 30
-_FORMAT = "1"
 
 
 def default_folder() -> Path:
@@ -29,8 +29,8 @@ def default_folder() -> Path:
 
 
 def key_of(*parts: object, tools: Iterable[str] = ()) -> str:
-    """Return the key of a step: a hash over its parts (bytes, or anything JSON) and its tools' versions."""
-    digest = hashlib.sha256(_FORMAT.encode())
+    """Return the key of a step: a hash over its parts (bytes, or anything JSON), its tools' versions and our own code."""
+    digest = hashlib.sha256(_own_code())
     for part in (*parts, {name: version_of(name) for name in tools}):
         data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode()
         digest.update(len(data).to_bytes(8, "little") + data)
@@ -43,6 +43,15 @@ def version_of(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+
+
+@lru_cache(maxsize=1)
+def _own_code() -> bytes:
+    """Hash this package: a step that was changed makes another artifact."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.digest()
 
 
 class StepCache:

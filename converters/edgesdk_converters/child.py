@@ -69,7 +69,7 @@ def run_step(dotted: str, /, **kwargs: object) -> Any:
 def _watch(folder: Path, step: str) -> int:
     """Run the child to its end; return its exit status (negative: the signal that killed it)."""
     with _child(folder) as process:
-        reports, noise = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+        reports, noise = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
         log = logging.getLogger(f"edgesdk_converters.{step}")
         listener = threading.Thread(target=_drain, args=(noise, log), daemon=True)
         listener.start()

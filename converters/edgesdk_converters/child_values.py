@@ -43,7 +43,7 @@ def find(dotted: str) -> Callable[..., Any]:
     return found
 
 
-def pack(value: object, folder: Path) -> object:  # noqa: PLR0911  # one return for each kind
+def pack(value: object, folder: Path) -> object:  # one return for each kind
     """Return the JSON form of a value; bytes and arrays are written into the folder.
 
     Raises:
@@ -72,7 +72,7 @@ def pack(value: object, folder: Path) -> object:  # noqa: PLR0911  # one return 
     raise TypeError(f"a {type(value).__name__} cannot be sent to a child process; send a file, or a Call that makes it")
 
 
-def unpack(form: Any, folder: Path) -> Any:  # noqa: C901, PLR0911  # one case for each kind
+def unpack(form: Any, folder: Path) -> Any:  # noqa: C901  # one case for each kind
     """Return the value that `pack` wrote.
 
     Raises:

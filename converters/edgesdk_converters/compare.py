@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -71,17 +71,19 @@ def _feeds(
     rng = np.random.default_rng(_SEED)
     states = {state.input for state in card.state}
     prepare = {}
+    # The picture is the input that is no state; a graph may list it anywhere.
+    at = next((i for i, spec in enumerate(reference) if spec.name not in states), 0)
     if card.preprocess is not None:
         prepare = {
-            "reference": Preprocessor(card.preprocess, reference[0]),
-            "own": Preprocessor(card.preprocess, own[0], folded=folded),
+            "reference": Preprocessor(card.preprocess, reference[at]),
+            "own": Preprocessor(card.preprocess, own[at], folded=folded),
         }
     for picture in pictures:
         wanted = {spec.name: _fill(spec, rng, zero=spec.name in states) for spec in reference}
         got: dict[str, Array] = dict(wanted)
         if prepare:
-            image = reference[0].name
-            wanted[image], got[image] = reference[0].empty(), own[0].empty()
+            image = reference[at].name
+            wanted[image], got[image] = reference[at].empty(), own[at].empty()
             prepare["reference"].into(picture, wanted[image])
             prepare["own"].into(picture, got[image])
         yield wanted, got
@@ -92,11 +94,3 @@ def _fill(spec: TensorSpec, rng: np.random.Generator, *, zero: bool) -> Array:
         return np.zeros(spec.shape, spec.numpy_dtype)
     values = rng.standard_normal(spec.shape)
     return (np.abs(values) * 50 if spec.dtype == "uint8" else values).astype(spec.numpy_dtype)
-
-
-def describe(parity: Mapping[str, object]) -> str:
-    """Say a parity report's worst figure in a few words, for tables."""
-    worst = parity.get("worst")
-    if not isinstance(worst, Mapping):
-        return "not measured"
-    return f"{worst['sqnr_db']:g} dB, max {worst['max_abs']:.2g} ({worst['name']})"

@@ -24,7 +24,9 @@ from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.bundle.bundle import write_bundle
 from edgesdk_targets.bundle.manifest import Manifest, Status, Variant
 from edgesdk_targets.catalogue import find_target
-from edgesdk_targets.errors import ConversionError, InputError, ParityError, SessionFailed, StepFailed
+from edgesdk_targets.decode.decoder import Decoder
+from edgesdk_targets.errors import ConversionError, EdgeError, InputError, ParityError, SessionFailed, StepFailed
+from edgesdk_targets.state import check_states
 from edgesdk_targets.target import Precision, Runtime, Target
 from edgesdk_targets.tensor import Array
 from edgesdk_targets.variant_choice import this_host
@@ -116,11 +118,29 @@ def convert(
         ways = {t.name: routes(t, from_onnx=True, precision=wanted) for t in targets}
     path = _bundle_path(Path(output), model)
     reference = open_reference(model)
+    _check_answers(model, reference)
     pictures = parity_pictures(_picture_size(model), Path(data) if data else None)
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
     workshop = Workshop(model, reference, StepCache(folder), say)
     built = [_first_that_works(t, ways[t.name], model, reference, workshop, pictures, say) for t in targets]
     return _write(path, model, reference, built, pictures_given=data is not None)
+
+
+def _check_answers(source: Source, reference: Reference) -> None:
+    """Check, before anything is built, that a device will be able to decode the model's outputs.
+
+    Raises:
+        InputError: outputs, labels or states do not fit what the card says.
+    """
+    card = source.card
+    try:
+        check_states(card.state, reference.inputs, reference.outputs)
+    except ValueError as error:
+        raise InputError(f"The card's {error}.", hint="Correct `state` in the card.") from error
+    carried = {state.output for state in card.state}
+    outputs = tuple(spec for spec in reference.outputs if spec.name not in carried)
+    size = card.preprocess.size if card.preprocess else None
+    Decoder(card.task, card.postprocess, source.card_file.labels, outputs, size)
 
 
 def _first_that_works(
@@ -133,18 +153,32 @@ def _first_that_works(
     say: Progress,
 ) -> tuple[Variant, Artifact]:
     refused: list[str] = []
+    errors: list[EdgeError] = []
     for route in ways:
         try:
-            say(f"{target.name}: {route.runtime.value} {route.precision.value}")
+            say(f"{target.name}: {' → '.join(route.steps) or route.runtime.value}")
             artifact = workshop.build(route)
+            _check_size(target, artifact)
             return _proven(target, route, source, reference, artifact, pictures, refused), artifact
         except (StepFailed, ParityError, SessionFailed) as error:
+            errors.append(error)
             refused.append(f"{route.runtime.value} not taken: {error.message}")
             say(refused[-1])
-    raise ConversionError(
+    # Built everywhere and different everywhere is a gate that failed, and has its own exit code.
+    kind = ParityError if all(isinstance(error, ParityError) for error in errors) else ConversionError
+    raise kind(
         f"{source.card.name} cannot be converted for {target.name}: {'; '.join(refused)}",
         hint="Change the model as said, or choose another target or --precision.",
     )
+
+
+def _check_size(target: Target, artifact: Artifact) -> None:
+    size = sum(len(data) for data in artifact.files.values())
+    if size > target.max_bundle_bytes:
+        raise StepFailed(
+            f"its files are {size} bytes, {target.name} takes {int(target.max_bundle_bytes)}.",
+            hint="Use --precision fp16, or a smaller model.",
+        )
 
 
 def _proven(

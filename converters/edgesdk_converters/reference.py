@@ -15,6 +15,7 @@ from edgesdk_targets.tensor import DTYPES, DYNAMIC, Array, TensorSpec
 
 if TYPE_CHECKING:
     import torch
+    from torch.export import ExportedProgram
 
 # The usual names of a task's outputs, for torch models, whose outputs have none.
 _OUTPUT_NAMES: dict[str, tuple[str, ...]] = {
@@ -53,6 +54,10 @@ class TorchReference:
         self.inputs = source.declared_inputs()
         zeros = {spec.name: np.zeros(spec.shape, spec.numpy_dtype) for spec in self.inputs}
         arrays, names = self._forward(zeros)
+        if names:
+            # Exporters want a tuple; the names are kept here.
+            source.module = _tuple_outputs(self._module)
+            self._module = source.module
         names = names or _names_of(len(arrays), source)
         if len(set(names)) != len(names) or len(names) != len(arrays):
             raise InputError(
@@ -87,6 +92,22 @@ class TorchReference:
         names = tuple(answer) if isinstance(answer, Mapping) else ()
         flat = _flatten(answer)
         return [tensor.detach().cpu().numpy() for tensor in flat], names
+
+
+def _tuple_outputs(module: torch.nn.Module | ExportedProgram) -> torch.nn.Module:
+    """Wrap a module that returns a mapping, so that it returns the values in their order."""
+    import torch
+    from torch.export import ExportedProgram
+
+    class TupleOutputs(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module.module() if isinstance(module, ExportedProgram) else module
+
+        def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(self.inner(*inputs).values())
+
+    return TupleOutputs().eval() if not isinstance(module, ExportedProgram) else TupleOutputs()
 
 
 class OnnxReference:

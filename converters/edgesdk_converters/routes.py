@@ -20,12 +20,14 @@ class Route:
 
     Attributes:
         max_opset: the newest ONNX opset that the target's parser reads; None where it does not limit.
+        tensorrt: the version that comes with the target's system, where one does.
     """
 
     runtime: Runtime
     precision: Precision
     steps: tuple[str, ...]
     max_opset: int | None = None
+    tensorrt: str | None = None
 
 
 def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> tuple[Route, ...]:
@@ -51,6 +53,7 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
             wanted,
             _steps(runtime, wanted, from_onnx=from_onnx),
             target.max_onnx_opset if runtime is Runtime.TENSORRT else None,
+            target.platforms[0].tensorrt,
         )
         for runtime in target.runtimes
         if wanted in target.precisions.get(runtime, ())

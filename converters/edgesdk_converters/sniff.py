@@ -46,7 +46,7 @@ def sniff(path: Path) -> Kind:
         return Kind.SAFETENSORS
     if head[:1] == b"\x80":
         # torch.save before its zip form; loading with weights_only refuses what is no tensor.
-        _refuse_code(path, path.read_bytes())
+        refuse_code(path, path.read_bytes())
         return Kind.STATE_DICT
     if _is_onnx(head):
         return Kind.ONNX
@@ -75,7 +75,7 @@ def _sniff_zip(path: Path) -> Kind:
                 return Kind.TORCHSCRIPT
             pickle = next((name for name in names if name.endswith("/data.pkl")), None)
             if pickle is not None:
-                _refuse_code(path, archive.read(pickle))
+                refuse_code(path, archive.read(pickle))
                 return Kind.STATE_DICT
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"{path} is damaged: {error}.", hint="Copy the file again.") from error
@@ -86,8 +86,12 @@ def _sniff_zip(path: Path) -> Kind:
     raise InputError(f"{path} is a zip, but no model.", hint="Give an .onnx, a .pt2 or weights saved by torch.save.")
 
 
-def _refuse_code(path: Path, pickle: bytes) -> None:
-    """Refuse a pickle that would import anything but tensors, without loading it."""
+def refuse_code(path: Path, pickle: bytes) -> None:
+    """Refuse a pickle that would import anything but tensors, without loading it.
+
+    Raises:
+        InputError: it names other modules; the hint says how to export the model without them.
+    """
     modules = sorted({module for module in _imported_modules(pickle) if module not in _TENSOR_MODULES})
     if not modules:
         return

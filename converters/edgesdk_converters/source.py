@@ -6,17 +6,20 @@ The source is also the reference: every artifact is compared with what it answer
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesdk_converters.cache import version_of
 from edgesdk_converters.card_draft import draft_card
+from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_converters.sniff import Kind, sniff
 from edgesdk_converters.torch_source import load_torch
-from edgesdk_targets.card import CardFile, ModelCard, finish_card, read_card
+from edgesdk_targets.card import CardFile, ModelCard, finish_card, merge_overrides, read_card
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import TensorSpec
 from edgesdk_targets.yaml_file import parse_yaml, validate
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     import torch
     from torch.export import ExportedProgram
 
+# More files than this beside a card are not its code.
+_MAX_CODE_FILES = 2000
 _CARD_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
@@ -52,10 +57,10 @@ class Source:
         return self.kind is Kind.ONNX
 
     def content(self) -> bytes:
-        """Return the file's bytes, read once."""
+        """Return the file's bytes, read once; of an ONNX file with the weights that lie beside it."""
         if self._bytes is None:
             assert self.path is not None  # noqa: S101  (callers ask for files only)
-            self._bytes = self.path.read_bytes()
+            self._bytes = _with_all_weights(self.path) if self.is_onnx else self.path.read_bytes()
         return self._bytes
 
     def load(self) -> torch.nn.Module | ExportedProgram:
@@ -92,26 +97,60 @@ class Source:
         return tuple(specs)
 
     def cache_key(self) -> object | None:
-        """Return what identifies the model's content and code; None where it cannot be told (a live module)."""
+        """Return what identifies the loaded model's numbers and code; None where it cannot be told (a live module)."""
         if self.kind is Kind.MODULE:
             return None
-        weights = hashlib.sha256(self.content()).hexdigest() if self.path else ""
-        return [self.kind.value, weights, self.card.factory, self.card.factory_args, self._code_digest()]
+        weights = _digest_of_weights(self.load()) if self.card.factory else ""
+        content = hashlib.sha256(self.content()).hexdigest() if self.path else ""
+        return [self.kind.value, content, weights, self.card.factory, self.card.factory_args, self._code()]
 
-    def _code_digest(self) -> str:
-        """Hash the factory's code: its module, and every Python file beside the card."""
+    def _code(self) -> list[str]:
+        """Identify the factory's code: every Python file below the card's folder, and its package's version."""
         if self.card.factory is None:
-            return ""
+            return []
         digest = hashlib.sha256()
-        files = sorted(self.card_file.folder.glob("*.py"))
+        for file in sorted(islice(self.card_file.folder.rglob("*.py"), _MAX_CODE_FILES)):
+            digest.update(str(file.relative_to(self.card_file.folder)).encode() + b"\0" + file.read_bytes())
         top = self.card.factory.partition(":")[0].split(".")[0]
-        loaded = sys.modules.get(top)
-        origin = getattr(loaded, "__file__", None) or _origin(top)
+        origin = getattr(sys.modules.get(top), "__file__", None)
         if origin:
-            files.append(Path(origin))
-        for file in files:
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
-        return digest.hexdigest()
+            digest.update(Path(origin).read_bytes())
+        versions = [f"{name} {version_of(name)}" for name in packages_distributions().get(top, ())]
+        return [digest.hexdigest(), *versions]
+
+
+def _with_all_weights(path: Path) -> bytes:
+    """Return an ONNX model whole: torch's exporter puts the weights into a second file unless told not to.
+
+    Raises:
+        InputError: that file is missing, damaged, or not beside the model (onnx's loader follows no path out of there).
+    """
+    data = path.read_bytes()
+    if b"location" not in data:  # the key under which a tensor names its file
+        return data
+    with needs("onnx", extra="torch"):
+        import onnx
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # onnx raises many kinds for a file that is missing or too short
+        raise InputError(
+            f"{path} keeps its weights in a second file, which cannot be read: {reason(error)}",
+            hint="Copy both files together, or export with external_data=False.",
+        ) from error
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _digest_of_weights(module: torch.nn.Module | ExportedProgram) -> str:
+    """Hash a built module's numbers, which a factory may bring from elsewhere than the weights file."""
+    import torch
+
+    assert isinstance(module, torch.nn.Module)  # noqa: S101  (a factory returns nothing else)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return digest.hexdigest()
 
 
 def resolve_source(
@@ -177,7 +216,7 @@ def _live(module: torch.nn.Module, card: str | Path | Mapping[str, Any] | None, 
 def _read_any(card: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> CardFile:
     if isinstance(card, Mapping):
         document = parse_yaml("{}", source="card")
-        document.data.update({**card, **overrides})
+        document.data.update(merge_overrides(dict(card), overrides))
         return finish_card(validate(ModelCard, document), Path.cwd())
     return read_card(card, overrides)
 
@@ -185,15 +224,5 @@ def _read_any(card: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]
 def _drafted(path: Path, head: str | None, overrides: Mapping[str, Any]) -> CardFile:
     """Make the card of an `.onnx` from what the file says of itself."""
     document = parse_yaml(draft_card(path, head), source=f"card drafted for {path}")
-    for key, value in overrides.items():
-        old = document.data.get(key)
-        document.data[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+    document.data.update(merge_overrides(document.data, overrides))
     return finish_card(validate(ModelCard, document), path.resolve().parent)
-
-
-def _origin(module: str) -> str | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    return spec.origin if spec and spec.origin and spec.origin.endswith(".py") else None

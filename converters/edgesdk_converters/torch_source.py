@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesdk_converters.exported_safety import check_exported
 from edgesdk_converters.framework_edge import framework_edge, needs, reason
 from edgesdk_converters.sniff import Kind
 from edgesdk_targets.errors import EdgeError, InputError
@@ -98,6 +99,7 @@ def build(factory: str, arguments: Mapping[str, Any], folder: Path) -> torch.nn.
 def _load_exported(path: Path) -> ExportedProgram:
     import torch
 
+    check_exported(path)
     with framework_edge("torch_export_load", hint="Export it again with this version of torch: torch.export.save(…)."):
         return torch.export.load(str(path))
 
@@ -107,7 +109,9 @@ def _load_torchscript(path: Path, inputs: Sequence[TensorSpec]) -> ExportedProgr
     import torch
     from torch._export.converter import TS2EPConverter
 
-    with framework_edge("torchscript_load", hint="Save the model with torch.export.save, or as weights with a factory."):
+    with framework_edge(
+        "torchscript_load", hint="Save the model with torch.export.save, or as weights with a factory."
+    ):
         script = torch.jit.load(str(path), map_location="cpu")
         example = tuple(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in inputs)
         return TS2EPConverter(script.eval(), example).convert()

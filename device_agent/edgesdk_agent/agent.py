@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera
@@ -99,7 +100,6 @@ class Agent:
                 for pipeline in pipelines:
                     pipeline.stop(_STOP_PIPELINE_S)
                 if link is not None:
-                    self._tell_errors(reporter)
                     reporter.stop()
                     self._deliver_rest(link)
         # One camera that fails for good is told as an event while the others go on; when none is left, it is an error.
@@ -146,17 +146,16 @@ class Agent:
             on_result=reporter if self._mqtt else _only_count,
             camera_name=channel.name,
             policy=channel.policy,
-            on_error=self._failed,
+            on_error=partial(self._failed, channel.name, reporter),
             meter=self._meter,
         )
 
-    def _failed(self, error: EdgeError) -> None:
-        log.error("%s %s", error.message, error.hint)
+    def _failed(self, camera: str, reporter: Reporter, error: EdgeError) -> None:
+        """Note what ended a camera's pipeline, and tell it at once."""
+        log.error("%s: %s %s", camera, error.message, error.hint)
         self._errors.append(error)
-
-    def _tell_errors(self, reporter: Reporter) -> None:
-        for error in self._errors:
-            reporter.event(error.code, "error", error.message)
+        if self._mqtt:
+            reporter.event(error.code, "error", error.message, camera=camera)
 
     def _reporter(self, model: Model) -> Reporter:
         config = self.config

@@ -84,7 +84,7 @@ class ReportQueue:
             InputError: a bound is below one.
         """
         if max_items < 1 or max_bytes < 1:
-            raise InputError("The queue of reports needs room for at least one.", hint="Raise queue.max_items.")
+            raise InputError("The queue of reports needs room for at least one.", hint="Raise queue.max_reports.")
         self.epoch = epoch or secrets.token_hex(8)
         self._max_items = max_items
         self._max_bytes = max_bytes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.vitals import Vitals
 
@@ -13,15 +11,3 @@ def run_summary(stats: FrameStats, vitals: Vitals) -> dict[str, object]:
     cpu_s = vitals.cpu_s
     per_frame = None if cpu_s is None or not stats.processed else round(cpu_s / stats.processed, 6)
     return {**stats.to_json(), "cpu_s_per_frame": per_frame, "rss_bytes": vitals.rss_bytes}
-
-
-def total_frames(stats: Iterable[FrameStats]) -> dict[str, object]:
-    """Add up the frames of several pipelines."""
-    captured = processed = 0
-    dropped: dict[str, int] = {}
-    for one in stats:
-        captured += one.captured
-        processed += one.processed
-        for cause, count in one.dropped.items():
-            dropped[cause] = dropped.get(cause, 0) + count
-    return {"captured": captured, "processed": processed, "dropped": dict(sorted(dropped.items()))}

@@ -113,11 +113,18 @@ def read_card(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
     path = Path(path)
     document = load_yaml(path)
     if isinstance(document.data, dict):
-        for key, value in (overrides or {}).items():
-            old = document.data.get(key)
-            document.data[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+        document.data.update(merge_overrides(document.data, overrides or {}))
     card = validate(ModelCard, document)
     return finish_card(card, path.resolve().parent)
+
+
+def merge_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a card's raw values with others in their place; a mapping is merged into the card's mapping."""
+    merged = dict(data)
+    for key, value in overrides.items():
+        old = merged.get(key)
+        merged[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def finish_card(card: ModelCard, folder: Path) -> CardFile:

@@ -35,6 +35,28 @@ class StateSpec(BaseModel):
     reset: tuple[Reset, ...] = ("camera_change", "gap")
 
 
+def check_states(
+    states: tuple[StateSpec, ...], inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> None:
+    """Check that each state leads from an output of the model to an input of the same shape and dtype.
+
+    Raises:
+        ValueError: it does not; the message names the state.
+    """
+    ins, outs = ({spec.name: spec for spec in specs} for specs in (inputs, outputs))
+    for state in states:
+        into, out = ins.get(state.input), outs.get(state.output)
+        if into is None or out is None:
+            raise ValueError(
+                f"state {state.output!r} → {state.input!r}: the model's outputs are {sorted(outs)}, its inputs {sorted(ins)}"
+            )
+        if (into.shape, into.dtype) != (out.shape, out.dtype):
+            raise ValueError(
+                f"state {state.output!r} → {state.input!r}: {list(out.shape)} {out.dtype} is fed back into "
+                f"{list(into.shape)} {into.dtype}"
+            )
+
+
 class StreamState:
     """The state of every camera's stream of one session.
 

@@ -20,6 +20,7 @@ from edgesdk_targets.target import Runtime
 
 # The runtime that can read another's file when that one is not installed.
 _SUBSTITUTE = {Runtime.TENSORRT: Runtime.ONNXRUNTIME}
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _DEVICE_TREE = Path("/proc/device-tree/model")
 # How a board names itself in its device tree → target.
 _BOARDS = {
@@ -70,7 +71,9 @@ def this_host() -> Host:
     except OSError:
         board = ""
     target = next((name for text, name in _BOARDS.items() if text in board), None)
-    return Host(target or ("x86-cpu" if arch == "x86_64" else None), arch)
+    if target is None and arch == "x86_64":
+        target = "x86-gpu-nvidia" if _NVIDIA_DRIVER.exists() and is_installed(Runtime.TENSORRT) else "x86-cpu"
+    return Host(target, arch)
 
 
 def choose_variants(
@@ -95,20 +98,18 @@ def choose_variants(
     candidates: list[Candidate] = []
     rejected: list[tuple[str, str]] = []
     for variant in manifest.variants:
-        reason = _not_asked_for(variant, wanted, variant_id)
-        runtime = _runtime_for(variant, installed)
-        if reason is None and runtime is None:
+        runtimes = _runtimes_for(variant, installed)
+        if (reason := _not_asked_for(variant, wanted, variant_id)) is not None:
+            rejected.append((variant.id, reason))
+        elif not runtimes:
             extra = RUNTIMES[variant.runtime].extra
-            reason = f"{variant.runtime.value} is not installed (pip install 'edgesdk[{extra}]')"
-        if reason is not None or runtime is None:
-            rejected.append((variant.id, reason or ""))
-        else:
-            candidates.append(Candidate(variant, runtime))
+            rejected.append((variant.id, f"{variant.runtime.value} is not installed (pip install 'edgesdk[{extra}]')"))
+        candidates += [Candidate(variant, runtime) for runtime in runtimes if reason is None]
     if not candidates:
         raise _nothing_fits(manifest, wanted, variant_id, rejected)
     candidates.sort(key=lambda candidate: _rank(candidate, host))
     best = candidates[0]
-    passed_over = [(c.variant.id, _why_later(c, best, host)) for c in candidates[1:]]
+    passed_over = [(c.variant.id, _why_later(c, best, host)) for c in candidates[1:] if c.variant.id != best.variant.id]
     return Choice(tuple(candidates), (*rejected, *passed_over))
 
 
@@ -128,11 +129,10 @@ def _not_asked_for(variant: Variant, target: str | None, variant_id: str | None)
     return None
 
 
-def _runtime_for(variant: Variant, installed: Callable[[Runtime], bool]) -> Runtime | None:
-    if installed(variant.runtime):
-        return variant.runtime
-    substitute = _SUBSTITUTE.get(variant.runtime)
-    return substitute if substitute is not None and installed(substitute) else None
+def _runtimes_for(variant: Variant, installed: Callable[[Runtime], bool]) -> list[Runtime]:
+    """Return what can run the variant's file here: its own runtime, and the way out when that one fails."""
+    ways = (variant.runtime, _SUBSTITUTE.get(variant.runtime))
+    return [runtime for runtime in ways if runtime is not None and installed(runtime)]
 
 
 def _rank(candidate: Candidate, host: Host) -> tuple[bool, bool, bool]:

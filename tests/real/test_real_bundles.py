@@ -65,7 +65,9 @@ def test_the_authors_own_onnx_reaches_every_runtime_without_a_factory(
 
 @pytest.mark.parametrize("name", ["fastestdet", "mobilenet_v2"])
 def test_half_precision_keeps_35_db_in_every_group(name: str, assets: Path, tmp_path: Path) -> None:
-    made = convert(card_for(name, assets, tmp_path), ["x86-cpu", "rpi5", "jetson-orin-nano"], output=tmp_path, precision="fp16")
+    made = convert(
+        card_for(name, assets, tmp_path), ["x86-cpu", "rpi5", "jetson-orin-nano"], output=tmp_path, precision="fp16"
+    )
     assert [v.runtime.value for v in made.variants] == ["openvino", "litert", "tensorrt"]
     for variant in made.variants:
         groups = variant.parity["groups"]

@@ -28,6 +28,7 @@ def plain_onnx(model: onnx.ModelProto) -> onnx.ModelProto:
         model = inliner.inline_local_functions(model)
     bodies = [("", op) for op in unknown_ops(model) if _has_body(op, version)]
     if bodies:
+        _spell_out_defaults(model.graph, {op for _, op in bodies}, version)
         model = onnx.shape_inference.infer_shapes(model)
         model = inliner.inline_selected_functions(model, bodies, exclude=False, inline_schema_functions=True)
     return _unrolled(model) if unknown_ops(model) else model
@@ -52,6 +53,18 @@ def _has_body(op: str, version: int) -> bool:
     except onnx.defs.SchemaError:
         return False
     return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _spell_out_defaults(graph: onnx.GraphProto, ops: set[str], version: int) -> None:
+    """Write default attributes into the nodes: the inliner leaves what the body says of them empty."""
+    import onnx
+
+    for node in graph.node:
+        if node.op_type in ops:
+            given = {attribute.name for attribute in node.attribute}
+            for name, attribute in onnx.defs.get_schema(node.op_type, version).attributes.items():
+                if name not in given and attribute.default_value.name:
+                    node.attribute.append(attribute.default_value)
 
 
 def _unrolled(model: onnx.ModelProto) -> onnx.ModelProto:

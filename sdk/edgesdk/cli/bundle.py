@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, console, next_command, print_json, size_text, table
+from edgesdk.cli.output import JsonFlag, add_row, console, next_command, plain, print_json, size_text, table
 
 if TYPE_CHECKING:
     from edgesdk_targets.bundle.bundle import Bundle
@@ -71,21 +71,29 @@ def _print(opened: Bundle) -> None:
     out.print(f"{manifest.name} {manifest.version}  ({manifest.task})  {opened.digest}", highlight=False)
     for what, specs in (("input", manifest.inputs), ("output", manifest.outputs)):
         for spec in specs:
-            out.print(f"  {what} {spec.name}: {list(spec.shape)} {spec.dtype}", highlight=False, markup=False)
+            out.print(f"  {what} {plain(spec.name)}: {list(spec.shape)} {spec.dtype}", highlight=False, markup=False)
     if manifest.preprocess:
         out.print(f"  preprocess {manifest.preprocess.model_dump(mode='json')}", highlight=False, markup=False)
     if manifest.labels:
         shown = ", ".join(manifest.labels[:8]) + (" …" if len(manifest.labels) > 8 else "")
-        out.print(f"  labels ({len(manifest.labels)}) {shown}", highlight=False, markup=False)
+        out.print(f"  labels ({len(manifest.labels)}) {plain(shown)}", highlight=False, markup=False)
     for state in manifest.state:
-        out.print(f"  state {state.output} → {state.input}, reset on {', '.join(state.reset)}", highlight=False)
+        line = f"  state {plain(state.output)} → {plain(state.input)}, reset on {', '.join(state.reset)}"
+        out.print(line, highlight=False, markup=False)
     rows = table("variant", "runtime", "precision", "computes in", "size", "parity", "status")
     for variant in manifest.variants:
         size = sum(manifest.files[path].size for path in set(variant.files.values()))
-        worst = variant.parity.get("worst", {})
-        parity = f"{worst['sqnr_db']:.0f} dB ({worst['name']})" if worst else "not compared"
-        rows.add_row(
+        add_row(
+            rows,
             variant.id, variant.runtime.value, variant.precision.value, variant.effective_precision, size_text(size),
-            parity, variant.status,
+            _parity_text(variant.parity), variant.status,
         )  # fmt: skip
     out.print(rows)
+
+
+def _parity_text(parity: dict[str, object]) -> str:
+    """Say the worst figure; the report comes from the bundle and may hold anything."""
+    worst = parity.get("worst")
+    if not isinstance(worst, dict) or not isinstance(worst.get("sqnr_db"), (int, float)):
+        return "not compared"
+    return f"{worst['sqnr_db']:.0f} dB ({worst.get('name')})"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, console, print_json, table
+from edgesdk.cli.output import JsonFlag, add_row, console, print_json, table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 ConfigPath = Annotated[Path, typer.Argument(metavar="FILE", help="An agent's edgesdk.yaml.")]
@@ -25,7 +25,7 @@ def show(config: ConfigPath = Path("edgesdk.yaml"), no_mqtt: NoMqtt = False, jso
         return
     rows = table("setting", "value", "from")
     for line in lines:
-        rows.add_row(line.path, line.value, line.origin)
+        add_row(rows, line.path, line.value, line.origin)
     console().print(rows)
 
 

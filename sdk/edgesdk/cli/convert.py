@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, console, next_command, note, print_json, progress_line, size_text, table
+from edgesdk.cli.output import (
+    JsonFlag,
+    add_row,
+    console,
+    next_command,
+    note,
+    print_json,
+    progress_line,
+    size_text,
+    table,
+)
 
 if TYPE_CHECKING:
     from edgesdk_converters.convert import Conversion
@@ -62,7 +72,8 @@ def convert(
 def _print(conversion: Conversion) -> None:
     shown = table("variant", "runtime", "precision", "size", "worst difference", "status")
     for variant in conversion.variants:
-        shown.add_row(
+        add_row(
+            shown,
             variant.id,
             variant.runtime.value,
             variant.precision.value,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, console, note, print_json, progress_line, table
+from edgesdk.cli.output import JsonFlag, add_row, console, note, print_json, progress_line, table
 
 
 def evaluate(
@@ -44,5 +44,5 @@ def evaluate(
             return
     rows = table("metric", "value", "95 % interval", "n")
     for name, figure in card.metrics.items():
-        rows.add_row(name, f"{figure.value:.4f}", f"{figure.low:.4f} … {figure.high:.4f}", str(figure.n))
+        add_row(rows, name, f"{figure.value:.4f}", f"{figure.low:.4f} … {figure.high:.4f}", str(figure.n))
     console().print(rows)

@@ -46,6 +46,18 @@ def table(*columns: str, title: str | None = None) -> Table:
     return made
 
 
+def add_row(made: Table, *cells: str) -> None:
+    """Add a row whose cells are shown as they are: brackets are no markup, control characters have no effect."""
+    from rich.text import Text
+
+    made.add_row(*(Text(plain(cell)) for cell in cells))
+
+
+def plain(text: str) -> str:
+    """Return text from outside without control characters, which could rewrite a terminal."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -61,13 +61,19 @@ def run(
             on_result=sink,
             policy=policy,
             keep_image=sink.draws,
-            camera_name=Path(source).stem or "camera",
+            camera_name=_camera_name(source),
         )
         sink.fps = pipeline.source_fps
         with _stopping(pipeline.request_stop, sink.stopped, duration):
             stats = _run_to_end(pipeline)
         sink.raise_error()
     _report(stats, vitals, json=json, variant=model.variant.id)
+
+
+def _camera_name(source: str) -> str:
+    """Name a file's results by the file; an address may hold a password and is never used."""
+    path = Path(source)
+    return path.stem if ":" not in source and path.exists() else "camera"
 
 
 def _run_to_end(pipeline: Any) -> FrameStats:

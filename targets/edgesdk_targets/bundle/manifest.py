@@ -15,7 +15,8 @@ from edgesdk_targets.card import NAME, VERSION, Task
 from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import BadBundle, UnknownSchema
 from edgesdk_targets.preprocess.spec import Preprocess
-from edgesdk_targets.state import StateSpec
+from edgesdk_targets.state import StateSpec, check_states
+from edgesdk_targets.target import NAME_PATTERN as TARGET_NAME
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import TensorSpec
 
@@ -50,7 +51,7 @@ class Variant(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(pattern=NAME)
-    target: str = Field(pattern=NAME)
+    target: str = Field(pattern=TARGET_NAME)
     runtime: Runtime
     precision: Precision
     effective_precision: str = "f32"
@@ -100,10 +101,7 @@ class Manifest(BaseModel):
                 raise ValueError(f"variant {variant.id} has no file in the role 'model'")
             if len(variant.inputs) != len(self.inputs) or len(variant.outputs) != len(self.outputs):
                 raise ValueError(f"variant {variant.id} has another number of inputs or outputs than the model")
-        names = {spec.name for spec in self.inputs} | {spec.name for spec in self.outputs}
-        for state in self.state:
-            if state.input not in names or state.output not in names:
-                raise ValueError(f"state {state.input!r} → {state.output!r} names no input and output of the model")
+        check_states(self.state, self.inputs, self.outputs)
         return self
 
     def to_bytes(self) -> bytes:

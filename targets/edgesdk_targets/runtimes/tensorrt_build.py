@@ -137,6 +137,9 @@ def build_engine(model: bytes, recipe: Recipe, workspace_mb: int) -> bytes:
 
 def _builder_config(trt: Any, builder: Any, recipe: Recipe, workspace_mb: int) -> Any:
     config = builder.create_builder_config()
+    if hasattr(trt.BuilderFlag, "TF32"):
+        # On by default: it would compute fp32 with ten bits of mantissa.
+        config.clear_flag(trt.BuilderFlag.TF32)
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb << 20)
     if recipe.optimization_level is not None:
         config.builder_optimization_level = recipe.optimization_level

@@ -117,6 +117,8 @@ class EngineCache:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=messages,
+                # Ctrl-C is for us, who end the builder; by itself it would look like a builder short of memory.
+                start_new_session=True,
             )
             starved = self._watch(child)
         text = (scratch / "messages").read_text("utf-8", errors="replace").strip()

@@ -19,7 +19,9 @@ def missing_part() -> str | None:
         done = subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, check=False)
     except OSError:
         return f"{SYSTEM_PYTHON} is missing"
-    return None if done.returncode == 0 else "GStreamer's RTSP server is not installed (Debian gir1.2-gst-rtsp-server-1.0)"
+    return (
+        None if done.returncode == 0 else "GStreamer's RTSP server is not installed (Debian gir1.2-gst-rtsp-server-1.0)"
+    )
 
 
 class RtspServer:
@@ -52,7 +54,9 @@ def _serve(file: str) -> None:
     server.set_address("127.0.0.1")
     server.set_service("0")
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(f'( filesrc location="{file}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )')
+    factory.set_launch(
+        f'( filesrc location="{file}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )'
+    )
     server.get_mount_points().add_factory("/video", factory)
     server.attach(None)
     print(f"rtsp://127.0.0.1:{server.get_bound_port()}/video", flush=True)

@@ -73,7 +73,7 @@ class Node:
             StepFailed: its value is computed from the model's input.
         """
         if index not in self.constants:
-            raise self.refuse(f"its {what} is computed from the data the model sees, not known beforehand")
+            raise self.refuse(f"{what} computed from the data the model sees, not known beforehand")
         return self.constants[index]
 
     def known(self, index: int, what: str) -> list[Any] | None:

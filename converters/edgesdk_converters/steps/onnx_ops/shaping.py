@@ -136,6 +136,11 @@ def _constant_of_shape(node: Node, *_: Tensor) -> Tensor:
     return torch.from_numpy(np.full(shape, filler.reshape(-1)[0]))
 
 
+def _range(node: Node, *_: Tensor) -> Tensor:
+    start, limit, step = (node.array(index, "bounds").reshape(()) for index in range(3))
+    return torch.from_numpy(np.arange(start, limit, step, dtype=start.dtype))
+
+
 def _eye_like(node: Node, x: Tensor) -> Tensor:
     kind = TORCH_TYPES.get(node.integer("dtype", 0), x.dtype)
     rows, columns = x.shape
@@ -155,6 +160,7 @@ SHAPING: dict[str, Operator] = {
     "EyeLike": _eye_like,
     "Flatten": _flatten,
     "Pad": _pad,
+    "Range": _range,
     "Reshape": _reshape,
     "Slice": _slice,
     "SpaceToDepth": _space_to_depth,

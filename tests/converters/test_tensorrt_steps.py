@@ -1,0 +1,88 @@
+"""What is shipped for TensorRT: a recipe that the device reads, and a parser's opinion without a GPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from edgesdk_testkit import torch_models as models
+from onnx import TensorProto, helper
+
+from edgesdk_converters.steps.fp16_onnx import fp16_onnx
+from edgesdk_converters.steps.tensorrt_recipe import build_recipe
+from edgesdk_converters.steps.tensorrt_rtx_check import Verdict, parser_accepts
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.runtimes.tensorrt_build import Recipe
+from edgesdk_targets.target import Precision
+from edgesdk_targets.tensor import TensorSpec
+
+IMAGE = TensorSpec(name="image", shape=(1, 3, 32, 32))
+
+
+def test_the_device_reads_the_recipe() -> None:
+    recipe = build_recipe(inputs=[IMAGE], precision=Precision.FP16, workspace_mb=256)
+    read = Recipe.from_bytes(json.dumps(recipe).encode())
+    assert (read.min_tensorrt, read.workspace_mb, read.library) == ("10.3", 256, "tensorrt")
+    assert recipe["strongly_typed"] is True
+    assert recipe["inputs"] == {"image": {"shape": [1, 3, 32, 32], "dtype": "float32"}}
+
+
+def test_an_open_size_and_no_memory_are_refused() -> None:
+    with pytest.raises(InputError, match="open size"):
+        build_recipe(inputs=[IMAGE.model_copy(update={"shape": (-1, 3, 32, 32)})], precision=Precision.FP32)
+    with pytest.raises(InputError, match="scratch memory"):
+        build_recipe(inputs=[IMAGE], precision=Precision.FP32, workspace_mb=0)
+
+
+@pytest.fixture(scope="module")
+def parser() -> Any:
+    return pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed", exc_type=ImportError)
+
+
+@pytest.mark.parametrize("name", ["classifier", "reader", "detector", "streaming"])
+@pytest.mark.parametrize("half", [False, True])
+def test_what_we_ship_is_accepted(parser: Any, name: str, half: bool) -> None:
+    content = models.onnx_of(name)
+    assert parser_accepts(fp16_onnx(content) if half else content) == Verdict("accepted")
+
+
+def _one_node(op: str, domain: str = "") -> bytes:
+    node = helper.make_node(op, ["x"], ["y"], name="the_node", domain=domain)
+    border = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (1, 4, 4)), ("y", (1,)))]
+    graph = helper.make_graph([node], "g", border[:1], border[1:])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("my", 1)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+
+
+@pytest.mark.parametrize(("op", "domain"), [("Det", ""), ("Foo", "my")])
+def test_what_the_parser_refuses_is_named(parser: Any, op: str, domain: str) -> None:
+    verdict = parser_accepts(_one_node(op, domain))
+    assert verdict.status == "refused"
+    assert (verdict.op, verdict.node) == (op, "the_node")
+    assert f"{op} (node 'the_node')" in verdict.reason
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_what_is_no_model_is_refused(parser: Any, content: bytes) -> None:
+    assert parser_accepts(content).status == "refused"
+
+
+def test_the_parser_is_silent(parser: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    parser_accepts(_one_node("Det"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_the_package_nothing_is_claimed() -> None:
+    """In a process of its own: here the package may be loaded already."""
+    code = (
+        "import sys; sys.modules['tensorrt_rtx'] = None\n"
+        "from edgesdk_converters.steps.tensorrt_rtx_check import parser_accepts\n"
+        "print(parser_accepts(b'anything'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "Verdict(status='not checked', reason='tensorrt-rtx is not installed', op='', node='')"
+    )
