@@ -20,11 +20,13 @@ from edgesdk_targets.errors import InputError
 _MAX_MEMBER_BYTES = 4 << 30
 _NAMES = re.compile(r"[A-Za-z_]\w*")
 _SYMBOL = re.compile(r"^[a-z]{1,2}\d{1,6}$")
-# What torch writes into size expressions.
+# An open size as torch writes it: Symbol('s77', positive=True, integer=True).
+_SYMBOL_CALL = re.compile(r"Symbol\('[a-z]{1,2}\d{1,6}'(?:, [a-z]{1,16}=(?:True|False)){0,8}\)")
+# What else torch writes into size expressions.
 _FUNCTIONS = frozenset({
     "Max", "Min", "Mod", "PythonMod", "FloorDiv", "CeilDiv", "CleanDiv", "IntTrueDiv", "FloatTrueDiv", "FloorToInt",
     "CeilToInt", "TruncToInt", "ToFloat", "Eq", "Ne", "Ge", "Gt", "Le", "Lt", "And", "Or", "Not", "Piecewise", "True",
-    "False", "Symbol", "Integer", "floor", "ceiling", "oo", "int_oo",
+    "False", "Integer", "floor", "ceiling", "oo", "int_oo",
 })  # fmt: skip
 _ARITHMETIC = re.compile(r"^[\w\s+\-*/%(),<>=&|~.]*$")
 _HINT = "Export the model again with torch.export.save of torch 2.13, with tensors as example inputs."
@@ -66,9 +68,10 @@ def _check_expressions(path: Path, data: bytes) -> None:
     except (ValueError, RecursionError):
         return  # torch refuses it by itself
     for text in _expressions(document):
-        names = _NAMES.findall(text)
+        rest = _SYMBOL_CALL.sub("s0", text)
+        names = _NAMES.findall(rest)
         plain = all(_SYMBOL.match(name) or name in _FUNCTIONS for name in names)
-        if not plain or not _ARITHMETIC.match(text):
+        if not plain or not _ARITHMETIC.match(rest):
             raise InputError(f"{path} holds a size expression that is no arithmetic: {text[:80]!r}.", hint=_HINT)
 
 

@@ -119,10 +119,9 @@ class OnnxReference:
         self._source = source
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        content = source.content()
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                source.content(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library raises a class of its own for each status
             raise InputError(
                 f"{source.path} is not an ONNX model that ONNX Runtime can load: {reason(error)}",

@@ -217,3 +217,60 @@ def test_the_sample_models_reach_every_runtime(name: str, root: Path, tmp_path: 
     for variant in made.variants:
         floor = 60 if variant.precision.value == "fp32" else 35
         assert all(group["sqnr_db"] >= floor for group in variant.parity["groups"])
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_an_onnx_with_its_weights_in_a_second_file(folder: Path, net: torch.nn.Module) -> None:
+    torch.onnx.export(net, (torch.zeros(1, 3, 24, 32),), folder / "two.onnx", dynamo=True, external_data=True)
+    assert (folder / "two.onnx.data").is_file()
+    made = convert(folder / "two.onnx", "x86-cpu", card=_card(folder), output=folder / "out", cache=None)
+    reference = convert(net, "generic-onnx", card=CARD, output=folder / "reference")
+    assert np.allclose(_answer(made.path), _answer(reference.path), atol=1e-5)
+    (folder / "two.onnx.data").unlink()
+    with pytest.raises(InputError, match="second file"):
+        convert(folder / "two.onnx", "x86-cpu", card=_card(folder), output=folder / "out2", cache=None)
+
+
+def test_a_module_that_returns_a_dict_keeps_its_names(folder: Path) -> None:
+    class Both(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": self.conv(x).mean((2, 3))}
+
+    made = convert(Both(), ["generic-onnx", "rpi5"], card=CARD, output=folder)
+    with open_bundle(made.path) as bundle:
+        assert [spec.name for spec in bundle.manifest.outputs] == ["logits"]
+
+
+def test_labels_that_do_not_fit_are_refused_before_anything_is_built(folder: Path, net: torch.nn.Module) -> None:
+    with pytest.raises(InputError, match="label"):
+        convert(net, "generic-onnx", card={**CARD, "labels": ["a", "b"]}, output=folder)
+    assert not list(folder.glob("*.edgebundle"))
+
+
+def test_an_edited_module_below_the_card_is_converted_anew(folder: Path) -> None:
+    package = folder / "my"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    card = _card(folder, factory="my.net:build", source=None)
+    answers = []
+    for bias in (0.0, 1.0):
+        (package / "net.py").write_text(
+            f"import torch\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
+            f"        return x.mean((2, 3)) @ torch.eye(3, 4) + torch.tensor([0.0, {bias}, 0.0, 0.0])\n\n"
+            "def build():\n    return Net()\n"
+        )
+        script = (
+            "import sys; from edgesdk_converters.convert import convert; from edgesdk_targets.model import load_model; "
+            "import numpy as np; "
+            f"m = load_model(convert({str(card)!r}, 'generic-onnx', output={str(folder / 'out')!r}, "
+            f"cache={str(folder / 'cache')!r}).path); "
+            "print(m(np.zeros((24, 32, 3), np.uint8)).scores.max())"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        answers.append(float(done.stdout))
+    assert abs(answers[1] - answers[0]) > 0.05

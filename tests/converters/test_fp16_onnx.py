@@ -19,11 +19,17 @@ CONVERTIBLE = ("classifier", "reader", "detector", "streaming")
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
-def _graph(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], weights: dict[str, Any], shape: Any = (1, 8)) -> bytes:
+def _graph(
+    nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], weights: dict[str, Any], shape: Any = (1, 8)
+) -> bytes:
     tensors = [numpy_helper.from_array(np.asarray(array, np.float32), name) for name, array in weights.items()]
     given = [helper.make_tensor_value_info("x", FLOAT, shape)]
-    graph = helper.make_graph(list(nodes), "g", given, [helper.make_empty_tensor_value_info(n) for n in outputs], tensors)
-    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString())
+    graph = helper.make_graph(
+        list(nodes), "g", given, [helper.make_empty_tensor_value_info(n) for n in outputs], tensors
+    )
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    )
 
 
 def _ops(content: bytes) -> list[str]:

@@ -159,7 +159,9 @@ def test_our_own_exports(name: str) -> None:
     assert module.output_names == models.MODELS[name].OUTPUTS
 
 
-@pytest.mark.parametrize("layers", [nn.LSTM(4, 3, 2, bidirectional=True), nn.GRU(4, 3), nn.RNN(4, 3, bidirectional=True)])
+@pytest.mark.parametrize(
+    "layers", [nn.LSTM(4, 3, 2, bidirectional=True), nn.GRU(4, 3), nn.RNN(4, 3, bidirectional=True)]
+)
 def test_recurrent_layers_are_unrolled(layers: nn.RNNBase) -> None:
     class Sequence_(nn.Module):
         def __init__(self) -> None:
@@ -206,7 +208,9 @@ def test_shapes_from_shapes() -> None:
 
 def test_a_branch_on_a_shape_is_taken() -> None:
     def branch(op: str, name: str) -> onnx.GraphProto:
-        return helper.make_graph([helper.make_node(op, ["x"], [name])], op, [], [helper.make_empty_tensor_value_info(name)])
+        return helper.make_graph(
+            [helper.make_node(op, ["x"], [name])], op, [], [helper.make_empty_tensor_value_info(name)]
+        )
 
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"]),
@@ -224,7 +228,10 @@ def test_functions_are_written_out() -> None:
     function = helper.make_function("my", "Twice", ["a"], ["b"], body, [helper.make_opsetid("", 18)])
     model = onnx.load_from_string(
         _graph(
-            [helper.make_node("Twice", ["x"], ["t"], domain="my"), helper.make_node("MeanVarianceNormalization", ["t"], ["y"])],
+            [
+                helper.make_node("Twice", ["x"], ["t"], domain="my"),
+                helper.make_node("MeanVarianceNormalization", ["t"], ["y"]),
+            ],
             {"x": (1, 2, 3, 3)},
             ["y"],
         )
@@ -235,9 +242,14 @@ def test_functions_are_written_out() -> None:
 
 def test_weights_among_the_inputs_are_weights() -> None:
     """As exporters wrote before 2019: every weight is an input too, and resizing is Upsample."""
-    nodes = [helper.make_node("Upsample", ["x", "scales"], ["u"], mode="nearest"), helper.make_node("Mul", ["u", "w"], ["y"])]
+    nodes = [
+        helper.make_node("Upsample", ["x", "scales"], ["u"], mode="nearest"),
+        helper.make_node("Mul", ["u", "w"], ["y"]),
+    ]
     scales = np.array([1, 1, 2, 2], np.float32)
-    model = onnx.load_from_string(_graph(nodes, {"x": (1, 1, 3, 3)}, ["y"], {"scales": scales, "w": np.ones((6, 6), np.float32)}, 9))
+    model = onnx.load_from_string(
+        _graph(nodes, {"x": (1, 1, 3, 3)}, ["y"], {"scales": scales, "w": np.ones((6, 6), np.float32)}, 9)
+    )
     model.ir_version = 3
     for weight in model.graph.initializer:
         model.graph.input.append(helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
@@ -285,7 +297,10 @@ def test_suppression_inside_the_graph_says_how_to_export() -> None:
 
 
 def test_a_quantised_model_asks_for_the_float_one() -> None:
-    nodes = [helper.make_node("QuantizeLinear", ["x", "s"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s"], ["y"])]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["y"]),
+    ]
     assert "float model" in _refused(_graph(nodes, {"x": (1, 4)}, ["y"], {"s": np.float32(0.1)})).hint
 
 

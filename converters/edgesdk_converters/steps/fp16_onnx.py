@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     Probe = Mapping[str, npt.NDArray[Any]]
 
 _HINT = "Build this variant with --precision fp32."
-_TOO_LARGE = 65504.0 / 4  # the largest fp16, with room for inputs larger than the probes
+_LARGEST, _SMALLEST = 65504.0, 5.96e-8  # that fp16 can hold
+_TOO_LARGE = _LARGEST / 4  # room for inputs larger than the probes
 _COARSE = 512.0  # from here on fp16 counts in halves
 _HEAVY = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "GRU", "LSTM", "RNN", "Einsum"})
-_SMALLEST = 5.96e-8
 
 
 def fp16_onnx(onnx: bytes, *, probes: Sequence[Probe] = ()) -> bytes:
@@ -84,31 +84,40 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
 
 def _kept_in_float32(model: onnx.ModelProto, largest: Mapping[str, float]) -> set[str]:
     """Return the names of the nodes for which fp16 is too small or too coarse."""
-    from onnx import numpy_helper
-
-    unfit = {name for name, value in largest.items() if value > _TOO_LARGE}
-    for weight in model.graph.initializer:
-        array = numpy_helper.to_array(weight)
-        if array.dtype == np.float32 and array.size and _does_not_fit(array):
-            unfit.add(weight.name)
+    large, epsilons = _unfit_constants(model.graph)
+    unfit = {name for name, value in largest.items() if value > _TOO_LARGE} | large | epsilons
+    for node in model.graph.node:
+        if epsilons.intersection(node.input):
+            unfit.update(node.output)  # whoever divides by it, or takes its logarithm, needs it too
     coarse = {name for name, value in largest.items() if value > _COARSE}
     tail = _behind_the_last_product(model.graph)
     kept = set()
     for node in model.graph.node:
         values = {*node.input, *node.output}
-        constant = node.op_type == "Constant"
-        if not constant and (values & unfit or (node.name in tail and values & coarse)):
+        if node.op_type != "Constant" and (values & unfit or (node.name in tail and values & coarse)):
             kept.add(node.name)
     return kept
 
 
-def _does_not_fit(array: npt.NDArray[Any]) -> bool:
-    size = np.abs(array[np.isfinite(array)])
-    if size.size == 0:
-        return False
-    # An epsilon that vanishes matters; a few tiny weights in a matrix do not.
-    vanishes = array.size == 1 and 0 < size.max() < _SMALLEST
-    return bool(size.max() > 65504.0 or vanishes)
+def _unfit_constants(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
+    """Return the names of the constants beyond fp16, and of the single numbers that vanish in it.
+
+    An epsilon that vanishes matters; a few tiny weights in a matrix do not.
+    """
+    from onnx import numpy_helper
+
+    arrays = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            arrays |= {node.output[0]: numpy_helper.to_array(a.t) for a in node.attribute if a.name == "value"}
+    large, epsilons = set(), set()
+    for name, array in arrays.items():
+        sizes = np.abs(array[np.isfinite(array)]) if array.dtype == np.float32 else np.zeros(0)
+        if sizes.size and sizes.max() > _LARGEST:
+            large.add(name)
+        if sizes.size == 1 and 0 < sizes.max() < _SMALLEST:
+            epsilons.add(name)
+    return large, epsilons
 
 
 def _behind_the_last_product(graph: onnx.GraphProto) -> set[str]:

@@ -51,7 +51,9 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
             program = _own_copy(_without_power(torch.export.export(runnable, tensors, strict=False)))
         report("litert_from_torch: lowering")
         try:
-            content: bytes = litert_torch.convert(program.module(), tensors, strict_export=False).model_content()
+            runnable = program.module()
+            runnable.training = False  # burnt in, and yet litert-torch would warn; `.eval()` is refused
+            content: bytes = litert_torch.convert(runnable, tensors, strict_export=False).model_content()
         except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others
             raise _where(program, error) from error
         report("litert_from_torch: checking")
