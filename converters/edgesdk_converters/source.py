@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_converters.cache import version_of
-from edgesdk_converters.card_draft import draft_card
+from edgesdk_converters.drafting.card_draft import draft_card
 from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_converters.sniff import Kind, sniff
 from edgesdk_converters.torch_source import load_torch

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from edgesdk_converters.card_draft import draft_card
+from edgesdk_converters.drafting.card_draft import draft_card
 from edgesdk_targets.card import ModelCard
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.errors import InputError

@@ -21,10 +21,10 @@ from edgesdk_targets.errors import EdgeError
 UNSPECIFIED = {"test_top_k_same_values", "test_top_k_same_values_largest", "test_top_k_same_values_2d"}
 TYPES = {np.dtype(kind) for kind in ("float32", "float16", "int64", "int32", "int8", "uint8", "bool")}
 # Operators whose further inputs are data too, not settings.
-ALL_DATA = frozenset(
+ALL_DATA = (
     "Add And Concat Div Equal Gather GatherElements GatherND Greater GridSample Less MatMul Max Min Mod Mul Or Pow "
-    "ScatterElements ScatterND Sub Where Xor".split()
-)
+    "ScatterElements ScatterND Sub Where Xor"
+).split()
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:
@@ -80,8 +80,7 @@ def _outcome(case: Any) -> str:
     try:
         module, _ = torch_from_onnx(content)
     except EdgeError as error:
-        assert error.hint, f"{case.name}: refused without a way on"
-        return "refused"
+        return "refused" if error.hint else "refused without a way on"
     with torch.no_grad():
         said = module(*(torch.from_numpy(np.array(array)) for array in data.values()))
     got = [item.numpy() for item in (said if isinstance(said, tuple) else (said,))]
@@ -97,7 +96,7 @@ def outcomes() -> dict[str, str]:
 
 
 def test_nothing_is_converted_wrongly(outcomes: dict[str, str]) -> None:
-    assert [name for name, outcome in outcomes.items() if outcome == "wrong"] == []
+    assert {name: outcome for name, outcome in outcomes.items() if outcome not in {"right", "refused"}} == {}
 
 
 def test_nearly_everything_is_converted(outcomes: dict[str, str]) -> None:

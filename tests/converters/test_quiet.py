@@ -51,9 +51,12 @@ def test_the_terminal_is_given_back_after_an_error(capfd: pytest.CaptureFixture[
 
 
 def test_noise_before_an_error_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "edgesdk_converters"), pytest.raises(ValueError), quiet("a_step"):
+    def fail() -> None:
         os.write(2, b"the reason\n")
-        raise ValueError
+        raise ValueError("failed")
+
+    with caplog.at_level(logging.DEBUG, "edgesdk_converters"), pytest.raises(ValueError, match="failed"), quiet("a_step"):
+        fail()
     assert "the reason" in caplog.text
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgesdk_converters.exporter_metadata import read_metadata
-from edgesdk_converters.recognise import Recognised, recognise, resolve
+from edgesdk_converters.drafting.exporter_metadata import read_metadata
+from edgesdk_converters.drafting.recognise import Recognised, recognise, resolve
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import TensorSpec
 

@@ -163,7 +163,7 @@ def test_our_own_exports(name: str) -> None:
     "layers", [nn.LSTM(4, 3, 2, bidirectional=True), nn.GRU(4, 3), nn.RNN(4, 3, bidirectional=True)]
 )
 def test_recurrent_layers_are_unrolled(layers: nn.RNNBase) -> None:
-    class Sequence_(nn.Module):
+    class Run(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.layers = layers
@@ -172,12 +172,12 @@ def test_recurrent_layers_are_unrolled(layers: nn.RNNBase) -> None:
             y: Tensor = self.layers(x)[0]
             return y
 
-    _agree(_legacy(Sequence_(), (5, 1, 4), 17))
+    _agree(_legacy(Run(), (5, 1, 4), 17))
 
 
 def test_shape_arithmetic_disappears() -> None:
     module = _agree(_legacy(YoloHead(), (1, 3, 32, 32), 11))
-    left = {node.op for node in module._nodes}
+    left = {node.op for node in module.nodes}
     assert not left & {"Shape", "Range", "Expand", "ConstantOfShape", "Where", "Equal", "Unsqueeze"}
 
 
@@ -203,7 +203,7 @@ def test_shapes_from_shapes() -> None:
         "step": np.array(1),
     }
     module = _agree(_graph(nodes, {"x": (1, 2, 3, 4)}, ["y"], weights))
-    assert [node.op for node in module._nodes] == ["Reshape", "Mul", "Add"]
+    assert [node.op for node in module.nodes] == ["Reshape", "Mul", "Add"]
 
 
 def test_a_branch_on_a_shape_is_taken() -> None:
@@ -219,8 +219,8 @@ def test_a_branch_on_a_shape_is_taken() -> None:
         helper.make_node("If", ["is_three"], ["y"], then_branch=branch("Relu", "a"), else_branch=branch("Neg", "b")),
     ]
     weights = {"index": np.array(1), "three": np.array(3)}
-    assert [node.op for node in _agree(_graph(nodes, {"x": (2, 3)}, ["y"], weights))._nodes] == ["Relu", "Identity"]
-    assert [node.op for node in _agree(_graph(nodes, {"x": (2, 4)}, ["y"], weights))._nodes] == ["Neg", "Identity"]
+    assert [node.op for node in _agree(_graph(nodes, {"x": (2, 3)}, ["y"], weights)).nodes] == ["Relu", "Identity"]
+    assert [node.op for node in _agree(_graph(nodes, {"x": (2, 4)}, ["y"], weights)).nodes] == ["Neg", "Identity"]
 
 
 def test_functions_are_written_out() -> None:
@@ -271,7 +271,7 @@ def test_doubles_become_floats() -> None:
 def test_outputs_that_are_inputs_or_constants() -> None:
     nodes = [helper.make_node("Identity", ["x"], ["same"]), helper.make_node("Neg", ["w"], ["minus"])]
     module = _agree(_graph(nodes, {"x": (1, 2)}, ["same", "minus"], {"w": np.ones(3, np.float32)}))
-    assert len(module._nodes) == 1
+    assert len(module.nodes) == 1
 
 
 def _refused(content: bytes) -> StepFailed:

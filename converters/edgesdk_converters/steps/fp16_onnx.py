@@ -109,7 +109,7 @@ def _unfit_constants(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
     arrays = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
-            arrays |= {node.output[0]: numpy_helper.to_array(a.t) for a in node.attribute if a.name == "value"}
+            arrays |= {o: numpy_helper.to_array(a.t) for o in node.output for a in node.attribute if a.name == "value"}
     large, epsilons = set(), set()
     for name, array in arrays.items():
         sizes = np.abs(array[np.isfinite(array)]) if array.dtype == np.float32 else np.zeros(0)

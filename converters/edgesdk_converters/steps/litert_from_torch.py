@@ -55,7 +55,7 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
             runnable.training = False  # burnt in, and yet litert-torch would warn; `.eval()` is refused
             content: bytes = litert_torch.convert(runnable, tensors, strict_export=False).model_content()
         except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others
-            raise _where(program, error) from error
+            raise _where(module, program, error) from error
         report("litert_from_torch: checking")
         _check_signature(content, tensors, outputs)
         return _halved(content) if precision == "fp16" else content
@@ -103,26 +103,33 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
-def _where(program: ExportedProgram, error: Exception) -> Exception:
+def _where(source: Source, program: ExportedProgram, error: Exception) -> Exception:
     """Add to a failed lowering where in the model the op stands; any other error is given back as it is."""
     op = failed_op(error)
     if op is None or not op.startswith("aten."):
         return error
-    return StepFailed(f"litert_from_torch: LiteRT has no counterpart for {op}{_place(program, op)}.", hint=_HINT)
+    return StepFailed(
+        f"litert_from_torch: LiteRT has no counterpart for {op}{_place(source, program, op)}.", hint=_HINT
+    )
 
 
-def _place(program: ExportedProgram, op: str) -> str:
+def _place(source: Source, program: ExportedProgram, op: str) -> str:
     """Return the first place of an op: the ONNX node it came from, else the path of the submodule."""
-    from edgesdk_converters.steps.static_graph import NODE_KEY
+    import torch
 
-    for node in program.graph.nodes:
-        if node.op == "call_function" and str(node.target) == op:
-            onnx_node = node.meta.get("custom", {}).get(NODE_KEY)
-            if onnx_node:
-                return f", from the ONNX node {onnx_node}"
-            paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
-            return f", in {paths[-1]!r}" if paths else ""
-    return ""
+    from edgesdk_converters.steps.static_graph import NodeStep
+
+    found = next((n for n in program.graph.nodes if n.op == "call_function" and str(n.target) == op), None)
+    stack = found.meta.get("nn_module_stack", {}) if found is not None else {}
+    paths = [path for path, _ in stack.values() if path]
+    if not paths:
+        return ""
+    part = source.get_submodule(paths[-1]) if isinstance(source, torch.nn.Module) else None
+    return (
+        f", from the ONNX node {part.node.op} {part.node.name!r}"
+        if isinstance(part, NodeStep)
+        else f", in {paths[-1]!r}"
+    )
 
 
 def _check_signature(content: bytes, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
-from torch.fx import traceback
 
 from edgesdk_converters.steps.onnx_ops import OPERATORS, Node
 
-NODE_KEY = "onnx_node"  # under which an exporter's graph remembers the ONNX node that an operation came from
+
+class NodeStep(nn.Module):
+    """One node; a module of its own, so that an exporter's error tells by its path which node it met."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self.node = node
+
+    def forward(self, *given: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the outputs, those that nobody asked for included."""
+        results = OPERATORS[self.node.op](self.node, *given)
+        return results if isinstance(results, tuple) else (results,)
 
 
 class StaticGraph(nn.Module):
@@ -26,9 +37,10 @@ class StaticGraph(nn.Module):
         self, nodes: Sequence[Node], inputs: Sequence[str], outputs: Sequence[str], constants: Mapping[str, Tensor]
     ) -> None:
         super().__init__()
-        self._nodes = tuple(nodes)
+        self.nodes = tuple(nodes)
         self.input_names = tuple(inputs)
         self.output_names = tuple(outputs)
+        self._steps = nn.ModuleList(NodeStep(node) for node in nodes)
         self._buffer_of: dict[str, str] = {}
         for number, (name, value) in enumerate(constants.items()):
             self._buffer_of[name] = f"constant_{number}"  # names in ONNX may hold dots and slashes
@@ -39,17 +51,16 @@ class StaticGraph(nn.Module):
         values = dict(zip(self.input_names, inputs, strict=True))
         for name, buffer in self._buffer_of.items():
             values[name] = getattr(self, buffer)
-        for node in self._nodes:
-            with traceback.annotate({NODE_KEY: f"{node.op} {node.name!r}"}):
-                values.update(run_node(node, values))
+        for node, step in zip(self.nodes, self._steps, strict=True):
+            values.update(run_node(node, values, step))
         # a copy where an output is an input or a constant: exporters want a tensor of the graph's own
-        own = {name for node in self._nodes for name in node.outputs}
+        own = {name for node in self.nodes for name in node.outputs}
         given = tuple(values[name] if name in own else values[name].clone() for name in self.output_names)
         return given if len(given) > 1 else given[0]
 
 
-def run_node(node: Node, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def run_node(node: Node, values: Mapping[str, Tensor], step: nn.Module | None = None) -> dict[str, Tensor]:
     """Return the outputs of one node by name; those that nobody asked for are left out."""
-    given = OPERATORS[node.op](node, *(values[name] if name else None for name in node.inputs))
-    results = given if isinstance(given, tuple) else (given,)
+    given = [values[name] if name else None for name in node.inputs]
+    results: tuple[torch.Tensor, ...] = (step or NodeStep(node))(*given)
     return {name: result for name, result in zip(node.outputs, results, strict=False) if name}

@@ -25,7 +25,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing card.")] = False,
 ) -> None:
     """Draft a commented card from what a model file says of itself."""
-    from edgesdk_converters.card_draft import draft_card
+    from edgesdk_converters.drafting.card_draft import draft_card
     from edgesdk_converters.sniff import sniff
     from edgesdk_targets.bundle.bundle import write_whole
     from edgesdk_targets.errors import InputError

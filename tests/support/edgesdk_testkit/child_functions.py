@@ -53,7 +53,7 @@ def leave(code: int) -> None:
 
 def where() -> dict[str, Any]:
     Path(tempfile.gettempdir(), "left-behind").write_bytes(b"x" * 1000)
-    return {"cwd": os.getcwd(), "temp": tempfile.gettempdir(), "path": list(sys.path), "pid": os.getpid()}
+    return {"cwd": str(Path.cwd()), "temp": tempfile.gettempdir(), "path": list(sys.path), "pid": os.getpid()}
 
 
 def wait(started: Path) -> None:

@@ -137,8 +137,8 @@ def _constant_of_shape(node: Node, *_: Tensor) -> Tensor:
 
 
 def _range(node: Node, *_: Tensor) -> Tensor:
-    start, limit, step = (node.array(index, "bounds").reshape(()) for index in range(3))
-    return torch.from_numpy(np.arange(start, limit, step, dtype=start.dtype))
+    start, limit, step = (node.array(index, "bounds").reshape(-1) for index in range(3))
+    return torch.from_numpy(np.arange(start[0], limit[0], step[0], dtype=start.dtype))
 
 
 def _eye_like(node: Node, x: Tensor) -> Tensor:

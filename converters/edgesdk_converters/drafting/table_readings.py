@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgesdk_converters.reading import Facts, Reading, counted, reading
+from edgesdk_converters.drafting.reading import Facts, Reading, counted, reading
 from edgesdk_targets.tensor import DYNAMIC, TensorSpec
 
 # Stands for an open number of boxes: more than any real table has.

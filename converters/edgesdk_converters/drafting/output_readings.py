@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgesdk_converters.reading import Facts, Reading, counted, reading
-from edgesdk_converters.table_readings import read_table
+from edgesdk_converters.drafting.reading import Facts, Reading, counted, reading
+from edgesdk_converters.drafting.table_readings import read_table
 from edgesdk_targets.tensor import DYNAMIC, TensorSpec
 
 _IMAGENET_CLASSES = frozenset({1000, 1001, 11821, 21841, 21843})

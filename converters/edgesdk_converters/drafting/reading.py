@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgesdk_converters.exporter_metadata import ExporterMetadata
+from edgesdk_converters.drafting.exporter_metadata import ExporterMetadata
 from edgesdk_targets.decode.heads.registry import HEADS
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import TensorSpec

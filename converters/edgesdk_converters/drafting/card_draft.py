@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgesdk_converters.exported_facts import read_exported
-from edgesdk_converters.onnx_facts import ModelFacts, read_onnx
-from edgesdk_converters.reading import Reading, counted
-from edgesdk_converters.recognise import Recognised, fields_of, recognise, resolve
+from edgesdk_converters.drafting.exported_facts import read_exported
+from edgesdk_converters.drafting.onnx_facts import ModelFacts, read_onnx
+from edgesdk_converters.drafting.reading import Reading, counted
+from edgesdk_converters.drafting.recognise import Recognised, fields_of, recognise, resolve
+from edgesdk_converters.drafting.weights_facts import input_channels, output_width, weight_shapes
 from edgesdk_converters.sniff import Kind, sniff
-from edgesdk_converters.weights_facts import input_channels, output_width, weight_shapes
 from edgesdk_targets.preprocess.spec import PRESETS
 
 _ASSUMED_SIZE = {"detect": (640, 640), "text": (32, 128)}

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgesdk_converters.exporter_metadata import ExporterMetadata, read_metadata
-from edgesdk_converters.output_readings import read_outputs
-from edgesdk_converters.reading import Facts, Reading, reading_named
+from edgesdk_converters.drafting.exporter_metadata import ExporterMetadata, read_metadata
+from edgesdk_converters.drafting.output_readings import read_outputs
+from edgesdk_converters.drafting.reading import Facts, Reading, reading_named
 from edgesdk_targets.decode.heads.head import HeadSettings
 from edgesdk_targets.decode.heads.registry import HEADS
 from edgesdk_targets.decode.outputs import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk_converters.onnx_facts import ModelFacts
+from edgesdk_converters.drafting.onnx_facts import ModelFacts
 from edgesdk_converters.sniff import Kind
 from edgesdk_converters.torch_source import load_torch
 from edgesdk_targets.errors import InputError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edgesdk_converters.exporter_metadata import read_metadata
+from edgesdk_converters.drafting.exporter_metadata import read_metadata
 from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import DTYPES, DYNAMIC, TensorSpec
