@@ -98,7 +98,7 @@ def refuse_code(path: Path, pickle: bytes) -> None:
     if any(module.split(".")[0] in {"ultralytics", "models"} for module in modules):
         line = f"yolo export model={path.name} format=onnx     (then: edgesdk convert {path.stem}.onnx …)"
     else:
-        line = "torch.save(model.state_dict(), 'weights.pt')     (then: edgesdk convert weights.pt --factory module:function …)"
+        line = "torch.save(model.state_dict(), 'weights.pt')     (then: edgesdk card init weights.pt -o card.yaml)"
     raise InputError(
         f"{path} is a full pickle: loading it would run code of {', '.join(modules[:3])}, so it is refused.",
         hint=f"Where it was trained, run: {line}",
