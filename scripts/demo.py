@@ -25,6 +25,7 @@ import paho.mqtt.client as mqtt
 
 from edgesdk.fleet.broker import Broker
 from edgesdk_converters.convert import Conversion, convert
+from edgesdk_targets.errors import EdgeError
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = ROOT / "examples/digits/detector.yaml"
@@ -121,8 +122,8 @@ def _run_agent(conversion: Conversion, broker: Broker, out: Path, seconds: float
     ]  # fmt: skip
     say(f"Agent on the conveyor{f' for {seconds:g} s' if seconds else ''} …")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
-        # The terminal sends Ctrl-C to the agent too; it stops cleanly and tells its summary.
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C or SIGTERM, whoever gets it: the agent stops cleanly and tells its summary.
+        previous = signal.signal(signal.SIGINT, lambda *_: agent.terminate())
         signal.signal(signal.SIGTERM, lambda *_: agent.terminate())
         try:
             output, _ = agent.communicate()
@@ -198,8 +199,17 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the agent runs (30)")
     parser.add_argument("--keep", action="store_true", help="run until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 0 < options.seconds < 1e6:
+        parser.error("--seconds must be more than 0")
+    return options
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except EdgeError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

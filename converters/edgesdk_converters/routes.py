@@ -47,24 +47,26 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
                 hint="Use --precision fp16 or fp32.",
             )
         wanted = Precision.FP32
-    found = tuple(
-        Route(
-            runtime,
-            wanted,
-            _steps(runtime, wanted, from_onnx=from_onnx),
-            target.max_onnx_opset if runtime is Runtime.TENSORRT else None,
-            target.platforms[0].tensorrt,
-        )
-        for runtime in target.runtimes
-        if wanted in target.precisions.get(runtime, ())
-    )
+    found = []
+    for runtime in target.runtimes:
+        has = target.precisions.get(runtime, ())
+        # A precision that was asked for is kept; a default gives way to what the next runtime computes in.
+        chosen = wanted if wanted in has else None if precision else next((p for p in FLOATS if p in has), None)
+        if chosen is not None:
+            found.append(_route(target, runtime, chosen, from_onnx=from_onnx))
     if not found:
         have = sorted({p.value for ps in target.precisions.values() for p in ps if p in FLOATS})
         raise InputError(
             f"{target.name} has no runtime for {wanted.value}.",
             hint=f"Use --precision {' or '.join(have)} for this target.",
         )
-    return found
+    return tuple(found)
+
+
+def _route(target: Target, runtime: Runtime, precision: Precision, *, from_onnx: bool) -> Route:
+    max_opset = target.max_onnx_opset if runtime is Runtime.TENSORRT else None
+    steps = _steps(runtime, precision, from_onnx=from_onnx)
+    return Route(runtime, precision, steps, max_opset, target.platforms[0].tensorrt)
 
 
 def _steps(runtime: Runtime, precision: Precision, *, from_onnx: bool) -> tuple[str, ...]:

@@ -80,13 +80,13 @@ def build(factory: str, arguments: Mapping[str, Any], folder: Path) -> torch.nn.
                 f"The factory {factory!r} cannot be imported: {error}.",
                 hint=f"Put {module_name.split('.')[0]}.py beside the model card, or install its package.",
             ) from error
-        except Exception as error:  # the user's module may raise anything
+        except (Exception, SystemExit) as error:  # the user's module may raise anything
             raise _factory_failed(factory, error) from error
         try:
             module = function(**arguments)
         except EdgeError:
             raise
-        except Exception as error:  # the user's function may raise anything
+        except (Exception, SystemExit) as error:  # the user's function may raise anything
             raise _factory_failed(factory, error) from error
     if not isinstance(module, torch.nn.Module):
         raise InputError(
@@ -187,7 +187,7 @@ def _on_path(folder: Path) -> Iterator[None]:
         sys.path.remove(entry)
 
 
-def _factory_failed(factory: str, error: Exception) -> InputError:
+def _factory_failed(factory: str, error: BaseException) -> InputError:
     return InputError(
         f"The factory {factory!r} failed: {type(error).__name__}: {error}",
         hint="Run it by itself in Python until it returns the model.",

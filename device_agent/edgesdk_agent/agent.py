@@ -198,7 +198,11 @@ class Agent:
 
     def _deliver_rest(self, link: Any) -> None:
         if not link.flush(self.config.mqtt.flush_timeout_s):
-            left = self.queue.counts()
+            status, left = link.status(), self.queue.counts()
+            if status.acknowledged == 0 and status.problem is not None:
+                # Not one message was ever taken: this run reported nothing, and must not look as if it had.
+                link.stop()
+                raise status.problem.error()
             log.warning(
                 "%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight
             )

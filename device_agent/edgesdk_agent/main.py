@@ -30,15 +30,23 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
     logging.basicConfig(level=level, stream=sys.stderr, format=_LOG_FORMAT, datefmt="%H:%M:%S")
     try:
         summary = _run_agent(options)
+        sys.stdout.write((json.dumps(summary, indent=2) if options.json else _in_words(summary)) + "\n")
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        # Before the agent took the signal over: there is nothing to stop yet.
+        return 130
     except EdgeError as error:
         if options.debug:
             raise
         sys.stderr.write(f"error: {error.message}\n" + (f"  → {error.hint}\n" if error.hint else ""))
         return _exit_code(error)
-    if options.json:
-        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
-    else:
-        sys.stdout.write(_in_words(summary) + "\n")
+    except OSError as error:
+        if options.debug:
+            raise
+        sys.stderr.write(f"error: {error.strerror or error}\n")
+        # Python would try to write the rest once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -124,9 +132,12 @@ def _flags(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError("must be more than 0 seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return value
 
 

@@ -23,6 +23,8 @@ from edgesdk_targets.topics import Node
 
 log = logging.getLogger(__name__)
 
+_FIRST_SAMPLE_S = 1.0
+
 
 class Reporter:
     """Puts results, events and telemetry into the queue. Call it with each `FrameResult`: it is a pipeline's sink.
@@ -130,8 +132,11 @@ class Reporter:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        # The first sample comes soon, so that whoever watches a device that just started sees how it does.
+        wait_s = min(_FIRST_SAMPLE_S, self._interval_s)
+        while not self._stopping.wait(wait_s):
             self._sample(final=False)
+            wait_s = self._interval_s
         self._sample(final=True)
 
     def _sample(self, *, final: bool) -> None:

@@ -163,8 +163,8 @@ def _nothing_fits(
 ) -> WrongTarget:
     what = f"for target {target!r}" if target else f"{variant_id!r}" if variant_id else "that can run on this host"
     reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected)
-    targets = ", ".join(sorted({variant.target for variant in manifest.variants}))
+    names = sorted({variant.id if variant_id else variant.target for variant in manifest.variants})
     return WrongTarget(
         f"{manifest.name} {manifest.version} has no variant {what}. {reasons}.",
-        hint=f"Convert the model for this device, or name one of: {targets}.",
+        hint=f"Convert the model for this device, or name one of: {', '.join(names)}.",
     )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from edgesdk_testkit import torch_models as models
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesdk_converters.child import run_step
 from edgesdk_converters.steps.fp16_onnx import fp16_onnx
 from edgesdk_targets.errors import InputError
+from edgesdk_testkit import torch_models as models
 
 CONVERTIBLE = ("classifier", "reader", "detector", "streaming")
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16

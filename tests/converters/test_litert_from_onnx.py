@@ -5,13 +5,13 @@ from __future__ import annotations
 import onnx
 import pytest
 import torch
-from edgesdk_testkit import torch_models as models
 from onnx import TensorProto, helper
 
 from edgesdk_converters.step_progress import listening
 from edgesdk_converters.steps.litert_from_onnx import litert_from_onnx, litert_here
 from edgesdk_converters.steps.onnx_ops import OPERATORS
 from edgesdk_targets.errors import InputError, StepFailed
+from edgesdk_testkit import torch_models as models
 
 
 def test_the_answers_are_onnx_runtimes(capfd: pytest.CaptureFixture[str]) -> None:

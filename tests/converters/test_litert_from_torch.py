@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edgesdk_testkit import torch_models as models
 from torch import Tensor, nn
 
 from edgesdk_converters.child import run_step
 from edgesdk_converters.child_values import Call
 from edgesdk_converters.steps.litert_from_torch import litert_from_torch
 from edgesdk_targets.errors import InputError, StepFailed
+from edgesdk_testkit import torch_models as models
 
 
 @pytest.mark.parametrize("name", ["classifier", "reader", "detector", "streaming"])

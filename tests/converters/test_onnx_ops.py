@@ -10,21 +10,42 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from edgesdk_testkit.torch_models import run_onnx
 from onnx import numpy_helper
 
 from edgesdk_converters.steps.onnx_ops import OPERATORS
 from edgesdk_converters.steps.torch_from_onnx import torch_from_onnx
 from edgesdk_targets.errors import EdgeError
+from edgesdk_testkit.torch_models import run_onnx
 
 # Of equal values ONNX wants the first; torch and LiteRT promise no order.
 UNSPECIFIED = {"test_top_k_same_values", "test_top_k_same_values_largest", "test_top_k_same_values_2d"}
 TYPES = {np.dtype(kind) for kind in ("float32", "float16", "int64", "int32", "int8", "uint8", "bool")}
 # Operators whose further inputs are data too, not settings.
-ALL_DATA = (
-    "Add And Concat Div Equal Gather GatherElements GatherND Greater GridSample Less MatMul Max Min Mod Mul Or Pow "
-    "ScatterElements ScatterND Sub Where Xor"
-).split()
+ALL_DATA = [
+    "Add",
+    "And",
+    "Concat",
+    "Div",
+    "Equal",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Greater",
+    "GridSample",
+    "Less",
+    "MatMul",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Or",
+    "Pow",
+    "ScatterElements",
+    "ScatterND",
+    "Sub",
+    "Where",
+    "Xor",
+]
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

@@ -55,7 +55,11 @@ def test_noise_before_an_error_is_kept(caplog: pytest.LogCaptureFixture) -> None
         os.write(2, b"the reason\n")
         raise ValueError("failed")
 
-    with caplog.at_level(logging.DEBUG, "edgesdk_converters"), pytest.raises(ValueError, match="failed"), quiet("a_step"):
+    with (
+        caplog.at_level(logging.DEBUG, "edgesdk_converters"),
+        pytest.raises(ValueError, match="failed"),
+        quiet("a_step"),
+    ):
         fail()
     assert "the reason" in caplog.text
 

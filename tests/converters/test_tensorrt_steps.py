@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from edgesdk_testkit import torch_models as models
 from onnx import TensorProto, helper
 
 from edgesdk_converters.steps.fp16_onnx import fp16_onnx
@@ -18,6 +17,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.runtimes.tensorrt_build import Recipe
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
+from edgesdk_testkit import torch_models as models
 
 IMAGE = TensorSpec(name="image", shape=(1, 3, 32, 32))
 

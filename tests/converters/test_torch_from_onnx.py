@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from edgesdk_testkit import torch_models as models
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,6 +18,7 @@ from torch.nn import functional
 from edgesdk_converters.steps.static_graph import StaticGraph
 from edgesdk_converters.steps.torch_from_onnx import torch_from_onnx
 from edgesdk_targets.errors import InputError, StepFailed
+from edgesdk_testkit import torch_models as models
 
 Array = Any
 

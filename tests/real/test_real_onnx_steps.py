@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from edgesdk_testkit import torch_models as models
 
 from edgesdk_converters.steps.fp16_onnx import fp16_onnx
 from edgesdk_converters.steps.litert_from_onnx import litert_from_onnx
@@ -18,6 +17,7 @@ from edgesdk_converters.steps.litert_from_torch import litert_from_torch
 from edgesdk_converters.steps.openvino_from_onnx import Fold, openvino_from_onnx
 from edgesdk_converters.steps.tensorrt_rtx_check import parser_accepts
 from edgesdk_converters.steps.torch_from_onnx import torch_from_onnx
+from edgesdk_testkit import torch_models as models
 
 pytestmark = pytest.mark.real
 

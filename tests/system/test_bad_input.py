@@ -81,7 +81,7 @@ CASES = {
     "full pickle": (("convert", "full.pt", "-t", "rpi5"), 2, "torch.save(model.state_dict()"),
     "factory raises": (("convert", "broken.yaml", "-t", "rpi5"), 2, "the weights of layer 3 are upside down"),
     "wrong shape": (("convert", "shape.yaml", "-t", "generic-onnx"), 2, "Correct `input.shape`"),
-    "wrong field": (("convert", "field.yaml", "-t", "rpi5"), 2, "field.yaml:2: task"),
+    "wrong field": (("convert", "field.yaml", "-t", "rpi5"), 2, "field.yaml:2: field task"),
     "bad yaml": (("convert", "syntax.yaml", "-t", "rpi5"), 2, "syntax.yaml:"),
     "unknown target": (("convert", "card.yaml", "-t", "rpi55"), 2, "rpi5"),
     "unknown precision": (("convert", "card.yaml", "-t", "rpi5", "--precision", "fp8"), 2, "fp16"),

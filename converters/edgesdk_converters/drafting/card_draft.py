@@ -19,6 +19,7 @@ from edgesdk_converters.drafting.reading import Reading, counted
 from edgesdk_converters.drafting.recognise import Recognised, fields_of, recognise, resolve
 from edgesdk_converters.drafting.weights_facts import input_channels, output_width, weight_shapes
 from edgesdk_converters.sniff import Kind, sniff
+from edgesdk_targets.decode.heads.registry import head_named
 from edgesdk_targets.preprocess.spec import PRESETS
 
 _ASSUMED_SIZE = {"detect": (640, 640), "text": (32, 128)}
@@ -135,7 +136,8 @@ def _postprocess(reading: Reading) -> Iterator[str]:
     comments = {"head": "how the outputs are laid out", "activation": "none | softmax | sigmoid"}
     if reading.task == "detect":
         fields.setdefault("score_threshold", 0.25)
-        fields.setdefault("iou_threshold", 0.45)
+        if head_named(fields.get("head")).overlaps:
+            fields.setdefault("iou_threshold", 0.45)
         comments["score_threshold"] = "0..1; weaker detections are dropped"
         comments["iou_threshold"] = "of two boxes of a class that overlap more, the weaker goes"
     # Nothing in a file tells how boxes are written; the head's own way is shown, so that it can be mended.

@@ -44,11 +44,13 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
         with needs("litert-torch", extra="torch"):
             import litert_torch
 
+        from edgesdk_converters.steps.litert_rewrites import without_traps
+
         report("litert_from_torch: tracing")
         tensors = tensors_of(example)
         with in_eval_mode(module) as runnable:
             outputs = outputs_of(runnable, tensors)
-            program = _own_copy(_without_power(torch.export.export(runnable, tensors, strict=False)))
+            program = _own_copy(without_traps(torch.export.export(runnable, tensors, strict=False)))
         report("litert_from_torch: lowering")
         try:
             runnable = program.module()
@@ -59,25 +61,6 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
         report("litert_from_torch: checking")
         _check_signature(content, tensors, outputs)
         return _halved(content) if precision == "fp16" else content
-
-
-def _without_power(program: ExportedProgram) -> ExportedProgram:
-    """Write powers as products: LiteRT has no power with a number in five dimensions (YOLOv5's head squares there)."""
-    import torch
-
-    def product(x: torch.Tensor, exponent: float) -> torch.Tensor:
-        if exponent in (2, 3):
-            return x * x if exponent == 2 else x * x * x
-        if x.dim() > 4:
-            return torch.pow(x.reshape(-1), exponent).reshape(x.shape)
-        kept: torch.Tensor = NotImplemented  # how a decomposition says that the op may stay
-        return kept
-
-    table = {torch.ops.aten.pow.Tensor_Scalar: product, torch.ops.aten.square.default: lambda x: x * x}
-    if any(node.target in table for node in program.graph.nodes):
-        plain: ExportedProgram = program.run_decompositions(table)
-        return plain
-    return program
 
 
 def _own_copy(program: ExportedProgram) -> ExportedProgram:

@@ -29,8 +29,8 @@ _AXES_BECAME_AN_INPUT = {"ReduceSum": 13} | dict.fromkeys(
     18,
 )
 # Attributes that came later and say nothing new of a static graph: no size is 0, a split without a number is into as
-# many equal parts as there are outputs, and reductions name their axes.
-_SAY_NOTHING_NEW = {("Reshape", "allowzero"), ("Split", "num_outputs")} | {
+# many equal parts as there are outputs, reductions name their axes, and recurrent layers stand in their only old layout.
+_SAY_NOTHING_NEW = {("Reshape", "allowzero"), ("Split", "num_outputs"), ("GRU", "layout"), ("LSTM", "layout")} | {
     (op, "noop_with_empty_axes") for op in _AXES_BECAME_AN_INPUT
 }
 
@@ -76,6 +76,10 @@ def _drop_newer_attributes(graph: Any, newest: int) -> None:
 
     for node in graph.node:
         known = defs.get_schema(node.op_type, newest).attributes
-        kept = [a for a in node.attribute if a.name in known or (node.op_type, a.name) not in _SAY_NOTHING_NEW]
+        kept = [a for a in node.attribute if a.name in known or not _says_nothing_new(node.op_type, a)]
         del node.attribute[:]
         node.attribute.extend(kept)
+
+
+def _says_nothing_new(op: str, attribute: Any) -> bool:
+    return (op, attribute.name) in _SAY_NOTHING_NEW and not (attribute.name == "layout" and attribute.i != 0)

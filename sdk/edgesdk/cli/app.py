@@ -115,7 +115,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code of DESIGN: 0, 1 failure, 2 usage, 3 gate, 4 cannot run here."""
+    """Run the command line and exit with the code: 0 done, 1 failure, 2 usage, 3 gate, 4 cannot run here."""
     raise SystemExit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

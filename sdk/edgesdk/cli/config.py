@@ -15,7 +15,14 @@ NoMqtt = Annotated[bool, typer.Option("--no-mqtt", help="The agent will run with
 
 
 @app.command()
-def show(config: ConfigPath = Path("edgesdk.yaml"), no_mqtt: NoMqtt = False, json: JsonFlag = False) -> None:
+def show(
+    config: ConfigPath = Path("edgesdk.yaml"),
+    effective_values: Annotated[  # noqa: ARG001
+        bool, typer.Option("--effective", help="Show what is in effect: the only view there is.")
+    ] = True,
+    no_mqtt: NoMqtt = False,
+    json: JsonFlag = False,
+) -> None:
     """Show every value that is in effect and where it came from; secrets are hidden."""
     from edgesdk_agent.config import effective, load_config
 

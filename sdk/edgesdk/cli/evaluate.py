@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, add_row, console, note, print_json, progress_line, table
+from edgesdk.cli.output import JsonFlag, add_row, console, note_choice, print_json, progress_line, table
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
         options = SessionOptions(threads=threads)
         loaded = load_model(opened, target=target, variant=variant, options=options, postprocess=scores)
     with loaded as model:
-        note(f"{model.variant.id}, run by {model.runtime.value}")
+        note_choice(model)
         with progress_line("evaluate", every_s=5.0) as say:
             card = measure(model, dataset, progress=lambda done, total: say(f"{done} of {total}"))
         if json:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from edgesdk_targets.model import Model
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 
 
@@ -66,6 +68,13 @@ def print_json(document: Any) -> None:
 def note(text: str) -> None:
     """Print a line for the person watching, to stderr."""
     errors_console().print(text, highlight=False, markup=False)
+
+
+def note_choice(model: Model) -> None:
+    """Say which variant runs, and why each other does not."""
+    note(f"{model.variant.id}, run by {model.runtime.value}")
+    for variant, reason in model.choice.rejected:
+        note(f"  not {plain(variant)}: {plain(reason)}")
 
 
 def next_command(command: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, console, note, print_json
+from edgesdk.cli.output import JsonFlag, console, note, note_choice, print_json
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgesdk_agent.frame import FrameResult
     from edgesdk_agent.meter import FrameStats
-    from edgesdk_targets.errors import EdgeError
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
         model = stack.enter_context(
             load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads))
         )
-        note(f"{model.variant.id}, run by {model.runtime.value}")
+        note_choice(model)
         sink = stack.enter_context(_Sink(save, show=show, port=port, quiet=json))
         pipeline = Pipeline(
             model,
@@ -97,7 +97,7 @@ class _Sink:
         self.fps: float | None = None
         self._save, self._show, self._port = save, show, port
         self._out = None if quiet or self.draws else console()
-        self._error: EdgeError | None = None
+        self._error: Exception | None = None
         self._preview: Any = None
         self._video: Any = None
 
@@ -120,15 +120,24 @@ class _Sink:
             self._video.close()
 
     def __call__(self, frame: FrameResult) -> None:
-        from edgesdk_targets.errors import EdgeError
+        from edgesdk_targets.errors import EdgeError, NoSpace
 
         if self._error is not None:
             return
         try:
             self._take(frame)
         except EdgeError as error:
-            self._error = error
-            self.stopped.set()
+            self._stop(error)
+        except OSError as error:
+            full = error.errno == errno.ENOSPC
+            self._stop(NoSpace("The disk is full.", hint="Free some space.") if full else error)
+        except SystemExit:
+            # The terminal library's way to say that the reader of our output went away.
+            self._stop(BrokenPipeError())
+
+    def _stop(self, error: Exception) -> None:
+        self._error = error
+        self.stopped.set()
 
     def raise_error(self) -> None:
         """Raise what ended the drawing, if anything did."""

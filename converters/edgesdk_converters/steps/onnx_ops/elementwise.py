@@ -217,7 +217,7 @@ _BINARY: dict[str, Any] = {
     "Mul": torch.mul,
     "Or": torch.logical_or,
     "Sub": torch.sub,
-    "Xor": torch.logical_xor,
+    "Xor": torch.ne,
 }
 
 ELEMENTWISE: dict[str, Operator] = {

@@ -44,16 +44,20 @@ def _gather_nd(node: Node, x: Tensor, index: Tensor) -> Tensor:
     if node.integer("batch_dims", 0):
         raise node.refuse("batch_dims")
     depth = index.shape[-1]
-    parts = [_from_the_front(part.squeeze(-1), x.shape[axis]) for axis, part in enumerate(index.split(1, -1))]
-    return x[tuple(parts)] if depth else x
+    return x[_parts(x, index)] if depth else x
 
 
 def _scatter_nd(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
     reduction = node.text("reduction", "none")
     if reduction not in ("none", "add"):
         raise node.refuse(f"reduction {reduction}")
-    parts = tuple(_from_the_front(part.squeeze(-1), x.shape[axis]) for axis, part in enumerate(index.split(1, -1)))
-    return torch.index_put(x, parts, updates, accumulate=reduction == "add")
+    return torch.index_put(x, _parts(x, index), updates, accumulate=reduction == "add")
+
+
+def _parts(x: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+    """Return the places along each axis that an index's last dimension addresses."""
+    count = index.shape[-1]
+    return tuple(_from_the_front(torch.select(index, -1, axis), x.shape[axis]) for axis in range(count))
 
 
 def _scatter_elements(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:

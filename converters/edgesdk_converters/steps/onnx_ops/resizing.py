@@ -31,10 +31,10 @@ def _resize(node: Node, x: Tensor, *_: Tensor | None) -> Tensor:
     changed = [axis for axis in range(x.dim()) if sizes[axis] != x.shape[axis]]
     if not changed:
         return x
-    positions = {axis: _positions(x.shape[axis], sizes[axis], scales[axis], rule) for axis in changed}
+    places = {axis: positions(x.shape[axis], sizes[axis], scales[axis], rule) for axis in changed}
     if mode == "nearest":
-        return _nearest(node, x, sizes, positions)
-    return _weighted(node, x, sizes, positions, rule)
+        return _nearest(node, x, sizes, places)
+    return _weighted(node, x, sizes, places, rule)
 
 
 def _sizes(node: Node, x: Tensor) -> tuple[list[int], list[float]]:
@@ -61,7 +61,7 @@ def _sizes(node: Node, x: Tensor) -> tuple[list[int], list[float]]:
     return sizes, scales
 
 
-def _positions(length: int, wanted: int, scale: float, rule: str) -> list[float]:
+def positions(length: int, wanted: int, scale: float, rule: str) -> list[float]:
     """Return where in the input, in pixels, each output element lies."""
     if rule == "align_corners":
         return [0.0 if wanted == 1 else i * (length - 1) / (wanted - 1) for i in range(wanted)]
@@ -84,8 +84,10 @@ def _nearest(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[
     chosen = {
         axis: [min(max(choose(place), 0), x.shape[axis] - 1) for place in places] for axis, places in positions.items()
     }
+    # by whole factors only: for others LiteRT's kernel looks elsewhere than torch does
     plain = {axis: [i * x.shape[axis] // sizes[axis] for i in range(sizes[axis])] for axis in chosen}
-    if x.dim() == 4 and min(chosen) >= 2 and chosen == plain:
+    whole = all(sizes[axis] % x.shape[axis] == 0 for axis in chosen)
+    if x.dim() == 4 and min(chosen) >= 2 and whole and chosen == plain:
         return functional.interpolate(x, size=sizes[2:], mode="nearest")
     for axis, places in chosen.items():
         x = torch.index_select(x, axis, torch.tensor(places))
@@ -107,7 +109,7 @@ def _weighted(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list
         weights = (
             _cubic(places, x.shape[axis], node.number("cubic_coeff_a", -0.75))
             if cubic
-            else _linear(places, x.shape[axis])
+            else linear_weights(places, x.shape[axis])
         )
         matrix = torch.tensor(weights.tolist(), dtype=kind)
         x = torch.movedim(torch.matmul(torch.movedim(x, axis, -1), matrix.t()), -1, axis)
@@ -118,7 +120,7 @@ def _torch_agrees(x: Tensor, sizes: list[int], positions: dict[int, list[float]]
     """Tell whether torch, which derives the scale from the two sizes, looks at the same places."""
     for axis, places in positions.items():
         length, wanted = x.shape[axis], sizes[axis]
-        expected = _positions(
+        expected = positions(
             length, wanted, wanted / length, "align_corners" if rule == "align_corners" else "half_pixel"
         )
         if not np.allclose(places, expected, atol=1e-6):
@@ -126,7 +128,7 @@ def _torch_agrees(x: Tensor, sizes: list[int], positions: dict[int, list[float]]
     return True
 
 
-def _linear(places: list[float], length: int) -> _Weights:
+def linear_weights(places: list[float], length: int) -> _Weights:
     weights = np.zeros((len(places), length))
     for row, place in enumerate(places):
         inside = min(max(place, 0.0), length - 1.0)

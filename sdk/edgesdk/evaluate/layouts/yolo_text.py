@@ -44,6 +44,12 @@ def read_yolo(folder: Path, labels: tuple[str, ...]) -> list[BoxSample]:
             absent,
             "Write an empty file for a picture without objects.",
         )
+    with_label = {label for _, label in files}
+    alone = sorted(
+        p.name for p in (folder / "labels").rglob("*.txt") if p not in with_label and p.name != "classes.txt"
+    )
+    if alone:
+        raise missing(f"Label files without a picture in {pictures}", alone, "Delete them, or put their pictures back.")
     names = ClassNames(labels)
     numbers = _numbers(folder, names)
     return [BoxSample(path, _read(label, names, numbers), fractions=True) for path, label in files]
