@@ -44,16 +44,16 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
         with needs("litert-torch", extra="torch"):
             import litert_torch
 
-        from edgesdk_converters.steps.litert_rewrites import without_traps
+        from edgesdk_converters.steps.litert_rewrites import avoid_traps
 
         report("litert_from_torch: tracing")
         tensors = tensors_of(example)
         with in_eval_mode(module) as runnable:
             outputs = outputs_of(runnable, tensors)
-            program = _own_copy(without_traps(torch.export.export(runnable, tensors, strict=False)))
+            program = _own_copy(torch.export.export(runnable, tensors, strict=False))
         report("litert_from_torch: lowering")
         try:
-            runnable = program.module()
+            runnable = avoid_traps(program.module())
             runnable.training = False  # burnt in, and yet litert-torch would warn; `.eval()` is refused
             content: bytes = litert_torch.convert(runnable, tensors, strict_export=False).model_content()
         except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others

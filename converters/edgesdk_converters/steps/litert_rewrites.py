@@ -2,7 +2,7 @@
 
 Each was seen to fail (litert-torch 0.10, litert-converter 0.5): a power with a number in five dimensions is not lowered (the
 square in YOLOv5's head); nearest and linear resizing by a factor that is not the ratio of the two sizes looks at other
-pixels, silently; a transposed convolution with padding, other than the even kind, is not lowered.
+pixels, silently; a transposed convolution with padding or groups is lowered only in a few kinds.
 """
 
 from __future__ import annotations
@@ -12,27 +12,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from edgesdk_converters.steps.onnx_ops.resizing import blend, linear_weights, positions
-
-_ops = torch.ops.aten
-_KEEP: Any = NotImplemented  # how a decomposition says that the op may stay
+from edgesdk_converters.steps.onnx_ops.sampling import blend, linear_weights, positions
 
 
-def without_traps(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """Return the program with the ops above replaced; the same one where it has none."""
-    if not any(node.target in _REWRITES for node in program.graph.nodes):
-        return program
-    plain: torch.export.ExportedProgram = program.run_decompositions(_REWRITES)
-    return plain
+def avoid_traps(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """Replace, in place, the ops above by functions that the next export follows; return the module."""
+    for node in module.graph.nodes:
+        if node.op == "call_function" and node.target in _REWRITES:
+            node.target = _REWRITES[node.target]
+    module.recompile()
+    return module
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
     if exponent in (2, 3):
         return x * x if exponent == 2 else x * x * x
-    if x.dim() > 4:
-        return torch.pow(x.reshape(-1), exponent).reshape(x.shape)
-    return _KEEP  # type: ignore[no-any-return]
+    return torch.pow(x.reshape(-1), exponent).reshape(x.shape) if x.dim() > 4 else torch.pow(x, exponent)
 
 
 def _square(x: Tensor) -> Tensor:
@@ -51,11 +48,13 @@ def _target(x: Tensor, size: Sequence[int] | None, scales: Sequence[float] | Non
 
 def _nearest(x: Tensor, size: Sequence[int] | None, scales: Sequence[float] | None) -> Tensor:
     wanted, factors = _target(x, size, scales)
-    if all(want == have * factor and factor.is_integer() for want, have, factor in zip(wanted, x.shape[2:], factors, strict=True)):
-        return _KEEP  # type: ignore[no-any-return]
+    if all(factor.is_integer() for factor in factors):
+        return functional.interpolate(x, size=wanted, mode="nearest")
     for axis, (want, factor) in enumerate(zip(wanted, factors, strict=True), start=2):
         last = x.shape[axis] - 1
-        x = torch.index_select(x, axis, torch.tensor([min(int(place / factor), last) for place in range(want)]))
+        # as torch counts: by the two sizes where they are given, else by the factor
+        step = x.shape[axis] / want if size is not None else 1.0 / factor
+        x = torch.index_select(x, axis, torch.tensor([min(int(place * step), last) for place in range(want)]))
     return x
 
 
@@ -63,7 +62,7 @@ def _bilinear(x: Tensor, size: Sequence[int] | None, aligned: bool, scales: Sequ
     wanted, factors = _target(x, size, scales)
     ratios = [want / have for want, have in zip(wanted, x.shape[2:], strict=True)]
     if aligned or factors == ratios:
-        return _KEEP  # type: ignore[no-any-return]
+        return functional.interpolate(x, size=wanted, mode="bilinear", align_corners=aligned)
     for axis, (want, factor) in enumerate(zip(wanted, factors, strict=True), start=2):
         places = positions(x.shape[axis], want, factor, "half_pixel")
         x = blend(x, axis, linear_weights(places, x.shape[axis]))
@@ -81,21 +80,33 @@ def _transposed(
     dilation: Sequence[int] = (1, 1),
 ) -> Tensor:
     cut, extra = list(padding), list(output_padding)
-    if not any(cut) and not any(extra) and groups == 1:
-        return _KEEP  # type: ignore[no-any-return]
-    if any(more > less for more, less in zip(extra, cut, strict=True)):
-        return _KEEP  # type: ignore[no-any-return]  # more than the pixels reach: nothing to cut it from
-    parts = zip(x.chunk(groups, 1), weight.chunk(groups, 0), strict=True)
-    whole = torch.cat([_ops.conv_transpose2d.input(a, w, None, stride, (0, 0), (0, 0), 1, dilation) for a, w in parts], 1)
+    plain = not any(cut) and not any(extra) and groups == 1
+    beyond = any(more > less for more, less in zip(extra, cut, strict=True))  # than the pixels reach: nothing to cut
+    if plain or beyond:
+        whole: Tensor = torch.ops.aten.conv_transpose2d.input(x, weight, bias, stride, cut, extra, groups, dilation)
+        return whole
+    parts = [_one_group(x, weight, group, groups, stride, dilation) for group in range(groups)]
+    whole = torch.cat(parts, 1) if groups > 1 else parts[0]
     for axis, (less, more) in enumerate(zip(cut, extra, strict=True), start=2):
         whole = torch.narrow(whole, axis, less, whole.shape[axis] - 2 * less + more)
     return whole if bias is None else whole + bias.reshape(1, -1, 1, 1)
 
 
+def _one_group(
+    x: Tensor, weight: Tensor, group: int, groups: int, stride: Sequence[int], dilation: Sequence[int]
+) -> Tensor:
+    each = x.shape[1] // groups
+    part = slice(group * each, (group + 1) * each)
+    made: Tensor = torch.ops.aten.conv_transpose2d.input(
+        x[:, part], weight[part], None, stride, (0, 0), (0, 0), 1, dilation
+    )
+    return made
+
+
 _REWRITES: dict[Any, Callable[..., Tensor]] = {
-    _ops.pow.Tensor_Scalar: _power,
-    _ops.square.default: _square,
-    _ops.upsample_nearest2d.vec: _nearest,
-    _ops.upsample_bilinear2d.vec: _bilinear,
-    _ops.conv_transpose2d.input: _transposed,
+    torch.ops.aten.pow.Tensor_Scalar: _power,
+    torch.ops.aten.square.default: _square,
+    torch.ops.aten.upsample_nearest2d.vec: _nearest,
+    torch.ops.aten.upsample_bilinear2d.vec: _bilinear,
+    torch.ops.aten.conv_transpose2d.input: _transposed,
 }

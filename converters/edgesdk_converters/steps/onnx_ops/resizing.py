@@ -7,17 +7,14 @@ nearest becomes a lookup, and linear and cubic a small matrix for each axis.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from edgesdk_converters.steps.onnx_ops.node import Node, Operator
-
-_Weights: TypeAlias = npt.NDArray[np.float64]  # (out, in): row i says what output i is made of
+from edgesdk_converters.steps.onnx_ops.sampling import blend, cubic_weights, linear_weights, positions
 
 
 def _resize(node: Node, x: Tensor, *_: Tensor | None) -> Tensor:
@@ -61,19 +58,7 @@ def _sizes(node: Node, x: Tensor) -> tuple[list[int], list[float]]:
     return sizes, scales
 
 
-def positions(length: int, wanted: int, scale: float, rule: str) -> list[float]:
-    """Return where in the input, in pixels, each output element lies."""
-    if rule == "align_corners":
-        return [0.0 if wanted == 1 else i * (length - 1) / (wanted - 1) for i in range(wanted)]
-    if rule == "asymmetric":
-        return [i / scale for i in range(wanted)]
-    if rule == "pytorch_half_pixel" and wanted == 1:
-        return [0.0]
-    shift = 0.5 * length * (1 - wanted / (scale * length)) if rule == "half_pixel_symmetric" else 0.0
-    return [shift + (i + 0.5) / scale - 0.5 for i in range(wanted)]
-
-
-def _nearest(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[float]]) -> Tensor:
+def _nearest(node: Node, x: Tensor, sizes: list[int], positions_of: dict[int, list[float]]) -> Tensor:
     rounding = node.text("nearest_mode", "round_prefer_floor" if node.op == "Resize" else "floor")
     choose = {
         "floor": math.floor,
@@ -82,7 +67,8 @@ def _nearest(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[
         "round_prefer_ceil": lambda place: math.floor(place + 0.5),
     }[rounding]
     chosen = {
-        axis: [min(max(choose(place), 0), x.shape[axis] - 1) for place in places] for axis, places in positions.items()
+        axis: [min(max(choose(place), 0), x.shape[axis] - 1) for place in places]
+        for axis, places in positions_of.items()
     }
     # by whole factors only: for others LiteRT's kernel looks elsewhere than torch does
     plain = {axis: [i * x.shape[axis] // sizes[axis] for i in range(sizes[axis])] for axis in chosen}
@@ -94,64 +80,25 @@ def _nearest(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[
     return x
 
 
-def _weighted(node: Node, x: Tensor, sizes: list[int], positions: dict[int, list[float]], rule: str) -> Tensor:
-    cubic = node.text("mode", "linear") == "cubic"
-    if (
-        not cubic
-        and x.dim() == 4
-        and min(positions) >= 2
-        and rule != "asymmetric"
-        and _torch_agrees(x, sizes, positions, rule)
-    ):
-        return functional.interpolate(x, size=sizes[2:], mode="bilinear", align_corners=rule == "align_corners")
-    kind = x.dtype
-    for axis, places in positions.items():
-        weights = (
-            _cubic(places, x.shape[axis], node.number("cubic_coeff_a", -0.75))
-            if cubic
-            else linear_weights(places, x.shape[axis])
-        )
-        matrix = torch.tensor(weights.tolist(), dtype=kind)
-        x = torch.movedim(torch.matmul(torch.movedim(x, axis, -1), matrix.t()), -1, axis)
+def _weighted(node: Node, x: Tensor, sizes: list[int], positions_of: dict[int, list[float]], rule: str) -> Tensor:
+    aligned = rule == "align_corners"
+    linear = node.text("mode", "linear") != "cubic"
+    if linear and x.dim() == 4 and min(positions_of) >= 2 and _torch_agrees(x, sizes, positions_of, aligned):
+        return functional.interpolate(x, size=sizes[2:], mode="bilinear", align_corners=aligned)
+    coefficient = node.number("cubic_coeff_a", -0.75)
+    for axis, places in positions_of.items():
+        length = x.shape[axis]
+        x = blend(x, axis, linear_weights(places, length) if linear else cubic_weights(places, length, coefficient))
     return x
 
 
-def _torch_agrees(x: Tensor, sizes: list[int], positions: dict[int, list[float]], rule: str) -> bool:
+def _torch_agrees(x: Tensor, sizes: list[int], positions_of: dict[int, list[float]], aligned: bool) -> bool:
     """Tell whether torch, which derives the scale from the two sizes, looks at the same places."""
-    for axis, places in positions.items():
-        length, wanted = x.shape[axis], sizes[axis]
-        expected = positions(
-            length, wanted, wanted / length, "align_corners" if rule == "align_corners" else "half_pixel"
-        )
-        if not np.allclose(places, expected, atol=1e-6):
-            return False
-    return True
-
-
-def linear_weights(places: list[float], length: int) -> _Weights:
-    weights = np.zeros((len(places), length))
-    for row, place in enumerate(places):
-        inside = min(max(place, 0.0), length - 1.0)
-        low = min(math.floor(inside), length - 1)
-        high = min(low + 1, length - 1)
-        weights[row, low] += 1.0 - (inside - low)
-        weights[row, high] += inside - low
-    return weights
-
-
-def _cubic(places: list[float], length: int, a: float) -> _Weights:
-    def weight(distance: float) -> float:
-        d = abs(distance)
-        if d <= 1:
-            return ((a + 2) * d - (a + 3)) * d * d + 1
-        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a if d < 2 else 0.0
-
-    weights = np.zeros((len(places), length))
-    for row, place in enumerate(places):
-        low = math.floor(place)
-        for tap in range(low - 1, low + 3):
-            weights[row, min(max(tap, 0), length - 1)] += weight(place - tap)
-    return weights
+    rule = "align_corners" if aligned else "half_pixel"
+    return all(
+        np.allclose(places, positions(x.shape[axis], sizes[axis], sizes[axis] / x.shape[axis], rule), atol=1e-6)
+        for axis, places in positions_of.items()
+    )
 
 
 def _grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
