@@ -82,11 +82,13 @@ def quiet(step: str) -> Iterator[None]:
     with _ONE_AT_A_TIME, tempfile.TemporaryFile() as noise, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")  # a caller's "error" is about its own code, not about a framework's
         _inside.on = True
+        level = logging.root.level  # some frameworks set it for everybody
         try:
             with _captured(noise.fileno()):
                 yield
         finally:
             _inside.on = False
+            logging.root.setLevel(level)
             noise.seek(0)
             lines = noise.read().decode("utf-8", "replace").splitlines()
             for line in [*lines, *(f"{w.category.__name__}: {w.message}" for w in caught)]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -294,7 +295,8 @@ def test_a_file_cut_short_ends_with_a_warning(tmp_path: Path, caplog: pytest.Log
     path = write_video(tmp_path / "a.avi", frames=60)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    found = numbers(open_video_file(path))
+    with caplog.at_level(logging.WARNING):
+        found = numbers(open_video_file(path))
     assert 0 < len(found) < 54
     assert "of 60 frames" in caplog.text
 
