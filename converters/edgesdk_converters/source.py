@@ -100,7 +100,9 @@ class Source:
         """Return what identifies the loaded model's numbers and code; None where it cannot be told (a live module)."""
         if self.kind is Kind.MODULE:
             return None
-        weights = _digest_of_weights(self.load()) if self.card.factory else ""
+        # An exported program holds its own weights and code, also where the card names a factory for other files.
+        built = self.card.factory and self.kind in {Kind.STATE_DICT, Kind.SAFETENSORS}
+        weights = _digest_of_weights(self.load()) if built else ""
         content = hashlib.sha256(self.content()).hexdigest() if self.path else ""
         return [self.kind.value, content, weights, self.card.factory, self.card.factory_args, self._code()]
 
