@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ _ORPHANED = 86  # exit status; nobody is there to read it
 def main(folder: Path) -> NoReturn:
     """Carry out the request in the folder; the process ends here."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this process
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     reports = os.dup(1)
     os.dup2(2, 1)  # what a framework prints is noise; the reports have a channel of their own
     logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=os.fdopen(os.dup(2), "w"))
@@ -75,6 +76,7 @@ def _tell(descriptor: int, line: str) -> None:
     os.write(descriptor, (line.replace("\n", " ") + "\n").encode())
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(folder: Path) -> None:
     os.read(0, 1)  # returns when the parent's end of the pipe closes
+    shutil.rmtree(folder, ignore_errors=True)  # whoever would have done it is gone
     os._exit(_ORPHANED)

@@ -1,8 +1,8 @@
 """Values that cross to a child process: JSON, with bytes and arrays as files beside it. No pickle.
 
-Rule: what may cross is closed: None, bool, int, float, str, bytes, Path, numpy arrays, lists, tuples, dicts with text keys,
-frozen dataclasses of edgesdk, and `Call`, a function that the receiver calls to make the value (a torch model is not
-sent: the child loads it again).
+Rule: what may cross is closed: None, bool, int, float, str, bytes, Path, numpy arrays, lists, tuples, dicts with text
+keys, frozen dataclasses and choices (enums) of edgesdk, and `Call`, a function that the receiver calls to make the value
+(a torch model is not sent: the child loads it again).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ def pack(value: object, folder: Path) -> object:  # one return for each kind
     Raises:
         TypeError: values of this kind do not cross.
     """
+    if isinstance(value, Enum):
+        return {"choice": _name_of(type(value)), "name": value.name}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, bytes):
@@ -66,9 +69,8 @@ def pack(value: object, folder: Path) -> object:  # one return for each kind
     if isinstance(value, Call):
         return {"call": value.dotted, "kwargs": pack(value.kwargs, folder)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kind = type(value)
         fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
-        return {"value": f"{kind.__module__}:{kind.__qualname__}", "kwargs": pack(fields, folder)}
+        return {"value": _name_of(type(value)), "kwargs": pack(fields, folder)}
     raise TypeError(f"a {type(value).__name__} cannot be sent to a child process; send a file, or a Call that makes it")
 
 
@@ -96,11 +98,22 @@ def unpack(form: Any, folder: Path) -> Any:  # noqa: C901  # one case for each k
         case {"call": str(dotted), "kwargs": kwargs}:
             return find(dotted)(**unpack(kwargs, folder))
         case {"value": str(dotted), "kwargs": kwargs}:
-            kind = find(dotted)
-            if not dotted.startswith(_OURS) or not dataclasses.is_dataclass(kind):
-                raise ValueError(f"{dotted} is no value of edgesdk")
-            return kind(**unpack(kwargs, folder))
+            return _ours(dotted, dataclasses.is_dataclass)(**unpack(kwargs, folder))
+        case {"choice": str(dotted), "name": str(name)}:
+            return _ours(dotted, lambda kind: issubclass(kind, Enum))[name]
     raise ValueError(f"not a packed value: {sorted(form)}")
+
+
+def _name_of(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _ours(dotted: str, is_value: Callable[[Any], bool]) -> Any:
+    """Return a class of edgesdk by name; another is refused, whoever wrote the request."""
+    kind = find(dotted) if dotted.startswith(_OURS) else None
+    if not isinstance(kind, type) or not is_value(kind):
+        raise ValueError(f"{dotted} is no value of edgesdk")
+    return kind
 
 
 def _write(content: bytes, folder: Path) -> str:

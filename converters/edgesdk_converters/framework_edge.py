@@ -66,7 +66,7 @@ def reason(error: BaseException) -> str:
 def _describe(step: str, error: BaseException) -> str:
     op = failed_op(error)
     if op is not None:
-        return f"{step}: the op {op} has no equivalent there ({reason(error)})."
+        return f"{step}: the op {op} cannot be converted ({reason(error)})."
     if any(_DATA_DEPENDENT.search(f"{type(link).__name__} {link}") for link in _chain(error)):
         return f"{step}: the model's control flow or shapes depend on the values it sees ({reason(error)})."
     return f"{step}: {reason(error)}"

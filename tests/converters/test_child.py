@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from edgesdk_converters.child_values import Call, pack, unpack
 from edgesdk_converters.step_progress import listening
 from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_targets.errors import InputError, MissingExtra, StepFailed
+from edgesdk_targets.target import Precision
 
 BAD = "edgesdk_testkit.child_functions"
 
@@ -36,6 +39,7 @@ def test_values_cross_both_ways() -> None:
         "array": np.arange(6, dtype=np.int64).reshape(2, 3),
         "fold": Fold("rgb", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),
         "path": Path("relative.onnx"),
+        "precision": Precision.FP16,
         "nested": [{"a": (1, 2.5, None, True, "ü")}, ()],
     }
     got = run_step(f"{BAD}:echo", **sent)
@@ -44,6 +48,7 @@ def test_values_cross_both_ways() -> None:
     del sent["path"]
     assert got == sent
     assert isinstance(got["nested"][0]["a"], tuple)
+    assert got["precision"] is Precision.FP16
 
 
 def test_the_child_makes_what_cannot_be_sent() -> None:
@@ -69,7 +74,16 @@ def test_packing_loses_nothing(tmp_path: Path, value: object) -> None:
     assert unpack(json.loads(json.dumps(pack(value, tmp_path))), tmp_path) == value
 
 
-@pytest.mark.parametrize("form", [{"value": "pathlib:Path", "kwargs": {"dict": []}}, {"pickle": "x"}, {}])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"value": "pathlib:Path", "kwargs": {"dict": []}},
+        {"value": "edgesdk_targets.target:Precision", "kwargs": {"dict": []}},
+        {"choice": "signal:Signals", "name": "SIGINT"},
+        {"pickle": "x"},
+        {},
+    ],
+)
 def test_only_our_own_forms_are_unpacked(tmp_path: Path, form: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"no value|not a packed"):
         unpack(form, tmp_path)
@@ -137,9 +151,10 @@ def test_the_childs_temporary_files_go_with_it() -> None:
 
 # The parent has to be a process of its own: it is interrupted, or killed.
 _PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
 from edgesdk_converters.child import run_step
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored
 try:
     run_step("edgesdk_testkit.child_functions:wait", started=Path(sys.argv[1]))
 except KeyboardInterrupt:
@@ -147,13 +162,18 @@ except KeyboardInterrupt:
 """
 
 
-def _parent(started: Path, temp: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a parent and wait until its child runs; return it and the child's process id."""
+@contextmanager
+def _parent(started: Path, temp: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a parent and wait until its child runs; give it and the child's process id. Neither outlives the body."""
     temp.mkdir()
     os.mkfifo(started)
     environment = {**os.environ, "TMPDIR": str(temp), "PYTHONPATH": os.pathsep.join(sys.path)}
     parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(started)], env=environment)
-    return parent, int(started.read_text())
+    try:
+        yield parent, int(started.read_text())
+    finally:
+        parent.kill()  # its child ends with it
+        parent.wait()
 
 
 def _wait_for_end(process: int) -> None:
@@ -169,18 +189,19 @@ def _wait_for_end(process: int) -> None:
 
 
 def test_ctrl_c_ends_the_child_and_cleans_up(tmp_path: Path) -> None:
-    parent, child = _parent(tmp_path / "started", tmp_path / "temp")
-    parent.send_signal(signal.SIGINT)
-    assert parent.wait(60) == 130
-    _wait_for_end(child)
+    with _parent(tmp_path / "started", tmp_path / "temp") as (parent, child):
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(60) == 130
+        _wait_for_end(child)
     assert list((tmp_path / "temp").iterdir()) == []
 
 
 def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
-    parent, child = _parent(tmp_path / "started", tmp_path / "temp")
-    parent.kill()
-    parent.wait(60)
-    _wait_for_end(child)
+    with _parent(tmp_path / "started", tmp_path / "temp") as (parent, child):
+        parent.kill()
+        parent.wait(60)
+        _wait_for_end(child)
+    assert list((tmp_path / "temp").iterdir()) == []
 
 
 def test_a_namesake_in_the_working_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

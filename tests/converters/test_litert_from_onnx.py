@@ -19,11 +19,11 @@ def test_the_answers_are_onnx_runtimes(capfd: pytest.CaptureFixture[str]) -> Non
     heard: list[str] = []
     with listening(heard.append):
         artifact = litert_from_onnx(content, precision="fp32")
+    assert capfd.readouterr() == ("", "")
     given = models.feeds("detector")
     wanted = models.run_onnx(content, {"input_0": given[0]})
     assert models.worst_db(wanted, models.run_litert(artifact, given)) >= 100
     assert heard[0].startswith("litert_from_torch: ")
-    assert capfd.readouterr() == ("", "")
 
 
 def test_in_this_process_the_bytes_are_the_same() -> None:

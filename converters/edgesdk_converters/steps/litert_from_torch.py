@@ -50,10 +50,10 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
         tensors = tensors_of(example)
         with in_eval_mode(module) as runnable:
             outputs = outputs_of(runnable, tensors)
-            program = _own_copy(torch.export.export(runnable, tensors, strict=False))
+            program = _own_copy(avoid_traps(torch.export.export(runnable, tensors, strict=False)))
         report("litert_from_torch: lowering")
         try:
-            runnable = avoid_traps(program.module())
+            runnable = program.module()
             runnable.training = False  # burnt in, and yet litert-torch would warn; `.eval()` is refused
             content: bytes = litert_torch.convert(runnable, tensors, strict_export=False).model_content()
         except Exception as error:  # litert-torch raises RuntimeError, jax's errors and others

@@ -2,28 +2,48 @@
 
 Each was seen to fail (litert-torch 0.10, litert-converter 0.5): a power with a number in five dimensions is not lowered (the
 square in YOLOv5's head); nearest and linear resizing by a factor that is not the ratio of the two sizes looks at other
-pixels, silently; a transposed convolution with padding or groups is lowered only in a few kinds.
+pixels, silently; a transposed convolution with padding or groups is lowered only in a few kinds. Between convolutions,
+where litert-torch moves the channels to the end, it forgets to do so for `repeat` and, silently, for `einsum`. A sort, and
+the largest values without their places, become an op that no LiteRT interpreter has.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 from torch.nn import functional
 
 from edgesdk_converters.steps.onnx_ops.sampling import blend, linear_weights, positions
 
 
-def avoid_traps(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """Replace, in place, the ops above by functions that the next export follows; return the module."""
-    for node in module.graph.nodes:
-        if node.op == "call_function" and node.target in _REWRITES:
-            node.target = _REWRITES[node.target]
+def avoid_traps(program: ExportedProgram) -> ExportedProgram:
+    """Return the program with the ops above replaced; the same one where it has none."""
+    module = program.module()
+    found = [node for node in module.graph.nodes if node.op == "call_function" and node.target in _REWRITES]
+    if not found:
+        return program
+    for node in found:
+        node.target = _REWRITES[node.target]  # a function, which the export follows inside
+    _name_constants(program, module)
     module.recompile()
-    return module
+    example: tuple[Tensor, ...] = program.example_inputs[0]
+    return torch.export.export(module, example, strict=False)
+
+
+def _name_constants(program: ExportedProgram, module: torch.fx.GraphModule) -> None:
+    """Give the program's constants names that the next export, which counts from nought again, does not give."""
+    names = {old: f"kept_{number}" for number, old in enumerate(program.constants)}
+    for old, new in names.items():
+        if isinstance(program.constants[old], Tensor):
+            module.register_buffer(new, program.constants[old])
+    for node in module.graph.nodes:
+        if node.op == "get_attr" and isinstance(program.constants.get(node.target), Tensor):
+            node.target = names[node.target]
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
@@ -103,7 +123,71 @@ def _one_group(
     return made
 
 
-_REWRITES: dict[Any, Callable[..., Tensor]] = {
+def _repeat(x: Tensor, counts: Sequence[int]) -> Tensor:
+    x = x.reshape([1] * (len(counts) - x.dim()) + list(x.shape))
+    for axis, count in enumerate(counts):
+        x = torch.cat([x] * count, axis) if count > 1 else x
+    return x
+
+
+def _tile(x: Tensor, counts: Sequence[int]) -> Tensor:
+    return _repeat(x, [1] * (x.dim() - len(counts)) + list(counts))
+
+
+def _einsum(equation: str, operands: Sequence[Tensor], path: object = None) -> Tensor:  # noqa: ARG001  # as torch calls it
+    """Write a product of two tensors as one matrix product; any other sum is left to torch."""
+    left, arrow, wanted = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    plain = arrow and len(terms) == 2 and equation.isascii() and "." not in equation
+    if not plain or any(len(set(term)) < len(term) for term in (*terms, wanted)) or not set(wanted) <= set(left):
+        return torch.einsum(equation, *operands)
+    a, b = operands
+    lengths = dict(zip(terms[0] + terms[1], (*a.shape, *b.shape), strict=True))
+    shared = [name for name in terms[0] if name in terms[1]]
+    batch = [name for name in shared if name in wanted]
+    summed = [name for name in shared if name not in wanted]
+    rows, columns = ([name for name in term if name not in shared] for term in terms)
+    if any(name not in wanted for name in (*rows, *columns)):
+        return torch.einsum(equation, *operands)
+    a = _as_matrices(a, terms[0], lengths, batch, rows, summed)
+    b = _as_matrices(b, terms[1], lengths, batch, summed, columns)
+    order = [*batch, *rows, *columns]
+    product = torch.matmul(a, b).reshape([lengths[name] for name in order])
+    return product.permute([order.index(name) for name in wanted])
+
+
+def _as_matrices(
+    x: Tensor, term: str, lengths: dict[str, int], batch: list[str], rows: list[str], columns: list[str]
+) -> Tensor:
+    x = x.permute([term.index(name) for name in (*batch, *rows, *columns)])
+    return x.reshape([math.prod(lengths[name] for name in names) for names in (batch, rows, columns)])
+
+
+def _top_k(x: Tensor, k: int, axis: int = -1, largest: bool = True, in_order: bool = True) -> tuple[Tensor, Tensor]:
+    last = torch.transpose(x if largest else -x, axis, -1)
+    values, places = torch.topk(last.reshape(-1, last.shape[-1]), k, -1, True, in_order)
+    shape = [*last.shape[:-1], k]
+    # The places are made part of the values: unread, they take the converter's only way to LiteRT's kernel with them.
+    values = values + (places * 0).to(values.dtype)
+    values = (values if largest else -values).reshape(shape)
+    return torch.transpose(values, axis, -1), torch.transpose(places.reshape(shape), axis, -1)
+
+
+def _sort(x: Tensor, axis: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
+    return _top_k(x, x.shape[axis], axis, descending)
+
+
+def _sorted_places(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
+    return _sort(x, axis, descending)[1]
+
+
+_REWRITES: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.argsort.default: _sorted_places,
+    torch.ops.aten.einsum.default: _einsum,
+    torch.ops.aten.repeat.default: _repeat,
+    torch.ops.aten.sort.default: _sort,
+    torch.ops.aten.tile.default: _tile,
+    torch.ops.aten.topk.default: _top_k,
     torch.ops.aten.pow.Tensor_Scalar: _power,
     torch.ops.aten.square.default: _square,
     torch.ops.aten.upsample_nearest2d.vec: _nearest,

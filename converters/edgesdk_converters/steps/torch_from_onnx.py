@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs, reason
+from edgesdk_converters.steps.node_reading import attributes_of, constant_value, mentioned, owned
 from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
 from edgesdk_converters.steps.plain_onnx import WITHOUT_OPERATOR, plain_onnx, unknown_ops
 from edgesdk_targets.errors import EdgeError, StepFailed
@@ -97,7 +98,7 @@ class _Walk:
         self.outputs = [value.name for value in graph.output]
         self.constants: dict[str, npt.NDArray[Any]] = {}
         self._values: dict[str, Tensor] = dict(zip((v.name for v in graph.input), example, strict=True))
-        self._read = {name for proto in graph.node for name in _mentioned(proto)}.union(self.outputs)
+        self._read = {name for proto in graph.node for name in mentioned(proto)}.union(self.outputs)
         self._unknown = unknown_ops(model)
         self._graph(graph)
 
@@ -111,12 +112,12 @@ class _Walk:
         from onnx import numpy_helper
 
         for weight in graph.initializer:
-            self.constants[weight.name] = _owned(numpy_helper.to_array(weight))
-        last_use = {name: index for index, proto in enumerate(graph.node) for name in _mentioned(proto)}
+            self.constants[weight.name] = owned(numpy_helper.to_array(weight))
+        last_use = {name: index for index, proto in enumerate(graph.node) for name in mentioned(proto)}
         kept = {value.name for value in graph.output}
         for index, proto in enumerate(graph.node):
             self._visit(proto)
-            for name in _mentioned(proto):  # the example's activations are not all in memory at once
+            for name in mentioned(proto):  # the example's activations are not all in memory at once
                 if last_use[name] == index and name not in kept:
                     self._values.pop(name, None)
 
@@ -124,7 +125,7 @@ class _Walk:
         node = self._node(proto)
         constant = all(name in self.constants for name in node.inputs if name) and node.op not in _RANDOM
         if node.op == "Constant":
-            self.constants[node.outputs[0]] = _owned(_constant_value(node))
+            self.constants[node.outputs[0]] = owned(constant_value(node))
         elif node.op in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape(node)
         elif node.op == "If":
@@ -137,20 +138,14 @@ class _Walk:
             self._run(node)
 
     def _node(self, proto: onnx.NodeProto) -> Node:
-        from onnx import helper, numpy_helper
-
         from edgesdk_converters.steps.onnx_ops import Node
 
-        attributes: dict[str, object] = {}
-        for attribute in proto.attribute:
-            value = helper.get_attribute_value(attribute)
-            attributes[attribute.name] = numpy_helper.to_array(value) if attribute.HasField("t") else value
         return Node(
             op=proto.op_type,
             name=proto.name or "for " + next((name for name in proto.output if name), "nothing"),
             inputs=tuple(proto.input),
             outputs=tuple(name if name in self._read else "" for name in proto.output),
-            attributes=attributes,
+            attributes=attributes_of(proto),
             constants={index: self.constants[name] for index, name in enumerate(proto.input) if name in self.constants},
         )
 
@@ -190,13 +185,13 @@ class _Walk:
             raise self._unsupported(proto, node) from error
         if not isinstance(given, list) or not all(isinstance(item, np.ndarray | np.generic) for item in given):
             raise self._unsupported(proto, node)  # a list of tensors
-        self.constants.update({name: _owned(item) for name, item in zip(proto.output, given, strict=False) if name})
+        self.constants.update({name: owned(item) for name, item in zip(proto.output, given, strict=False) if name})
 
     def _compute(self, node: Node, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         import torch
 
         values = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        return {name: _owned(value.numpy()) for name, value in self._tensors(node, values).items()}
+        return {name: owned(value.numpy()) for name, value in self._tensors(node, values).items()}
 
     def _run(self, node: Node) -> None:
         import torch
@@ -231,33 +226,3 @@ class _Walk:
             f"torch_from_onnx: the op {op} (node {node.name!r}) cannot be converted to torch{also}.",
             hint=_WHY.get(node.op, _HINT),
         )
-
-
-def _mentioned(proto: onnx.NodeProto) -> list[str]:
-    """Return every value a node reads, those read by its branches included."""
-    names = [name for name in proto.input if name]
-    for attribute in proto.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            names += [name for inner in graph.node for name in _mentioned(inner)]
-            names += [value.name for value in graph.output]
-    return names
-
-
-def _owned(array: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return a contiguous, writable copy (torch wants both); doubles become floats, as devices have none."""
-    found = np.array(array, order="C")
-    return found.astype(np.float32) if found.dtype == np.float64 else found
-
-
-def _constant_value(node: Node) -> npt.NDArray[Any]:
-    for key, kind in (
-        ("value_float", np.float32),
-        ("value_floats", np.float32),
-        ("value_int", np.int64),
-        ("value_ints", np.int64),
-    ):
-        if key in node.attributes:
-            return np.array(node.attributes[key], kind)
-    if "value" not in node.attributes:
-        raise node.refuse("a constant that is not numbers")
-    return np.array(node.attributes["value"])

@@ -7,6 +7,7 @@ the resulting graph depends on a value, so every exporter of torch can follow it
 
 from __future__ import annotations
 
+from edgesdk_converters.steps.onnx_ops.activations import ACTIVATIONS
 from edgesdk_converters.steps.onnx_ops.convolution import CONVOLUTION
 from edgesdk_converters.steps.onnx_ops.elementwise import ELEMENTWISE
 from edgesdk_converters.steps.onnx_ops.indexing import INDEXING
@@ -20,6 +21,7 @@ from edgesdk_converters.steps.onnx_ops.shaping import SHAPING
 
 OPERATORS: dict[str, Operator] = {
     **ELEMENTWISE,
+    **ACTIVATIONS,
     **CONVOLUTION,
     **POOLING,
     **NORMALISATION,

@@ -94,43 +94,6 @@ def _clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None 
     return torch.clamp(x, bounds[0], bounds[1])  # type: ignore[arg-type]
 
 
-def _gelu(node: Node, x: Tensor) -> Tensor:
-    return functional.gelu(x, approximate=node.text("approximate", "none"))
-
-
-def _leaky_relu(node: Node, x: Tensor) -> Tensor:
-    return functional.leaky_relu(x, node.number("alpha", 0.01))
-
-
-def _elu(node: Node, x: Tensor) -> Tensor:
-    return functional.elu(x, node.number("alpha", 1.0))
-
-
-def _celu(node: Node, x: Tensor) -> Tensor:
-    return functional.celu(x, node.number("alpha", 1.0))
-
-
-def _selu(node: Node, x: Tensor) -> Tensor:
-    alpha, gamma = node.number("alpha", 1.67326319217681884765625), node.number("gamma", 1.05070102214813232421875)
-    return gamma * torch.where(x > 0, x, alpha * (torch.exp(torch.clamp(x, max=0.0)) - 1.0))
-
-
-def _thresholded_relu(node: Node, x: Tensor) -> Tensor:
-    return torch.where(x > node.number("alpha", 1.0), x, torch.zeros_like(x))
-
-
-def _hard_sigmoid(node: Node, x: Tensor) -> Tensor:
-    return torch.clamp(node.number("alpha", 0.2) * x + node.number("beta", 0.5), 0.0, 1.0)
-
-
-def _swish(node: Node, x: Tensor) -> Tensor:
-    return x * torch.sigmoid(node.number("alpha", 1.0) * x)
-
-
-def _prelu(node: Node, x: Tensor, slope: Tensor) -> Tensor:
-    return torch.where(x < 0, slope * x, x)  # ONNX broadcasts the slope, torch's prelu does not
-
-
 def _mean(node: Node, *items: Tensor) -> Tensor:
     return functools.reduce(torch.add, items) / len(items)
 
@@ -225,27 +188,18 @@ ELEMENTWISE: dict[str, Operator] = {
     **{name: _binary(function) for name, function in _BINARY.items()},
     "Cast": _cast,
     "CastLike": _cast_like,
-    "Celu": _celu,
     "Clip": _clip,
     "Div": _divide,
     "Dropout": _dropout,
     "Einsum": _einsum,
-    "Elu": _elu,
-    "Gelu": _gelu,
     "Gemm": _gemm,
-    "HardSigmoid": _hard_sigmoid,
     "IsInf": _is_infinite,
-    "LeakyRelu": _leaky_relu,
     "MatMul": _matmul,
     "Max": _variadic(torch.maximum),
     "Mean": _mean,
     "Min": _variadic(torch.minimum),
     "Mod": _modulo,
-    "PRelu": _prelu,
     "Pow": _power,
-    "Selu": _selu,
     "Sum": _variadic(torch.add),
-    "Swish": _swish,
-    "ThresholdedRelu": _thresholded_relu,
     "Where": _where,
 }
