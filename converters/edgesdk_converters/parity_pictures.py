@@ -14,7 +14,6 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 
 COUNT = 8
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
 def parity_pictures(size: tuple[int, int], folder: Path | None = None, count: int = COUNT) -> list[Array]:
@@ -29,11 +28,11 @@ def parity_pictures(size: tuple[int, int], folder: Path | None = None, count: in
     """
     if folder is None:
         return [draw_picture(size, seed) for seed in range(count)]
-    from edgesdk_targets.preprocess.image_file import read_image
+    from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES, read_image
 
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.", hint="Give a folder of pictures.")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     if not files:
         raise InputError(f"{folder} holds no pictures.", hint="Give a folder with JPEG, PNG or BMP files.")
     spread = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, count).astype(int))]

@@ -126,8 +126,25 @@ def _read_weights(path: Path, kind: Kind) -> dict[str, torch.Tensor]:
         with framework_edge("safetensors", hint="Copy the file again."):
             weights = load_file(path)
         return dict(weights)
+    data = load_pickled_weights(path)
+    if not all(isinstance(value, torch.Tensor) for value in data.values()):
+        raise _no_state_dict(path)
+    # DataParallel puts this before every key.
+    if data and all(key.startswith(_PREFIX) for key in data):
+        data = {key[len(_PREFIX) :]: value for key, value in data.items()}
+    return data
+
+
+def load_pickled_weights(path: Path) -> dict[str, Any]:
+    """Return what `torch.save` wrote, unwrapped; nothing but tensors is unpickled.
+
+    Raises:
+        InputError: it cannot be loaded so, or holds no state_dict.
+    """
+    import torch
+
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        data: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or refused file
         raise InputError(
             f"{path} cannot be loaded as weights: {reason(error)}",
@@ -138,12 +155,13 @@ def _read_weights(path: Path, kind: Kind) -> dict[str, torch.Tensor]:
         if isinstance(data, dict) and isinstance(data.get(key), dict):
             data = data[key]
             break
-    if not isinstance(data, dict) or not all(isinstance(value, torch.Tensor) for value in data.values()):
-        raise InputError(f"{path} holds no state_dict.", hint="Save it with torch.save(model.state_dict(), …).")
-    # DataParallel puts this before every key.
-    if data and all(key.startswith(_PREFIX) for key in data):
-        data = {key[len(_PREFIX) :]: value for key, value in data.items()}
+    if not isinstance(data, dict):
+        raise _no_state_dict(path)
     return data
+
+
+def _no_state_dict(path: Path) -> InputError:
+    return InputError(f"{path} holds no state_dict.", hint="Save it with torch.save(model.state_dict(), …).")
 
 
 def _load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path, factory: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from edgesdk_converters.framework_edge import needs, reason
+from edgesdk_converters.framework_edge import needs
 from edgesdk_converters.sniff import Kind
+from edgesdk_converters.torch_source import load_pickled_weights
 from edgesdk_targets.errors import InputError
 
 
@@ -46,17 +46,5 @@ def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def _torch_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with needs("torch", extra="torch"):
         import torch
-    try:
-        data: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged or refused file
-        raise InputError(
-            f"{path} cannot be loaded as weights: {reason(error)}",
-            hint="Save it where it was trained with torch.save(model.state_dict(), 'weights.pt').",
-        ) from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(data, dict) and isinstance(data.get(key), dict):
-            data = data[key]
-            break
-    if not isinstance(data, dict):
-        raise InputError(f"{path} holds no state_dict.", hint="Save it with torch.save(model.state_dict(), …).")
+    data = load_pickled_weights(path)
     return {name: tuple(value.shape) for name, value in data.items() if isinstance(value, torch.Tensor)}
