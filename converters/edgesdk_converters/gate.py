@@ -1,0 +1,50 @@
+"""Who decides whether a converted model is good enough, beside parity.
+
+A gate is handed the float model and the artifact, both as functions from a picture to a decoded result, and answers pass,
+fail, or that more samples are needed. It lives elsewhere (`edgesdk.evaluate`): converting knows only this face of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from edgesdk_targets.results import Result
+from edgesdk_targets.tensor import Array
+
+Outcome = Literal["pass", "fail", "need more samples"]
+# Answers for one picture, (H, W, 3) uint8 BGR.
+Predict = Callable[[Array], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a gate found.
+
+    Attributes:
+        reason: one sentence with the figures, for a person.
+        report: the figures, ready for JSON; goes into the bundle.
+        needed: how many samples would settle it, where more are needed.
+    """
+
+    outcome: Outcome
+    reason: str
+    report: Mapping[str, object] = field(default_factory=dict)
+    needed: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "pass"
+
+
+class Gate(Protocol):
+    """Judges one artifact against the float model."""
+
+    def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
+        """Compare two models on the gate's own samples.
+
+        Args:
+            name: of the artifact, for reports.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""HTML reports: one page, its plots."""
