@@ -32,12 +32,11 @@ def needs_program() -> Callable[[str, str], str]:
     """Return a program's path; where it is missing the test skips, or fails if the run promises to have it."""
 
     def find(program: str, package: str) -> str:
+        from edgesdk_testkit.required import missing  # after its asserts are registered for rewriting
+
         path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if path is None:
-            message = f"{program} is not installed (Debian package {package})"
-            if os.environ.get("EDGESDK_REQUIRE_SYSTEM"):
-                pytest.fail(message)
-            pytest.skip(message)
+            missing(f"{program} is not installed (Debian package {package})")
         return path
 
     return find

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk_testkit.required import missing
+
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRED = ("numpy", "pydantic", "PyYAML")
 PROGRAM = """
@@ -46,7 +48,7 @@ def bare_python() -> Path:
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIRED]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            pytest.skip(f"pip cannot install here: {done.stderr.strip().splitlines()[-1:]}")
+            missing(f"pip cannot install here: {done.stderr.strip().splitlines()[-1:]}")
         (folder / "ready").touch()
     return python
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from edgesdk_targets.model import load_model
 from edgesdk_targets.results import Result
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.mqtt_listener import MqttListener
+from edgesdk_testkit.required import missing
 from edgesdk_testkit.rtsp_server import RtspServer, missing_part
 
 pytestmark = [pytest.mark.real, pytest.mark.system]
@@ -59,9 +59,7 @@ def test_every_frame_of_an_rtsp_server_arrives_in_order_without_a_gap(
     bundle: Path, assets: Path, tmp_path: Path
 ) -> None:
     if (why := missing_part()) is not None:
-        if os.environ.get("EDGESDK_REQUIRE_SYSTEM"):
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(why)
     with RtspServer(assets / VIDEO) as url, Broker(port=0) as broker:
         config = tmp_path / "edgesdk.yaml"
         # A recording behind a server: its end is an end.

@@ -11,6 +11,7 @@ from edgesdk.fleet import broker as fleet_broker
 from edgesdk.fleet.broker import Broker, find_broker, is_loopback
 from edgesdk_targets.errors import InputError, LinkError
 from edgesdk_testkit.brokers import KINDS, Ear
+from edgesdk_testkit.required import missing
 
 
 @pytest.fixture(params=KINDS)
@@ -18,7 +19,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     try:
         find_broker(request.param)
     except InputError as error:
-        pytest.skip(str(error))
+        missing(str(error))
     return str(request.param)
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from edgesdk_targets.model import load_model
 from edgesdk_targets.target import Runtime
+from edgesdk_testkit.required import missing
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN, PIXELS, STREAM, TinyModel
 
@@ -62,7 +63,7 @@ def old_python(root: Path) -> Path:
         ]
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
         if pip.returncode:
-            pytest.skip(f"pip cannot install tflite-runtime here: {pip.stderr.strip().splitlines()[-1]}")
+            missing(f"pip cannot install tflite-runtime here: {pip.stderr.strip().splitlines()[-1]}")
         done.write_text("\n".join(PACKAGES))
     return folder / "bin" / "python"
 
@@ -109,7 +110,7 @@ def test_a_newer_numpy_is_named_as_the_reason(old_python: Path, root: Path, tmp_
         command = [old_python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", newer, "numpy==2.2.6"]
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
         if pip.returncode:
-            pytest.skip(f"pip cannot install numpy 2 here: {pip.stderr.strip().splitlines()[-1]}")
+            missing(f"pip cannot install numpy 2 here: {pip.stderr.strip().splitlines()[-1]}")
     script = (
         "import sys\n"
         f"sys.path.insert(0, {str(newer)!r})\n"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
-from edgesdk_targets.preprocess.spec import PRESETS, Preprocess, from_preset
+from edgesdk_targets.preprocess.spec import PRESETS, Preprocess
 from edgesdk_targets.tensor import Array, TensorSpec
 
 CV = {
@@ -261,7 +261,7 @@ class TestSpec:
 
     @pytest.mark.parametrize("preset", PRESETS)
     def test_presets_are_valid(self, preset: str) -> None:
-        spec = from_preset(preset, (224, 224))
+        spec = Preprocess(size=(224, 224), **PRESETS[preset])
         assert spec.unit_warning() is None
 
     def test_unit_values_are_warned_about(self) -> None:

@@ -84,16 +84,3 @@ class Preprocess(BaseModel):
                 f"to pixels of 0..255; you probably mean mean {scaled[0]} and std {scaled[1]}"
             )
         return None
-
-
-def from_preset(name: str, size: tuple[int, int], **overrides: Any) -> Preprocess:
-    """Build the preprocessing that a family of exporters expects.
-
-    Args:
-        name: a key of `PRESETS`.
-        size: height and width, pixels.
-
-    Raises:
-        KeyError: there is no such preset.
-    """
-    return Preprocess(size=size, **{**PRESETS[name], **overrides})

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typing_extensions import Self
 
 from edgesdk.fleet import broker as fleet_broker
@@ -22,6 +21,7 @@ from edgesdk.fleet.broker_config import iotcore_config, mosquitto_config
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Message, decode
+from edgesdk_testkit.required import missing
 
 KINDS = ("mosquitto", "iotcore")
 # How long a test waits for what must happen; far longer than it takes, so that a busy machine does not fail it.
@@ -49,7 +49,7 @@ class RealBroker:
         try:
             program = fleet_broker.find_broker(kind)  # type: ignore[arg-type]
         except InputError as error:
-            pytest.skip(f"{error.message} {error.hint}")
+            missing(f"{error.message} {error.hint}")
         self.kind = kind
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)

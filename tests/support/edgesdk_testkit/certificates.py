@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from edgesdk_testkit.required import missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def make_certificates(folder: Path) -> Certificates:
     """Make an authority and two certificates signed by it."""
     program = shutil.which("openssl")
     if program is None:
-        pytest.skip("the openssl command is not installed")
+        missing("the openssl command is not installed")
     folder.mkdir(parents=True, exist_ok=True)
 
     def openssl(*arguments: str) -> None:
