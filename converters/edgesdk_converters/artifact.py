@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgesdk_converters.cache import StepCache, key_of
 from edgesdk_converters.reference import OnnxReference, Reference, TorchReference
@@ -16,6 +16,10 @@ from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from edgesdk_converters.calibrating import Calibrating
+    from edgesdk_converters.steps.openvino_from_onnx import Fold
 
 Progress = Callable[[str], None]
 
@@ -62,6 +66,59 @@ class Workshop:
             return self._openvino(route.precision)
         return self._onnx_family(route)
 
+    def build_int8(self, route: Route, calibrating: Calibrating, keep_float: Sequence[str]) -> Artifact:
+        """Run the route's steps to INT8.
+
+        Args:
+            keep_float: names of ONNX nodes that stay in float.
+        """
+        measured = {"pictures": calibrating.digest, "keep_float": list(keep_float)}
+        if route.runtime is Runtime.LITERT:
+            return self._litert_int8(calibrating, keep_float, measured)
+        if route.runtime is Runtime.OPENVINO:
+            return self._openvino_int8(calibrating, keep_float, measured)
+        model = self.onnx() if route.max_opset is None else self._in_older_opset(self.onnx(), route.max_opset)
+        style: Literal["symmetric", "u8s8"] = "symmetric" if route.runtime is Runtime.TENSORRT else "u8s8"
+        files = self._step(
+            "int8_onnx",
+            model,
+            {**measured, "style": style},
+            lambda: {"model": _int8_onnx(model, calibrating, style, keep_float)},
+        )
+        artifact = Artifact(files, self._reference.inputs, self._reference.outputs)
+        return self._for_tensorrt(artifact, route) if route.runtime is Runtime.TENSORRT else artifact
+
+    def _openvino_int8(
+        self, calibrating: Calibrating, keep_float: Sequence[str], measured: Mapping[str, object]
+    ) -> Artifact:
+        from edgesdk_converters.steps.int8_openvino import int8_openvino
+
+        model, fold = self.onnx(), self._fold()
+
+        def run() -> dict[str, bytes]:
+            xml, weights = int8_openvino(model, calibrating.samples(), fold=fold, keep_float=keep_float)
+            return {"model": xml, "weights": weights}
+
+        options = {**measured, "fold": [fold.mean, fold.std] if fold else None}
+        files = self._step("int8_openvino", model, options, run, tools=("openvino", "nncf"))
+        return Artifact(files, self._openvino_inputs(fold), self._reference.outputs, folded=fold is not None)
+
+    def _litert_int8(
+        self, calibrating: Calibrating, keep_float: Sequence[str], measured: Mapping[str, object]
+    ) -> Artifact:
+        from edgesdk_converters.steps.int8_litert import int8_litert
+
+        plain = self._litert(Precision.FP32)
+        model = plain.files["model"]
+        files = self._step(
+            "int8_litert",
+            model,
+            {**measured, "mode": "static"},
+            lambda: {"model": int8_litert(model, calibrating.samples(), mode="static", keep_float=keep_float)},
+            tools=_LITERT_TOOLS,
+        )
+        return replace(plain, files=files)
+
     def _onnx_family(self, route: Route) -> Artifact:
         model = self.onnx() if route.max_opset is None else self._in_older_opset(self.onnx(), route.max_opset)
         half = route.precision is Precision.FP16
@@ -105,17 +162,9 @@ class Workshop:
         )
 
     def _openvino(self, precision: Precision) -> Artifact:
-        from edgesdk_converters.steps.openvino_from_onnx import Fold, openvino_from_onnx
+        from edgesdk_converters.steps.openvino_from_onnx import openvino_from_onnx
 
-        model = self.onnx()
-        preprocess = self._source.card.preprocess
-        image = self._reference.inputs[0]
-        states = {state.input for state in self._source.card.state}
-        fold = (
-            Fold(preprocess.color, preprocess.mean, preprocess.std)
-            if preprocess and image.name not in states and _can_fold(preprocess, image)
-            else None
-        )
+        model, fold = self.onnx(), self._fold()
         options = {"precision": precision.value, "fold": [fold.mean, fold.std] if fold else None}
 
         def run() -> dict[str, bytes]:
@@ -123,12 +172,26 @@ class Workshop:
             return {"model": xml, "weights": weights}
 
         files = self._step("openvino_from_onnx", model, options, run, tools=("openvino",))
-        inputs = self._reference.inputs
-        if fold:
-            batch, channels, height, width = image.shape
-            pixels = TensorSpec(name=image.name, shape=(batch, height, width, channels), dtype="uint8", layout="NHWC")
-            inputs = (pixels, *inputs[1:])
-        return Artifact(files, inputs, self._reference.outputs, folded=fold is not None)
+        return Artifact(files, self._openvino_inputs(fold), self._reference.outputs, folded=fold is not None)
+
+    def _fold(self) -> Fold | None:
+        """Return the normalisation to build into the model, where its first input is the picture."""
+        from edgesdk_converters.steps.openvino_from_onnx import Fold
+
+        preprocess = self._source.card.preprocess
+        image = self._reference.inputs[0]
+        states = {state.input for state in self._source.card.state}
+        if preprocess is None or image.name in states or not _can_fold(preprocess, image):
+            return None
+        return Fold(preprocess.color, preprocess.mean, preprocess.std)
+
+    def _openvino_inputs(self, fold: Fold | None) -> tuple[TensorSpec, ...]:
+        image, *others = self._reference.inputs
+        if fold is None:
+            return (image, *others)
+        batch, channels, height, width = image.shape
+        pixels = TensorSpec(name=image.name, shape=(batch, height, width, channels), dtype="uint8", layout="NHWC")
+        return (pixels, *others)
 
     def _litert(self, precision: Precision) -> Artifact:
         self._refuse_open_sizes("LiteRT")
@@ -228,6 +291,15 @@ class Workshop:
 
 def _float(precision: Precision) -> Literal["fp32", "fp16"]:
     return "fp16" if precision is Precision.FP16 else "fp32"
+
+
+def _int8_onnx(
+    model: bytes, calibrating: Calibrating, style: Literal["symmetric", "u8s8"], keep_float: Sequence[str]
+) -> bytes:
+    from edgesdk_converters.steps.int8_onnx import int8_onnx
+
+    samples, ranges = calibrating.samples(), calibrating.ranges(model)
+    return int8_onnx(model, samples, style=style, keep_float=keep_float, ranges=ranges)
 
 
 def _fp16(model: bytes) -> bytes:

@@ -20,10 +20,11 @@ from edgesdk_targets.tensor import Array
 
 # Figures above this say "the same to the last bits"; it also stands for infinity, which JSON does not have.
 MAX_DB = 200.0
-LIMIT_DB = {Precision.FP32: 60.0, Precision.FP16: 35.0}
+# INT8 is judged by its accuracy; the limit here only tells a rough answer from a dead one, which has 0 dB.
+LIMIT_DB = {Precision.FP32: 60.0, Precision.FP16: 35.0, Precision.INT8: 6.0, Precision.MIXED: 6.0}
 # A difference that is nothing in any unit.
 NOTHING = 1e-7
-TOLERANCE = {Precision.FP32: 1e-5, Precision.FP16: 1e-3}
+TOLERANCE = {Precision.FP32: 1e-5, Precision.FP16: 1e-3, Precision.INT8: 2e-2, Precision.MIXED: 2e-2}
 
 # Axis, and name → channels, of the heads whose one output holds several kinds of numbers.
 _GROUPS: dict[str, tuple[int, dict[str, slice]]] = {

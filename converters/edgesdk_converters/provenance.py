@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgesdk_converters.cache import version_of
 from edgesdk_converters.source import Source
@@ -11,12 +11,18 @@ from edgesdk_targets.bundle.manifest import Variant
 
 _TOOLS = (
     "edgesdk", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "litert-torch",
-    "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "tensorrt-rtx",
+    "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "nncf", "tensorrt-rtx",
 )  # fmt: skip
 
 
-def provenance(source: Source, variants: Sequence[Variant]) -> dict[str, object]:
-    """Return the content of `provenance.json`."""
+def provenance(
+    source: Source, variants: Sequence[Variant], calibration: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """Return the content of `provenance.json`.
+
+    Args:
+        calibration: the record of the pictures that INT8 ranges were measured on, where there were any.
+    """
     content = hashlib.sha256(source.content()).hexdigest() if source.path else None
     return {
         "source": {
@@ -27,5 +33,6 @@ def provenance(source: Source, variants: Sequence[Variant]) -> dict[str, object]
             "factory_args": source.card.factory_args,
         },
         "tools": {name: version_of(name) for name in _TOOLS},
+        **({"calibration": dict(calibration)} if calibration else {}),
         "variants": {v.id: {"runtime": v.runtime.value, "notes": list(v.notes)} for v in variants},
     }

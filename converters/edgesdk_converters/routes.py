@@ -6,12 +6,14 @@ built; why an earlier one did not is kept and shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.target import Precision, Runtime, Target
 
 FLOATS = (Precision.FP32, Precision.FP16)
+# Their ranges have to be measured on pictures.
+QUANTISED = (Precision.INT8, Precision.MIXED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +31,21 @@ class Route:
     max_opset: int | None = None
     tensorrt: str | None = None
 
+    def in_float(self) -> Route:
+        """Return the way to the same runtime in fp32."""
+        return replace(self, precision=Precision.FP32)
+
 
 def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> tuple[Route, ...]:
     """Return the ways to try for a target, best first.
 
     Args:
-        precision: None for the target's default.
+        precision: None for the target's default, in float.
 
     Raises:
-        InputError: the target's runtimes do not have this precision, or it is not offered yet.
+        InputError: the target's runtimes do not have this precision.
     """
-    wanted = precision or target.default_precision
-    if wanted not in FLOATS:
-        if precision is not None:
-            raise InputError(
-                f"Precision {wanted.value} is not offered by this version; it converts in {' and '.join(p.value for p in FLOATS)}.",
-                hint="Use --precision fp16 or fp32.",
-            )
-        wanted = Precision.FP32
+    wanted = precision or (target.default_precision if target.default_precision in FLOATS else Precision.FP32)
     found = []
     for runtime in target.runtimes:
         has = target.precisions.get(runtime, ())
@@ -55,7 +54,7 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
         if chosen is not None:
             found.append(_route(target, runtime, chosen, from_onnx=from_onnx))
     if not found:
-        have = sorted({p.value for ps in target.precisions.values() for p in ps if p in FLOATS})
+        have = sorted({p.value for ps in target.precisions.values() for p in ps})
         raise InputError(
             f"{target.name} has no runtime for {wanted.value}.",
             hint=f"Use --precision {' or '.join(have)} for this target.",
@@ -71,11 +70,13 @@ def _route(target: Target, runtime: Runtime, precision: Precision, *, from_onnx:
 
 def _steps(runtime: Runtime, precision: Precision, *, from_onnx: bool) -> tuple[str, ...]:
     to_onnx = () if from_onnx else ("onnx_from_torch",)
-    half = ("fp16_onnx",) if precision is Precision.FP16 else ()
+    quantised = precision in QUANTISED
     if runtime is Runtime.LITERT:
-        return ("litert_from_onnx",) if from_onnx else ("litert_from_torch",)
+        to_litert = ("litert_from_onnx",) if from_onnx else ("litert_from_torch",)
+        return (*to_litert, "int8_litert") if quantised else to_litert
     if runtime is Runtime.OPENVINO:
-        return (*to_onnx, "openvino_from_onnx")
+        return (*to_onnx, "int8_openvino" if quantised else "openvino_from_onnx")
+    narrow = ("int8_onnx",) if quantised else ("fp16_onnx",) if precision is Precision.FP16 else ()
     if runtime is Runtime.TENSORRT:
-        return (*to_onnx, "older_opset", *half, "tensorrt_recipe")
-    return (*to_onnx, *half)
+        return (*to_onnx, "older_opset", *narrow, "tensorrt_recipe")
+    return (*to_onnx, *narrow)

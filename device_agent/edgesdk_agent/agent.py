@@ -36,6 +36,7 @@ from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import BundleName, CameraName, Sample
 from edgesdk_targets.model import Model, load_model
+from edgesdk_targets.probe import ProbeLimits
 from edgesdk_targets.session import SessionOptions
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,8 @@ class Agent:
             link = self._link(channels, stack)
             pipelines = [stack.enter_context(self._pipeline(channel, reporter)) for channel in channels]
             if self._mqtt:
+                for name, reason in channels[0].model.choice.failed:
+                    reporter.event("variant_failed", "warning", f"{name}: {reason}")
                 reporter.start()
             try:
                 while not stop.wait(_POLL_S):
@@ -121,10 +124,13 @@ class Agent:
         config = self.config
         bundle = stack.enter_context(open_bundle(config.bundle))
         options = SessionOptions(threads=config.pipeline.threads or 0)
+        patience = config.pipeline.probe_timeout_s
+        probe = ProbeLimits(phase_s=patience) if patience else False
+        target, variant = config.target or None, config.variant or None
         channels = []
         for section in config.cameras:
             model = stack.enter_context(
-                load_model(bundle, target=config.target or None, variant=config.variant or None, options=options)
+                load_model(bundle, target=target, variant=variant, options=options, probe=probe)
             )
             camera = open_camera(section.source, **_source_options(section))
             stack.callback(camera.close)
@@ -135,8 +141,8 @@ class Agent:
         chosen = channels[0].model
         self.variant = chosen.variant.id
         log.info("Runs %s by %s", chosen.variant.id, chosen.runtime.value)
-        for variant, reason in chosen.choice.rejected:
-            log.info("Not %s: %s", variant, reason)
+        for name, reason in chosen.choice.rejected:
+            log.info("Not %s: %s", name, reason)
         return channels
 
     def _pipeline(self, channel: Channel, reporter: Reporter) -> Pipeline:

@@ -104,9 +104,12 @@ class PipelineSection(Section):
 
     Attributes:
         threads: for one inference; chosen by the runtime unless given.
+        probe_timeout_s: a runtime that hangs longer than this, tried in a process of its own before the first load, is not
+            used; 0 loads it without trying.
     """
 
     threads: int | None = Field(default=None, ge=1, le=256)
+    probe_timeout_s: float = Field(default=60.0, ge=0, le=86400)
 
 
 class MqttSection(Section):

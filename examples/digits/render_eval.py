@@ -1,6 +1,8 @@
 """Render labelled evaluation sets from the test split, in the forms that `edgesdk evaluate --data DIR` reads.
 
-    python render_eval.py detector DIR [--count 200] [--seed 100]
+    python render_eval.py detector DIR [--count 200] [--seed 100] [--split train]
+
+Pictures for INT8 calibration come from the training split: a model is never calibrated on what it is judged on.
 
 - detector: `images/*.png` and `labels/*.txt` (YOLO: class, centre x, centre y, width, height, 0..1), `classes.txt`
 - classifier: one folder a class, `0/` to `9/`
@@ -18,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from make_data import Digits
+from make_data import Digits, train_split
 from numpy.typing import NDArray
 from render_pictures import STRIP_WIDTH, Renderer
 
@@ -90,8 +92,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=200, help="how many frames, pictures or clips")
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="train needs scikit-learn")
     options = parser.parse_args()
-    SETS[options.model](Digits(*load_digits()), options.folder, options.count, options.seed)
+    digits = train_split() if options.split == "train" else Digits(*load_digits())
+    SETS[options.model](digits, options.folder, options.count, options.seed)
     print(f"{options.folder}: {options.count} labelled samples for {options.model}, seed {options.seed}")
 
 

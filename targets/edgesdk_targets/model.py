@@ -13,15 +13,17 @@ from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.decode.postprocess import Postprocess
-from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
+from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, SessionFailed
 from edgesdk_targets.field_problems import dotted, field_problems
 from edgesdk_targets.preprocess.geometry import Geometry
+from edgesdk_targets.probe import ProbeLimits, refusal, trial_of_bundle
+from edgesdk_targets.probe import probe as probe_variant
 from edgesdk_targets.results import Result
 from edgesdk_targets.session import Binding, Session, SessionOptions, open_session
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
-from edgesdk_targets.variant_choice import Choice, choose_variants
+from edgesdk_targets.variant_choice import Candidate, Choice, choose_variants
 
 log = logging.getLogger(__name__)
 
@@ -148,36 +150,56 @@ def load_model(
     variant: str | None = None,
     options: SessionOptions | None = None,
     postprocess: Mapping[str, Any] | None = None,
+    probe: bool | ProbeLimits = False,
 ) -> Model:
     """Open a bundle and load the best variant that works on this host.
 
     Args:
         target, variant: take only this target's variants, or this variant.
         postprocess: values that replace the bundle's own, such as `{"score_threshold": 0.001}`.
+        probe: try each variant in a process of its own first, so that one whose runtime crashes or hangs here is passed
+            over and this process lives. The first load of a bundle on a machine takes about twice as long; the answer is
+            kept. The agent does it; in your own program it is off unless you ask.
 
     Raises:
         InputError: a value of `postprocess` is wrong, or the model does not take one picture.
         BundleError: the bundle is damaged, or nothing in it can run here.
         SessionFailed: every variant that could run here failed; the best one's failure.
+        MissingExtra: likewise, as its runtime does not load.
     """
     if not isinstance(bundle, Bundle):
         # The sessions hold what they need in memory; the file itself need not stay open.
         with open_bundle(bundle) as opened:
-            return load_model(opened, target=target, variant=variant, options=options, postprocess=postprocess)
+            return load_model(
+                opened, target=target, variant=variant, options=options, postprocess=postprocess, probe=probe
+            )
     if postprocess:
         bundle = _with_postprocess(bundle, postprocess)
     choice = choose_variants(bundle.manifest, target=target, variant_id=variant)
-    failure: EdgeError | None = None
+    failures: list[tuple[str, str]] = []
+    first: EdgeError | None = None
     for candidate in choice.candidates:
         try:
-            session = open_session(bundle, candidate.variant, runtime=candidate.runtime, options=options)
-        except SessionFailed as error:
-            log.warning("variant %s cannot be used: %s", candidate.variant.id, error.message)
-            failure = failure or error
+            session = _open(bundle, candidate, options, probe)
+        except (SessionFailed, MissingExtra) as error:
+            name = f"{candidate.variant.id} by {candidate.runtime.value}"
+            log.warning("%s cannot be used: %s", name, error.message)
+            failures.append((name, error.message))
+            first = first or error
             continue
-        return Model(bundle, candidate.variant, candidate.runtime, session, choice)
-    assert failure is not None  # noqa: S101  (choose_variants gives at least one candidate)
-    raise failure
+        return Model(bundle, candidate.variant, candidate.runtime, session, choice.taken(candidate, tuple(failures)))
+    assert first is not None  # noqa: S101  (choose_variants gives at least one candidate)
+    raise first
+
+
+def _open(bundle: Bundle, candidate: Candidate, options: SessionOptions | None, probe: bool | ProbeLimits) -> Session:
+    """Open a session; try it in a child first where that is asked for."""
+    if probe is not False:
+        trial = trial_of_bundle(bundle, candidate.variant, candidate.runtime)
+        result = probe_variant(trial, options=options, limits=probe if isinstance(probe, ProbeLimits) else None)
+        if not result.fine:
+            raise refusal(result)
+    return open_session(bundle, candidate.variant, runtime=candidate.runtime, options=options)
 
 
 def _with_postprocess(bundle: Bundle, values: Mapping[str, Any]) -> Bundle:

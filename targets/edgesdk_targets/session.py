@@ -146,12 +146,16 @@ def open_files(
     load = Load(
         files=files,
         variant=variant,
-        inputs=_by_logical_name(inputs, variant.inputs),
-        outputs=_by_logical_name(outputs, variant.outputs),
+        inputs=by_logical_name(inputs, variant.inputs),
+        outputs=by_logical_name(outputs, variant.outputs),
         options=options or SessionOptions(),
     )
-    module = importlib.import_module(RUNTIMES[runtime or variant.runtime].module)
-    session: Session = module.open_session(load)
+    return open_load(RUNTIMES[runtime or variant.runtime].module, load)
+
+
+def open_load(module: str, load: Load) -> Session:
+    """Load a variant by a runtime's module; see `RuntimeEntry`."""
+    session: Session = importlib.import_module(module).open_session(load)
     return session
 
 
@@ -165,5 +169,5 @@ def failed(runtime: str, doing: str, error: BaseException) -> SessionFailed:
     )
 
 
-def _by_logical_name(logical: tuple[TensorSpec, ...], own: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+def by_logical_name(logical: tuple[TensorSpec, ...], own: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     return tuple(o.model_copy(update={"name": spec.name}) for spec, o in zip(logical, own, strict=True))

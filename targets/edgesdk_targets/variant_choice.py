@@ -2,25 +2,27 @@
 
 With a target named, only its variants count, in the bundle's order. Without one, the variants for this machine's own
 kind come first, then those of its architecture, then the rest, each run by its own runtime where that is installed.
-A TensorRT variant is an ONNX file: where TensorRT is absent, ONNX Runtime runs it.
+A TensorRT variant is an ONNX file: where TensorRT is absent or fails, ONNX Runtime runs it, by the fastest of its
+providers that works (`runtimes/onnxruntime.py`).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.errors import UnknownTarget, WrongTarget
+from edgesdk_targets.nvidia_driver import nvidia_driver
 from edgesdk_targets.session import RUNTIMES, is_installed
 from edgesdk_targets.target import Runtime
 
 # The runtime that can read another's file when that one is not installed.
 _SUBSTITUTE = {Runtime.TENSORRT: Runtime.ONNXRUNTIME}
-_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _DEVICE_TREE = Path("/proc/device-tree/model")
 # How a board names itself in its device tree → target.
 _BOARDS = {
@@ -56,11 +58,31 @@ class Choice:
     """The variants that can run here, best first, and the others with their reasons.
 
     Attributes:
-        rejected: (variant id, reason).
+        rejected: (variant id, reason); what was tried and failed comes first.
+        failed: those of them, by variant id and runtime.
+        host: the machine that was chosen for.
     """
 
     candidates: tuple[Candidate, ...]
     rejected: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str], ...] = ()
+    host: Host = field(default=Host(None, "any"), repr=False)
+
+    def taken(self, candidate: Candidate, failures: tuple[tuple[str, str], ...]) -> Choice:
+        """Return this choice as it ended: why what was tried before failed, and why the others were not needed.
+
+        Args:
+            failures: (variant id and runtime, reason) of the better candidates.
+        """
+        ids = {other.variant.id for other in self.candidates}
+        tried = {other.variant.id for other in self.candidates[: self.candidates.index(candidate)]}
+        later = {
+            other.variant.id: _why_later(other, candidate, self.host)
+            for other in self.candidates
+            if other.variant.id not in {candidate.variant.id, *tried}
+        }
+        unfit = tuple(one for one in self.rejected if one[0] not in ids)
+        return replace(self, rejected=(*failures, *unfit, *later.items()), failed=failures)
 
 
 def this_host() -> Host:
@@ -72,8 +94,17 @@ def this_host() -> Host:
         board = ""
     target = next((name for text, name in _BOARDS.items() if text in board), None)
     if target is None and arch == "x86_64":
-        target = "x86-gpu-nvidia" if _NVIDIA_DRIVER.exists() and is_installed(Runtime.TENSORRT) else "x86-cpu"
+        target = "x86-gpu-nvidia" if nvidia_driver() and runs_here(Runtime.TENSORRT) else "x86-cpu"
     return Host(target, arch)
+
+
+def runs_here(runtime: Runtime) -> bool:
+    """Tell whether a runtime can be tried here, without importing it.
+
+    TensorRT-RTX builds for graphics cards on any machine, and so may be installed on one without; it runs only on one.
+    """
+    rtx = runtime is Runtime.TENSORRT and importlib.util.find_spec("tensorrt_rtx") is not None
+    return is_installed(runtime) or (rtx and bool(nvidia_driver()))
 
 
 def choose_variants(
@@ -82,7 +113,7 @@ def choose_variants(
     target: str | None = None,
     variant_id: str | None = None,
     host: Host | None = None,
-    installed: Callable[[Runtime], bool] = is_installed,
+    installed: Callable[[Runtime], bool] = runs_here,
 ) -> Choice:
     """Rank the variants for this host.
 
@@ -108,9 +139,7 @@ def choose_variants(
     if not candidates:
         raise _nothing_fits(manifest, wanted, variant_id, rejected)
     candidates.sort(key=lambda candidate: _rank(candidate, host))
-    best = candidates[0]
-    passed_over = [(c.variant.id, _why_later(c, best, host)) for c in candidates[1:] if c.variant.id != best.variant.id]
-    return Choice(tuple(candidates), (*rejected, *passed_over))
+    return Choice(tuple(candidates), tuple(rejected), host=host).taken(candidates[0], ())
 
 
 def _canonical(name: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
+from edgesdk_converters.steps.node_order import name_nodes, sort_nodes
 from edgesdk_converters.steps.onnx_from_torch import strip_origin
 from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
 from edgesdk_converters.steps.tensor_ranges import largest_values, run_onnx
@@ -50,12 +51,12 @@ def fp16_onnx(onnx: bytes, *, probes: Sequence[Probe] = ()) -> bytes:
             from onnxruntime.transformers.float16 import convert_float_to_float16
 
         model = parse_onnx(onnx)
-        _name_nodes(model.graph)
+        name_nodes(model.graph)
         feeds = list(probes) or [_drawn(model)]
         keep = _kept_in_float32(model, largest_values(model, feeds))
         half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(keep))
         _rejoin(half.graph)
-        _sort(half.graph)
+        sort_nodes(half.graph)
         strip_origin(half)
         onnx_library.checker.check_model(half, full_check=True)
         content: bytes = half.SerializeToString(deterministic=True)
@@ -71,15 +72,6 @@ def _drawn(model: onnx.ModelProto) -> dict[str, npt.NDArray[Any]]:
         value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in model.graph.input
     }
     return {name: random.random(shape).astype(kinds[name]) for name, shape in input_shapes(model).items()}
-
-
-def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Give every node a name of its own: the converter tells nodes apart by it."""
-    seen: set[str] = set()
-    for place, node in enumerate(graph.node):
-        if not node.name or node.name in seen:
-            node.name = f"{node.op_type}_{place}_{node.output[0]}"
-        seen.add(node.name)
 
 
 def _kept_in_float32(model: onnx.ModelProto, largest: Mapping[str, float]) -> set[str]:
@@ -183,33 +175,6 @@ def _used(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.
     """Drop casts that nobody reads; every other node stays."""
     read = {name for node in nodes for name in node.input}.union(outputs)
     return [node for node in nodes if node.op_type != "Cast" or node.output[0] in read]
-
-
-def _sort(graph: onnx.GraphProto) -> None:
-    """Put every node behind what it reads, as the format demands, and otherwise in the old order."""
-    made = {name: node for node in graph.node for name in node.output}
-    order: list[onnx.NodeProto] = []
-    done: set[str] = set()
-    for last in graph.node:
-        stack = [last]
-        while stack:
-            node = stack[-1]
-            waiting = [made[name] for name in _reads(node) if name in made and made[name].name not in done]
-            if waiting and node.name not in done:
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            if node.name not in done:
-                done.add(node.name)
-                order.append(node)
-    copies = [type(node).FromString(node.SerializeToString()) for node in order]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def _reads(node: onnx.NodeProto) -> list[str]:
-    inner = [name for a in node.attribute for g in [a.g, *a.graphs] for child in g.node for name in _reads(child)]
-    return [*node.input, *inner]
 
 
 def _check_runs(before: bytes, after: bytes, feeds: Sequence[Probe]) -> None:

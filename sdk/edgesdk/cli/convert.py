@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +20,12 @@ from edgesdk.cli.output import (
     table,
 )
 
+from edgesdk_targets.errors import GateFailed
+
 if TYPE_CHECKING:
-    from edgesdk_converters.convert import Conversion
+    from edgesdk_converters.conversion import Conversion
+
+_SHOWN_LAYERS = 15
 
 
 def convert(
@@ -29,23 +34,44 @@ def convert(
         list[str], typer.Option("--target", "-t", help="Device to build for; give it several times for several.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write, or the folder for it.")] = Path(),
-    precision: Annotated[str | None, typer.Option(help="fp32 or fp16; each target's default unless given.")] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fp32, fp16, int8 or mixed; several times for several variants. The target's own by default."
+        ),
+    ] = None,
     factory: Annotated[
         str | None, typer.Option(help="package.module:function that builds the model for weights.")
     ] = None,
     head: Annotated[str | None, typer.Option(help="Layout of a detector's outputs, where it is ambiguous.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card for a weights file or an .onnx.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of pictures on which the artifacts are compared.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Pictures on which the artifacts are compared; labelled, their accuracy too.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Accuracy that an artifact may lose: 0.01 is one point, and the default.")
+    ] = None,
+    calib_data: Annotated[
+        Path | None, typer.Option(help="Pictures for INT8 ranges: a folder, a video, or an .npy. Not those of --data.")
+    ] = None,
+    calib_count: Annotated[int, typer.Option(min=1, help="How many of them are chosen.")] = 300,
+    keep_float: Annotated[
+        list[str] | None, typer.Option(help="Pattern of names of layers that INT8 leaves in float, as '/head/*'.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each layer costs in INT8.")] = False,
+    report: Annotated[Path | None, typer.Option(help="HTML file about accuracy and, with --explain, layers.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Repeat every step.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Turn a trained model into one bundle for one or several targets.
 
-    Every artifact is compared with the source model before it is written.
+    Every artifact is compared with the source model before it is written; with --data, its accuracy is measured, too.
 
         edgesdk convert detector.yaml --target rpi5 --target jetson-orin-nano -o out/
+
+        edgesdk convert detector.yaml --target rpi5 --precision int8 --calib-data pictures/ --data labelled/
     """
-    from edgesdk_converters.convert import convert as run_conversion
+    from edgesdk.conversion import convert as run_conversion
 
     with progress_line("convert") as say:
         conversion = run_conversion(
@@ -56,6 +82,12 @@ def convert(
             precision=precision,
             head=head,
             data=data,
+            calib_data=calib_data,
+            calib_count=calib_count,
+            max_drop=max_drop,
+            keep_float=keep_float or (),
+            explain=explain,
+            report=report,
             overrides={"factory": factory} if factory else None,
             cache=None if no_cache else "default",
             progress=say,
@@ -66,11 +98,18 @@ def convert(
         print_json(conversion.to_json())
     else:
         _print(conversion)
-    next_command(f"edgesdk run {conversion.path} --source 0")
+    next_command(f"edgesdk verify {conversion.path}")
+    if max_drop is not None and conversion.undecided:
+        # Who asked for a limit must not take "cannot tell" for "kept".
+        undecided = conversion.undecided[0]
+        raise GateFailed(
+            f"{undecided.id}: whether it keeps --max-drop {max_drop:g} cannot be told: {undecided.accuracy['reason']}",
+            hint="Give more samples in --data. The bundle was written.",
+        )
 
 
 def _print(conversion: Conversion) -> None:
-    shown = table("variant", "runtime", "precision", "size", "worst difference", "status")
+    shown = table("variant", "runtime", "precision", "size", "worst difference", "accuracy", "status")
     for variant in conversion.variants:
         add_row(
             shown,
@@ -79,14 +118,24 @@ def _print(conversion: Conversion) -> None:
             variant.precision.value,
             size_text(conversion.sizes[variant.id]),
             _worst(variant.parity),
+            str(variant.accuracy.get("outcome", "not measured")),
             variant.status,
         )
     out = console()
     out.print(shown)
     for variant in conversion.variants:
-        for line in variant.notes:
+        for line in (*variant.notes, *filter(None, [variant.accuracy.get("reason")])):
             out.print(f"{variant.id}: {line}", highlight=False, markup=False)
+    if conversion.sensitivity:
+        _print_layers(conversion.sensitivity)
     out.print(f"{conversion.path}  {conversion.digest}", highlight=False, markup=False)
+
+
+def _print_layers(layers: Sequence[Mapping[str, Any]]) -> None:
+    shown = table("layer", "op", "alone in INT8", "parameters", title=f"The {_SHOWN_LAYERS} costliest layers")
+    for layer in layers[:_SHOWN_LAYERS]:
+        add_row(shown, layer["node"], layer["op"], f"{layer['sqnr_db']:.1f} dB", str(layer["parameters"]))
+    console().print(shown)
 
 
 def _worst(parity: dict[str, object]) -> str:

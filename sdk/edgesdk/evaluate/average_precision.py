@@ -5,8 +5,8 @@ most, if their IoU reaches the threshold. A crowd box may be taken often, and wh
 precision at a recall is the best precision at that recall or a higher one; the average is over the recalls 0, 0.01 …
 1; the mean is over the classes that have true boxes. There is no limit of detections a picture (COCO's is 100 a class).
 
-Resampling draws pictures. A match does not depend on other pictures, so only the counting is done again: weighted by
-how often each picture was drawn, for all resamples at once.
+Whatever leaves pictures out or draws them anew counts again only. A match does not depend on other pictures: it is done
+once, and each picture gets a weight, how often it was drawn, for all draws at once.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesdk.evaluate.intervals import RESAMPLES, Metric, between, resampled_counts
+from edgesdk.evaluate.intervals import Metric, jackknifed
 from edgesdk_targets.tensor import Array
 
 _RECALLS = np.linspace(0, 1, 101)
 # Numbers in one array while counting; more resamples are done in parts.
 _CHUNK = 1 << 22
+# More blocks would make the interval hardly better, and the counting slow.
+_MAX_BLOCKS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,22 +110,47 @@ def _overlaps(boxes: Array, truth: Array, crowd: Array) -> Array:
     return overlaps
 
 
-def mean_average_precision(pictures: Sequence[Matched], resamples: int = RESAMPLES) -> tuple[Metric, dict[int, float]]:
+def mean_average_precision(
+    pictures: Sequence[Matched], units: Array | None = None
+) -> tuple[Metric, dict[int, float]]:
     """Return the mean over classes with its interval, and each class's own value.
 
     Args:
         pictures: at least one; at least one true box among them.
-        resamples: how often pictures are drawn anew.
+        units: (n,) which pictures belong together, as numbers from 0; None where each stands for itself.
     """
-    draws = np.concatenate([np.ones((1, len(pictures)), np.int64), resampled_counts(len(pictures), resamples)])
+    units = np.arange(len(pictures)) if units is None else units
+    means, by_class = average_precisions(pictures, np.concatenate([whole(len(pictures)), left_out(units)]))
+    metric = jackknifed(float(means[0]), means[1:], int(units.max()) + 1)
+    return metric, {class_id: float(values[0]) for class_id, values in by_class.items()}
+
+
+def average_precisions(pictures: Sequence[Matched], draws: Array) -> tuple[Array, dict[int, Array]]:
+    """Return the mean over classes (R,) and each class's values (R,), NaN where no true box was drawn.
+
+    Args:
+        draws: (R, n) int64, how often each picture counts.
+    """
     table = _Table.of(pictures)
     per_class = {class_id: _class_precision(table, class_id, draws) for class_id in table.classes}
     values = np.stack(list(per_class.values()))
     present = ~np.isnan(values)
     means = np.full(values.shape[1], np.nan)
     np.divide(np.where(present, values, 0).sum(axis=0), present.sum(axis=0), out=means, where=present.any(axis=0))
-    metric = between(means[1:], float(means[0]), len(pictures))
-    return metric, {class_id: float(value[0]) for class_id, value in per_class.items()}
+    return means, per_class
+
+
+def whole(n: int) -> Array:
+    """Return the draw that takes every picture once, (1, n)."""
+    return np.ones((1, n), np.int64)
+
+
+def left_out(units: Array) -> Array:
+    """Return the draws that leave out one block of units each, (G, n): every unit is a block, up to 200 blocks."""
+    count = int(units.max()) + 1
+    blocks = units % min(count, _MAX_BLOCKS)
+    draws: Array = (blocks[None] != np.arange(min(count, _MAX_BLOCKS))[:, None]).astype(np.int64)
+    return draws
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,30 +1,28 @@
-"""Measure a model on labelled pictures: top-1, AP50, or character errors and words, each with its interval."""
+"""Measure a model on labelled pictures: the figures of its task, each with its interval."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import cast
 
 import numpy as np
 
-from edgesdk.evaluate.average_precision import Matched, Truth, match, mean_average_precision
+from edgesdk.evaluate.answers import Answers, Predict, Progress, check_kind, collect, in_pixels, paths_of
+from edgesdk.evaluate.average_precision import match, mean_average_precision
 from edgesdk.evaluate.dataset import Dataset
-from edgesdk.evaluate.intervals import Metric, proportion
-from edgesdk.evaluate.samples import BoxSample, ClassSample, TextSample
+from edgesdk.evaluate.groups import units_of
+from edgesdk.evaluate.intervals import Metric, proportion, ratio_of_sums
+from edgesdk.evaluate.samples import BoxSample, ClassSample, TextSample, ValueSample
 from edgesdk.evaluate.text_error import text_metrics
+from edgesdk.evaluate.vectors import checked_width, lonely_classes, nearest_is_right, true_spread, unit_vectors
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.preprocess.image_file import read_image
-from edgesdk_targets.results import Classification, Detections, Result, Text, name_of
+from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text, name_of
 from edgesdk_targets.tensor import Array
-
-Predict = Callable[[Array], Result]
-Progress = Callable[[int, int], None]
-S = TypeVar("S", ClassSample, BoxSample, TextSample)
-R = TypeVar("R", Classification, Detections, Text)
 
 # A detector has to be opened with this threshold: AP counts how the weak detections are ranked, too.
 AP_SCORE_THRESHOLD = 0.001
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +30,18 @@ class Scorecard:
     """What was measured.
 
     Attributes:
-        metrics: by name: `top1`, `ap50`, `cer`, `word_accuracy`, `word_accuracy_ignoring_case`.
-        by_class: the main figure of each class that has samples, by its label.
+        metrics: by name: `top1`; `ap50`; `cer`, `word_accuracy`, `word_accuracy_ignoring_case`; `retrieval_top1`;
+            `mae`, `relative_error`.
+        by_class: the main figure of each class that has samples, by its label; of a regression `mae` of each number.
         verdict: `measured`, as long as no gate judges it.
+        warnings: what the figures do not tell.
     """
 
     task: str
     metrics: dict[str, Metric]
     by_class: dict[str, float] = field(default_factory=dict)
     verdict: str = "measured"
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -48,6 +49,7 @@ class Scorecard:
             "metrics": {name: metric.to_json() for name, metric in self.metrics.items()},
             "by_class": {name: round(value, 6) for name, value in self.by_class.items()},
             "verdict": self.verdict,
+            "warnings": list(self.warnings),
         }
 
 
@@ -62,60 +64,125 @@ def evaluate(predict: Predict, dataset: Dataset, *, progress: Progress | None = 
     Raises:
         InputError: a picture cannot be read, or the model answers another task.
     """
-    return _MEASURES[dataset.task](predict, dataset, progress)
+    return scorecard(dataset, collect(predict, paths_of(dataset), progress))
 
 
-def _answers(
-    predict: Predict, dataset: Dataset, progress: Progress | None, sample_kind: type[S], result_kind: type[R]
-) -> Iterator[tuple[S, Array, R]]:
-    """Yield each sample, its picture and the model's answer."""
-    for done, sample in enumerate(dataset.samples, 1):
-        image = read_image(sample.path)
-        result = predict(image)
-        if not isinstance(result, result_kind) or not isinstance(sample, sample_kind):
-            raise InputError(
-                f"The model answers with {result.kind}, but the dataset is for {dataset.task}.",
-                hint="Give a dataset for the model's task.",
-            )
-        yield sample, image, result
-        if progress:
-            progress(done, len(dataset))
+def scorecard(dataset: Dataset, answers: Answers) -> Scorecard:
+    """Measure answers that were collected before.
+
+    Raises:
+        InputError: the answers are for another task, or are no numbers.
+    """
+    check_kind(answers.results, dataset.task)
+    broken = answers.broken()
+    if broken and dataset.task in {"embed", "regress"}:
+        raise InputError(
+            f"The model's answer to {dataset.samples[broken[0]].path} is no number (NaN), and to "
+            f"{len(broken) - 1} more of {len(answers)}.",
+            hint="Check the model's weights and its preprocessing.",
+        )
+    return _MEASURES[dataset.task](dataset, answers)
 
 
-def _classify(predict: Predict, dataset: Dataset, progress: Progress | None) -> Scorecard:
+def absent_classes(dataset: Dataset, present: set[int]) -> tuple[str, ...]:
+    """Return the warning about classes without samples, or none."""
+    absent = [name for i, name in enumerate(dataset.labels) if i not in present]
+    if not absent:
+        return ()
+    more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+    return (
+        f"{len(absent)} of {len(dataset.labels)} classes never occur in the data: {', '.join(absent[:_SHOWN])}{more}; "
+        "nothing is known about them.",
+    )
+
+
+def _classify(dataset: Dataset, answers: Answers) -> Scorecard:
     right: dict[int, list[bool]] = {}
-    for sample, _, result in _answers(predict, dataset, progress, ClassSample, Classification):
+    for sample, result in zip(
+        cast("tuple[ClassSample, ...]", dataset.samples),
+        cast("tuple[Classification, ...]", answers.results),
+        strict=True,
+    ):
         right.setdefault(min(sample.accepted), []).append(int(result.class_ids[0]) in sample.accepted)
     every = [hit for hits in right.values() for hit in hits]
     by_class = {name_of(c, dataset.labels): sum(hits) / len(hits) for c, hits in sorted(right.items())}
-    return Scorecard(dataset.task, {"top1": proportion(sum(every), len(every))}, by_class)
+    warnings = absent_classes(dataset, set(right))
+    return Scorecard(dataset.task, {"top1": proportion(sum(every), len(every))}, by_class, warnings=warnings)
 
 
-def _detect(predict: Predict, dataset: Dataset, progress: Progress | None) -> Scorecard:
-    pictures: list[Matched] = []
-    for sample, image, result in _answers(predict, dataset, progress, BoxSample, Detections):
-        truth = _in_pixels(sample, image.shape[0], image.shape[1])
-        pictures.append(match(result.boxes, result.scores, result.class_ids, truth))
+def _detect(dataset: Dataset, answers: Answers) -> Scorecard:
+    pictures = [
+        match(result.boxes, result.scores, result.class_ids, in_pixels(sample, size))
+        for sample, size, result in zip(
+            cast("tuple[BoxSample, ...]", dataset.samples),
+            answers.sizes,
+            cast("tuple[Detections, ...]", answers.results),
+            strict=True,
+        )
+    ]
     if not any(picture.positives for picture in pictures):
         raise InputError("The dataset holds no boxes.", hint="Give pictures with labelled objects.")
     metric, by_class = mean_average_precision(pictures)
-    return Scorecard(dataset.task, {"ap50": metric}, {name_of(c, dataset.labels): v for c, v in by_class.items()})
+    named = {name_of(c, dataset.labels): v for c, v in by_class.items()}
+    return Scorecard(dataset.task, {"ap50": metric}, named, warnings=absent_classes(dataset, set(by_class)))
 
 
-def _in_pixels(sample: BoxSample, height: int, width: int) -> Truth:
-    if not sample.fractions:
-        return sample.truth
-    sides = np.asarray((width, height, width, height))
-    return Truth(sample.truth.boxes * sides, sample.truth.class_ids, sample.truth.crowd)
+def _text(dataset: Dataset, answers: Answers) -> Scorecard:
+    read = [result.text for result in cast("tuple[Text, ...]", answers.results)]
+    truth = [sample.text for sample in cast("tuple[TextSample, ...]", dataset.samples)]
+    return Scorecard(dataset.task, text_metrics(read, truth))
 
 
-def _text(predict: Predict, dataset: Dataset, progress: Progress | None) -> Scorecard:
-    pairs = [(r.text, s.text) for s, _, r in _answers(predict, dataset, progress, TextSample, Text)]
-    return Scorecard(dataset.task, text_metrics([read for read, _ in pairs], [truth for _, truth in pairs]))
+def _embed(dataset: Dataset, answers: Answers) -> Scorecard:
+    vectors = unit_vectors([result.vector for result in cast("tuple[Embedding, ...]", answers.results)])
+    classes = class_numbers(dataset)
+    units = units_of([sample.path for sample in dataset.samples], answers.thumbnails, dataset.groups)
+    right = nearest_is_right(vectors, classes, units)
+    by_class = {name_of(int(c), dataset.labels): float(right[classes == c].mean()) for c in np.unique(classes)}
+    metric = proportion(int(right.sum()), len(right))
+    return Scorecard(dataset.task, {"retrieval_top1": metric}, by_class, warnings=_lonely(dataset, classes, units))
 
 
-_MEASURES: dict[str, Callable[[Predict, Dataset, Progress | None], Scorecard]] = {
+def class_numbers(dataset: Dataset) -> Array:
+    """Return the class of each picture, (n,) int64; of several that are right, the first.
+
+    Raises:
+        InputError: all pictures are of one class, among which nothing can be found.
+    """
+    classes = np.asarray([min(sample.accepted) for sample in cast("tuple[ClassSample, ...]", dataset.samples)])
+    if dataset.task == "embed" and len(np.unique(classes)) < 2:
+        raise InputError("All pictures are of one class.", hint="Give two classes or more, with two pictures each.")
+    return classes
+
+
+def _lonely(dataset: Dataset, classes: Array, units: Array) -> tuple[str, ...]:
+    alone = [name_of(c, dataset.labels) for c in lonely_classes(classes, units)]
+    if not alone:
+        return ()
+    return (f"Only one independent picture of {', '.join(alone[:_SHOWN])}: it can never be found, and counts as wrong.",)
+
+
+def _regress(dataset: Dataset, answers: Answers) -> Scorecard:
+    truth = np.asarray([sample.values for sample in cast("tuple[ValueSample, ...]", dataset.samples)], np.float64)
+    values = [result.values for result in cast("tuple[Regression, ...]", answers.results)]
+    checked_width(truth.shape[1], len(values[0]))
+    errors = np.abs(np.stack(values).astype(np.float64) - truth)
+    metrics = {"mae": ratio_of_sums(errors.mean(axis=1), np.ones(len(errors)))}
+    spread = true_spread(truth)
+    warnings: tuple[str, ...] = ()
+    if (spread > 0).all():
+        metrics["relative_error"] = ratio_of_sums((errors / spread).mean(axis=1), np.ones(len(errors)))
+    else:
+        alike = ", ".join(name_of(int(i), dataset.labels) for i in np.flatnonzero(spread == 0))
+        warnings = (f"All labels of {alike} are the same number: a model that always gives it would look perfect.",)
+    by_name = {name_of(i, dataset.labels): float(value) for i, value in enumerate(errors.mean(axis=0))}
+    return Scorecard(dataset.task, metrics, by_name, warnings=warnings)
+
+
+_MEASURES: dict[str, Callable[[Dataset, Answers], Scorecard]] = {
     "classify": _classify,
     "detect": _detect,
     "text": _text,
+    "embed": _embed,
+    "regress": _regress,
 }

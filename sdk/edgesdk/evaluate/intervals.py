@@ -1,9 +1,12 @@
 """How far a measured figure may be from the true one: 95 % intervals.
 
-A proportion (top-1, words) gets Wilson's interval, which holds for few samples and near 0 and 1. A figure over whole
-pictures (AP50, CER) is resampled: pictures are drawn anew with replacement, with a fixed seed, so that the same data
-give the same interval. For AP50 with rare classes it is too narrow: in simulations of 27 to 500 pictures it held the
-true value in 70 to 90 cases of a hundred, since AP itself is too high where a class has few boxes.
+A proportion (top-1, words) gets Wilson's interval, which holds for few samples and near 0 and 1. A ratio over whole
+pictures (CER) is resampled: pictures are drawn anew with replacement, with a fixed seed, so that the same data give the
+same interval. Average precision gets the jackknife: the figure is taken again without each picture, and the interval is
+Student's, on the scale of log-odds, so that it stays within 0 and 1. In the tests' simulation (true value 0.54, 20
+classes of which half are rare) it holds the true value in 94, 92 and 97 of a hundred cases with 27, 100 and 500
+pictures; the percentiles of resampled pictures did so in 76, 84 and 92, since a class with few boxes is drawn again with
+the same few. What is left is that AP itself is too high where a class has few boxes.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ RESAMPLES = 1000
 _SEED = 20
 _Z = 1.959963984540054
 _TAILS = (2.5, 97.5)
+# Student's t with 1 to 4 degrees of freedom, where the series below is not exact enough: one-sided 95 %, two-sided 95 %.
+_FEW = {1: (6.3138, 12.7062), 2: (2.9200, 4.3027), 3: (2.3534, 3.1824), 4: (2.1318, 2.7764)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,19 @@ class Metric:
         }
 
 
-def proportion(successes: int, n: int) -> Metric:
-    """Return successes / n with Wilson's interval; n is at least 1."""
+def proportion(successes: float, n: int) -> Metric:
+    """Return successes / n with Wilson's interval; n is at least 1.
+
+    Args:
+        successes: may have a fraction, where a group of samples counts as one.
+    """
     share = successes / n
     spread = 1 + _Z**2 / n
     centre = (share + _Z**2 / (2 * n)) / spread
     half = _Z / spread * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
     # At 0 and 1 the formula's end is exact but for rounding.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
+    low = 0.0 if successes <= 0 else max(0.0, centre - half)
+    high = 1.0 if successes >= n else min(1.0, centre + half)
     return Metric(share, low, high, n)
 
 
@@ -84,3 +93,43 @@ def ratio_of_sums(numerators: Array, denominators: Array) -> Metric:
     values = np.full(len(below), np.nan)
     np.divide(counts @ numerators, below, out=values, where=below > 0)
     return between(values, float(numerators.sum() / denominators.sum()), len(numerators))
+
+
+def student(freedom: int, *, one_sided: bool = False) -> float:
+    """Return what Student's t exceeds in 5 % of cases, on one side or on both (Abramowitz and Stegun 26.7.5)."""
+    if freedom in _FEW:
+        return _FEW[freedom][0 if one_sided else 1]
+    z = 1.6448536269514722 if one_sided else _Z
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+def jackknife_variance(left_out: Array) -> float:
+    """Return the variance of a figure from its values without one block of samples each, (G,); NaN where it has none."""
+    known = left_out[np.isfinite(left_out)]
+    if len(known) < 2:
+        return 0.0
+    return float((len(known) - 1) / len(known) * ((known - known.mean()) ** 2).sum())
+
+
+def jackknifed(value: float, left_out: Array, n: int) -> Metric:
+    """Return a figure between 0 and 1 with its jackknife interval.
+
+    Args:
+        left_out: (G,) the figure without each block of samples.
+        n: samples in all.
+    """
+    error = math.sqrt(jackknife_variance(left_out))
+    if error < 1e-12 or not 0 < value < 1:
+        # No picture made a difference; that of so many none is wrong is all that is known.
+        edges = proportion(value * n, n)
+        return Metric(value, min(edges.low, value), max(edges.high, value), n)
+    half = student(max(1, len(left_out) - 1)) * error / (value * (1 - value))
+    odds = math.log(value / (1 - value))
+    return Metric(value, _from_odds(odds - half), _from_odds(odds + half), n)
+
+
+def _from_odds(odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-500.0, min(500.0, odds))))

@@ -38,4 +38,12 @@ class TextSample:
     text: str
 
 
-Sample = Union[ClassSample, BoxSample, TextSample]  # noqa: UP007  (an alias that runs on Python 3.10)
+@dataclass(frozen=True, slots=True)
+class ValueSample:
+    """A picture and its true numbers, in the model's order."""
+
+    path: Path
+    values: tuple[float, ...]
+
+
+Sample = Union[ClassSample, BoxSample, TextSample, ValueSample]  # noqa: UP007  (an alias that runs on Python 3.10)

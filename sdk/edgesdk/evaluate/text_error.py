@@ -12,6 +12,7 @@ import numpy as np
 
 from edgesdk.evaluate.intervals import Metric, proportion, ratio_of_sums
 from edgesdk_targets.errors import InputError, MissingExtra
+from edgesdk_targets.tensor import Array
 
 
 def text_metrics(read: Sequence[str], truth: Sequence[str]) -> dict[str, Metric]:
@@ -25,15 +26,11 @@ def text_metrics(read: Sequence[str], truth: Sequence[str]) -> dict[str, Metric]
         InputError: no truth holds a character.
         MissingExtra: rapidfuzz is not installed.
     """
-    try:
-        from rapidfuzz.distance import Levenshtein
-    except ImportError as error:
-        raise MissingExtra("rapidfuzz", "evaluate") from error
     lengths = np.asarray([len(text) for text in truth])
     if not lengths.any():
         raise InputError("No labelled text holds a character.", hint="Fill the `text` column of labels.csv.")
     pairs = list(zip(read, truth, strict=True))
-    errors = np.asarray([Levenshtein.distance(a, b) for a, b in pairs])
+    errors = character_errors(read, truth)
     exact = sum(a == b for a, b in pairs)
     loose = sum(a.casefold() == b.casefold() for a, b in pairs)
     return {
@@ -41,3 +38,16 @@ def text_metrics(read: Sequence[str], truth: Sequence[str]) -> dict[str, Metric]
         "word_accuracy": proportion(exact, len(pairs)),
         "word_accuracy_ignoring_case": proportion(loose, len(pairs)),
     }
+
+
+def character_errors(read: Sequence[str], truth: Sequence[str]) -> Array:
+    """Return how many characters have to be put in, taken out or replaced in each text, (n,) int64.
+
+    Raises:
+        MissingExtra: rapidfuzz is not installed.
+    """
+    try:
+        from rapidfuzz.distance import Levenshtein
+    except ImportError as error:
+        raise MissingExtra("rapidfuzz", "evaluate") from error
+    return np.asarray([Levenshtein.distance(a, b) for a, b in zip(read, truth, strict=True)], np.int64)

@@ -41,8 +41,9 @@ class Variant(BaseModel):
         files: role (`model`, `weights`, `recipe`) → path in the bundle; variants may share a path.
         inputs, outputs: as this file takes and gives them, by the runtime's own names, in the manifest's order.
         folded: mean and std are part of the artifact; it takes pixels.
-        effective_precision: what the session sets the runtime to compute in.
+        effective_precision: what the session sets the runtime to compute in; of an int8 variant, for what is in float.
         parity: what the comparison with the source measured.
+        accuracy: the gate's verdict (`outcome`, `reason`) with its figures; empty where no data were given.
         status: on what this variant has run: on the target itself (measured), its builds under emulation, the same
             runtime on the converting host (simulated), or not at all.
         notes: why this runtime and not an earlier one of the target's chain.
@@ -60,6 +61,7 @@ class Variant(BaseModel):
     outputs: tuple[TensorSpec, ...]
     folded: bool = False
     parity: dict[str, Any] = Field(default_factory=dict)
+    accuracy: dict[str, Any] = Field(default_factory=dict)
     status: Status = "built only"
     notes: tuple[str, ...] = ()
 

@@ -1,17 +1,20 @@
-"""`labels.csv`: a header with `file` and `label` or `text`, a picture a line; further columns are left alone.
+"""`labels.csv`: a header with `file` and `label`, `text` or columns of numbers, a picture a line.
 
-Several labels that are all right for a picture are separated by semicolons.
+Several labels that are all right for a picture are separated by semicolons. Numbers are taken from the columns that are
+called as the model's labels; of a model without labels, from every column but `file` and `group`. Further columns are
+left alone.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgesdk.evaluate.layouts.class_names import ClassNames
 from edgesdk.evaluate.layouts.named_files import find_picture, missing
-from edgesdk.evaluate.samples import ClassSample, TextSample
+from edgesdk.evaluate.samples import ClassSample, TextSample, ValueSample
 from edgesdk_targets.errors import InputError
 
 
@@ -44,6 +47,74 @@ def read_text_table(table: Path) -> list[TextSample]:
     return [TextSample(path, text) for path, text in _rows(table, "text")]
 
 
+def read_own_class_table(table: Path) -> tuple[list[ClassSample], tuple[str, ...]]:
+    """Read pictures with classes of the dataset's own, as an embedding has none; return them with the classes' names.
+
+    Raises:
+        InputError: the table is malformed, or names a picture that is not there.
+    """
+    rows = list(_rows(table, "label"))
+    names = tuple(sorted({text.strip() for _, text in rows}))
+    numbers = {name: i for i, name in enumerate(names)}
+    return [ClassSample(path, frozenset({numbers[text.strip()]})) for path, text in rows], names
+
+
+def read_value_table(table: Path, labels: tuple[str, ...]) -> tuple[list[ValueSample], tuple[str, ...]]:
+    """Read pictures with their true numbers; return them with the numbers' names.
+
+    Raises:
+        InputError: the table is malformed, lacks a column, or holds what is no number.
+    """
+    names = _value_columns(table, labels)
+    columns = [list(_rows(table, name)) for name in names]
+    samples: list[ValueSample] = []
+    for cells in zip(*columns, strict=True):
+        path = cells[0][0]
+        samples.append(ValueSample(path, tuple(_number(text, f"{table}: {path.name}") for _, text in cells)))
+    return samples, labels or names
+
+
+def _value_columns(table: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns that hold the model's numbers, in its order."""
+    columns = _columns(table)
+    if not labels:
+        names = tuple(name for name in columns if name not in {"file", "group"})
+        if names:
+            return names
+        raise InputError(
+            f"{table} has no column of numbers: {','.join(columns) or 'no columns'}.",
+            hint="Write `file,value` as its first line.",
+        )
+    found = {name.strip().casefold(): name for name in columns}
+    absent = [label for label in labels if label.casefold() not in found]
+    if len(labels) == 1 and absent and "value" in found:
+        return (found["value"],)
+    if absent:
+        raise InputError(
+            f"{table} has no column for {', '.join(absent)}, which the model estimates.",
+            hint=f"Write `file,{','.join(labels)}` as its first line.",
+        )
+    return tuple(found[label.casefold()] for label in labels)
+
+
+def _columns(table: Path) -> list[str]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file).fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} cannot be read: {error}.", hint="Save it as CSV in UTF-8.") from error
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where}: {text!r:.40} is no number.", hint="Write a number such as 12.5 in every line.")
+    return value
+
+
 def _rows(table: Path, column: str) -> Iterator[tuple[Path, str]]:
     """Yield each picture and what stands in `column`, after checking all lines."""
     rows: list[tuple[Path, str]] = []
@@ -53,7 +124,7 @@ def _rows(table: Path, column: str) -> Iterator[tuple[Path, str]]:
     for line, row in _read(table, column):
         name, value = (row["file"] or "").strip(), row[column]
         where = f"{table}:{line}"
-        if not name or value is None or (column == "label" and not value.strip()):
+        if not name or value is None or (column != "text" and not value.strip()):
             raise InputError(f"{where}: file or {column} is missing.", hint=f"Fill file and {column} in every line.")
         if name in seen:
             raise InputError(f"{where}: {name} is listed twice.", hint="Remove one of the two lines.")

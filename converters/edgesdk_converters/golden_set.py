@@ -1,0 +1,256 @@
+"""Make a bundle's golden set: pictures, what the model sees of them, and what source and artifacts answer.
+
+How far a device may be from these answers is measured here: by how far the artifact is from its source, and by what happens to
+its decoded answers when each pixel of its input changes by one grey level at most, as OpenCV's rounding does on another machine.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.compare import runtime_here
+from edgesdk_converters.golden_pictures import golden_pictures
+from edgesdk_converters.golden_tolerance import limit_of, settle
+from edgesdk_converters.parity import _GROUPS as CHANNEL_GROUPS
+from edgesdk_converters.proof import Proof
+from edgesdk_converters.reference import Reference
+from edgesdk_targets.bundle.manifest import Variant
+from edgesdk_targets.errors import ConversionError
+from edgesdk_targets.golden.exact_input import digest_of, exact_pixels
+from edgesdk_targets.golden.expected_result import expected_from
+from edgesdk_targets.golden.golden_file import FOLDER, INDEX, GoldenSet, Group, Limit, Picture, VariantAnswers
+from edgesdk_targets.golden.output_sample import choose, noise_db, part_of, take
+from edgesdk_targets.golden.staged_run import Meaning, StagedRun
+from edgesdk_targets.preprocess.apply import Preprocessor
+from edgesdk_targets.preprocess.image_file import decode_image
+from edgesdk_targets.preprocess.spec import Preprocess
+from edgesdk_targets.session import Session
+from edgesdk_targets.target import Precision
+from edgesdk_targets.tensor import Array, TensorSpec
+
+# A model with state sees each picture so often in a row, so that what it carries is compared as well.
+FRAMES_WITH_STATE = 3
+# How often each picture is asked again with a trifle changed.
+_CHANGES = 3
+_SEED = 20261121
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A golden picture with all that is asked about it.
+
+    Attributes:
+        pixels: what the model sees, exactly.
+        changed: the same with a trifle changed: OpenCV's own first, then one grey level at random.
+    """
+
+    png: bytes
+    image: Array
+    pixels: Array
+    changed: tuple[Array, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image.shape[0], self.image.shape[1]
+
+
+def golden_files(proof: Proof, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
+    """Return the golden set's files by their path in the bundle; none for a model that takes no picture.
+
+    Raises:
+        ConversionError: the model's answer to a golden picture is not finite.
+        SessionFailed: an artifact that ran a moment ago does not.
+    """
+    card = proof.source.card
+    if card.preprocess is None:
+        return {}
+    meaning = Meaning(card.task, card.preprocess, card.postprocess, proof.source.card_file.labels, card.state)
+    return _Maker(proof, meaning, card.preprocess).files(built)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What one model said to all golden pictures.
+
+    Attributes:
+        outputs: raw, by logical name, one a picture.
+        results: `ExpectedResult`, one a picture.
+        changed: the results to each picture's changed pixels.
+    """
+
+    outputs: list[dict[str, Array]]
+    results: list[Any]
+    changed: list[list[Any]]
+
+
+class _Maker:
+    def __init__(self, proof: Proof, meaning: Meaning, preprocess: Preprocess) -> None:
+        self._proof = proof
+        self._meaning = meaning
+        self._preprocess = preprocess
+        self._frames = FRAMES_WITH_STATE if meaning.state else 1
+        pngs = golden_pictures(proof.pictures, preprocess.size)
+        self._asked = [_asked(png, preprocess, seed) for seed, png in enumerate(pngs)]
+        self._source = self._ask(proof.reference, folded=False)
+        self._groups = _groups(proof.reference.outputs, meaning.postprocess.head)
+        chosen = [[choose(part_of(outputs, group)) for group in self._groups] for outputs in self._source.outputs]
+        self._counts = tuple(len(part) for part in chosen[0])
+        self._index = np.stack([_joined(parts) for parts in chosen])
+        self._values = self._taken(self._source)
+
+    def files(self, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
+        """Ask every variant, and return all files."""
+        names = [f"{FOLDER}/{number:02}.png" for number in range(len(self._asked))]
+        files = {name: asked.png for name, asked in zip(names, self._asked, strict=True)}
+        files[f"{FOLDER}/index.npy"] = _npy(self._index)
+        golden = GoldenSet(
+            schema="golden/1",
+            preprocess=self._preprocess,
+            frames=self._frames,
+            prepare_off=1.0 + max(_opencv_off(asked) for asked in self._asked),
+            pictures=tuple(
+                Picture(
+                    file=name,
+                    pixels=digest_of(asked.image),
+                    prepared=digest_of(asked.pixels),
+                    reference=result,
+                )
+                for name, asked, result in zip(names, self._asked, self._source.results, strict=True)
+            ),
+            groups=self._groups,
+            counts=self._counts,
+            variants={variant.id: self._variant(variant, artifact, files) for variant, artifact in built},
+        )
+        files[INDEX] = golden.to_bytes()
+        return files
+
+    def _variant(self, variant: Variant, artifact: Artifact, files: dict[str, bytes]) -> VariantAnswers:
+        """Ask one variant; its raw outputs go into `files`, once where targets share an artifact."""
+        runtime = runtime_here(variant.runtime)
+        if runtime is None:
+            # The artifact's own answers are not known yet: it has to come as near to the source as its precision can.
+            answers, values = self._source, self._values
+            limits = {group.name: limit_of(variant.precision, None) for group in self._groups}
+        else:
+            session = self._proof.open(artifact, variant, runtime)
+            try:
+                answers = self._ask(session, folded=variant.folded)
+            finally:
+                session.close()
+            values = self._taken(answers)
+            limits = self._limits(variant.precision, values)
+        settled = [
+            settle(variant.precision, result, changed, self._pixel(asked))
+            for result, changed, asked in zip(answers.results, answers.changed, self._asked, strict=True)
+        ]
+        data = _npy(values)
+        place = next((path for path, known in files.items() if known == data), f"{FOLDER}/{variant.id}.npy")
+        files[place] = data
+        return VariantAnswers(
+            answered_by="source" if runtime is None else "artifact",
+            runtime="source" if runtime is None else runtime.value,
+            outputs=place,
+            results=tuple(result for result, _ in settled),
+            tolerances=tuple(tolerance for _, tolerance in settled),
+            limits=limits,
+        )
+
+    def _ask(self, model: Reference | Session, *, folded: bool) -> _Answers:
+        staged = StagedRun(model.run, model.inputs, model.outputs, self._meaning, folded=folded)
+        found = _Answers([], [], [])
+        for asked in self._asked:
+            outputs, result = self._answer(staged, asked, asked.pixels)
+            found.outputs.append(outputs)
+            found.results.append(result)
+            found.changed.append([self._answer(staged, asked, pixels)[1] for pixels in asked.changed])
+        return found
+
+    def _answer(self, staged: StagedRun, asked: _Asked, pixels: Array) -> tuple[dict[str, Array], Any]:
+        outputs, result = staged.answer(pixels, self._preprocess, asked.size, self._frames)
+        try:
+            return outputs, expected_from(result)
+        except ValidationError as error:
+            raise ConversionError(
+                "The model answers a golden picture with numbers that are not finite.",
+                hint="Look for overflow in the model; half precision ends at 65504.",
+            ) from error
+
+    def _taken(self, answers: _Answers) -> Array:
+        rows = []
+        for outputs, index in zip(answers.outputs, self._index, strict=True):
+            values = take(outputs, self._groups, self._counts, index)
+            if values is None or not np.isfinite(values).all():
+                raise ConversionError(
+                    "An output to a golden picture is not finite, or smaller than the source's.",
+                    hint="Look for overflow in the model; half precision ends at 65504.",
+                )
+            rows.append(values)
+        return np.stack(rows)
+
+    def _limits(self, precision: Precision, values: Array) -> dict[str, Limit]:
+        limits, start = {}, 0
+        for group, count in zip(self._groups, self._counts, strict=True):
+            part = slice(start, start + count)
+            start += count
+            limits[group.name] = limit_of(precision, float(noise_db(self._values[:, part], values[:, part]).min()))
+        return limits
+
+    def _pixel(self, asked: _Asked) -> float:
+        """Return how many pixels of the picture one pixel of the input is, at least one."""
+        return max(1.0, *(a / b for a, b in zip(asked.size, self._preprocess.size, strict=True)))
+
+
+def _asked(png: bytes, preprocess: Preprocess, seed: int) -> _Asked:
+    image = decode_image(png)
+    pixels = exact_pixels(image, preprocess)
+    rng = np.random.default_rng([_SEED, seed])
+    trifles = [rng.integers(-1, 2, pixels.shape) for _ in range(_CHANGES - 1)]
+    changed = [np.clip(pixels + trifle, 0, 255).astype(np.uint8) for trifle in trifles]
+    return _Asked(png, image, pixels, (_by_opencv(image, preprocess), *changed))
+
+
+def _by_opencv(image: Array, preprocess: Preprocess) -> Array:
+    """Return what the device's own preprocessing makes of a picture on this machine, before mean and std."""
+    tensor = TensorSpec(name="pixels", shape=(1, *preprocess.size, preprocess.channels), dtype="uint8", layout="NHWC")
+    out = tensor.empty()
+    Preprocessor(preprocess, tensor, folded=True).into(image, out)
+    pixels: Array = out[0]
+    return pixels
+
+
+def _opencv_off(asked: _Asked) -> float:
+    return float(np.abs(asked.changed[0].astype(np.int64) - asked.pixels).max())
+
+
+def _groups(outputs: Sequence[TensorSpec], head: str | None) -> tuple[Group, ...]:
+    """Divide the outputs as parity does; one whose size depends on the picture has nothing to compare value by value."""
+    axis, channels = CHANNEL_GROUPS.get(head or "", (0, {}))
+    groups: list[Group] = []
+    for spec in outputs:
+        if spec.dynamic:
+            continue
+        if not channels or len(spec.shape) < 3 or len(spec.shape) <= axis:
+            groups.append(Group(name=spec.name, output=spec.name))
+            continue
+        groups += [
+            Group(name=f"{spec.name}.{name}", output=spec.name, axis=axis, start=part.start or 0, stop=part.stop)
+            for name, part in channels.items()
+        ]
+    return tuple(groups)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return np.concatenate(parts) if parts else np.empty(0, np.int32)
+
+
+def _npy(array: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()

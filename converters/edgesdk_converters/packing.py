@@ -1,0 +1,117 @@
+"""Put what was built into one bundle: shared files once, provenance and reports beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.conversion import Conversion
+from edgesdk_converters.provenance import provenance
+from edgesdk_converters.reference import Reference
+from edgesdk_converters.source import Source
+from edgesdk_targets.bundle.archive import SUFFIX
+from edgesdk_targets.bundle.bundle import write_bundle
+from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.target import Runtime
+
+Built = tuple[Variant, Artifact]
+
+
+def bundle_path(output: Path, source: Source) -> Path:
+    """Return where the bundle goes: the file that is named, or its usual name in the folder that is named.
+
+    Raises:
+        InputError: there is another file, or the place cannot be written.
+    """
+    if output.suffix == SUFFIX:
+        path = output
+    elif output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file and no bundle.", hint=f"Give a folder, or a name ending in {SUFFIX}.")
+    else:
+        path = output / f"{source.card.name}-{source.card.version}{SUFFIX}"
+    _check_writable(path)
+    return path
+
+
+def write(
+    path: Path,
+    source: Source,
+    reference: Reference,
+    built: Sequence[Built],
+    *,
+    reports: Mapping[str, object],
+    golden: Mapping[str, bytes],
+    sensitivity: Sequence[Mapping[str, Any]] = (),
+    calibration: Mapping[str, object] | None = None,
+    warnings: Sequence[str] = (),
+) -> Conversion:
+    """Write the bundle, whole or not at all.
+
+    Args:
+        reports: name → content of `reports/NAME.json`.
+        golden: path in the bundle → content.
+        calibration: the record of the pictures that INT8 ranges were measured on.
+
+    Raises:
+        InputError, NoSpace: it cannot be written.
+    """
+    files: dict[str, bytes] = {}
+    variants: list[Variant] = []
+    for variant, artifact in built:
+        places = {role: _place(files, variant.id, role, variant.runtime, data) for role, data in artifact.files.items()}
+        variants.append(variant.model_copy(update={"files": places}))
+    sizes = {v.id: sum(len(files[p]) for p in set(v.files.values())) for v in variants}
+    files["provenance.json"] = _json(provenance(source, variants, calibration))
+    files |= {f"reports/{name}.json": _json(content) for name, content in reports.items()}
+    files |= golden
+    card = source.card
+    manifest = Manifest(
+        name=card.name,
+        version=card.version,
+        task=card.task,
+        labels=source.card_file.labels,
+        license=card.license,
+        inputs=reference.inputs,
+        outputs=reference.outputs,
+        preprocess=card.preprocess,
+        postprocess=card.postprocess,
+        state=card.state,
+        variants=tuple(variants),
+        files={name: {"sha256": "0" * 64, "size": 0} for name in files},
+    )
+    digest = write_bundle(path, manifest, files)
+    told = (*source.card_file.warnings, *warnings)
+    return Conversion(path, digest, tuple(variants), sizes, told, tuple(sensitivity))
+
+
+def _place(files: dict[str, bytes], variant_id: str, role: str, runtime: Runtime, data: bytes) -> str:
+    """Find a path for one file; equal content is stored once."""
+    for path, stored in files.items():
+        if stored == data:
+            return path
+    suffix = {
+        "recipe": "json",
+        "weights": "bin",
+        "model": {Runtime.OPENVINO: "xml", Runtime.LITERT: "tflite"}.get(runtime, "onnx"),
+    }[role]
+    path = f"models/{variant_id}/{role}.{suffix}"
+    files[path] = data
+    return path
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a place that cannot be written before minutes are spent on what goes there."""
+    place = path.absolute().parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written: {place} does not let you.", hint="Choose another -o.")
+
+
+def _json(data: object) -> bytes:
+    return json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"

@@ -1,0 +1,158 @@
+"""Prove one artifact: compare it with the source, ask the gate, and say on what it has run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgesdk_converters.artifact import Artifact, Progress
+from edgesdk_converters.compare import compare, runtime_here
+from edgesdk_converters.gate import Gate, Verdict
+from edgesdk_converters.predictor import Predictor
+from edgesdk_converters.quiet import quiet
+from edgesdk_converters.reference import Reference
+from edgesdk_converters.routes import Route
+from edgesdk_converters.source import Source
+from edgesdk_targets.bundle.manifest import Status, Variant
+from edgesdk_targets.errors import GateFailed, ParityError, StepFailed
+from edgesdk_targets.session import Session, open_files
+from edgesdk_targets.target import Precision, Runtime, Target
+from edgesdk_targets.tensor import Array
+from edgesdk_targets.variant_choice import this_host
+
+# "x86-cpu" means any such processor, so building on one is building on the target.
+_THIS_KIND = frozenset({"x86-cpu", "generic-onnx"})
+# A detector is judged over its whole curve, so its weak detections must come through.
+_JUDGED_WITH = {"detect": {"score_threshold": 0.001}}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Everything that an artifact is measured against.
+
+    Attributes:
+        pictures: on which parity is measured, (H, W, 3) uint8 BGR.
+        gate: None leaves accuracy unmeasured.
+    """
+
+    source: Source
+    reference: Reference
+    pictures: Sequence[Array]
+    gate: Gate | None
+    say: Progress
+
+    def prove(
+        self, target: Target, route: Route, precision: Precision, artifact: Artifact, notes: Sequence[str]
+    ) -> Variant:
+        """Describe an artifact as a variant, once it is shown to be good.
+
+        Args:
+            precision: what the artifact turned out to be; a repaired int8 one is mixed.
+            notes: why earlier runtimes were not taken.
+
+        Raises:
+            StepFailed: it is too large for the target.
+            ParityError: it answers differently from the source.
+            GateFailed: it is less accurate than allowed.
+            SessionFailed: its runtime does not run it.
+        """
+        _check_size(target, artifact)
+        variant = Variant(
+            id=f"{target.name}-{route.runtime.value}-{precision.value}",
+            target=target.name,
+            runtime=route.runtime,
+            precision=precision,
+            effective_precision=artifact.effective_precision,
+            files={role: role for role in artifact.files},
+            inputs=artifact.inputs,
+            outputs=artifact.outputs,
+            folded=artifact.folded,
+            notes=(*notes, *artifact.notes),
+        )
+        runtime = runtime_here(route.runtime)
+        if runtime is None:
+            note = f"not compared: {route.runtime.value} is not installed here"
+            return variant.model_copy(update={"notes": (*variant.notes, note)})
+        parity = compare(self.reference, self.source.card, artifact, variant, runtime, self.pictures)
+        if not parity.passed:
+            worst = parity.worst
+            raise ParityError(
+                f"{variant.id} answers differently from the source: {worst.name} has {worst.sqnr_db:.1f} dB "
+                f"(at least {parity.limit_db:g}), worst difference {worst.max_abs:.3g}.",
+                hint="Choose --precision fp32, or another target.",
+            )
+        found = {
+            "parity": {**parity.to_json(), "runtime": runtime.value},
+            "status": _status(target, route.runtime, runtime),
+        }
+        verdict = self._judge(variant, artifact, runtime)
+        if verdict is not None:
+            found["accuracy"] = {"outcome": verdict.outcome, "reason": verdict.reason, **verdict.report}
+        return variant.model_copy(update=found)
+
+    def _judge(self, variant: Variant, artifact: Artifact, runtime: Runtime) -> Verdict | None:
+        """Ask the gate; a failure is raised."""
+        if self.gate is None:
+            return None
+        self.say(f"{variant.id}: measuring accuracy")
+        session = self.open(artifact, variant, runtime)
+        try:
+            verdict = self.gate.judge(variant.id, self.reference_predictor(), self.predictor(session, variant))
+        finally:
+            session.close()
+        self.say(f"{variant.id}: {verdict.outcome}: {verdict.reason}")
+        if verdict.outcome == "fail":
+            raise GateFailed(
+                f"{variant.id} is not accurate enough: {verdict.reason}",
+                hint="Allow more with --max-drop, keep layers in float (--keep-float), or use --precision fp16.",
+            )
+        return verdict
+
+    def open(self, artifact: Artifact, variant: Variant, runtime: Runtime) -> Session:
+        """Load an artifact; the caller closes it."""
+        with quiet("compare"):  # LiteRT greets on stderr
+            return open_files(artifact.files, variant, self.reference.inputs, self.reference.outputs, runtime=runtime)
+
+    def reference_predictor(self) -> Predictor:
+        """Return the float source as a function from a picture to a result."""
+        return self._predictor(self.reference, folded=False, judged=True)
+
+    def predictor(self, session: Session, variant: Variant) -> Predictor:
+        """Return a loaded artifact as a function from a picture to a result."""
+        return self._predictor(session, folded=variant.folded, judged=True)
+
+    def plain_predictors(self, session: Session | None, variant: Variant | None) -> Predictor:
+        """Return the source, or a loaded artifact, with the card's own thresholds."""
+        if session is None or variant is None:
+            return self._predictor(self.reference, folded=False, judged=False)
+        return self._predictor(session, folded=variant.folded, judged=False)
+
+    def _predictor(self, model: Reference | Session, *, folded: bool, judged: bool) -> Predictor:
+        card = self.source.card
+        return Predictor(
+            model.run,
+            model.inputs,
+            model.outputs,
+            card,
+            self.source.card_file.labels,
+            folded=folded,
+            postprocess=_JUDGED_WITH.get(card.task) if judged else None,
+        )
+
+
+def _check_size(target: Target, artifact: Artifact) -> None:
+    size = sum(len(data) for data in artifact.files.values())
+    if size > target.max_bundle_bytes:
+        raise StepFailed(
+            f"its files are {size} bytes, {target.name} takes {int(target.max_bundle_bytes)}.",
+            hint="Use --precision int8 or fp16, or a smaller model.",
+        )
+
+
+def _status(target: Target, runtime: Runtime, used: Runtime) -> Status:
+    """Say on what the variant has run; never more than is true."""
+    if used is not runtime:
+        return "built only"
+    host = this_host()
+    same_kind = target.name in _THIS_KIND and target.arch in {host.arch, "any"}
+    return "measured" if same_kind or target.name == host.target else "simulated"

@@ -1,0 +1,49 @@
+"""Names and order of an ONNX graph's nodes: each its own name, and each behind what it reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesdk_converters.steps.node_reading import mentioned
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Give every node a name of its own, in place: tools tell nodes apart by it. Those that have one keep it."""
+    seen: set[str] = set()
+    for place, node in enumerate(graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_{place}_{next(iter(node.output), '')}"
+        seen.add(node.name)
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Put every node behind what it reads, in place, as the format demands, and otherwise in the old order.
+
+    Every node has a name of its own.
+    """
+    made = {name: node for node in graph.node for name in node.output}
+    order: list[onnx.NodeProto] = []
+    done: set[str] = set()
+    for last in graph.node:
+        stack = [last]
+        while stack:
+            node = stack[-1]
+            waiting = [made[name] for name in mentioned(node) if name in made and made[name].name not in done]
+            if waiting and node.name not in done:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if node.name not in done:
+                done.add(node.name)
+                order.append(node)
+    replace_nodes(graph, order)
+
+
+def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """Let the graph have these nodes, which may be its own, and no others."""
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)

@@ -1,0 +1,58 @@
+"""The tiers of INT8: what is kept in float, tried in turn until the artifact is good enough.
+
+1. plain: everything quantisable but what follows the last convolutions;
+2. head in float: the last convolutions too, where boxes and scores are made;
+3. ranked: the layers that cost the most by themselves, worst first, in growing numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+# How many of the worst layers are kept in float, try by try, beside the head.
+_RANKED = (2, 4, 8, 16)
+# A model that is mostly float is no INT8 model: beyond this share of its layers the search is given up.
+_MOST_FLOAT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One try.
+
+    Attributes:
+        keep_float: names of the ONNX nodes that are not quantised.
+        mixed: layers with weights are kept in float.
+    """
+
+    name: str
+    keep_float: tuple[str, ...]
+    mixed: bool
+
+
+def tiers(
+    *,
+    kept: Sequence[str],
+    head: Callable[[], Sequence[str]],
+    ranking: Callable[[], Sequence[str]],
+    mixed_only: bool = False,
+) -> Iterator[Tier]:
+    """Yield the tries in order; what a later one needs is found out only when it is reached.
+
+    Args:
+        kept: nodes that the user keeps in float, in every tier.
+        head: gives the nodes of the head.
+        ranking: gives the quantisable nodes, the costliest first.
+        mixed_only: begin with the head in float.
+    """
+    if not mixed_only:
+        yield Tier("plain", tuple(kept), mixed=bool(kept))
+    head_nodes = tuple(dict.fromkeys([*kept, *head()]))
+    if set(head_nodes) != set(kept):
+        yield Tier("head in float", head_nodes, mixed=True)
+    ranked = ranking()
+    worst = [name for name in ranked if name not in head_nodes]
+    for count in _RANKED:
+        if count > _MOST_FLOAT * len(ranked):
+            return
+        yield Tier(f"the {count} costliest layers in float", (*head_nodes, *worst[:count]), mixed=True)

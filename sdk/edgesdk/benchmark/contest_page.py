@@ -1,0 +1,94 @@
+"""The HTML report of `edgesdk compare`: one table, the plot with Pareto's front, and the choice with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgesdk.benchmark.contest import Entry, Pick, front
+from edgesdk.benchmark.host import HostFacts
+from edgesdk.report.page import Page
+from edgesdk.report.plots import scatter
+
+COLUMNS = (
+    "artifact",
+    "precision",
+    "size",
+    "metric (95 % interval)",
+    "worst parity",
+    "p50 ms",
+    "per second",
+    "memory",
+    "limits",
+    "front",
+    "status",
+)
+
+
+def cells(entry: Entry, on_front: bool) -> tuple[str, ...]:
+    """Return an entry's row, in the order of `COLUMNS`."""
+    return (
+        entry.name,
+        entry.variant.precision.value,
+        f"{entry.size_bytes / 1e6:.3g} MB",
+        entry.figure.text() if entry.figure else "",
+        "" if entry.worst_db is None else f"{entry.worst_db:.0f} dB",
+        "" if entry.ms is None else f"{entry.ms:.3g}",
+        "" if entry.fps is None else f"{entry.fps:.{0 if entry.fps >= 100 else 1}f}",
+        "" if entry.rss_bytes is None else f"{entry.rss_bytes / 1e6:.0f} MB",
+        "" if entry.ms is None else "no" if entry.misses else "yes",
+        "*" if on_front else "",
+        "slower than float" if entry.slower_than else entry.status,
+    )
+
+
+def comparison_page(entries: Sequence[Entry], choice: Pick, host: HostFacts, threads: int) -> Page:
+    """Return the finished page."""
+    best = f"Take {choice.name}: {choice.why}." if choice.name else choice.why
+    page = Page("Artifacts compared", best)
+    page.heading("The artifacts")
+    on_front = set(front(entries))
+    rows = [cells(entry, entry.name in on_front) for entry in entries]
+    page.table(COLUMNS, rows, "* on Pareto's front: no other is at once as fast, as small and as good.")
+    timed = [entry for entry in entries if entry.ms is not None]
+    if timed:
+        page.heading("Speed and what it costs")
+        page.figure(*_plot(timed))
+    if choice.passed_over:
+        page.heading("Why not the others")
+        for line in choice.passed_over:
+            page.text(line)
+    page.heading("How it was measured")
+    page.text(
+        f"{host.cpu}, {host.cores} cores, {host.system}. All artifacts were loaded at once, each in a process of its own, "
+        f"and took turns; a time is the median over the rounds, {threads or host.cores} threads."
+    )
+    for line in host.warnings:
+        page.text(f"Beware: {line}.")
+    return page
+
+
+def _plot(timed: Sequence[Entry]) -> tuple[str, str]:
+    """Draw time against the metric, or against the size where no metric was measured."""
+    measured = [entry for entry in timed if entry.figure is not None]
+    if measured and measured[0].figure is not None:
+        first = measured[0].figure
+        points = [(e.ms or 0.0, e.figure.value, e.name) for e in measured if e.figure is not None]
+        sign, up = (-1.0 if first.higher_is_better else 1.0), first.name
+    else:
+        points = [(e.ms or 0.0, e.size_bytes / 1e6, e.name) for e in timed]
+        sign, up = 1.0, "size, MB"
+    line = _line([(x, sign * y) for x, y, _ in points])
+    return (
+        scatter(points, across="ms for one inference", up=up, front=line),
+        f"Time of one inference against {up}; the line joins those that no other beats in both.",
+    )
+
+
+def _line(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the places of the points that no other beats in both, from left to right; less is better."""
+    order = sorted(range(len(points)), key=lambda i: points[i])
+    line: list[int] = []
+    for place in order:
+        if not line or points[place][1] < points[line[-1]][1]:
+            line.append(place)
+    return line

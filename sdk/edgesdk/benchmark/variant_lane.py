@@ -1,0 +1,110 @@
+"""A variant of a bundle as a lane: the device's own session, preprocessing and decoder."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from edgesdk.benchmark.coverage.nodes import Coverage, ExecutedNode, summarise
+from edgesdk.benchmark.lane import Opening
+from edgesdk.benchmark.pictures import read_or_draw
+from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.decode.decoder import Decoder
+from edgesdk_targets.preprocess.apply import Preprocessor
+from edgesdk_targets.session import Session, SessionOptions, open_files
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tensor import Array, TensorSpec
+
+_COVERAGE = {
+    Runtime.ONNXRUNTIME: "edgesdk.benchmark.coverage.onnxruntime",
+    Runtime.OPENVINO: "edgesdk.benchmark.coverage.openvino",
+    Runtime.LITERT: "edgesdk.benchmark.coverage.litert",
+}
+
+
+class VariantLane:
+    """One session of a variant, its input filled with a picture.
+
+    Raises:
+        SessionFailed, MissingExtra: as for `open_files`.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        options = opening.options
+        self._opening = opening
+        self._variant = Variant.model_validate(options["variant"])
+        self._runtime = Runtime(options["runtime"])
+        self._session: Session = open_files(
+            self._files(),
+            self._variant,
+            tuple(TensorSpec.model_validate(spec) for spec in options["inputs"]),
+            tuple(TensorSpec.model_validate(spec) for spec in options["outputs"]),
+            runtime=self._runtime,
+            options=SessionOptions(threads=opening.threads),
+        )
+        self._binding = self._session.bind(1)[0]
+        manifest = options.get("manifest")
+        self._manifest = Manifest.from_bytes(manifest.encode()) if manifest else None
+        self._outputs: Mapping[str, Array] = {}
+        self._fill()
+
+    def infer(self) -> Mapping[str, Array]:
+        self._outputs = self._binding.run()
+        return self._outputs
+
+    def stages(self) -> Mapping[str, Callable[[], object]]:
+        manifest, image = self._manifest, self._image()
+        if manifest is None or manifest.preprocess is None or image is None:
+            return {}
+        picture = read_or_draw(self._opening.files.get("picture"))
+        preprocessor = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
+        place = self._binding.inputs[image.name]
+        geometry = preprocessor.into(picture, place)
+        carried = {state.output for state in manifest.state}
+        outputs = tuple(spec for spec in self._session.outputs if spec.name not in carried)
+        size = manifest.preprocess.size
+        decoder = Decoder(manifest.task, manifest.postprocess, manifest.labels, outputs, size)
+        memory: dict[str, int] | None = {} if manifest.state else None
+        answer = self.infer()
+        return {
+            "preprocess": lambda: preprocessor.into(picture, place),
+            "decode": lambda: decoder(answer, geometry, memory),
+        }
+
+    def coverage(self) -> Coverage | None:
+        if self._runtime not in _COVERAGE:
+            return None
+        module = importlib.import_module(_COVERAGE[self._runtime])
+        nodes: list[ExecutedNode] | None = module.executed_nodes(
+            self._files(), self._variant, self._opening.threads, self._opening.folder
+        )
+        return None if nodes is None else summarise(nodes, self._variant.precision, str(module.home()))
+
+    def _files(self) -> dict[str, bytes]:
+        """Read the variant's files; not kept, since what is measured keeps what it needs."""
+        parts = self._opening.files.items()
+        return {name.removeprefix("role/"): path.read_bytes() for name, path in parts if name.startswith("role/")}
+
+    def _image(self) -> TensorSpec | None:
+        """Return the input that is the picture, where there is exactly one."""
+        carried = {state.input for state in self._manifest.state} if self._manifest else set()
+        images = [spec for spec in self._session.inputs if spec.name not in carried]
+        return images[0] if len(images) == 1 else None
+
+    def _fill(self) -> None:
+        """Write the picture into the image input, zeros into states, and seeded noise where nothing is known."""
+        manifest, image = self._manifest, self._image()
+        rng = np.random.default_rng(0)
+        carried = {state.input for state in manifest.state} if manifest else set()
+        for spec in self._session.inputs:
+            whole = spec.dtype not in {"float32", "float16"}
+            values = (
+                rng.integers(0, 2 if spec.dtype == "bool" else 127, spec.shape) if whole else rng.random(spec.shape)
+            )
+            self._binding.inputs[spec.name][...] = 0 if spec.name in carried else values.astype(spec.numpy_dtype)
+        if manifest is not None and manifest.preprocess is not None and image is not None:
+            picture = read_or_draw(self._opening.files.get("picture"))
+            prepare = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
+            prepare.into(picture, self._binding.inputs[image.name])

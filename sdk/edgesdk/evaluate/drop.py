@@ -1,0 +1,123 @@
+"""By how much a figure dropped, the interval of the drop, and what follows for a limit.
+
+Passed is what is known to have dropped by no more than the limit: the upper end of the one-sided 95 % interval. Failed is
+what is known to have dropped by more: the lower end. Between them, more samples are needed, and how many is estimated.
+
+Shares of samples have exact ends (`paired_proportions`). Any other figure has the jackknife's: the variance of the drop
+when one picture, or one video, is left out. That alone says nothing of the rare picture that fails wholly and happens
+not to be among the samples, so one such picture is added to what was seen. With nothing else seen, the end lies at
+three of n samples, as it must; simulated with rare, partial, skewed and both-sided losses, a true drop equal to the limit
+passes in at most 4 of a hundred cases.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgesdk.evaluate.intervals import jackknife_variance, student
+from edgesdk.evaluate.paired_proportions import drop_bounds
+from edgesdk_targets.tensor import Array
+
+Outcome = Literal["pass", "fail", "need more samples"]
+# One lost sample that was not seen, times this and one, is the three of n that nothing lost may hide.
+_ERRORS = 2.0
+# Beyond so many samples the drop is as good as equal to the limit.
+_MOST = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """How much worse one figure became.
+
+    Attributes:
+        figure: its name, such as `top1`.
+        value: as a fraction; negative where the figure became better.
+        low, high: ends of the interval, each one-sided with 95 %.
+        n: independent samples: pictures, or groups of pictures that belong together.
+        limit: the drop that is allowed.
+        spread: standard error of `value`, times the root of n.
+        worst: what one sample can cost at most.
+    """
+
+    figure: str
+    value: float
+    low: float
+    high: float
+    n: int
+    limit: float
+    spread: float
+    worst: float = 1.0
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.high <= self.limit:
+            return "pass"
+        return "fail" if self.low > self.limit else "need more samples"
+
+    def needed(self) -> int | None:
+        """Estimate how many samples in all would settle it; None where no reasonable number would."""
+        if self.outcome != "need more samples":
+            return self.n
+        margin = self.limit - self.value
+        if margin == 0:
+            return None
+        # |margin| = worst / N + 2 sqrt(spread^2 / N + worst^2 / N^2), solved for the least N by halving.
+        low, high = self.n, _MOST
+        if _half_width(high, self.spread, self.worst) > abs(margin):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _half_width(middle, self.spread, self.worst) > abs(margin) else (low, middle)
+        return high
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "figure": self.figure,
+            "value": round(self.value, 6),
+            "low": round(self.low, 6),
+            "high": round(self.high, 6),
+            "n": self.n,
+            "limit": self.limit,
+            "outcome": self.outcome,
+        }
+
+
+def drop_of_shares(figure: str, lost: Array, limit: float) -> Drop:
+    """Return the drop of a share of samples.
+
+    Args:
+        lost: (n,) for each independent sample 1 where it was lost, -1 where it was won, 0 where nothing changed; parts
+            where a sample is a group of pictures.
+    """
+    n, losses, gains = len(lost), float(np.maximum(lost, 0).sum()), float(np.maximum(-lost, 0).sum())
+    low, high = drop_bounds(n, losses, gains)
+    return Drop(figure, float(lost.mean()), low, high, n, limit, float(lost.std()))
+
+
+def drop_of_figure(figure: str, value: float, left_out: Array, n: int, limit: float, worst: float = 1.0) -> Drop:
+    """Return the drop of a figure that is no share.
+
+    Args:
+        value: the drop.
+        left_out: (G,) the drop without each block of samples.
+        n: independent samples.
+        worst: what one sample can cost at most, in samples.
+    """
+    variance = jackknife_variance(left_out)
+    few = student(max(1, len(left_out) - 1), one_sided=True) / student(_MOST, one_sided=True)
+    half = _half_width(n, math.sqrt(variance * n), worst, few)
+    return Drop(figure, value, value - half, value + half, n, limit, math.sqrt(variance * n), worst)
+
+
+def _half_width(n: int, spread: float, worst: float, few: float = 1.0) -> float:
+    return worst / n + _ERRORS * few * math.sqrt(spread**2 / n + (worst / n) ** 2)
+
+
+def enough(limit: float) -> int:
+    """Return how many samples an artifact that answers everything alike needs to pass."""
+    n = max(1, math.floor(math.log(0.05) / math.log1p(-limit)))
+    return n + 2

@@ -1,0 +1,128 @@
+"""Compare what an application fed with what the bundle asks for, and name the difference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgesdk.parity_doctor.casts import search_casts
+from edgesdk.parity_doctor.diagnosis import Diagnosis, Other
+from edgesdk.parity_doctor.pixels import Picture
+from edgesdk.parity_doctor.predict import predicted_by, reference, sqnr_db
+from edgesdk.parity_doctor.reading import Contract, Reading, readings
+from edgesdk.parity_doctor.search import Candidate, Found, search
+from edgesdk.parity_doctor.wording import name_all
+from edgesdk_targets.bundle.manifest import Manifest
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.preprocess.spec import Preprocess
+from edgesdk_targets.tensor import Array, TensorSpec
+
+# A picture flatter than this (standard deviation, grey levels) looks the same in any order of colours or size.
+_FLAT = 3.0
+
+
+def contract_of(manifest: Manifest, dump: Array) -> tuple[Contract, Preprocess]:
+    """Return what the model takes: the manifest's own input, or that of a variant which the dump fits exactly.
+
+    Raises:
+        InputError: the model does not take one picture, or the bundle does not say how to prepare it.
+    """
+    states = {state.input for state in manifest.state}
+    images = [i for i, spec in enumerate(manifest.inputs) if spec.name not in states]
+    if manifest.preprocess is None or len(images) != 1:
+        raise InputError(
+            f"{manifest.name} does not say how a picture is prepared for it, so nothing can be compared.",
+            hint="Add `preprocess` to the model's card and convert it again.",
+        )
+    spec = manifest.preprocess
+    at = images[0]
+    own = _contract(manifest.inputs[at], spec, normalised=True)
+    of_variants = [_contract(v.inputs[at], spec, normalised=not v.folded) for v in manifest.variants]
+    chosen = next((c for c in (own, *of_variants) if (c.shape, c.dtype) == (dump.shape, str(dump.dtype))), own)
+    if not chosen.normalised:
+        ones = {"mean": (0.0,) * spec.channels, "std": (1.0,) * spec.channels}
+        spec = spec.model_copy(update=ones)
+    return chosen, spec
+
+
+def _contract(tensor: TensorSpec, spec: Preprocess, *, normalised: bool) -> Contract:
+    return Contract(tensor.layout or "NCHW", tensor.dtype, spec.size, spec.channels, normalised)
+
+
+def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Picture) -> Diagnosis:
+    """Name the smallest change that explains a dump.
+
+    Raises:
+        InputError: the dump is no picture, or the picture is too flat to tell anything.
+    """
+    if float(picture.upright.std()) < _FLAT:
+        raise InputError(
+            "The picture is nearly of one colour, and would look the same in any order or scale.",
+            hint="Give a picture with content, as the camera sees in use.",
+        )
+    given = readings(dump, contract)
+    found = search(given, spec, picture) if np.ptp(given[0].values) > 0 else Found(None, ())
+    best = found.best or search_casts(given[0], spec, picture)
+    before = _before(given[0], spec, picture)
+    if best is None:
+        notes = _hopeless(given[0])
+        return Diagnosis(
+            "input", "not explained", (), before, None, None, nearest=tuple(map(_other, found.nearest)), notes=notes
+        )
+    after = predicted_by(best, picture)
+    mistakes = (*best.mistakes, *_of_type(dump, contract, best, after))
+    levels = best.levels if found.best is not None else None
+    return Diagnosis(
+        "input",
+        "explained" if mistakes else "matches",
+        name_all(mistakes, spec, contract),
+        before,
+        sqnr_db(after, best.reading.values),
+        levels,
+        also=tuple(map(_other, found.nearest)) + _same_effect(best),
+        notes=_notes(levels),
+    )
+
+
+def _before(plain: Reading, spec: Preprocess, picture: Picture) -> float | None:
+    wanted = reference(spec, picture)
+    if plain.mistakes or plain.values.shape != wanted.shape:
+        return None
+    return sqnr_db(wanted, plain.values)
+
+
+def _of_type(dump: Array, contract: Contract, best: Candidate, exact: Array) -> tuple[str, ...]:
+    """Return the mistakes that the element type shows, where another one does not say it already."""
+    names = {mistake.partition(":")[0] for mistake in best.mistakes}
+    whole = bool(np.array_equal(dump, np.rint(dump)))
+    if str(dump.dtype) != contract.dtype:
+        unscaled = whole and names & {"not_normalised", "scale_missing", "std_missing", "normalisation"}
+        return () if unscaled or "cast" in names else (f"dtype:{dump.dtype}",)
+    if dump.dtype == np.float32 and not whole and _is_half(dump) and not _is_half(exact.astype(np.float32)):
+        return ("float16_values",)
+    return ()
+
+
+def _is_half(values: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(values.astype(np.float16).astype(np.float32), values))
+
+
+def _other(candidate: Candidate) -> Other:
+    return Other(candidate.mistakes, candidate.levels, candidate.share)
+
+
+def _same_effect(best: Candidate) -> tuple[Other, ...]:
+    own = best.mistakes[: len(best.mistakes) - len(best.values.mistakes)]
+    return tuple(Other((*own, *also), best.levels, best.share) for also in best.values.also)
+
+
+def _notes(levels: float | None) -> tuple[str, ...]:
+    if levels is not None and 0.35 < levels:
+        return (f"{levels:.1f} grey levels remain, as between two decoders of JPEG.",)
+    return ()
+
+
+def _hopeless(plain: Reading) -> tuple[str, ...]:
+    if np.ptp(plain.values) == 0:
+        return (f"The tensor holds one value only ({plain.values.flat[0]:g}): an input that was never filled?",)
+    return ("No usual mistake, nor two, gives this tensor from this picture: is it another picture's dump?",)

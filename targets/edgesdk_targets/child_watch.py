@@ -1,0 +1,113 @@
+"""A child process that may take only so much time and memory of the device.
+
+Memory is what the child really holds, looked at a few times a second. A limit on its address space (RLIMIT_AS) would
+not do: CUDA reserves many times what it uses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+_LOOK_EVERY_S = 0.25
+_PR_SET_PDEATHSIG = 1
+# The first to be killed when the device runs out of memory.
+_OOM_SCORE = 1000
+PACKAGE_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Ending(Enum):
+    """How a watched child came to its end."""
+
+    BY_ITSELF = "by itself"
+    TOO_LONG = "too long"
+    TOO_MUCH_MEMORY = "too much memory"
+
+
+def start_child(module: str, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start `python -m module arguments` in a private folder; what it prints goes to the file `messages` there."""
+    path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
+    with (folder / "messages").open("wb") as messages:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=folder,  # `-m` puts the working folder on the path: this one holds no modules
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=messages,
+            stderr=messages,
+            # Ctrl-C is for us, who end the child; by itself it would look like a child that failed.
+            start_new_session=True,
+        )
+
+
+def last_message(folder: Path) -> str:
+    """Return the last line that the child printed; nothing where it was silent."""
+    with (folder / "messages").open("rb") as messages:
+        messages.seek(max(0, messages.seek(0, os.SEEK_END) - 4096))
+        lines = messages.read().decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def watch(
+    child: subprocess.Popen[bytes],
+    ends_at: Callable[[], float],
+    *,
+    keep_free_bytes: int = 0,
+    memory_bytes: int | None = None,
+) -> Ending:
+    """Wait for the child's end; kill it past a limit. However this returns, the child has ended.
+
+    Args:
+        ends_at: when it must have ended, by `time.monotonic`; asked again and again.
+        keep_free_bytes: a child that leaves less memory available to others is killed.
+        memory_bytes: how much it may hold itself.
+    """
+    try:
+        while not _ended(child, min(_LOOK_EVERY_S, max(0.0, ends_at() - time.monotonic()))):
+            if available_bytes() < keep_free_bytes or _held_bytes(child.pid) > (memory_bytes or sys.maxsize):
+                return Ending.TOO_MUCH_MEMORY
+            if time.monotonic() >= ends_at():
+                return Ending.TOO_LONG
+        return Ending.BY_ITSELF
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+def behave_as_child() -> None:
+    """In the child: be killed when the parent goes, and before it when memory runs out; leave no core file."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), "ascii")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def available_bytes() -> int:
+    """Return how much memory the kernel could still give; on a Jetson it is also the GPU's."""
+    for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return sys.maxsize
+
+
+def _held_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):  # it has just ended
+        return 0
+
+
+def _ended(child: subprocess.Popen[bytes], within_s: float) -> bool:
+    try:
+        child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""What a bundle says about its golden set: `golden/golden.json`, and the arrays beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgesdk_targets.bundle.bundle import Bundle
+from edgesdk_targets.errors import BadBundle
+from edgesdk_targets.golden.expected_result import ExpectedResult, Tolerance
+from edgesdk_targets.preprocess.spec import Preprocess
+from edgesdk_targets.tensor import Array
+
+FOLDER = "golden"
+INDEX = f"{FOLDER}/golden.json"
+_SHA256 = r"^[0-9a-f]{64}$"
+_AGAIN = "Convert the model again with this edgesdk."
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Group(_Frozen):
+    """Channels of an output that hold one kind of numbers; boxes never drown scores.
+
+    Attributes:
+        axis, start, stop: the channels; axis None is the whole output.
+    """
+
+    name: str
+    output: str
+    axis: int | None = Field(default=None, ge=0)
+    start: int = 0
+    stop: int | None = None
+
+
+class Picture(_Frozen):
+    """One golden picture.
+
+    Attributes:
+        file: PNG in the bundle.
+        pixels: digest of its decoded pixels.
+        prepared: digest of what the model sees of it, before mean and std.
+        reference: what the float source answers.
+    """
+
+    file: str
+    pixels: str = Field(pattern=_SHA256)
+    prepared: str = Field(pattern=_SHA256)
+    reference: ExpectedResult
+
+
+class Limit(_Frozen):
+    """How far a group's numbers may be from the golden ones.
+
+    Attributes:
+        db: signal-to-noise ratio that is needed at least.
+        tiny: differences up to this are nothing, in the output's own unit.
+    """
+
+    db: float
+    tiny: float = Field(ge=0)
+
+
+class VariantAnswers(_Frozen):
+    """What one variant answered when it was built.
+
+    Attributes:
+        answered_by: `artifact`, or `source` where the artifact's runtime was not there.
+        runtime: what ran it.
+        outputs: (pictures, values) float32 `.npy` in the bundle, the values that `golden/index.npy` names.
+        results: one a picture.
+        limits: by group.
+        tolerances: between decoded results, one a picture.
+    """
+
+    answered_by: Literal["artifact", "source"]
+    runtime: str
+    outputs: str
+    results: tuple[ExpectedResult, ...]
+    limits: dict[str, Limit]
+    tolerances: tuple[Tolerance, ...]
+
+
+class GoldenSet(_Frozen):
+    """The golden set of a bundle.
+
+    Attributes:
+        preprocess: what the set was made with.
+        frames: each picture is shown so often in a row; more than once to a model with state, which starts from zeros.
+        prepare_off: how far OpenCV's picture may be from the exact one, grey levels.
+        groups: of the outputs, in the order of the values in the arrays.
+        counts: how many values of each group are kept.
+    """
+
+    schema_id: Literal["golden/1"] = Field(default="golden/1", alias="schema")
+    preprocess: Preprocess
+    frames: int = Field(default=1, ge=1, le=16)
+    prepare_off: float = Field(gt=0)
+    pictures: tuple[Picture, ...] = Field(min_length=1, max_length=64)
+    groups: tuple[Group, ...]
+    counts: tuple[int, ...]
+    variants: dict[str, VariantAnswers]
+
+    def to_bytes(self) -> bytes:
+        """Serialise canonically."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenVariant:
+    """The golden set as far as it concerns one variant, with its arrays read.
+
+    Attributes:
+        index: (pictures, values) int: where in its group's flattened array each value stands.
+        values: (pictures, values) float32.
+    """
+
+    golden: GoldenSet
+    answers: VariantAnswers
+    index: Array
+    values: Array
+
+
+def has_golden(bundle: Bundle) -> bool:
+    """Tell whether the bundle carries a golden set."""
+    return INDEX in bundle.manifest.files
+
+
+def read_golden(bundle: Bundle, variant_id: str) -> GoldenVariant:
+    """Read the golden set for a variant.
+
+    Raises:
+        BadBundle: there is none, or it is damaged.
+    """
+    if not has_golden(bundle):
+        raise BadBundle(f"{bundle.path} has no golden set; an older edgesdk made it.", hint=_AGAIN)
+    try:
+        golden = GoldenSet.model_validate_json(bundle.read(INDEX))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(bundle, f"{where or 'golden.json'}: {first['msg']}") from error
+    answers = golden.variants.get(variant_id)
+    if answers is None:
+        raise BadBundle(f"The golden set of {bundle.path} does not know the variant {variant_id}.", hint=_AGAIN)
+    shape = (len(golden.pictures), sum(golden.counts))
+    index = _array(bundle, f"{FOLDER}/index.npy", np.int32, shape)
+    values = _array(bundle, answers.outputs, np.float32, shape)
+    complete = len(answers.results) == len(answers.tolerances) == len(golden.pictures)
+    if not complete or {g.name for g in golden.groups} != set(answers.limits):
+        raise _damaged(bundle, f"{variant_id} does not answer every picture")
+    if index.size and index.min() < 0:
+        raise _damaged(bundle, "an index is negative")
+    return GoldenVariant(golden, answers, index, values)
+
+
+def read_member(bundle: Bundle, name: str) -> bytes:
+    """Read a file that the golden set names.
+
+    Raises:
+        BadBundle: it is not there.
+    """
+    if name not in bundle.manifest.files:
+        raise _damaged(bundle, f"{name} is not there")
+    return bundle.read(name)
+
+
+def _array(bundle: Bundle, name: str, dtype: type[np.generic], shape: tuple[int, int]) -> Array:
+    try:
+        array: Array = np.load(io.BytesIO(read_member(bundle, name)), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise _damaged(bundle, f"{name} is no array") from error
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        raise _damaged(bundle, f"{name} is {list(array.shape)} {array.dtype} and not {list(shape)}")
+    return array
+
+
+def _damaged(bundle: Bundle, why: str) -> BadBundle:
+    return BadBundle(f"The golden set of {bundle.path} is damaged: {why}.", hint=_AGAIN)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from edgesdk_converters.tiers import tiers
+
+LAYERS = [f"layer{number}" for number in range(40)]
+
+
+def never() -> Sequence[str]:
+    raise AssertionError("asked for though nothing needed it")
+
+
+def given(names: Sequence[str]) -> Callable[[], Sequence[str]]:
+    return lambda: names
+
+
+def test_the_first_tier_needs_nothing_measured() -> None:
+    first = next(tiers(kept=(), head=never, ranking=never))
+    assert (first.name, first.keep_float, first.mixed) == ("plain", (), False)
+
+
+def test_each_tier_keeps_more_in_float_than_the_one_before() -> None:
+    found = list(tiers(kept=(), head=given(["layer39"]), ranking=given(LAYERS)))
+    assert [tier.name.partition(" ")[0] for tier in found] == ["plain", "head", "the", "the", "the", "the"]
+    for before, after in zip(found, found[1:], strict=False):
+        assert set(before.keep_float) < set(after.keep_float)
+    assert found[2].keep_float == ("layer39", "layer0", "layer1")
+    assert all(tier.mixed for tier in found[1:])
+
+
+def test_the_search_is_given_up_before_the_model_is_mostly_float() -> None:
+    found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS[:5])))
+    assert max(len(tier.keep_float) for tier in found) == 2
+
+
+def test_mixed_begins_with_the_head_in_float() -> None:
+    found = next(tiers(kept=(), head=given(["layer39"]), ranking=never, mixed_only=True))
+    assert found.keep_float == ("layer39",)
+
+
+@pytest.mark.parametrize("kept", [("layer3",), ("layer3", "layer7")])
+def test_what_the_user_keeps_stays_kept(kept: tuple[str, ...]) -> None:
+    for tier in tiers(kept=kept, head=given(["layer39"]), ranking=given(LAYERS)):
+        assert set(kept) <= set(tier.keep_float)
+        assert tier.mixed
