@@ -1,4 +1,8 @@
-"""Run an artifact beside its source on the same pictures."""
+"""Run an artifact beside its source on the same pictures.
+
+Rule: a runtime may die of what a converter made, so it is tried in a process of its own first; this one lives, and the
+next way is taken. What it answers is judged here, on pictures, and not by the probe.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,34 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.cache import default_folder
 from edgesdk_converters.parity import Parity, ParityMeter
 from edgesdk_converters.quiet import quiet
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.card import ModelCard
+from edgesdk_targets.nvidia_driver import nvidia_driver
 from edgesdk_targets.preprocess.apply import Preprocessor
-from edgesdk_targets.session import is_installed, open_files
+from edgesdk_targets.probe import ProbeLimits, probe, refusal, trial_of_files
+from edgesdk_targets.probe_result import Outcome
+from edgesdk_targets.session import SessionOptions, is_installed, open_files
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 
 _SEED = 20
 
 
+# How a probe may end that this process would not survive.
+_DEADLY = frozenset({Outcome.ILLEGAL_INSTRUCTION, Outcome.CRASHED, Outcome.OUT_OF_MEMORY, Outcome.HANGS})
+_LIMITS = ProbeLimits(phase_s=600.0, build_s=3600.0)
+
+
 def runtime_here(runtime: Runtime) -> Runtime | None:
-    """Return what can run a variant's file on this host: its own runtime, or ONNX Runtime for TensorRT's ONNX."""
-    if is_installed(runtime):
+    """Return what can run a variant's file on this host: its own runtime, or ONNX Runtime for TensorRT's ONNX.
+
+    TensorRT itself is asked only where there is a GPU: its package can be installed without.
+    """
+    if is_installed(runtime) and (runtime is not Runtime.TENSORRT or nvidia_driver()):
         return runtime
     if runtime is Runtime.TENSORRT and is_installed(Runtime.ONNXRUNTIME):
         return Runtime.ONNXRUNTIME
@@ -42,8 +58,9 @@ def compare(
     The state of a recurrent model is fed from the reference to both, so that each frame is judged by itself.
 
     Raises:
-        SessionFailed: the runtime does not load or run the artifact.
+        SessionFailed: the runtime does not load or run the artifact, or dies of it.
     """
+    _survive(reference, card, artifact, variant, runtime)
     with quiet("compare"):  # LiteRT greets on stderr
         session = open_files(artifact.files, variant, reference.inputs, reference.outputs, runtime=runtime)
     meter = ParityMeter(variant.precision, card.postprocess.head)
@@ -59,6 +76,22 @@ def compare(
     finally:
         session.close()
     return meter.result()
+
+
+def _survive(reference: Reference, card: ModelCard, artifact: Artifact, variant: Variant, runtime: Runtime) -> None:
+    """Raise SessionFailed where the runtime crashes, hangs or takes all memory with this artifact."""
+    trial = trial_of_files(
+        artifact.files,
+        variant,
+        runtime,
+        reference.inputs,
+        reference.outputs,
+        preprocess=card.preprocess,
+        zeros=tuple(state.input for state in card.state),
+    )
+    result = probe(trial, options=SessionOptions(cache_dir=default_folder()), limits=_LIMITS)
+    if result.outcome in _DEADLY:
+        raise refusal(result)
 
 
 def _feeds(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk_converters.artifact import Artifact, Progress, Workshop
+from edgesdk_converters.artifact import Progress, Workshop
 from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.conversion import Conversion
 from edgesdk_converters.gate import Gate
@@ -23,6 +23,7 @@ from edgesdk_converters.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
 from edgesdk_converters.routes import QUANTISED, Route, routes
 from edgesdk_converters.source import Source, resolve_source
+from edgesdk_targets.card import ModelCard
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.errors import (
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from edgesdk_converters.quantising import Quantiser
     from edgesdk_targets.bundle.manifest import Variant
 
-# Makes the gate once it is known what the model is: (task, labels, calibration pictures or None).
-GateMaker = Callable[[str, tuple[str, ...], "Calibrating | None"], "Gate | None"]
+# Makes the gate once it is known what the model is: (card, labels, calibration pictures or None).
+GateMaker = Callable[[ModelCard, tuple[str, ...], "Calibrating | None"], "Gate | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +128,14 @@ def convert(
                 calib_data, calib_count, model, reference, workshop, Path(scratch), evaluation=data, say=say
             )
             quantiser = Quantiser(workshop, calibrating, keep_float, say)
-        judge = gate(model.card.task, model.card_file.labels, calibrating) if gate else None
+        judge = gate(model.card, model.card_file.labels, calibrating) if gate else None
         proof = Proof(model, reference, _pictures(model, data, calibrating), judge, say)
         built: list[Built] = []
         for job in jobs:
             made = _first_that_works(job, workshop, quantiser, proof, say)
             if all(made[0].id != variant.id for variant, _ in built):
                 built.append(made)
-        warnings = [*(calibrating.warnings if calibrating else ()), *(quantiser.warnings if quantiser else ())]
+        warnings = [line for part in (calibrating, judge, quantiser) if part for line in part.warnings]
         layers = [layer.to_json() for layer in quantiser.sensitivities()] if quantiser and explain else []
         say("golden set")
         return write(
@@ -180,7 +181,12 @@ def _first_that_works(job: _Job, workshop: Workshop, quantiser: Quantiser | None
             return quantiser.build(job.target, route, proof, refused, must_be_faster=job.if_faster)
         except (StepFailed, ParityError, GateFailed, SessionFailed) as error:
             errors.append(error)
-            refused.append(f"{route.runtime.value} {route.precision.value} not taken: {error.message}")
+            what = (
+                f"{route.runtime.value} {route.precision.value}"
+                if route.precision in QUANTISED
+                else route.runtime.value
+            )
+            refused.append(f"{what} not taken: {error.message}")
             say(refused[-1])
     # Built everywhere and not good enough everywhere is a gate that failed, and has its own exit code.
     gates = (ParityError, GateFailed)

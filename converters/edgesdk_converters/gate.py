@@ -39,7 +39,13 @@ class Verdict:
 
 
 class Gate(Protocol):
-    """Judges one artifact against the float model."""
+    """Judges artifacts against the float model.
+
+    Attributes:
+        warnings: what can be said of the samples before any model is asked.
+    """
+
+    warnings: tuple[str, ...]
 
     def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
         """Compare two models on the gate's own samples.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES, read_image
 from edgesdk_targets.tensor import Array
 
 COUNT = 8
@@ -28,15 +29,23 @@ def parity_pictures(size: tuple[int, int], folder: Path | None = None, count: in
     """
     if folder is None:
         return [draw_picture(size, seed) for seed in range(count)]
-    from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES, read_image
+    files = pictures_below(folder)
+    spread = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, count).astype(int))]
+    return [read_image(path) for path in spread]
 
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Return the picture files of a folder and its subfolders, by name.
+
+    Raises:
+        InputError: it is no folder, or holds none.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.", hint="Give a folder of pictures.")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     if not files:
         raise InputError(f"{folder} holds no pictures.", hint="Give a folder with JPEG, PNG or BMP files.")
-    spread = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, count).astype(int))]
-    return [read_image(path) for path in spread]
+    return files
 
 
 def draw_picture(size: tuple[int, int], seed: int) -> Array:

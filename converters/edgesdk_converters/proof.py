@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from edgesdk_converters.artifact import Artifact, Progress
 from edgesdk_converters.compare import compare, runtime_here
@@ -26,20 +25,24 @@ _THIS_KIND = frozenset({"x86-cpu", "generic-onnx"})
 _JUDGED_WITH = {"detect": {"score_threshold": 0.001}}
 
 
-@dataclass(frozen=True, slots=True)
 class Proof:
-    """Everything that an artifact is measured against.
+    """What artifacts of one source are measured against.
 
-    Attributes:
+    Args:
         pictures: on which parity is measured, (H, W, 3) uint8 BGR.
         gate: None leaves accuracy unmeasured.
     """
 
-    source: Source
-    reference: Reference
-    pictures: Sequence[Array]
-    gate: Gate | None
-    say: Progress
+    def __init__(
+        self, source: Source, reference: Reference, pictures: Sequence[Array], gate: Gate | None, say: Progress
+    ) -> None:
+        self.source = source
+        self.reference = reference
+        self.pictures = pictures
+        self._gate = gate
+        self._say = say
+        # One function for all artifacts: a gate asks the same model only once.
+        self._asked: Predictor | None = None
 
     def prove(
         self, target: Target, route: Route, precision: Precision, artifact: Artifact, notes: Sequence[str]
@@ -92,15 +95,17 @@ class Proof:
 
     def _judge(self, variant: Variant, artifact: Artifact, runtime: Runtime) -> Verdict | None:
         """Ask the gate; a failure is raised."""
-        if self.gate is None:
+        if self._gate is None:
             return None
-        self.say(f"{variant.id}: measuring accuracy")
+        self._say(f"{variant.id}: measuring accuracy")
+        if self._asked is None:
+            self._asked = self._predictor(self.reference, folded=False)
         session = self.open(artifact, variant, runtime)
         try:
-            verdict = self.gate.judge(variant.id, self.reference_predictor(), self.predictor(session, variant))
+            verdict = self._gate.judge(variant.id, self._asked, self._predictor(session, folded=variant.folded))
         finally:
             session.close()
-        self.say(f"{variant.id}: {verdict.outcome}: {verdict.reason}")
+        self._say(f"{variant.id}: {verdict.outcome}: {verdict.reason}")
         if verdict.outcome == "fail":
             raise GateFailed(
                 f"{variant.id} is not accurate enough: {verdict.reason}",
@@ -113,31 +118,10 @@ class Proof:
         with quiet("compare"):  # LiteRT greets on stderr
             return open_files(artifact.files, variant, self.reference.inputs, self.reference.outputs, runtime=runtime)
 
-    def reference_predictor(self) -> Predictor:
-        """Return the float source as a function from a picture to a result."""
-        return self._predictor(self.reference, folded=False, judged=True)
-
-    def predictor(self, session: Session, variant: Variant) -> Predictor:
-        """Return a loaded artifact as a function from a picture to a result."""
-        return self._predictor(session, folded=variant.folded, judged=True)
-
-    def plain_predictors(self, session: Session | None, variant: Variant | None) -> Predictor:
-        """Return the source, or a loaded artifact, with the card's own thresholds."""
-        if session is None or variant is None:
-            return self._predictor(self.reference, folded=False, judged=False)
-        return self._predictor(session, folded=variant.folded, judged=False)
-
-    def _predictor(self, model: Reference | Session, *, folded: bool, judged: bool) -> Predictor:
-        card = self.source.card
-        return Predictor(
-            model.run,
-            model.inputs,
-            model.outputs,
-            card,
-            self.source.card_file.labels,
-            folded=folded,
-            postprocess=_JUDGED_WITH.get(card.task) if judged else None,
-        )
+    def _predictor(self, model: Reference | Session, *, folded: bool) -> Predictor:
+        card, labels = self.source.card, self.source.card_file.labels
+        judged = _JUDGED_WITH.get(card.task)
+        return Predictor(model.run, model.inputs, model.outputs, card, labels, folded=folded, postprocess=judged)
 
 
 def _check_size(target: Target, artifact: Artifact) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgesdk_converters.artifact import Artifact, Progress, Workshop
+from edgesdk_converters.artifact import Artifact, Int8Order, Progress, Workshop
 from edgesdk_converters.calibrating import Calibrating
 from edgesdk_converters.compare import runtime_here
 from edgesdk_converters.packing import Built
@@ -61,7 +61,7 @@ class Quantiser:
             mixed_only=route.precision is Precision.MIXED,
         ):
             self._say(f"{target.name}: {route.runtime.value} int8, {tier.name}")
-            artifact = self._workshop.build_int8(route, self._calibrating, tier.keep_float)
+            artifact = self._workshop.build(route, Int8Order(self._calibrating, tier.keep_float))
             precision = Precision.MIXED if tier.mixed else Precision.INT8
             try:
                 told = (*notes, *tried, *([f"kept in float: {tier.name}"] if tier.mixed else []))

@@ -7,6 +7,7 @@ built; why an earlier one did not is kept and shown.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.target import Precision, Runtime, Target
@@ -60,6 +61,11 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
             hint=f"Use --precision {' or '.join(have)} for this target.",
         )
     return tuple(found)
+
+
+def in_words(precision: Precision) -> Literal["fp32", "fp16"]:
+    """Return a float precision as the steps take it."""
+    return "fp16" if precision is Precision.FP16 else "fp32"
 
 
 def _route(target: Target, runtime: Runtime, precision: Precision, *, from_onnx: bool) -> Route:

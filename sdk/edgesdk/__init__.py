@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edgesdk.conversion import convert
     from edgesdk_agent.embedding import Pipeline
     from edgesdk_agent.pipeline import FrameResult
-    from edgesdk_converters.convert import convert
     from edgesdk_targets.bundle.bundle import Bundle, open_bundle
     from edgesdk_targets.catalogue import find_target
     from edgesdk_targets.errors import EdgeError
@@ -34,7 +34,7 @@ _WHERE = {
     "Regression": "edgesdk_targets.results:Regression",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
-    "convert": "edgesdk_converters.convert:convert",
+    "convert": "edgesdk.conversion:convert",
     "find_target": "edgesdk_targets.catalogue:find_target",
     "load": "edgesdk_targets.model:load_model",
     "open_bundle": "edgesdk_targets.bundle.bundle:open_bundle",

@@ -6,10 +6,12 @@ Labelled data give a gate on accuracy; pictures without labels, one on agreement
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_converters.convert import convert as convert_ungated
+from edgesdk_converters.parity_pictures import pictures_below
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
     from edgesdk_converters.calibrating import Calibrating
     from edgesdk_converters.conversion import Conversion
     from edgesdk_converters.gate import Gate
+    from edgesdk_targets.card import ModelCard
     from edgesdk_targets.tensor import Array
 
 DEFAULT_MAX_DROP = 0.01
+# Without labels, agreement is measured on so many of the calibration pictures.
+_AGREEMENT_PICTURES = 100
 
 
 def convert(
@@ -67,11 +72,7 @@ def convert(
     """
     if max_drop is not None and not 0 <= max_drop < 1:
         raise InputError(f"max_drop is {max_drop}, and not a fraction.", hint="One point is 0.01.")
-    drop = DEFAULT_MAX_DROP if max_drop is None else max_drop
-    page = Path(report) if report else None
-
-    def gate(task: str, labels: tuple[str, ...], calibrating: Calibrating | None) -> Gate | None:
-        return _gate(Path(data) if data else None, task, labels, calibrating, drop, page)
+    judging = _Judging(Path(data) if data else None, max_drop, Path(report) if report else None)
 
     return convert_ungated(
         source,
@@ -84,7 +85,7 @@ def convert(
         calib_data=calib_data,
         calib_count=calib_count,
         keep_float=keep_float,
-        gate=gate,
+        gate=judging.gate,
         explain=explain,
         overrides=overrides,
         cache=cache,
@@ -92,25 +93,32 @@ def convert(
     )
 
 
-def _gate(
-    data: Path | None,
-    task: str,
-    labels: tuple[str, ...],
-    calibrating: Calibrating | None,
-    max_drop: float,
-    report: Path | None,
-) -> Gate | None:
-    from edgesdk.evaluate.gate import AccuracyGate, AgreementGate
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """How artifacts are judged, as far as it is known before the model is."""
 
-    if data is not None and _is_labelled(data, task):
-        from edgesdk.evaluate.dataset import open_dataset
+    data: Path | None
+    max_drop: float | None
+    report: Path | None
 
-        return AccuracyGate(open_dataset(data, task=task, labels=labels), max_drop=max_drop, report=report)
-    if data is not None:
-        return AgreementGate(list_pictures(data), report=report)
-    if calibrating is not None:
-        return AgreementGate(calibrating.pictures, report=report)
-    return None
+    def gate(self, card: ModelCard, labels: tuple[str, ...], calibrating: Calibrating | None) -> Gate | None:
+        """Return the gate for a model; None where there is nothing to judge it by."""
+        from edgesdk.evaluate.gate import AccuracyGate, AgreementGate
+
+        deployed = card.postprocess.score_threshold
+        if self.data is not None and _is_labelled(self.data, card.task):
+            from edgesdk.evaluate.dataset import open_dataset
+
+            dataset = open_dataset(self.data, task=card.task, labels=labels)
+            drop = DEFAULT_MAX_DROP if self.max_drop is None else self.max_drop
+            return AccuracyGate(dataset, max_drop=drop, score_threshold=deployed, report=self.report)
+        if self.data is not None:
+            pictures: Sequence[Path | Array] = pictures_below(self.data)
+        elif calibrating is not None:
+            pictures = calibrating.some_pictures(_AGREEMENT_PICTURES)
+        else:
+            return None
+        return AgreementGate(pictures, max_drop=self.max_drop, score_threshold=deployed, report=self.report)
 
 
 def _is_labelled(data: Path, task: str) -> bool:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgesdk_converters import child
 from edgesdk_converters.child import run_step
 from edgesdk_converters.child_values import Call, pack, unpack
 from edgesdk_converters.step_progress import listening
@@ -132,6 +133,26 @@ def test_a_child_that_is_killed_is_told_by_its_signal(name: str, said: str) -> N
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [("run_out_of_memory", {}), ("leave", {"code": 137})],  # the latter is what a container's shell makes of a kill
+)
+def test_a_child_that_runs_out_of_memory_is_told_as_that(function: str, arguments: dict[str, int]) -> None:
+    with pytest.raises(StepFailed, match=r"ran out") as caught:
+        run_step(f"{BAD}:{function}", **arguments)
+    assert "memory" in caught.value.message
+    assert "more memory" in caught.value.hint
+
+
+def test_a_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(child._LIMITS_S, "child_functions", 1.0)
+    before = _left_behind()
+    with pytest.raises(StepFailed, match="child_functions: it did not end within 1 s, and was stopped") as caught:
+        run_step(f"{BAD}:hang")
+    assert caught.value.hint
+    assert _left_behind() == before
+
+
 def test_a_child_that_ends_without_a_result() -> None:
     with pytest.raises(StepFailed, match="code 7 and no result"):
         run_step(f"{BAD}:leave", code=7)
@@ -153,6 +174,7 @@ def test_the_childs_temporary_files_go_with_it() -> None:
 _PARENT = """
 import signal, sys
 from pathlib import Path
+from edgesdk_converters import child
 from edgesdk_converters.child import run_step
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored
 try:

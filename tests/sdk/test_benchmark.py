@@ -81,6 +81,7 @@ class TestEveryRuntime:
             assert row["throughput_fps"] > 0
             assert row["rss_bytes"] > row["rss_before_bytes"] > 0
             assert set(row["stages_ms"]) == {"preprocess", "decode"}
+            assert row["picture"] == [480, 640]
 
     def test_the_runtime_tells_what_it_computes_in(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
@@ -127,7 +128,7 @@ class TestEveryRuntime:
         import cv2
 
         encoded = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
-        extra = {"golden/0-prepared.png": b"not this", "golden/1.png": encoded, "golden/golden.json": b"{}"}
+        extra = {"golden/00.png": encoded, "golden/01.png": b"another", "golden/golden.json": b"{}"}
         path = write_tiny_bundle(tmp_path / "b.edgebundle", CNN, extra=extra)
         with open_bundle(path) as opened:
             assert set(extra) <= set(opened.manifest.files)
@@ -216,7 +217,11 @@ class TestWhatGoesWrong:
         before = _left_behind()
         path = os.pathsep.join(sys.path)
         done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": path},
         )
         gone = subprocess.run(
             ["timeout", "20", "tail", f"--pid={int(done.stdout)}", "-f", "/dev/null"], check=False, capture_output=True
@@ -229,7 +234,9 @@ class TestCommand:
     def test_json_has_the_stable_keys(self, wide: Path, capsys: pytest.CaptureFixture[str]) -> None:
         benchmark(wide, duration=0.1, threads=1, target="generic-onnx", json=True)
         document = json.loads(capsys.readouterr().out)
-        assert {"variant", "threads", "latency_ms", "throughput_fps", "rss_bytes", "effective_precision"} <= set(document)
+        assert {"variant", "threads", "latency_ms", "throughput_fps", "rss_bytes", "effective_precision"} <= set(
+            document
+        )
         assert set(document["latency_ms"]) >= {"p50", "p95", "p99"}
         assert document["threads"] == 1
         assert document["host"]["cpu"]

@@ -39,11 +39,14 @@ def quantised_nodes(
     tail = tail_nodes(graph)
     float_nodes = {*keep_float, *tail}
     able = _able(graph, ranges)
-    weighted = {node.name for node in graph.node if node.op_type in WEIGHTED[style] and able(node) and node.name not in tail}
+    weighted = {
+        node.name for node in graph.node if node.op_type in WEIGHTED[style] and able(node) and node.name not in tail
+    }
     if not weighted:
         ops = ", ".join(sorted({node.op_type for node in graph.node}))
         raise StepFailed(
-            f"int8_onnx: the model has no convolution or matrix product with constant weights (it has {ops}).", hint=HINT
+            f"int8_onnx: the model has no convolution or matrix product with constant weights (it has {ops}).",
+            hint=HINT,
         )
     if style == "u8s8":
         # Its convolutions need their one output in 8 bits.
@@ -87,7 +90,9 @@ def _able(graph: onnx.GraphProto, ranges: Ranges) -> Callable[[onnx.NodeProto], 
             return len(limits) == 2 and signs[0] <= 0 <= signs[1] and measured([node.input[0], node.output[0]])
         if node.op_type == "Pad" and len(node.input) > 2 and node.input[2]:
             value = constants.get(node.input[2])
-            return value is not None and not numpy_helper.to_array(value).any() and measured([node.input[0], *node.output])
+            return (
+                value is not None and not numpy_helper.to_array(value).any() and measured([node.input[0], *node.output])
+            )
         return measured([node.input[0], *node.output])
 
     return able

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 OLDEST = 13  # opset in which a weight may have one scale for each channel
 _LARGEST_FOLDED = 1 << 24  # numbers; a constant larger than this is left to be computed
 _QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"})
-_NOT_FOLDED = frozenset({"If", "Loop", "Scan", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike"})
+_NOT_FOLDED = frozenset(
+    {"If", "Loop", "Scan", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ def _refuse(model: onnx.ModelProto) -> None:
         if weight.data_type == onnx.TensorProto.FLOAT and not np.isfinite(numpy_helper.to_array(weight)).all():
             users = [node.name for node in model.graph.node if weight.name in node.input]
             # Minus infinity in an attention mask is meant; in a weight it is damage.
-            if any(node.op_type in {"Conv", "Gemm", "ConvTranspose"} for node in model.graph.node if node.name in users):
+            if any(
+                node.op_type in {"Conv", "Gemm", "ConvTranspose"} for node in model.graph.node if node.name in users
+            ):
                 raise InputError(
                     f"The weight {weight.name!r} of {', '.join(users)} holds values that are no numbers (NaN or infinity).",
                     hint="The training went wrong: take an earlier checkpoint.",
@@ -146,7 +150,9 @@ def _answers(
         return None
     if set(node.output) & {value.name for value in model.graph.output}:
         return None  # an output has to be made by a node
-    values = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()]
+    values = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()
+    ]
     outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
     single = helper.make_model(helper.make_graph([node], "one", values, outputs), opset_imports=model.opset_import)
     answers = ReferenceEvaluator(single).run(None, feeds)

@@ -76,7 +76,9 @@ def head_nodes(model: bytes, outputs: Sequence[str] = ()) -> tuple[str, ...]:
                 wanted.update(mentioned(node))
     last = {node.name for node in graph.node if node.name in head and node.op_type in _HEAVY}
     leads_on = _leads_to_heavy(graph, tail)
-    return tuple(node.name for node in graph.node if node.name in head and not (node.name in last and node.name in leads_on))
+    return tuple(
+        node.name for node in graph.node if node.name in head and not (node.name in last and node.name in leads_on)
+    )
 
 
 def tail_nodes(graph: onnx.GraphProto) -> set[str]:

@@ -1,7 +1,8 @@
 """What a device needs to know to build a TensorRT engine from our ONNX. Data only: nothing is built here.
 
-Rule: the precision is in the graph (fp16 tensors and casts), so the builder keeps the graph's types (strongly typed, which
-TensorRT 11 always does) and has no precision to choose; one ONNX serves TensorRT 10.3 (JetPack 6) and later.
+Rule: the precision is in the graph (fp16 tensors and casts, or symmetric QDQ), so a builder that keeps the graph's types
+(strongly typed: TensorRT 10 when told, 11 and RTX always) has no precision to choose; one ONNX serves TensorRT 10.3
+(JetPack 6) and later. The recipe's form is the device's own: `edgesdk_targets.runtimes.tensorrt_recipe`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.runtimes.tensorrt_recipe import Library, Recipe
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
 
-SCHEMA = "tensorrt-recipe/1"
 OLDEST_TENSORRT = "10.3"  # JetPack 6; strongly typed networks and opset 18 are complete there
-FIRST_STRONGLY_TYPED = 10
 WORKSPACE_MB = 1024
 
 
@@ -29,9 +29,9 @@ def build_recipe(
 
     Args:
         inputs: the graph's inputs; every dimension fixed.
-        precision: what the graph's tensors are in; for the reader, the builder sees it in the graph.
-        tensorrt: the version on the target; one older than 10 has no strongly typed mode, and takes the graph's types as
-            hints.
+        precision: what the graph's tensors are in; TensorRT 8, which has no strongly typed mode, is told it.
+        tensorrt: the version that comes with the target's system; where none does, the target is a PC with a graphics
+            card, for which TensorRT-RTX may build too.
         workspace_mb: scratch memory of the builder's first try.
 
     Raises:
@@ -43,19 +43,16 @@ def build_recipe(
                 f"The input {spec.name!r} has an open size {list(spec.shape)}; an engine is built for one size.",
                 hint="Give `input.shape` in the model card.",
             )
-    # A device with a newer TensorRT than the target's usual one takes the file too.
-    oldest = min(tensorrt or OLDEST_TENSORRT, OLDEST_TENSORRT, key=_version)
     if workspace_mb < 1:
         raise InputError(f"{workspace_mb} MB of scratch memory is none.", hint="Give at least 1; 1024 is usual.")
-    return {
-        "schema": SCHEMA,
-        "library": "tensorrt",
-        "min_tensorrt": oldest,
-        "strongly_typed": int(oldest.split(".")[0]) >= FIRST_STRONGLY_TYPED,
-        "precision": precision.value,
-        "workspace_mb": workspace_mb,
-        "inputs": {spec.name: {"shape": list(spec.shape), "dtype": spec.dtype} for spec in inputs},
-    }
+    libraries: tuple[Library, ...] = ("tensorrt",) if tensorrt else ("tensorrt", "tensorrt_rtx")
+    return Recipe(
+        libraries=libraries,
+        # A device with a newer TensorRT than the target's usual one takes the file too.
+        min_tensorrt=min(tensorrt or OLDEST_TENSORRT, OLDEST_TENSORRT, key=_version),
+        precision=precision,
+        workspace_mb=workspace_mb,
+    ).to_json()
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -1,44 +1,84 @@
-"""Ask a TensorRT parser, without a GPU, whether it takes an ONNX model.
+"""Ask TensorRT, without a GPU, whether it takes an ONNX model: parse it, and build an engine that is thrown away.
 
-Rule: the parser is that of TensorRT-RTX, a sibling of the device's: "accepted" is a good sign and no proof, "refused" is told
-with op and node. Where its package (optional, NVIDIA's own licence) is missing, the answer is "not checked".
+Rule: it is TensorRT-RTX that is asked, a sibling of the device's: "accepted" is a good sign and no proof, "refused" is told
+with op and node. Where its package (optional, NVIDIA's own licence) is missing, or it crashes or hangs, the answer is "not
+checked". It works in a process of its own, for at most a few minutes.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edgesdk_converters.quiet import quiet
+from edgesdk_converters.child import run_step
+from edgesdk_targets.errors import SessionFailed, StepFailed
+from edgesdk_targets.runtimes.tensorrt_build import BuildFailed, build_engine
+from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
+from edgesdk_targets.runtimes.tensorrt_versions import RTX, TensorRt, import_library
+
+# Ampere, as in the Jetsons of the Orin family (8.7), which TensorRT-RTX does not know.
+_COMPUTE_CAPABILITY = "8.6"
+_WORKSPACE_MB = 512
+# How the builder names what it has no kernel for.
+_AT_NODE = re.compile(r"node (?:named )?[\[{('\"]*(?:ForeignNode\[)?([^\]})'\"\s,]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the parser said.
+    """What TensorRT said.
 
     Attributes:
         status: "accepted", "refused" or "not checked".
         reason: why, in one line; empty where accepted.
-        op, node: what was refused, where the parser says it; else empty.
+        op, node: what was refused, where it says so; else empty.
+        built: an engine was built, and not only the graph read.
     """
 
     status: Literal["accepted", "refused", "not checked"]
     reason: str = ""
     op: str = ""
     node: str = ""
+    built: bool = False
 
 
 def parser_accepts(onnx: bytes) -> Verdict:
-    """Tell whether the TensorRT-RTX parser takes the model; builds nothing, needs no GPU."""
+    """Tell whether TensorRT-RTX reads the model and builds an engine of it; needs no GPU."""
+    if not _is_installed():
+        return Verdict("not checked", "tensorrt-rtx is not installed")
     try:
-        import tensorrt_rtx
-    except (ImportError, OSError) as error:  # OSError: a library of the package does not load on this machine
-        missing = isinstance(error, ModuleNotFoundError)
-        return Verdict(
-            "not checked", "tensorrt-rtx is not installed" if missing else f"tensorrt-rtx does not load: {error}"
-        )
-    with quiet("tensorrt_rtx_check"):
-        return _parse(tensorrt_rtx, onnx)
+        verdict: Verdict = run_step(f"{__name__}:check", onnx=onnx)
+    except StepFailed as error:
+        # It says more of this machine, or of the library, than of the model.
+        return Verdict("not checked", error.message)
+    return verdict
+
+
+def check(onnx: bytes) -> Verdict:
+    """Parse and build in this process; `parser_accepts` calls it in a child."""
+    try:
+        trt = TensorRt(RTX, import_library(RTX))
+    except SessionFailed as error:  # a library of the package does not load on this machine
+        return Verdict("not checked", error.message)
+    verdict = _parse(trt.module, onnx)
+    if verdict.status == "refused":
+        return verdict
+    try:
+        build_engine(trt, onnx, Recipe(), _WORKSPACE_MB, compute_capability=_COMPUTE_CAPABILITY)
+    except BuildFailed as error:
+        named = _AT_NODE.search(error.message)
+        return Verdict("refused", " ".join(error.message.split())[:400], node=named.group(1) if named else "")
+    except SessionFailed as error:
+        return Verdict("refused", " ".join(error.message.split())[:400])
+    return Verdict("accepted", built=True)
+
+
+def _is_installed() -> bool:
+    try:
+        return importlib.util.find_spec(RTX) is not None
+    except ValueError:  # an import that was tried before, and failed
+        return False
 
 
 def _parse(trt: Any, onnx: bytes) -> Verdict:

@@ -108,7 +108,8 @@ class Work:
 
     def _stages(self, *, seconds: float) -> dict[str, Any]:
         stages = self._lanes[0].stages()
-        return {name: asdict(latency(_timed(stage, seconds, fewest=3))) for name, stage in stages.items()}
+        times = {name: latency(_timed(stage, seconds, fewest=3)).p50 for name, stage in stages.items()}
+        return {"ms": times, "picture": self._lanes[0].picture}
 
     def _coverage(self) -> dict[str, object] | None:
         coverage = self._lanes[0].coverage()

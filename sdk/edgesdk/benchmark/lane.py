@@ -28,7 +28,13 @@ class Opening:
 
 
 class Lane(Protocol):
-    """One loaded copy; one thread runs it."""
+    """One loaded copy; one thread runs it.
+
+    Attributes:
+        picture: height and width of the picture that `stages` begins with; None without one.
+    """
+
+    picture: tuple[int, int] | None
 
     def infer(self) -> object:
         """Run once on the input that is already in place."""

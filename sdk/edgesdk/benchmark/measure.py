@@ -60,6 +60,7 @@ class Measured:
         load_ms: importing the runtime, reading and compiling the model.
         warm_up_runs: until steady; `steady` is False where it did not become so in time.
         stages_ms: medians of the stages around inference, one thread.
+        picture: height and width of the picture that preprocessing began with.
         rss_bytes: the most memory of the child, the interpreter and the runtime's libraries included.
         rss_before_bytes: of the child before the runtime and the model were loaded.
         coverage: what the runtime made of the model, where it tells.
@@ -75,6 +76,7 @@ class Measured:
     rss_bytes: int
     rss_before_bytes: int
     stages_ms: dict[str, float] = field(default_factory=dict)
+    picture: tuple[int, ...] = ()
     coverage: Coverage | None = None
 
 
@@ -139,7 +141,8 @@ def measure(subject: Subject, plan: Plan, *, load_s: float = _LOAD_S) -> Measure
             figures["throughput_fps"],
             figures["rss"],
             loaded["rss_before"],
-            {name: stage["p50"] for name, stage in stages.items()},
+            stages["ms"],
+            tuple(stages["picture"] or ()),
         )
         try:
             # Last, as it loads the model a second time.
@@ -203,6 +206,7 @@ def _figures(measured: Measured) -> dict[str, Any]:
         "latency_ms": measured.latency.to_json(),
         "throughput_fps": float(f"{measured.throughput_fps:.4g}"),
         "stages_ms": {name: float(f"{ms:.4g}") for name, ms in measured.stages_ms.items()},
+        "picture": list(measured.picture),
         "rss_bytes": measured.rss_bytes,
         "rss_before_bytes": measured.rss_before_bytes,
         "nodes": measured.coverage.to_json() if measured.coverage else None,

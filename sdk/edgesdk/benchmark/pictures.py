@@ -10,8 +10,6 @@ from edgesdk_targets.tensor import Array
 # As a camera gives it: the time of preprocessing depends on the size.
 DRAWN_SIZE = (480, 640)
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
-# Of the golden set's files, what is no camera's picture but an input at the model's size.
-_NOT_RAW = "prepared"
 
 
 def golden_picture(bundle: Bundle) -> bytes | None:
@@ -32,4 +30,4 @@ def read_or_draw(path: Path | None) -> Array:
 
 
 def _is_raw_picture(path: PurePosixPath) -> bool:
-    return path.parts[0] == "golden" and path.suffix in _SUFFIXES and _NOT_RAW not in str(path)
+    return path.parts[0] == "golden" and path.suffix in _SUFFIXES

@@ -47,18 +47,18 @@ class VariantLane:
         self._binding = self._session.bind(1)[0]
         manifest = options.get("manifest")
         self._manifest = Manifest.from_bytes(manifest.encode()) if manifest else None
-        self._outputs: Mapping[str, Array] = {}
+        self.picture: tuple[int, int] | None = None
         self._fill()
 
     def infer(self) -> Mapping[str, Array]:
-        self._outputs = self._binding.run()
-        return self._outputs
+        return self._binding.run()
 
     def stages(self) -> Mapping[str, Callable[[], object]]:
         manifest, image = self._manifest, self._image()
         if manifest is None or manifest.preprocess is None or image is None:
             return {}
         picture = read_or_draw(self._opening.files.get("picture"))
+        self.picture = (picture.shape[0], picture.shape[1])
         preprocessor = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
         place = self._binding.inputs[image.name]
         geometry = preprocessor.into(picture, place)

@@ -102,7 +102,8 @@ def _print(rows: list[Row], host: HostFacts) -> None:
     for row in rows:
         if row.measured and row.measured.stages_ms:
             stages = ", ".join(f"{name} {ms:.3g} ms" for name, ms in row.measured.stages_ms.items())
-            out.print(f"{plain(row.variant.id)}: {stages}", highlight=False, markup=False)
+            size = "x".join(map(str, reversed(row.measured.picture)))
+            out.print(f"{plain(row.variant.id)}: {stages}, for a picture of {size}", highlight=False, markup=False)
         for line in row.notes:
             out.print(f"{plain(row.variant.id)}: {plain(line)}", highlight=False, markup=False)
     for line in host.warnings:

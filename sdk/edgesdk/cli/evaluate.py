@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, add_row, console, note_choice, print_json, progress_line, table
+from edgesdk.cli.output import JsonFlag, add_row, console, note, note_choice, plain, print_json, progress_line, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgesdk.evaluate.evaluate import Scorecard
+    from edgesdk.evaluate.gate import AgreementGate
+    from edgesdk_converters.gate import Verdict
+    from edgesdk_targets.model import Model
+    from edgesdk_targets.results import Result
+    from edgesdk_targets.tensor import Array
+
+DEFAULT_MAX_DROP = 0.01
 
 
 def evaluate(
@@ -17,32 +29,193 @@ def evaluate(
     ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="Evaluate this target's variant.")] = None,
     variant: Annotated[str | None, typer.Option(help="Evaluate this variant.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="VARIANT|BUNDLE", help="Judge against this variant, or another bundle.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="What may be lost against --baseline, as a fraction (0.01: one point).")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the verdict on --baseline as an HTML page.")] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="--data is a folder of pictures: judge how far both agree.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=0, help="Threads for one inference; 0 lets the runtime choose.")] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Measure a bundle's accuracy on labelled data, each figure with its 95 % interval."""
-    from edgesdk.evaluate.dataset import open_dataset
+    """Measure a bundle's accuracy on labelled data, or judge it against another one."""
+    from edgesdk_targets.errors import InputError
+
+    if baseline is None and (max_drop is not None or report is not None or unlabelled):
+        raise InputError(
+            "--max-drop, --report and --unlabelled compare two models, and only one is given.",
+            hint="Add --baseline with a variant of the bundle, or with another bundle.",
+        )
+    model, threshold = _open(bundle, target, variant, threads)
+    with model:
+        note_choice(model)
+        if baseline is None:
+            _measure(model, data, json=json)
+            return
+        with _open_baseline(bundle, baseline, threads) as other:
+            note(f"baseline: {other.variant.id}, run by {other.runtime.value}")
+            verdict, cards = _judge(model, other, data, max_drop, threshold, report, unlabelled=unlabelled)
+            _print_verdict(model, other, verdict, cards, json=json)
+    if report is not None:
+        note(f"report: {report}")
+    _fail_unless_passed(model.variant.id, verdict)
+
+
+def _open(bundle: Path, target: str | None, variant: str | None, threads: int) -> tuple[Model, float]:
+    """Load a variant; return the threshold of scores that its bundle sets, too."""
     from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
-    from edgesdk.evaluate.evaluate import evaluate as measure
     from edgesdk_targets.bundle.bundle import open_bundle
     from edgesdk_targets.model import load_model
     from edgesdk_targets.session import SessionOptions
 
     with open_bundle(bundle) as opened:
-        manifest = opened.manifest
-        dataset = open_dataset(data, task=manifest.task, labels=manifest.labels)
         # AP is the area under the whole curve: the bundle's own threshold would cut its tail off.
-        scores = {"score_threshold": AP_SCORE_THRESHOLD} if manifest.task == "detect" else None
+        scores = {"score_threshold": AP_SCORE_THRESHOLD} if opened.manifest.task == "detect" else None
         options = SessionOptions(threads=threads)
-        loaded = load_model(opened, target=target, variant=variant, options=options, postprocess=scores)
-    with loaded as model:
-        note_choice(model)
-        with progress_line("evaluate", every_s=5.0) as say:
-            card = measure(model, dataset, progress=lambda done, total: say(f"{done} of {total}"))
-        if json:
-            print_json({**card.to_json(), "variant": model.variant.id, "runtime": model.runtime.value})
-            return
-    rows = table("metric", "value", "95 % interval", "n")
-    for name, figure in card.metrics.items():
-        add_row(rows, name, f"{figure.value:.4f}", f"{figure.low:.4f} … {figure.high:.4f}", str(figure.n))
+        threshold = opened.manifest.postprocess.score_threshold
+        model = load_model(opened, target=target, variant=variant, options=options, postprocess=scores)
+        return model, threshold
+
+
+def _open_baseline(bundle: Path, baseline: str, threads: int) -> Model:
+    """Load the baseline: a bundle if there is one of this name, else a variant of the bundle."""
+    if Path(baseline).exists() or baseline.endswith(".edgebundle"):
+        return _open(Path(baseline), None, None, threads)[0]
+    return _open(bundle, None, baseline, threads)[0]
+
+
+def _measure(model: Model, data: Path, *, json: bool) -> None:
+    from edgesdk.evaluate.dataset import open_dataset
+    from edgesdk.evaluate.evaluate import evaluate as measure
+
+    dataset = open_dataset(data, task=model.manifest.task, labels=model.manifest.labels)
+    with progress_line("evaluate", every_s=5.0) as say:
+        card = measure(_each_alone(model), dataset, progress=_counting(say))
+    if json:
+        print_json({**card.to_json(), "variant": model.variant.id, "runtime": model.runtime.value})
+        return
+    _print_metrics({"": card})
+    for warning in card.warnings:
+        note(f"note: {plain(warning)}")
+
+
+def _judge(
+    model: Model,
+    other: Model,
+    data: Path,
+    max_drop: float | None,
+    threshold: float,
+    report: Path | None,
+    *,
+    unlabelled: bool,
+) -> tuple[Verdict, dict[str, Scorecard]]:
+    """Judge `model` against `other`; return the verdict, and with labels the figures of both."""
+    from edgesdk.evaluate.dataset import open_dataset
+    from edgesdk.evaluate.gate import AccuracyGate
+    from edgesdk_targets.errors import InputError
+
+    task, name = model.manifest.task, model.variant.id
+    if other.manifest.task != task or other.manifest.labels != model.manifest.labels:
+        raise InputError(
+            f"{other.manifest.name} and {model.manifest.name} have different tasks or labels.",
+            hint="Compare two conversions of one model.",
+        )
+    with progress_line("evaluate", every_s=5.0) as say:
+        if unlabelled:
+            agreement = _agreement(data, max_drop, report, _counting(say))
+            return agreement.judge(name, _each_alone(other), _each_alone(model)), {}
+        gate = AccuracyGate(
+            open_dataset(data, task=task, labels=model.manifest.labels),
+            max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
+            score_threshold=threshold,
+            report=report,
+            progress=_counting(say),
+        )
+        verdict = gate.judge(name, _each_alone(other), _each_alone(model))
+        return verdict, dict(zip(("baseline", "judged"), gate.scorecards(), strict=True))
+
+
+def _each_alone(model: Model) -> Callable[[Array], Result]:
+    """Return the model for pictures that have nothing to do with each other: no state is carried on."""
+
+    def predict(image: Array) -> Result:
+        model.reset()
+        return model(image)
+
+    return predict if model.manifest.state else model
+
+
+def _fail_unless_passed(name: str, verdict: Verdict) -> None:
+    from edgesdk_targets.errors import GateFailed
+
+    if verdict.outcome == "fail":
+        raise GateFailed(
+            f"{name} failed: {verdict.reason}",
+            hint="Use a variant of higher precision; the page of --report shows what is lost.",
+        )
+    if verdict.outcome == "need more samples":
+        raise GateFailed(
+            f"{name} is not proven: {verdict.reason}",
+            hint=f"Give {verdict.needed} samples in all, or allow a greater --max-drop."
+            if verdict.needed
+            else "The drop is about the limit itself: allow a greater --max-drop, or use a higher precision.",
+        )
+
+
+def _agreement(
+    data: Path, max_drop: float | None, report: Path | None, progress: Callable[[int, int], None]
+) -> AgreementGate:
+    from edgesdk.evaluate.gate import AgreementGate
+    from edgesdk_targets.preprocess.image_file import list_images
+
+    return AgreementGate(list_images(data), max_drop=max_drop, report=report, progress=progress)
+
+
+def _print_verdict(model: Model, other: Model, verdict: Verdict, cards: dict[str, Scorecard], *, json: bool) -> None:
+    if json:
+        found = verdict.report
+        own = (
+            cards["judged"].to_json() if cards else {"task": model.manifest.task, "metrics": found["artifact_metrics"]}
+        )
+        print_json(
+            {
+                **own,
+                "verdict": verdict.outcome,
+                "reason": verdict.reason,
+                "needed": verdict.needed,
+                "variant": model.variant.id,
+                "runtime": model.runtime.value,
+                "baseline": {
+                    **(cards["baseline"].to_json() if cards else {}),
+                    "variant": other.variant.id,
+                    "runtime": other.runtime.value,
+                },
+                "gate": dict(found),
+            }
+        )
+        return
+    if cards:
+        _print_metrics({"baseline": cards["baseline"], model.variant.id: cards["judged"]})
+    warnings = verdict.report.get("warnings")
+    for warning in warnings if isinstance(warnings, list) else []:
+        note(f"note: {plain(str(warning))}")
+    if verdict.passed:
+        console().print(f"pass: {plain(verdict.reason)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_metrics(cards: dict[str, Scorecard]) -> None:
+    several = len(cards) > 1
+    rows = table(*(("model",) if several else ()), "metric", "value", "95 % interval", "n")
+    for model, card in cards.items():
+        for name, figure in card.metrics.items():
+            cells = (name, f"{figure.value:.4f}", f"{figure.low:.4f} … {figure.high:.4f}", str(figure.n))
+            add_row(rows, *((model,) if several else ()), *cells)
     console().print(rows)
+
+
+def _counting(say: Callable[[str], None]) -> Callable[[int, int], None]:
+    return lambda done, total: say(f"{done} of {total}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Protocol, Union
 
 import numpy as np
 
@@ -21,6 +21,15 @@ from edgesdk_targets.tensor import Array
 Predict = Callable[[Array], Result]
 Progress = Callable[[int, int], None]
 Picture = Union[Path, Array]  # noqa: UP007  (an alias that runs on Python 3.10)
+
+
+class Pictures(Protocol):
+    """Pictures in a fixed order, as often as wanted: files, or arrays (H, W, 3) uint8 BGR that may be decoded anew."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Picture]: ...
+
 
 KINDS: dict[str, type[Result]] = {
     "classify": Classification,
@@ -38,11 +47,13 @@ class Answers:
     Attributes:
         sizes: height and width of each picture.
         thumbnails: (n, 256) float32, by which equal pictures are found.
+        paths: of the pictures; None where one is no file.
     """
 
     results: tuple[Result, ...]
     sizes: tuple[tuple[int, int], ...]
     thumbnails: Array
+    paths: tuple[Path | None, ...]
 
     def __len__(self) -> int:
         return len(self.results)
@@ -52,7 +63,7 @@ class Answers:
         return [i for i, result in enumerate(self.results) if _is_broken(result)]
 
 
-def collect(predict: Predict, pictures: Sequence[Picture], progress: Progress | None = None) -> Answers:
+def collect(predict: Predict, pictures: Pictures, progress: Progress | None = None) -> Answers:
     """Ask a model about every picture.
 
     Args:
@@ -61,19 +72,23 @@ def collect(predict: Predict, pictures: Sequence[Picture], progress: Progress | 
         progress: called with the number of pictures done and of all.
 
     Raises:
-        InputError: a picture cannot be read.
+        InputError: a picture cannot be read, or there is none.
     """
     results: list[Result] = []
     sizes: list[tuple[int, int]] = []
     thumbnails: list[Array] = []
+    paths: list[Path | None] = []
     for done, picture in enumerate(pictures, 1):
         image = read_image(picture) if isinstance(picture, Path) else picture
         results.append(predict(image))
         sizes.append((image.shape[0], image.shape[1]))
         thumbnails.append(thumbnail(image))
+        paths.append(picture if isinstance(picture, Path) else None)
         if progress:
             progress(done, len(pictures))
-    return Answers(tuple(results), tuple(sizes), np.stack(thumbnails) if thumbnails else np.zeros((0, 256), np.float32))
+    if not results:
+        raise InputError("There are no pictures to ask about.", hint="Give a folder with pictures.")
+    return Answers(tuple(results), tuple(sizes), np.stack(thumbnails), tuple(paths))
 
 
 def paths_of(dataset: Dataset) -> list[Picture]:

@@ -110,9 +110,7 @@ def _overlaps(boxes: Array, truth: Array, crowd: Array) -> Array:
     return overlaps
 
 
-def mean_average_precision(
-    pictures: Sequence[Matched], units: Array | None = None
-) -> tuple[Metric, dict[int, float]]:
+def mean_average_precision(pictures: Sequence[Matched], units: Array | None = None) -> tuple[Metric, dict[int, float]]:
     """Return the mean over classes with its interval, and each class's own value.
 
     Args:

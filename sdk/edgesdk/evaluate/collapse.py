@@ -56,8 +56,7 @@ def judged(classes: Sequence[ClassDrop], floor: float) -> tuple[ClassDrop, ...]:
     Args:
         floor: recall that a class may lose, 0..1.
     """
-    # Rounded in the artifact's favour here: this is the test that fails it.
-    chances = [chance_of_so_much(c.n, int(c.lost + 1e-9), -int(-c.won // 1), floor) for c in classes]
+    chances = [chance_of_so_much(c.n, c.lost, c.won, floor) for c in classes]
     order = sorted(range(len(classes)), key=lambda i: chances[i])
     collapsed: set[int] = set()
     for rank, i in enumerate(order):

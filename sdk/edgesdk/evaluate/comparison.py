@@ -43,8 +43,8 @@ class Comparison:
         return {
             "drop": self.drop.to_json(),
             "further_drops": [drop.to_json() for drop in self.further],
-            "reference": {name: metric.to_json() for name, metric in self.reference.items()},
-            "artifact": {name: metric.to_json() for name, metric in self.artifact.items()},
+            "reference_metrics": {name: metric.to_json() for name, metric in self.reference.items()},
+            "artifact_metrics": {name: metric.to_json() for name, metric in self.artifact.items()},
             "classes": [one.to_json() for one in self.classes],
             "scores": {name: compared_scores(*pair) for name, pair in self.scores.items()},
         }
@@ -53,7 +53,11 @@ class Comparison:
 def compared_scores(reference: Array, artifact: Array) -> dict[str, float | int]:
     """Return how two samples of scores differ: their medians, and the greatest distance of their distributions."""
     if not len(reference) or not len(artifact):
-        return {"reference_n": len(reference), "artifact_n": len(artifact), "distance": float(len(reference) != len(artifact))}
+        return {
+            "reference_n": len(reference),
+            "artifact_n": len(artifact),
+            "distance": float(len(reference) != len(artifact)),
+        }
     return {
         "reference_n": len(reference),
         "artifact_n": len(artifact),

@@ -117,7 +117,6 @@ def _half_width(n: int, spread: float, worst: float, few: float = 1.0) -> float:
     return worst / n + _ERRORS * few * math.sqrt(spread**2 / n + (worst / n) ** 2)
 
 
-def enough(limit: float) -> int:
-    """Return how many samples an artifact that answers everything alike needs to pass."""
-    n = max(1, math.floor(math.log(0.05) / math.log1p(-limit)))
-    return n + 2
+def least_samples(limit: float, worst: float = 1.0) -> int:
+    """Return about how many samples an artifact that answers everything alike needs to pass."""
+    return math.ceil(3 * worst / limit)

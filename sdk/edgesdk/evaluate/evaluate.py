@@ -90,10 +90,9 @@ def absent_classes(dataset: Dataset, present: set[int]) -> tuple[str, ...]:
     if not absent:
         return ()
     more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-    return (
-        f"{len(absent)} of {len(dataset.labels)} classes never occur in the data: {', '.join(absent[:_SHOWN])}{more}; "
-        "nothing is known about them.",
-    )
+    listed = ", ".join(absent[:_SHOWN])
+    said = f"{len(absent)} of {len(dataset.labels)} classes never occur in the data: {listed}{more};"
+    return (f"{said} nothing is known about them.",)
 
 
 def _classify(dataset: Dataset, answers: Answers) -> Scorecard:
@@ -136,7 +135,7 @@ def _text(dataset: Dataset, answers: Answers) -> Scorecard:
 def _embed(dataset: Dataset, answers: Answers) -> Scorecard:
     vectors = unit_vectors([result.vector for result in cast("tuple[Embedding, ...]", answers.results)])
     classes = class_numbers(dataset)
-    units = units_of([sample.path for sample in dataset.samples], answers.thumbnails, dataset.groups)
+    units = units_of(answers.paths, answers.thumbnails, dataset.groups)
     right = nearest_is_right(vectors, classes, units)
     by_class = {name_of(int(c), dataset.labels): float(right[classes == c].mean()) for c in np.unique(classes)}
     metric = proportion(int(right.sum()), len(right))
@@ -159,7 +158,9 @@ def _lonely(dataset: Dataset, classes: Array, units: Array) -> tuple[str, ...]:
     alone = [name_of(c, dataset.labels) for c in lonely_classes(classes, units)]
     if not alone:
         return ()
-    return (f"Only one independent picture of {', '.join(alone[:_SHOWN])}: it can never be found, and counts as wrong.",)
+    return (
+        f"Only one independent picture of {', '.join(alone[:_SHOWN])}: it can never be found, and counts as wrong.",
+    )
 
 
 def _regress(dataset: Dataset, answers: Answers) -> Scorecard:

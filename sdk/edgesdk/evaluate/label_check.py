@@ -59,7 +59,7 @@ def only_guessing(predicted: Sequence[int], accepted: Sequence[frozenset[int]], 
     chances = np.asarray([sum(shares[c] for c in a if c < len(shares)) for a in accepted])
     chance = float(chances.mean())
     error = float(np.sqrt(max(chance * (1 - chance), 1e-9) / n))
-    if n < _LEAST or chance > 0.9 or right.mean() > chance + 2 * error:
+    if n < _LEAST or len(set(accepted)) < 2 or chance > 0.9 or right.mean() > chance + 2 * error:
         return ""
     for offset in (1, -1):
         moved = np.mean([p + offset in a for p, a in zip(predicted, accepted, strict=True)])

@@ -95,7 +95,7 @@ def _of_type(dump: Array, contract: Contract, best: Candidate, exact: Array) -> 
     names = {mistake.partition(":")[0] for mistake in best.mistakes}
     whole = bool(np.array_equal(dump, np.rint(dump)))
     if str(dump.dtype) != contract.dtype:
-        unscaled = whole and names & {"not_normalised", "scale_missing", "std_missing", "normalisation"}
+        unscaled = dump.dtype.kind in "iu" and names & {"not_normalised", "scale_missing", "std_missing", "normalisation"}
         return () if unscaled or "cast" in names else (f"dtype:{dump.dtype}",)
     if dump.dtype == np.float32 and not whole and _is_half(dump) and not _is_half(exact.astype(np.float32)):
         return ("float16_values",)
@@ -112,12 +112,14 @@ def _other(candidate: Candidate) -> Other:
 
 
 def _same_effect(best: Candidate) -> tuple[Other, ...]:
+    if best.mistakes and best.mistakes[-1].startswith("cast:"):
+        return ()
     own = best.mistakes[: len(best.mistakes) - len(best.values.mistakes)]
     return tuple(Other((*own, *also), best.levels, best.share) for also in best.values.also)
 
 
 def _notes(levels: float | None) -> tuple[str, ...]:
-    if levels is not None and 0.35 < levels:
+    if levels is not None and levels > 0.35:
         return (f"{levels:.1f} grey levels remain, as between two decoders of JPEG.",)
     return ()
 

@@ -71,7 +71,9 @@ def pads(spec: Preprocess, frame: Frame) -> list[Pad]:
     return [*found, Pad(None, ("pad_after_normalising",) if own else ())]
 
 
-def frames(spec: Preprocess, size: tuple[int, int], most: int, *, exif: bool) -> Iterator[tuple[Frame, tuple[str, ...]]]:
+def frames(
+    spec: Preprocess, size: tuple[int, int], most: int, *, exif: bool
+) -> Iterator[tuple[Frame, tuple[str, ...]]]:
     """Yield frames with up to `most` mistakes, those with the fewest first.
 
     Args:

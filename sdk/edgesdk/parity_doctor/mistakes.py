@@ -165,7 +165,8 @@ MISTAKES: dict[str, Mistake] = {
     ),
     # Outputs.
     "outputs_transposed": Mistake(
-        "the output's last two axes are exchanged", "Transpose the output back before decoding: `output.swapaxes(1, 2)`."
+        "the output's last two axes are exchanged",
+        "Transpose the output back before decoding: `output.swapaxes(1, 2)`.",
     ),
     "softmax_missing": Mistake(
         "the scores are before the softmax; the bundle's are after it", "Apply softmax over the classes."
@@ -196,7 +197,9 @@ MISTAKES: dict[str, Mistake] = {
         "the {found} class of the bundle's output is missing",
         "Use labels without it, or keep the background class.",
     ),
-    "box_format": Mistake("boxes are {found}; the bundle's are {wanted}", "Convert the boxes from {found} to {wanted}."),
+    "box_format": Mistake(
+        "boxes are {found}; the bundle's are {wanted}", "Convert the boxes from {found} to {wanted}."
+    ),
     "box_units": Mistake(
         "boxes are in {found}; the bundle's are in {wanted}",
         "Multiply or divide x by the width and y by the height of the input.",

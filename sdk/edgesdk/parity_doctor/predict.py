@@ -33,7 +33,7 @@ def predicted_by(candidate: Candidate, picture: Picture) -> Array:
     height, width = pixels.values.shape[:2]
     planes = planes_of(pixels.values.reshape(-1, 3))[list(candidate.colour.planes)]
     std, mean = np.array(candidate.values.std)[:, None], np.array(candidate.values.mean)[:, None]
-    out = ((planes - mean) / std).T.reshape(height, width, -1)
+    out: Array = ((planes - mean) / std).T.reshape(height, width, -1)
     top, left, window_h, window_w = pixels.window
     if (window_h, window_w) != (height, width):
         border = np.ones((height, width), bool)

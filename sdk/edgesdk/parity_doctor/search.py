@@ -132,9 +132,7 @@ def _search_reading(reading: Reading, spec: Preprocess, picture: Picture) -> tup
     return candidates, fits
 
 
-def _best_by_cost(
-    sums: Moments, colour: Colour, pad: Pad, scaling: _Scaling, room: int
-) -> Iterator[tuple[int, float]]:
+def _best_by_cost(sums: Moments, colour: Colour, pad: Pad, scaling: _Scaling, room: int) -> Iterator[tuple[int, float]]:
     """Yield the best scaling (index, residual) of each number of mistakes that is left."""
     if room < 0:
         return
@@ -154,7 +152,9 @@ def _sample(reading: Reading, spec: Preprocess, picture: Picture) -> Sample:
     values = np.ascontiguousarray(flat[at].T)
     right = picture.pixels(Frame(True, "stretch", 1.0, spec.size, "linear"))
     assert right is not None  # noqa: S101  (a stretch is always possible)
-    contrast = planes_of(right.values.reshape(-1, 3)[:: max(1, len(flat) // _SAMPLE)]).std(axis=1)[list(colours(spec, flat.shape[1])[0].planes)]
+    contrast = planes_of(right.values.reshape(-1, 3)[:: max(1, len(flat) // _SAMPLE)]).std(axis=1)[
+        list(colours(spec, flat.shape[1])[0].planes)
+    ]
     spread = values.std(axis=1)
     # A channel without content has no unit of its own.
     unit = np.where(spread > 0, spread, spread.max()) / np.maximum(contrast, 1e-6)
@@ -185,13 +185,15 @@ def _free(
 def _choose(candidates: list[Candidate], fits: list[Candidate]) -> Found:
     best = _smallest(candidates)
     fit = _smallest(fits)
-    # Constants of its own explain a dump only where no usual ones come near.
+    usual = best is not None and best.explains
     if fit is not None and fit.explains and np.isfinite((*fit.values.mean, *fit.values.std)).all():
-        if best is None or not best.explains or best.residual > 1.5 * fit.residual + 1.0:
+        # Constants of its own explain a dump only where no usual ones come near.
+        usual = best is not None and best.explains and best.residual <= 1.5 * fit.residual + 1.0
+        if not usual:
             return Found(fit, ())
-    if best is None or not best.explains:
+    if best is None or not usual:
         return Found(None, tuple(_nearest(candidates, 3)))
-    as_good = [c for c in candidates if len(c.mistakes) == len(best.mistakes) and _as_good(c, best.residual)]
+    as_good = [c for c in candidates if len(c.mistakes) == len(best.mistakes) and _as_good(c, best)]
     return Found(best, tuple(c for c in _nearest(as_good, 4) if c.mistakes != best.mistakes)[:3])
 
 
@@ -199,14 +201,19 @@ def _smallest(candidates: list[Candidate]) -> Candidate | None:
     """Return the candidate with the fewest mistakes among those that leave hardly more than the best one."""
     if not candidates:
         return None
-    least = min(c.residual for c in candidates)
+    least = min(candidates, key=lambda c: c.residual)
     good = [c for c in candidates if _as_good(c, least)]
     return min(good, key=lambda c: (len(c.mistakes), c.residual))
 
 
-def _as_good(candidate: Candidate, residual: float) -> bool:
-    count = min(candidate.reading.values.shape[0] * candidate.reading.values.shape[1], _SAMPLE)
-    return candidate.residual <= residual * (1.05 + 6 / math.sqrt(count)) + _SAME**2
+def _as_good(candidate: Candidate, least: Candidate) -> bool:
+    """Say whether a candidate leaves hardly more unexplained than the one that leaves least."""
+    height, width, channels = candidate.reading.values.shape
+    count = min(height * width, _SAMPLE)
+    if candidate.frame == least.frame and candidate.colour == least.colour and candidate.pad == least.pad:
+        # The same pixels: a decoder's noise is common to both, and any difference is one of scale.
+        return candidate.residual <= least.residual * (1 + 20 / (count * channels)) + _SAME**2
+    return candidate.residual <= least.residual * (1.05 + 6 / math.sqrt(count)) + _SAME**2
 
 
 def _nearest(candidates: list[Candidate], count: int) -> list[Candidate]:

@@ -59,9 +59,10 @@ def _add(found: dict[tuple[float, ...], Values], made: list[Values], new: Values
     if known is None:
         found[key] = new
         made.append(new)
-    elif len(known.mistakes) == len(new.mistakes) and set(new.mistakes) != set(known.mistakes):
-        if all(set(new.mistakes) != set(other) for other in known.also):
-            found[key] = Values(known.mean, known.std, known.mistakes, (*known.also, new.mistakes))
+        return
+    effects = {frozenset(names) for names in (known.mistakes, *known.also)}
+    if len(known.mistakes) == len(new.mistakes) and frozenset(new.mistakes) not in effects:
+        found[key] = Values(known.mean, known.std, known.mistakes, (*known.also, new.mistakes))
 
 
 def _key(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[float, ...]:

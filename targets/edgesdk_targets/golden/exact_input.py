@@ -62,7 +62,8 @@ def input_of(pixels: Array, spec: Preprocess, tensor: TensorSpec, *, folded: boo
 def pixels_of(array: Array, spec: Preprocess, tensor: TensorSpec, *, folded: bool) -> Array:
     """Return a prepared tensor in units of pixels, (h, w, channels) float64: the way back of `input_of`."""
     view = (array[0] if tensor.layout == "NHWC" else array[0].transpose(1, 2, 0)).astype(np.float64)
-    return view if folded else view * np.asarray(spec.std) + np.asarray(spec.mean)
+    pixels: Array = view if folded else view * np.asarray(spec.std) + np.asarray(spec.mean)
+    return pixels
 
 
 def digest_of(pixels: Array) -> str:

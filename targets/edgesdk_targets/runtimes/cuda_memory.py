@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.nvidia_driver import nvidia_driver
 from edgesdk_targets.tensor import Array, TensorSpec
 
 NAME = "CUDA"
 _RUNTIME_LIBRARIES = ("libcudart.so", "libcudart.so.13", "libcudart.so.12", "/usr/local/cuda/lib64/libcudart.so")
 _DRIVER_LIBRARIES = ("libcuda.so.1", "libcuda.so")
-_DRIVER_TEXTS = (Path("/proc/driver/nvidia/version"), Path("/etc/nv_tegra_release"))
 # Values of cudaDeviceAttr, cudaHostAlloc's flags and cudaMemcpyKind.
 _COMPUTE_MAJOR, _COMPUTE_MINOR, _INTEGRATED = 75, 76, 18
 _MAPPED = 2
@@ -94,11 +93,10 @@ class Cuda:
         self._driver.cuDeviceGetName(name, ctypes.c_int(len(name)), ctypes.c_int(0))
         version = ctypes.c_int()
         self._call("cudaDriverGetVersion", ctypes.byref(version))
-        texts = [path.read_text("utf-8", errors="replace").splitlines()[0] for path in _DRIVER_TEXTS if path.is_file()]
         return GpuFacts(
             name=name.value.decode(errors="replace"),
             compute_capability=f"{self._attribute(_COMPUTE_MAJOR)}.{self._attribute(_COMPUTE_MINOR)}",
-            driver=" ".join([str(version.value), *texts[:1]]),
+            driver=f"{version.value} {nvidia_driver()}".strip(),
             shares_memory=bool(self._attribute(_INTEGRATED)),
         )
 

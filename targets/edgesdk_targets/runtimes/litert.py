@@ -20,8 +20,9 @@ import numpy as np
 
 from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed, refuse_dynamic
+from edgesdk_targets.runtimes.run_by_binding import RunByBinding
 from edgesdk_targets.session import Load, Session, failed
-from edgesdk_targets.tensor import Array, TensorSpec, check_feeds
+from edgesdk_targets.tensor import Array, TensorSpec
 
 NAME = "LiteRT"
 # Left to itself the library takes one thread; more than four do not pay for one picture.
@@ -40,7 +41,7 @@ def open_session(load: Load) -> Session:
     return LiteRtSession(load)
 
 
-class LiteRtSession:
+class LiteRtSession(RunByBinding):
     """A model loaded by LiteRT; each binding is an interpreter of its own."""
 
     def __init__(self, load: Load) -> None:
@@ -49,15 +50,6 @@ class LiteRtSession:
         self._load: Load | None = load
         # Loading the first one now tells a bad file from a good one; `run` or the first binding then takes it.
         self._spare: LiteRtBinding | None = LiteRtBinding(self, load)
-        self._own: LiteRtBinding | None = None
-
-    def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
-        check_feeds(self.inputs, feeds)
-        if self._own is None:
-            self._own = self._new_binding()
-        for name, array in self._own.inputs.items():
-            array[...] = feeds[name]
-        return self._own.run()
 
     def bind(self, slots: int = 1) -> tuple[LiteRtBinding, ...]:
         return tuple(self._new_binding() for _ in range(slots))

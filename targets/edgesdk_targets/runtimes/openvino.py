@@ -12,8 +12,9 @@ from typing import Any
 
 from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
+from edgesdk_targets.runtimes.run_by_binding import RunByBinding
 from edgesdk_targets.session import Load, Session, failed
-from edgesdk_targets.tensor import Array, check_feeds
+from edgesdk_targets.tensor import Array
 
 NAME = "OpenVINO"
 _PRECISIONS = ("f32", "f16", "bf16")
@@ -56,7 +57,7 @@ def open_session(load: Load) -> Session:
     return OpenVinoSession(compiled, load)
 
 
-class OpenVinoSession:
+class OpenVinoSession(RunByBinding):
     """A model compiled by OpenVINO."""
 
     def __init__(self, compiled: Any, load: Load) -> None:
@@ -65,15 +66,6 @@ class OpenVinoSession:
         self._input_ports = [compiled.input(spec.name) for spec in load.variant.inputs]
         self._output_ports = [compiled.output(spec.name) for spec in load.variant.outputs]
         self._compiled: Any = compiled
-        self._own: OpenVinoBinding | None = None
-
-    def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
-        check_feeds(self.inputs, feeds)
-        if self._own is None:
-            self._own = self.bind()[0]
-        for name, array in self._own.inputs.items():
-            array[...] = feeds[name]
-        return self._own.run()
 
     def bind(self, slots: int = 1) -> tuple[OpenVinoBinding, ...]:
         return tuple(OpenVinoBinding(self) for _ in range(slots))

@@ -24,6 +24,8 @@ def subject(opener: str, name: str = "", **options: Any) -> Subject:
 class Spinner:
     """Computes for so many milliseconds."""
 
+    picture = None
+
     def __init__(self, opening: Opening) -> None:
         self.ms = float(opening.options.get("ms", 1.0))
         print("a runtime greets")

@@ -47,6 +47,16 @@ def die(name: str) -> None:
     os.kill(os.getpid(), getattr(signal, name))
 
 
+def run_out_of_memory() -> None:
+    """End as C++ does when an allocation fails."""
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n")
+    os.abort()
+
+
+def hang() -> None:
+    signal.pause()
+
+
 def leave(code: int) -> None:
     os._exit(code)
 

@@ -1,0 +1,221 @@
+"""Gates: is an artifact as good as the float model, on these pictures?
+
+`AccuracyGate` judges by labels, `AgreementGate` without any by the float model's own answers. Both keep the float model's
+answers, so that several artifacts are judged at the cost of one; and both write a page that shows what a verdict rests on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from edgesdk.evaluate.agreement import USUAL, compare_answers
+from edgesdk.evaluate.answers import KINDS, Answers, Pictures, Predict, Progress, check_kind, collect, paths_of
+from edgesdk.evaluate.compare_boxes import compare_boxes
+from edgesdk.evaluate.compare_classes import compare_classes
+from edgesdk.evaluate.compare_texts import compare_texts
+from edgesdk.evaluate.compare_vectors import compare_embeddings, compare_values
+from edgesdk.evaluate.comparison import Comparison
+from edgesdk.evaluate.dataset import Dataset
+from edgesdk.evaluate.evaluate import Scorecard, scorecard
+from edgesdk.evaluate.gate_page import Shown, gate_page
+from edgesdk.evaluate.groups import units_of
+from edgesdk.evaluate.judgement import too_few, verdict_of
+from edgesdk.evaluate.limits import Limits
+from edgesdk_converters.gate import Verdict
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.tensor import Array
+
+_Compare = Callable[[Dataset, Answers, Answers, Array, Limits], Comparison]
+_COMPARES: dict[str, _Compare] = {
+    "classify": compare_classes,
+    "detect": compare_boxes,
+    "text": compare_texts,
+    "embed": compare_embeddings,
+    "regress": compare_values,
+}
+
+
+class _Pair:
+    """The float model's answers, kept, and an artifact's."""
+
+    def __init__(self, pictures: Pictures, progress: Progress | None) -> None:
+        if len(pictures) == 0:
+            raise InputError("There are no pictures to judge by.", hint="Give a folder with pictures.")
+        self.pictures = pictures
+        self._progress = progress
+        self._asked: Predict | None = None
+        self._answers: Answers | None = None
+
+    def of_reference(self, predict: Predict) -> Answers:
+        """Return the float model's answers; the same model is asked once.
+
+        Raises:
+            InputError: one of its answers is no number.
+        """
+        if self._answers is None or self._asked is not predict:
+            answers = collect(predict, self.pictures, self._progress)
+            broken = answers.broken()
+            if broken:
+                first = answers.paths[broken[0]] or f"picture {broken[0] + 1}"
+                raise InputError(
+                    f"The float model's own answer to {first} is no number (NaN), and "
+                    f"to {len(broken) - 1} more of {len(answers)}.",
+                    hint="Check its weights and its preprocessing; nothing can be compared with it.",
+                )
+            self._asked, self._answers = predict, answers
+        return self._answers
+
+    def of_artifact(self, predict: Predict) -> Answers:
+        return collect(predict, self.pictures, self._progress)
+
+
+class AccuracyGate:
+    """Judge artifacts by labelled pictures.
+
+    Detectors are to be given with scores down to `AP_SCORE_THRESHOLD`; what counts at the deployed threshold is picked
+    out here.
+
+    Args:
+        dataset: of the model's task.
+        max_drop: what the main figure may lose, as a fraction: top-1, AP50, character errors, retrieval, relative error.
+        class_floor: what a class's recall may lose, whatever the mean.
+        score_threshold: of the deployed detector.
+        report: an .html file for the page of the first artifact, beside which those of others are written with their name;
+            or a folder.
+        progress: called with the number of pictures done and of all, for each model.
+
+    Attributes:
+        warnings: what can be known before any model is asked, such as that the samples are too few for any pass.
+
+    Raises:
+        InputError: a limit is out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        max_drop: float = 0.01,
+        class_floor: float = 0.1,
+        score_threshold: float = 0.25,
+        report: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._dataset = dataset
+        self._limits = Limits(max_drop, class_floor, score_threshold)
+        self._report = _Report(report)
+        self._pair = _Pair(paths_of(dataset), progress)
+        self.warnings = tuple(too_few(len(dataset), max_drop)) if dataset.task in {"classify", "embed"} else ()
+        self._last: tuple[Scorecard, Scorecard] | None = None
+
+    def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
+        """Compare two models on the dataset.
+
+        Args:
+            name: of the artifact, for reports.
+
+        Raises:
+            InputError: a picture cannot be read, the models answer another task, or the float model gives no numbers.
+            MissingExtra: what a figure or the page needs is not installed.
+        """
+        dataset = self._dataset
+        before = self._pair.of_reference(reference)
+        check_kind(before.results, dataset.task)
+        after = self._pair.of_artifact(artifact)
+        check_kind(after.results, dataset.task)
+        broken = after.broken()
+        # Broken answers stand for themselves; what is compared beside them is the float model with itself.
+        sound = after if not broken else before
+        units = units_of(before.paths, before.thumbnails, dataset.groups)
+        comparison = _COMPARES[dataset.task](dataset, before, sound, units, self._limits)
+        self._last = (scorecard(dataset, before), scorecard(dataset, sound))
+        verdict = verdict_of(
+            comparison, self._limits, name=name, task=dataset.task, pictures=len(dataset), broken=len(broken)
+        )
+        self._report.write(verdict, comparison, Shown(self._pair.pictures, before, after, dataset), self._limits)
+        return verdict
+
+    def scorecards(self) -> tuple[Scorecard, Scorecard]:
+        """Return the figures of the float model and of the artifact that was judged last; of a broken one the former's.
+
+        Raises:
+            InputError: nothing was judged yet.
+        """
+        if self._last is None:
+            raise InputError("Nothing was judged yet.", hint="Call judge() first.")
+        return self._last
+
+
+class AgreementGate:
+    """Judge artifacts by pictures without labels.
+
+    Args:
+        pictures: files or arrays (H, W, 3) uint8 BGR.
+        max_drop: what may disagree, as a fraction; None for what is usual for the task (`agreement.USUAL`).
+        class_floor: what a class may lose of its agreement.
+        score_threshold: from which a detection counts.
+        report, progress: as of `AccuracyGate`.
+
+    Raises:
+        InputError: there are no pictures, or a limit is out of range.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        *,
+        max_drop: float | None = None,
+        class_floor: float = 0.25,
+        score_threshold: float = 0.35,
+        report: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._pair = _Pair(pictures, progress)
+        self._max_drop = max_drop
+        self._rest = (class_floor, score_threshold)
+        Limits(0.01 if max_drop is None else max_drop, *self._rest)
+        self._report = _Report(report)
+
+    def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
+        """Compare two models on the pictures.
+
+        Args:
+            name: of the artifact, for reports.
+
+        Raises:
+            InputError: a picture cannot be read, the models answer different tasks, or the float model gives no numbers.
+            MissingExtra: what a figure or the page needs is not installed.
+        """
+        before = self._pair.of_reference(reference)
+        task = next(task for task, kind in KINDS.items() if isinstance(before.results[0], kind))
+        after = self._pair.of_artifact(artifact)
+        check_kind((*before.results, *after.results), task)
+        broken = after.broken()
+        limits = Limits(USUAL[task] if self._max_drop is None else self._max_drop, *self._rest)
+        units = units_of(before.paths, before.thumbnails, {})
+        comparison = compare_answers(task, before, before if broken else after, units, limits)
+        verdict = verdict_of(comparison, limits, name=name, task=task, pictures=len(before), broken=len(broken))
+        self._report.write(verdict, comparison, Shown(self._pair.pictures, before, after, None), limits)
+        return verdict
+
+
+class _Report:
+    """Where the pages go: into the file that was named, those of further artifacts beside it."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._first: str | None = None
+
+    def write(self, verdict: Verdict, comparison: Comparison, shown: Shown, limits: Limits) -> None:
+        if self._path is None:
+            return
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(verdict.report["artifact"])).strip("-.") or "artifact"
+        path = self._path
+        if path.suffix.lower() not in {".html", ".htm"}:
+            path /= f"{name}.html"
+        elif self._first not in {None, name}:
+            path = path.with_stem(f"{path.stem}-{name}")
+        self._first = self._first or name
+        gate_page(verdict, comparison, shown, limits).write(path)
