@@ -36,7 +36,7 @@ class Picture:
     """One picture to answer for.
 
     Attributes:
-        unit: what it is one of: a still with all its crops, or a video with all its frames, count once.
+        unit: the still or frame that it is cut from: its four crops count once.
     """
 
     image: Array
@@ -57,7 +57,7 @@ def judged_pictures(assets: Path, *, crops: bool, frames: bool = True, every: in
             continue
         image = _frames(assets / entry["file"])[entry["frame"]] if "frame" in entry else read(assets / entry["file"])
         for crop in listed["crops"] if crops else [[0.0, 0.0, 1.0, 1.0]]:
-            yield Picture(_cut(image, crop), entry["file"])
+            yield Picture(_cut(image, crop), f"{entry['file']}#{entry.get('frame', 0)}")
 
 
 def write_calibration(assets: Path, folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Which pictures a bundle carries as its golden set, and how small they are made.
 
 Fewer bytes are had first by shrinking towards the size of the model's input, then by fewer pictures (eight at least), last by
-shrinking below it. None has the input's own size: the device has to show that it resizes.
+shrinking below it. None has the input's own size, and some another aspect: the device has to show how it resizes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from edgesdk_targets.tensor import Array
 
 FEWEST, MOST = 8, 16
 MAX_BYTES = 1_600_000
+_SAME_ASPECT = 0.05
+# Of a side, at each end.
+_CUT = 0.15
 # Longer side of a picture, in longer sides of the model's input.
 _FACTORS = (1.2, 0.9, 0.7, 0.5, 0.35, 0.25)
 
@@ -42,7 +45,20 @@ def golden_pictures(pictures: Sequence[Array], size: tuple[int, int]) -> list[by
 
 
 def _encoded(pictures: Sequence[Array], size: tuple[int, int], factor: float) -> list[bytes]:
-    return [encode_png(_smaller(picture, size, factor)) for picture in pictures]
+    cut = [_cut(picture, size, number) for number, picture in enumerate(pictures)]
+    return [encode_png(_smaller(picture, size, factor)) for picture in cut]
+
+
+def _cut(picture: Array, size: tuple[int, int], number: int) -> Array:
+    """Cut every other picture that has the input's aspect, where stretching and letterboxing are the same."""
+    height, width = picture.shape[:2]
+    if number % 2 == 0 or abs(height * size[1] / (width * size[0]) - 1) > _SAME_ASPECT:
+        return picture
+    if number % 4 == 1:
+        edge = round(width * _CUT)
+        return picture[:, edge : max(edge + 1, width - edge)]
+    edge = round(height * _CUT)
+    return picture[edge : max(edge + 1, height - edge)]
 
 
 def _smaller(picture: Array, size: tuple[int, int], factor: float) -> Array:

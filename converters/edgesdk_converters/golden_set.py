@@ -113,6 +113,7 @@ class _Maker:
         golden = GoldenSet(
             schema="golden/1",
             preprocess=self._preprocess,
+            postprocess=self._meaning.postprocess,
             frames=self._frames,
             prepare_off=1.0 + max(_opencv_off(asked) for asked in self._asked),
             pictures=tuple(

@@ -50,12 +50,14 @@ def find_target(name: str, extra: Path | None = None) -> Target:
         UnknownTarget: no target or platform has this name; the closest one is suggested.
         InputError: a target's file is wrong.
     """
-    if name.endswith(SUFFIXES) or os.sep in name:
+    if name.lower().endswith(SUFFIXES) or os.sep in name:
         return target_from_file(Path(name))
     wanted, _, qualifier = name.strip().lower().replace("_", "-").partition("@")
     targets = load_targets(extra)
     by_name = {known: target for target in targets.values() for known in (target.name, *target.aliases)}
     target = by_name.get(wanted)
+    if target is None and Path(name).is_file():  # YAML by another suffix
+        return target_from_file(Path(name))
     if target is None:
         raise UnknownTarget(f"There is no target {name!r}.", hint=_suggestion(wanted, by_name))
     if not qualifier:

@@ -19,7 +19,7 @@ from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.probe import ProbeLimits, refusal, trial_of_bundle
 from edgesdk_targets.probe import probe as probe_variant
 from edgesdk_targets.results import Result
-from edgesdk_targets.session import Binding, Session, SessionOptions, open_session
+from edgesdk_targets.session import Binding, Session, SessionOptions, open_session, passed_over
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
@@ -187,7 +187,8 @@ def load_model(
             failures.append((name, error.message))
             first = first or error
             continue
-        return Model(bundle, candidate.variant, candidate.runtime, session, choice.taken(candidate, tuple(failures)))
+        ended = choice.taken(candidate, tuple(failures), passed_over(session))
+        return Model(bundle, candidate.variant, candidate.runtime, session, ended)
     assert first is not None  # noqa: S101  (choose_variants gives at least one candidate)
     raise first
 

@@ -159,6 +159,12 @@ def open_load(module: str, load: Load) -> Session:
     return session
 
 
+def passed_over(session: Session) -> tuple[tuple[str, str], ...]:
+    """Return (part of the runtime, reason) of the faster ways that a session's runtime has and could not take here."""
+    found: tuple[tuple[str, str], ...] = getattr(session, "passed_over", ())
+    return found
+
+
 def failed(runtime: str, doing: str, error: BaseException) -> SessionFailed:
     """Translate a runtime's own exception, keeping its first telling line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -68,12 +68,25 @@ class Choice:
     failed: tuple[tuple[str, str], ...] = ()
     host: Host = field(default=Host(None, "any"), repr=False)
 
-    def taken(self, candidate: Candidate, failures: tuple[tuple[str, str], ...]) -> Choice:
+    def taken(
+        self,
+        candidate: Candidate,
+        failures: tuple[tuple[str, str], ...],
+        passed_over: tuple[tuple[str, str], ...] = (),
+    ) -> Choice:
         """Return this choice as it ended: why what was tried before failed, and why the others were not needed.
 
         Args:
             failures: (variant id and runtime, reason) of the better candidates.
+            passed_over: (part of the runtime, reason) of what the runtime that was taken could not use here.
         """
+        variant = candidate.variant
+        slower = [
+            (f"{variant.id} by {runtime.value}", _not_installed(runtime))
+            for runtime in _ways(variant)[: _ways(variant).index(candidate.runtime)]
+            if Candidate(variant, runtime) not in self.candidates
+        ]
+        slower += [(f"{variant.id} by {candidate.runtime.value}'s {part}", reason) for part, reason in passed_over]
         ids = {other.variant.id for other in self.candidates}
         tried = {other.variant.id for other in self.candidates[: self.candidates.index(candidate)]}
         later = {
@@ -82,7 +95,7 @@ class Choice:
             if other.variant.id not in {candidate.variant.id, *tried}
         }
         unfit = tuple(one for one in self.rejected if one[0] not in ids)
-        return replace(self, rejected=(*failures, *unfit, *later.items()), failed=failures)
+        return replace(self, rejected=(*failures, *slower, *unfit, *later.items()), failed=failures)
 
 
 def this_host() -> Host:
@@ -133,8 +146,7 @@ def choose_variants(
         if (reason := _not_asked_for(variant, wanted, variant_id)) is not None:
             rejected.append((variant.id, reason))
         elif not runtimes:
-            extra = RUNTIMES[variant.runtime].extra
-            rejected.append((variant.id, f"{variant.runtime.value} is not installed (pip install 'edgesdk[{extra}]')"))
+            rejected.append((variant.id, _not_installed(variant.runtime)))
         candidates += [Candidate(variant, runtime) for runtime in runtimes if reason is None]
     if not candidates:
         raise _nothing_fits(manifest, wanted, variant_id, rejected)
@@ -160,8 +172,16 @@ def _not_asked_for(variant: Variant, target: str | None, variant_id: str | None)
 
 def _runtimes_for(variant: Variant, installed: Callable[[Runtime], bool]) -> list[Runtime]:
     """Return what can run the variant's file here: its own runtime, and the way out when that one fails."""
-    ways = (variant.runtime, _SUBSTITUTE.get(variant.runtime))
-    return [runtime for runtime in ways if runtime is not None and installed(runtime)]
+    return [runtime for runtime in _ways(variant) if installed(runtime)]
+
+
+def _ways(variant: Variant) -> tuple[Runtime, ...]:
+    other = _SUBSTITUTE.get(variant.runtime)
+    return (variant.runtime,) if other is None else (variant.runtime, other)
+
+
+def _not_installed(runtime: Runtime) -> str:
+    return f"{runtime.value} is not installed (pip install 'edgesdk[{RUNTIMES[runtime].extra}]')"
 
 
 def _rank(candidate: Candidate, host: Host) -> tuple[bool, bool, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -295,3 +296,26 @@ def test_a_planted_overlap_is_found_also_when_saved_again(tmp_path: Path) -> Non
         ("again.jpg", "5", "near"),
     }
     assert "again.jpg, which is nearly 5" in str(found[0])
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_never_in_memory_together(tmp_path: Path) -> None:
+    """60 pictures of 0.8 MB pass through: at no time are there more than a few of them."""
+    scenes = [cv2.resize(draw_picture(SIZE, seed), (512, 512)) for seed in range(60)]
+    size = scenes[0].nbytes
+    for number, scene in enumerate(scenes):
+        cv2.imwrite(str(tmp_path / f"{number}.bmp"), scene)
+    del scenes
+    open_calibration(tmp_path, count=1)  # libraries are loaded
+    tracemalloc.start()
+    chosen = open_calibration(tmp_path, count=60)
+    for _ in chosen:
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    kept = list(chosen)  # control: that is what pictures in memory together look like
+    together = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(kept) == 60
+    assert peak < 10 * size < 60 * size <= together

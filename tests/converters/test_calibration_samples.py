@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgesdk_converters.calibration.calibration_set import open_calibration
 from edgesdk_converters.calibration.features import backbone_features, narrowest_place
 from edgesdk_converters.calibration.samples import samples_of
 from edgesdk_converters.parity_pictures import draw_picture
 from edgesdk_converters.steps.parse_onnx import parse_onnx
 from edgesdk_targets.card import ModelCard
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import InputError, NoSpace
 from edgesdk_targets.tensor import Array, TensorSpec
 from edgesdk_testkit.onnx_writer import Node, onnx_model
 
@@ -59,6 +60,28 @@ def test_states_are_those_that_the_model_reaches(tmp_path: Path) -> None:
         samples_of(pictures, (IMAGE, STATE), card, folder=tmp_path)
     with pytest.raises(InputError, match="not finite"):
         samples_of(pictures, (IMAGE, STATE), card, states_from=lambda f: {"hn": f["h0"] * np.nan}, folder=tmp_path)
+
+
+def test_states_come_in_the_order_of_the_source_and_rows_in_that_of_the_choice(tmp_path: Path) -> None:
+    card = _card(state=[{"input": "h0", "output": "hn", "shape": [1, 1, 4]}])
+    chosen = open_calibration([draw_picture((16, 24), seed) for seed in range(12)], count=12)
+    assert chosen.in_source_order() != list(range(12))
+    assert [chosen.names[row] for row in chosen.in_source_order()] == [str(n) for n in range(12)]
+    samples = samples_of(
+        chosen, (IMAGE, STATE), card, states_from=lambda feeds: {"hn": feeds["h0"] + 1}, folder=tmp_path
+    )
+    # The state counts the pictures before: it is the picture's place in the source.
+    assert [int(row[0, 0, 0]) for row in samples["h0"]] == [int(name) for name in chosen.names]
+    first = samples_of(list(chosen), (IMAGE,), _card(), folder=tmp_path)
+    np.testing.assert_array_equal(samples["image"], first["image"])
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "samples-0.npy").symlink_to("/dev/full")
+    with pytest.raises(NoSpace, match="disk is full"):
+        samples_of([draw_picture((16, 24), 0)], (IMAGE,), _card(), folder=tmp_path)
 
 
 def test_no_pictures_or_a_model_without_a_picture_is_an_error(tmp_path: Path) -> None:

@@ -179,11 +179,6 @@ def test_precision_fp16_halves_the_weights(folder: Path) -> None:
     assert sizes["fp16"]["x86-cpu-openvino-fp16"] < 0.7 * sizes["fp32"]["x86-cpu-openvino-fp32"]
 
 
-def test_int8_is_refused_plainly(folder: Path, net: torch.nn.Module) -> None:
-    with pytest.raises(InputError, match="int8"):
-        convert(net, "rpi5", card=CARD, output=folder, precision="int8")
-
-
 def test_units_that_look_wrong_are_warned_about(folder: Path, net: torch.nn.Module) -> None:
     wrong = {"color": "rgb", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     made = convert(net, "generic-onnx", card={**CARD, "preprocess": wrong}, output=folder)

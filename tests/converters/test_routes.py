@@ -27,7 +27,9 @@ def test_onnx_sources_are_never_exported_again() -> None:
 
 
 def test_a_precision_that_the_target_lacks_is_refused_with_those_it_has() -> None:
-    jetson = find_target("jetson-orin-nano")
-    assert routes(jetson, from_onnx=False, precision=Precision.FP16)[0].steps[-1] == "tensorrt_recipe"
-    with pytest.raises(InputError, match="int8"):
-        routes(jetson, from_onnx=False, precision=Precision.INT8)
+    orin, nano = find_target("jetson-orin-nano"), find_target("jetson-nano")
+    assert routes(orin, from_onnx=False, precision=Precision.FP16)[0].steps[-1] == "tensorrt_recipe"
+    assert "int8_onnx" in routes(orin, from_onnx=False, precision=Precision.INT8)[0].steps
+    with pytest.raises(InputError, match="int8") as caught:
+        routes(nano, from_onnx=False, precision=Precision.INT8)
+    assert "fp16" in caught.value.hint

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from onnx import TensorProto, helper
 
+from edgesdk_converters import child
+from edgesdk_converters.steps import tensorrt_rtx_check
 from edgesdk_converters.steps.fp16_onnx import fp16_onnx
 from edgesdk_converters.steps.tensorrt_recipe import build_recipe
-from edgesdk_converters.steps.tensorrt_rtx_check import Verdict, parser_accepts
+from edgesdk_converters.steps.tensorrt_rtx_check import Verdict, check, parser_accepts
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.runtimes.tensorrt_build import Recipe
+from edgesdk_targets.runtimes.tensorrt_build import BuildFailed
+from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
 from edgesdk_testkit import torch_models as models
@@ -25,9 +29,20 @@ IMAGE = TensorSpec(name="image", shape=(1, 3, 32, 32))
 def test_the_device_reads_the_recipe() -> None:
     recipe = build_recipe(inputs=[IMAGE], precision=Precision.FP16, workspace_mb=256)
     read = Recipe.from_bytes(json.dumps(recipe).encode())
-    assert (read.min_tensorrt, read.workspace_mb, read.library) == ("10.3", 256, "tensorrt")
-    assert recipe["strongly_typed"] is True
-    assert recipe["inputs"] == {"image": {"shape": [1, 3, 32, 32], "dtype": "float32"}}
+    assert (read.min_tensorrt, read.workspace_mb, read.precision) == ("10.3", 256, Precision.FP16)
+    assert read.to_json() == recipe
+
+
+def test_rtx_builds_for_pcs_and_not_for_a_jetson() -> None:
+    """A Jetson's system brings its TensorRT, and TensorRT-RTX knows no Jetson."""
+    for tensorrt, libraries in ((None, ["tensorrt", "tensorrt_rtx"]), ("10.3", ["tensorrt"])):
+        recipe = build_recipe(inputs=[IMAGE], precision=Precision.FP16, tensorrt=tensorrt)
+        assert recipe["libraries"] == libraries
+
+
+@pytest.mark.parametrize(("given", "oldest"), [(None, "10.3"), ("8.2.1", "8.2.1"), ("10.13", "10.3")])
+def test_the_oldest_tensorrt_that_takes_it(given: str | None, oldest: str) -> None:
+    assert build_recipe(inputs=[IMAGE], precision=Precision.FP32, tensorrt=given)["min_tensorrt"] == oldest
 
 
 def test_an_open_size_and_no_memory_are_refused() -> None:
@@ -44,9 +59,9 @@ def parser() -> Any:
 
 @pytest.mark.parametrize("name", ["classifier", "reader", "detector", "streaming"])
 @pytest.mark.parametrize("half", [False, True])
-def test_what_we_ship_is_accepted(parser: Any, name: str, half: bool) -> None:
+def test_what_we_ship_is_accepted_and_built(parser: Any, name: str, half: bool) -> None:
     content = models.onnx_of(name)
-    assert parser_accepts(fp16_onnx(content) if half else content) == Verdict("accepted")
+    assert check(fp16_onnx(content) if half else content) == Verdict("accepted", built=True)
 
 
 def _one_node(op: str, domain: str = "") -> bytes:
@@ -59,7 +74,7 @@ def _one_node(op: str, domain: str = "") -> bytes:
 
 @pytest.mark.parametrize(("op", "domain"), [("Det", ""), ("Foo", "my")])
 def test_what_the_parser_refuses_is_named(parser: Any, op: str, domain: str) -> None:
-    verdict = parser_accepts(_one_node(op, domain))
+    verdict = check(_one_node(op, domain))
     assert verdict.status == "refused"
     assert (verdict.op, verdict.node) == (op, "the_node")
     assert f"{op} (node 'the_node')" in verdict.reason
@@ -67,7 +82,34 @@ def test_what_the_parser_refuses_is_named(parser: Any, op: str, domain: str) -> 
 
 @pytest.mark.parametrize("content", [b"", b"no model"])
 def test_what_is_no_model_is_refused(parser: Any, content: bytes) -> None:
-    assert parser_accepts(content).status == "refused"
+    assert check(content).status == "refused"
+
+
+def test_it_is_asked_in_a_process_of_its_own(parser: Any) -> None:
+    assert parser_accepts(models.onnx_of("classifier")) == Verdict("accepted", built=True)
+    assert parser_accepts(_one_node("Det")).node == "the_node"
+
+
+@pytest.mark.parametrize(("end", "said"), [("crash", "crashed (SIGSEGV)"), ("hang", "did not end within 1 s")])
+def test_a_library_that_dies_or_hangs_says_nothing_of_the_model(
+    parser: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, said: str
+) -> None:
+    act = "os.kill(os.getpid(), signal.SIGSEGV)" if end == "crash" else "signal.pause()"
+    (tmp_path / "tensorrt_rtx.py").write_text(f"import os, signal\n{act}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(child._LIMITS_S, "tensorrt_rtx_check", 1.0 if end == "hang" else 60.0)
+    verdict = parser_accepts(b"anything")
+    assert verdict.status == "not checked"
+    assert said in verdict.reason
+
+
+def test_what_cannot_be_built_is_named(parser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gives_up(*_: object, **__: object) -> None:
+        raise BuildFailed("TensorRT could not build the engine: Could not find any implementation for node conv_7.")
+
+    monkeypatch.setattr(tensorrt_rtx_check, "build_engine", gives_up)
+    verdict = check(models.onnx_of("classifier"))
+    assert (verdict.status, verdict.node, verdict.built) == ("refused", "conv_7", False)
 
 
 def test_the_parser_is_silent(parser: Any, capfd: pytest.CaptureFixture[str]) -> None:
@@ -84,5 +126,5 @@ def test_without_the_package_nothing_is_claimed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (
-        "Verdict(status='not checked', reason='tensorrt-rtx is not installed', op='', node='')"
+        "Verdict(status='not checked', reason='tensorrt-rtx is not installed', op='', node='', built=False)"
     )

@@ -1,17 +1,21 @@
-"""TensorRT on a real GPU: the engine is built on this machine and run. Skipped elsewhere, with the reason."""
+"""TensorRT and TensorRT-RTX on a real GPU: engines are built on this machine and run. Skipped elsewhere, with the reason."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from session_contract import SessionContract
 
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import EdgeError, MissingExtra
 from edgesdk_targets.runtimes.cuda_memory import Cuda
 from edgesdk_targets.runtimes.tensorrt import open_session
+from edgesdk_targets.runtimes.tensorrt_recipe import Library, Recipe
+from edgesdk_targets.runtimes.tensorrt_versions import TensorRt, import_library
 from edgesdk_targets.session import Load, Session, SessionOptions
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
@@ -19,23 +23,29 @@ from edgesdk_testkit.onnx_writer import Node, onnx_model
 from edgesdk_testkit.tiny_models import CNN, TinyFile
 
 
-def why_not() -> str:
-    """Return why TensorRT cannot run here; nothing where it can."""
-    if importlib.util.find_spec("tensorrt") is None:
-        return "tensorrt is not installed (pip install 'edgesdk[tensorrt]', or the Jetson's own)"
+def why_not(library: Library) -> str:
+    """Return why a library cannot run here; nothing where it can."""
+    if importlib.util.find_spec(library) is None:
+        return f"{library} is not installed (pip install 'edgesdk[{library.replace('_', '-')}]', or the Jetson's own)"
     try:
-        Cuda()
+        trt = TensorRt(library, import_library(library))
+        trt.check_gpu(Cuda().gpu.compute_capability)
     except EdgeError as error:
         return error.message
     return ""
 
 
-WHY_NOT = why_not()
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+def needs(library: Library) -> pytest.MarkDecorator:
+    reason = why_not(library)
+    return pytest.mark.skipif(bool(reason), reason=reason)
 
 
-class TestTensorRt(SessionContract):
+pytestmark = pytest.mark.gpu
+
+
+class OnTheGpu(SessionContract):
     runtime = Runtime.TENSORRT
+    library: ClassVar[Library]
     # TensorRT computes float32 convolutions in TF32 where the GPU has it.
     atol = 5e-3
 
@@ -46,7 +56,8 @@ class TestTensorRt(SessionContract):
 
     def open(self, load: Load) -> Session:
         options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)
-        return open_session(Load(load.files, load.variant, load.inputs, load.outputs, options))
+        files = {"recipe": Recipe(libraries=(self.library,)).to_bytes(), **load.files}
+        return open_session(Load(files, load.variant, load.inputs, load.outputs, options))
 
     def test_the_second_start_takes_the_kept_engine(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open(self.load(CNN)).close()
@@ -68,3 +79,18 @@ class TestTensorRt(SessionContract):
         values = np.linspace(-3, 3, 64, dtype=np.float32)[None]
         answer = session.run({"x": values})["y"]
         assert 0 < np.abs(answer - np.tanh(values)).max() < 2e-3
+
+
+@needs("tensorrt")
+class TestTensorRt(OnTheGpu):
+    library = "tensorrt"
+
+
+@needs("tensorrt_rtx")
+class TestTensorRtRtx(OnTheGpu):
+    library = "tensorrt_rtx"
+
+    def test_a_runtime_that_is_not_installed_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)  # type: ignore[arg-type]
+        with pytest.raises(MissingExtra, match="tensorrt_rtx"):
+            self.open(self.load(CNN))

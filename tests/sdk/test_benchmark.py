@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 from edgesdk.benchmark.host import host_facts
 from edgesdk.benchmark.live_child import ChildFailed, LiveChild
@@ -21,7 +23,7 @@ from edgesdk.benchmark.runnable import runnable
 from edgesdk.benchmark.statistics import is_steady, latency, ratio
 from edgesdk.benchmark.subject import bundle_subject
 from edgesdk.cli.benchmark import benchmark
-from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle, write_bundle
 from edgesdk_targets.errors import WrongTarget
 from edgesdk_targets.target import Runtime
 from edgesdk_testkit.benchmark_subjects import subject
@@ -116,6 +118,19 @@ class TestEveryRuntime:
             threads = len(list(Path(f"/proc/{child.pid}/task").iterdir()))
         assert measured["latency"]["n"] >= 20  # ten at least in each
         assert threads < 20  # and no pool of many threads for each
+
+    @pytest.mark.parametrize("runtime", [Runtime.OPENVINO, Runtime.LITERT, Runtime.ONNXRUNTIME])
+    def test_one_thread_is_one_thread(self, runtime: Runtime, wide: Path) -> None:
+        with open_bundle(wide) as opened:
+            variant = next(v for v in opened.manifest.variants if v.runtime is runtime)
+            child = LiveChild(bundle_subject(opened, variant))
+        with child:
+            child.ask("load", within_s=60, threads=1, lanes=1)
+            before, begun = _cpu_s(child.pid), time.monotonic()
+            child.ask("measure", within_s=60, seconds=0.3)
+            used, elapsed = _cpu_s(child.pid) - before, time.monotonic() - begun
+        # A second thread, waiting busily or working, would show; the clock of the processor's time ticks in hundredths.
+        assert used <= 1.1 * elapsed + 0.03
 
     def test_recurrent_models_can_be_timed(self, tmp_path: Path) -> None:
         path = write_tiny_bundle(tmp_path / "b.edgebundle", STREAM, USUAL, task="classify")
@@ -242,6 +257,20 @@ class TestCommand:
         assert document["host"]["cpu"]
         assert [row["variant"] for row in document["variants"]] == ["generic-onnx-onnxruntime-fp32"]
 
+    def test_nothing_that_ran_is_an_exit_code_of_its_own(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        broken = write_tiny_bundle(tmp_path / "b.edgebundle", CNN, (("rpi5", Runtime.LITERT),))
+        with open_bundle(broken) as opened:
+            manifest, files = opened.manifest, dict.fromkeys(opened.manifest.files, b"no model")
+        write_bundle(broken, manifest, files)
+        with pytest.raises(typer.Exit) as ended:
+            benchmark(broken, duration=0.05, json=True)
+        assert ended.value.exit_code == 4
+        document = json.loads(capsys.readouterr().out)
+        assert document["failure"] == "refused"
+        assert document["status"] == "not run"
+
     def test_a_target_that_is_not_there_is_named(self, wide: Path) -> None:
         with pytest.raises(WrongTarget, match="jetson-orin-nano"):
             benchmark(wide, target="jetson-orin-nano")
@@ -262,6 +291,11 @@ class TestCommand:
         others = {row["variant"]: row for row in document["variants"][1:]}
         assert others["rpi5-litert-fp32"]["failure"] == "missing"
         assert "not installed" in others["rpi5-litert-fp32"]["notes"][0]
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _with_broken_file(opened: Bundle, runtime: Runtime) -> Bundle:

@@ -71,6 +71,28 @@ def test_own_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "my-pi" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["my-pi", "my-pi.json", "MY-PI.YAML", "my-pi.yml"])
+def test_own_file_in_this_folder_by_any_suffix(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = load_targets()["rpi5"].model_dump(mode="json") | {"name": "own", "aliases": []}
+    (tmp_path / name).write_text(json.dumps(document), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["targets", name]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("own: ")
+    assert f"--target {name} -o" in captured.err
+
+
+def test_a_name_goes_before_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rpi5").write_text("nothing", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["targets", "rpi5"]) == 0
+    assert "--target rpi5 -o" in capsys.readouterr().err
+
+
 def test_unknown_name_suggests_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "rpy5"]) == 2
     captured = capsys.readouterr()

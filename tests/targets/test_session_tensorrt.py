@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,16 +12,20 @@ import numpy as np
 import pytest
 from session_contract import SessionContract
 
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.runtimes import tensorrt
 from edgesdk_targets.runtimes.cuda_memory import Cuda
-from edgesdk_targets.runtimes.tensorrt_build import import_library
 from edgesdk_targets.runtimes.tensorrt_engine import EngineCache
+from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
+from edgesdk_targets.runtimes.tensorrt_versions import import_library
 from edgesdk_targets.session import Load, Session, SessionOptions
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
-from edgesdk_testkit.simulated_cuda import SimulatedCuda, SimulatedTensorRt
+from edgesdk_testkit.simulated_cuda import SimulatedCuda
+from edgesdk_testkit.simulated_tensorrt import SimulatedTensorRt
 from edgesdk_testkit.tiny_models import CNN, MODELS
+
+VERSIONS = "edgesdk_targets.runtimes.tensorrt_versions"
 
 
 class BuilderInProcess(EngineCache):
@@ -39,6 +44,7 @@ class BuilderInProcess(EngineCache):
 class TensorRtContract(SessionContract):
     runtime = Runtime.TENSORRT
     shares_memory: ClassVar[bool]
+    version: ClassVar[str] = "10.3.0"
 
     @pytest.fixture(autouse=True)
     def _gpu(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,7 +53,8 @@ class TensorRtContract(SessionContract):
         BuilderInProcess.built.clear()
         monkeypatch.setattr(tensorrt, "Cuda", lambda: Cuda(self.gpu, self.gpu))
         monkeypatch.setattr(tensorrt, "EngineCache", BuilderInProcess)
-        monkeypatch.setattr(tensorrt, "import_library", lambda name: SimulatedTensorRt(self.gpu, MODELS))
+        self.library = SimulatedTensorRt(self.gpu, MODELS, self.version)
+        monkeypatch.setattr(f"{VERSIONS}.import_library", lambda name: self.library)
 
     def open(self, load: Load) -> Session:
         options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)
@@ -58,7 +65,7 @@ class TensorRtContract(SessionContract):
         super().test_a_run_allocates_nothing_of_frame_size()
 
     def test_a_runtime_that_is_not_installed_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tensorrt, "import_library", import_library)
+        monkeypatch.setattr(f"{VERSIONS}.import_library", import_library)
         super().test_a_runtime_that_is_not_installed_is_named(monkeypatch)
 
     def test_an_engine_is_built_once(self) -> None:
@@ -68,11 +75,20 @@ class TensorRtContract(SessionContract):
 
     def test_an_engine_that_does_not_load_is_built_again(self) -> None:
         self.open(self.load(CNN)).close()
-        (path,) = (self.cache_dir / "engines").iterdir()
+        (path,) = (self.cache_dir / "engines").glob("*/*.engine")
         path.write_bytes(path.read_bytes()[:-1])
         feeds = CNN.feeds()
         self.check(CNN, feeds, self.open(self.load(CNN)).run(feeds))
         assert BuilderInProcess.built == ["cnn", "cnn"]
+
+    def test_an_update_of_tensorrt_builds_again_and_prunes(self) -> None:
+        self.open(self.load(CNN)).close()
+        (before,) = (self.cache_dir / "engines").iterdir()
+        self.library.__version__ = "10.4.0"
+        self.open(self.load(CNN)).close()
+        assert BuilderInProcess.built == ["cnn", "cnn"]
+        assert not before.exists()
+        assert len(list((self.cache_dir / "engines").iterdir())) == 1
 
     def test_memory_is_given_back(self) -> None:
         session = self.open(self.load(CNN))
@@ -133,6 +149,63 @@ class TestSeparateMemory(TensorRtContract):
         (binding,) = self.open(self.load(CNN)).bind()
         binding.run()
         assert self.gpu.copied == CNN.inputs[0].size_bytes + CNN.outputs[0].size_bytes
+
+
+class TestBindingsByIndex(TensorRtContract):
+    """As TensorRT before 8.5 has them."""
+
+    shares_memory = True
+    version = "8.2.1"
+
+
+class TestTensorRt8(TensorRtContract):
+    shares_memory = False
+    version = "8.6.1"
+
+
+class TestTensorRtRtx:
+    """The same variant by TensorRT-RTX, where the recipe allows it and only that is installed."""
+
+    @pytest.fixture(autouse=True)
+    def _gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        gpu = SimulatedCuda()
+        monkeypatch.setattr(tensorrt, "Cuda", lambda: Cuda(gpu, gpu))
+        monkeypatch.setattr(tensorrt, "EngineCache", BuilderInProcess)
+        BuilderInProcess.built.clear()
+        self.library = SimulatedTensorRt(gpu, MODELS, "1.7.1")
+        self.library.ComputeCapability = Enum("ComputeCapability", ["NONE", "SM75", "SM86", "SM87"])
+
+        def only_rtx(name: str) -> Any:
+            if name == "tensorrt":
+                raise MissingExtra("tensorrt", "tensorrt")
+            return self.library
+
+        monkeypatch.setattr(f"{VERSIONS}.import_library", only_rtx)
+
+    def open(self, tmp_path: Path, recipe: Recipe) -> Session:
+        load = TensorRtContract().load(CNN)
+        files = {**load.files, "recipe": recipe.to_bytes()}
+        options = SessionOptions(cache_dir=tmp_path)
+        return tensorrt.open_session(Load(files, load.variant, load.inputs, load.outputs, options))
+
+    def test_it_runs(self, tmp_path: Path) -> None:
+        recipe = Recipe(libraries=("tensorrt", "tensorrt_rtx"), min_tensorrt="10.3")
+        session = self.open(tmp_path, recipe)
+        feeds = CNN.feeds()
+        TensorRtContract().check(CNN, feeds, session.run(feeds))
+        (folder,) = (tmp_path / "engines").iterdir()
+        assert folder.name.startswith("tensorrt_rtx-1.7.1-")
+
+    def test_a_jetsons_recipe_does_not_allow_it(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingExtra, match="tensorrt is not installed"):
+            self.open(tmp_path, Recipe())
+
+    def test_a_gpu_that_it_does_not_know_is_refused_before_anything_is_built(self, tmp_path: Path) -> None:
+        self.library.ComputeCapability = Enum("ComputeCapability", ["NONE", "SM75", "SM86"])
+        with pytest.raises(SessionFailed, match=r"no GPU of compute capability 8\.7") as raised:
+            self.open(tmp_path, Recipe(libraries=("tensorrt_rtx",)))
+        assert "SM75, SM86" in raised.value.hint
+        assert BuilderInProcess.built == []
 
 
 def test_facts_of_the_gpu() -> None:

@@ -7,6 +7,7 @@ in them. Pictures are decoded one at a time, here and whenever the set is gone t
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +77,24 @@ class CalibrationSet:
         Raises:
             InputError: a picture is gone, or is another than when it was chosen.
         """
-        for name, likeness in zip(self.names, self.likenesses, strict=True):
-            picture = self._origin.read(name)
-            if pixel_hash(picture) != likeness.pixels:
-                raise InputError(
-                    f"The calibration picture {name} is another than when it was chosen.",
-                    hint="Let nothing write to the calibration data while a model is converted.",
-                )
-            yield picture
+        return (self.picture(number) for number in range(len(self)))
+
+    def picture(self, number: int) -> Array:
+        """Decode one picture, as `__iter__` does."""
+        name = self.names[number]
+        picture = self._origin.read(name)
+        if pixel_hash(picture) != self.likenesses[number].pixels:
+            raise InputError(
+                f"The calibration picture {name} is another than when it was chosen.",
+                hint="Let nothing write to the calibration data while a model is converted.",
+            )
+        return picture
+
+    def in_source_order(self) -> list[int]:
+        """Return the pictures' numbers in the order of their source: of time in a video, of names in a folder."""
+        parts = [re.split(r"(\d+)", name) for name in self.names]
+        keys = [[(int(part), "") if part.isdigit() else (-1, part) for part in split] for split in parts]
+        return sorted(range(len(self)), key=keys.__getitem__)
 
 
 def open_calibration(
@@ -186,7 +197,7 @@ def _nothing(found: Candidates) -> InputError:
         return InputError("The calibration data hold no pictures.", hint="Give 100 pictures or more.")
     name, why = found.unreadable[0]
     return InputError(
-        f"None of {len(found.unreadable)} calibration pictures can be read; the first, {name}: {why}",
+        f"None of {len(found.unreadable)} calibration pictures can be read; the first, {_printable(name)}: {_printable(why)}",
         hint="Check the files.",
     )
 
@@ -194,7 +205,7 @@ def _nothing(found: Candidates) -> InputError:
 def _warnings(found: Candidates, chosen: int) -> list[str]:
     said = []
     if found.unreadable:
-        named = ", ".join(name for name, _ in found.unreadable[:_NAMED])
+        named = ", ".join(_printable(name) for name, _ in found.unreadable[:_NAMED])
         more = f" and {len(found.unreadable) - _NAMED} more" if len(found.unreadable) > _NAMED else ""
         said.append(f"{len(found.unreadable)} calibration pictures cannot be read and are left out: {named}{more}.")
     if chosen < FEW:
@@ -205,3 +216,8 @@ def _warnings(found: Candidates, chosen: int) -> list[str]:
             "INT8 ranges hold for such a scene only."
         )
     return said
+
+
+def _printable(text: str) -> str:
+    """Return a file's name as a terminal can show it: names on a disk may be any bytes."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

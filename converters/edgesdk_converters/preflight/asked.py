@@ -66,14 +66,6 @@ def litert_refuses(model: bytes) -> list[str]:
         return refused
 
 
-def tensorrt_says(model: bytes) -> dict[str, str]:
-    """Ask the parser of TensorRT-RTX, where it is installed."""
-    from edgesdk_converters.steps.tensorrt_rtx_check import parser_accepts
-
-    verdict = parser_accepts(model)
-    return {"status": verdict.status, "reason": verdict.reason, "op": verdict.op, "node": verdict.node}
-
-
 def _untranslated(model: bytes) -> list[str]:
     from edgesdk_converters.steps.onnx_ops import OPERATORS
     from edgesdk_converters.steps.plain_onnx import WITHOUT_OPERATOR

@@ -91,7 +91,7 @@ def fit(facts: Facts, target: Target, ways: tuple[Route, ...], supported: Callab
         arena,
         problems=(*problems, *_too_large(target, model_bytes, arena)),
         notes=(*refused, *notes, *common, *_memory_notes(target, model_bytes + arena), *_int8_notes(facts, chosen)),
-        remarks=remarks,
+        remarks=(*remarks, *_tail_remarks(facts, chosen)),
     )
 
 
@@ -117,6 +117,13 @@ def _int8_notes(facts: Facts, route: Route) -> Iterator[str]:
         yield f"INT8 leaves {parts.share:.0%} of the MACs in float: {named}"
     if facts.macs.total and parts.share >= 1:
         yield "nothing of it would be computed in INT8: take fp16 or fp32"
+
+
+def _tail_remarks(facts: Facts, route: Route) -> Iterator[str]:
+    tail = facts.float_parts(route.runtime).tail if route.precision in QUANTISED else {}
+    if tail:
+        named = ", ".join(f"{count} {op}" for op, count in tail.items())
+        yield f"INT8 leaves what follows the last convolution or product in float: {named}"
 
 
 def _agent_notes(target: Target) -> Iterator[str]:

@@ -14,6 +14,8 @@ from edgesdk_converters.preflight.graph import Graph
 from edgesdk_converters.preflight.macs import Macs
 from edgesdk_targets.target import Runtime
 
+# These compute nothing, in whatever numbers.
+_FORMS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Cast", "Shape"})
 _PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
 # LiteRT gets recurrent layers unrolled, as products.
 _IN_INT8: Mapping[Runtime, frozenset[str]] = {
@@ -31,12 +33,12 @@ class FloatParts:
     Attributes:
         share: of the MACs, 0…1.
         ops: operator → how many nodes, of those that carry MACs.
-        tail: how many operations follow the last convolution or product.
+        tail: operator → how many nodes, of those that follow the last convolution or product.
     """
 
     share: float
     ops: Mapping[str, int]
-    tail: int
+    tail: Mapping[str, int]
 
 
 def float_parts(graph: Graph, macs: Macs, runtime: Runtime) -> FloatParts:
@@ -55,12 +57,12 @@ def float_parts(graph: Graph, macs: Macs, runtime: Runtime) -> FloatParts:
     return FloatParts(heavy / macs.total if macs.total else 0.0, dict(ops), _tail(graph, macs))
 
 
-def _tail(graph: Graph, macs: Macs) -> int:
+def _tail(graph: Graph, macs: Macs) -> dict[str, int]:
     leads_on: set[str] = set()
-    tail = 0
+    tail: Counter[str] = Counter()
     for op in reversed(graph.ops):
         if op.name in macs.by_node or leads_on.intersection(op.outputs):
             leads_on.update(op.inputs)
-        else:
-            tail += 1
-    return tail
+        elif op.op not in _FORMS:
+            tail[op.op] += 1
+    return dict(tail)

@@ -56,7 +56,7 @@ def preflight(
     source: str | Path,
     target: str | Sequence[str] = (),
     *,
-    precision: str | None = None,
+    precision: str | Sequence[str] | None = None,
     card: str | Path | None = None,
     head: str | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -68,7 +68,7 @@ def preflight(
     Args:
         source: a card, an `.onnx`, a `.pt2`, or weights with a card.
         target: names, aliases, or paths of target files; without any, every runtime is asked and no verdict is given.
-        precision: None for each target's default.
+        precision: one or several, each with a verdict of its own; None for each target's default.
         cache: folder of finished steps, for a torch model's ONNX form; None repeats them.
 
     Raises:
@@ -77,7 +77,7 @@ def preflight(
     """
     say: Progress = progress or (lambda _line: None)
     targets = [find_target(name) for name in ([target] if isinstance(target, str) else target)]
-    wanted = _precision(precision)
+    wanted = [_precision(name) for name in ([precision] if isinstance(precision, str) else precision or ())] or [None]
     say("loading the model")
     model = resolve_source(source, card=card, head=head, overrides=overrides)
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
@@ -89,7 +89,9 @@ def preflight(
     if not targets:
         for runtime in Runtime:
             asked.support(runtime, None)
-    verdicts = tuple(_verdict(facts, one, wanted, asked, from_onnx=model.is_onnx) for one in targets)
+    verdicts = tuple(
+        _verdict(facts, one, number, asked, from_onnx=model.is_onnx) for one in targets for number in wanted
+    )
     return Preflight(facts, asked.answers, verdicts)
 
 

@@ -13,6 +13,7 @@ from edgesdk_converters.child import run_step
 from edgesdk_converters.preflight.graph import Graph, Op
 from edgesdk_converters.preflight.tensorrt_ops import refused_ops
 from edgesdk_converters.steps.older_opset import older_opset
+from edgesdk_converters.steps.tensorrt_rtx_check import parser_accepts
 from edgesdk_targets.errors import EdgeError, MissingExtra
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
@@ -122,18 +123,17 @@ def _tensorrt(model: bytes, graph: Graph, max_opset: int | None) -> Support:
     if refused:
         return _refusal(refused)
     older = max_opset is not None and graph.opset > max_opset
-    said = run_step(f"{_ASK}:tensorrt_says", model=older_opset(model, max_opset) if older and max_opset else model)
+    said = parser_accepts(older_opset(model, max_opset) if older and max_opset else model)
     in_opset = f" in opset {max_opset}" if older else ""
-    if said["status"] == "refused":
-        return Support(
-            Runtime.TENSORRT, "no", f"the parser refuses {said['reason']}", tuple(filter(None, [said["op"]]))
-        )
-    if said["status"] == "not checked":
-        return Support(Runtime.TENSORRT, "likely", f"no operator is on the list of what it refuses ({said['reason']})")
+    if said.status == "refused":
+        op = f"{said.op} ({said.node})" if said.op else said.node
+        return Support(Runtime.TENSORRT, "no", f"the parser refuses {said.reason}", (op,) if op else ())
+    if said.status == "not checked":
+        return Support(Runtime.TENSORRT, "likely", f"no operator is on the list of what it refuses ({said.reason})")
+    does = f"TensorRT-RTX {'builds it' if said.built else 'reads it'} without a GPU{in_opset}"
     if max_opset is not None and max_opset <= _OPSET_OF_8:
-        why = f"TensorRT-RTX's parser accepts it{in_opset}, and its operators are on the list of the older one there"
-        return Support(Runtime.TENSORRT, "likely", why)
-    return Support(Runtime.TENSORRT, "yes", f"TensorRT-RTX's parser accepts it{in_opset}")
+        return Support(Runtime.TENSORRT, "likely", f"{does}, and the older parser there lists its operators")
+    return Support(Runtime.TENSORRT, "yes", does)
 
 
 def _refusal(refused: Sequence[Op]) -> Support:

@@ -9,25 +9,27 @@ one: a range taken before the Clip costs MobileNetV2 6.5 points.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
 from edgesdk_converters.step_progress import report
-from edgesdk_converters.steps.int8_onnx_parts import own_constants, quantised_nodes
+from edgesdk_converters.steps.int8_onnx_drift import correct_drift
+from edgesdk_converters.steps.int8_onnx_parts import Style, own_constants, quantised_nodes
 from edgesdk_converters.steps.int8_onnx_prepare import prepare
 from edgesdk_converters.steps.int8_onnx_ranges import HINT, Ranges, measure_ranges
+from edgesdk_converters.steps.int8_onnx_shield import shield_float_layers
 from edgesdk_converters.steps.node_order import name_nodes, sort_nodes
 from edgesdk_converters.steps.onnx_from_torch import strip_origin
+from edgesdk_converters.steps.onnx_session import session_of
 from edgesdk_converters.steps.tensor_ranges import run_onnx
 from edgesdk_targets.errors import StepFailed
 
 if TYPE_CHECKING:
     import onnx
 
-Style = Literal["u8s8", "symmetric"]
 Samples = Mapping[str, npt.NDArray[Any]]
 # Products whose kernels answer in float: no pair behind them, unless the next op reads 8 bits.
 _FLOAT_ANSWER = {"u8s8": ["Gemm", "MatMul"], "symmetric": ["Conv", "ConvTranspose", "Gemm", "MatMul"]}
@@ -67,7 +69,9 @@ def int8_onnx(
         kept = {prepared.moved.get(name, name) for name in keep_float}
         nodes = quantised_nodes(prepared.model, ranges, style=style, keep_float=kept)
         own_constants(prepared.model.graph, set(nodes))
+        correct_drift(prepared.model.graph, ranges.drift, set(nodes), reduce_range=reduce_range)
         quantised = _quantised(prepared.model, ranges, nodes, style, reduce_range)
+        shield_float_layers(quantised.graph, set(nodes), style)
         name_nodes(quantised.graph)
         sort_nodes(quantised.graph)
         del quantised.graph.value_info[:]  # said of the tensors before
@@ -117,8 +121,6 @@ def _quantised(
 
 def _check_runs(content: bytes, feed: Mapping[str, npt.NDArray[Any]]) -> None:
     """Refuse a graph that ONNX Runtime cannot run or that gives no numbers."""
-    from edgesdk_converters.steps.int8_onnx_ranges import session_of
-
     if not feed:
         session_of(content)
         return

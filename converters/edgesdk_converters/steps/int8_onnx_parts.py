@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgesdk_converters.steps.int8_onnx_ranges import HINT, Ranges
-from edgesdk_converters.steps.int8_onnx_regions import front_nodes, mixed_heads, tail_nodes
+from edgesdk_converters.steps.int8_onnx_regions import PRODUCTS, front_nodes, layers_with_weights, mixed_heads, tail_nodes
 from edgesdk_targets.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ _BETWEEN = frozenset(
     {"Add", "Mul", "Clip", "Relu", "LeakyRelu", "Sigmoid", "Concat", "AveragePool", "GlobalAveragePool", "MaxPool"}
     | {"Resize", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Pad"}
 )
+Style = Literal["u8s8", "symmetric"]
 _ELEMENTWISE = frozenset({"Add", "Mul", "Concat"})
 
 
 def quantised_nodes(
-    model: onnx.ModelProto, ranges: Ranges, *, style: Literal["u8s8", "symmetric"], keep_float: Collection[str] = ()
+    model: onnx.ModelProto, ranges: Ranges, *, style: Style, keep_float: Collection[str] = ()
 ) -> list[str]:
     """Return the names of the nodes to quantise, in the graph's order.
 
@@ -65,21 +66,15 @@ def _able(graph: onnx.GraphProto, ranges: Ranges) -> Callable[[onnx.NodeProto], 
     from onnx import numpy_helper
 
     constants = {weight.name: weight for weight in graph.initializer}
+    layers = layers_with_weights(graph)
 
     def measured(names: Collection[str]) -> bool:
         return all(name in ranges.lowest for name in names)
 
     def able(node: onnx.NodeProto) -> bool:
         flags = {attribute.name: attribute.i for attribute in node.attribute}
-        if node.op_type in {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
-            weight = constants.get(node.input[1])
-            if weight is None or not measured([node.input[0], *node.output]) or flags.get("transA"):
-                return False
-            if node.op_type == "MatMul" and len(weight.dims) != 2:
-                return False
-            if node.op_type == "ConvTranspose" and flags.get("group", 1) != 1:
-                return False
-            return len(node.input) < 3 or not node.input[2] or node.input[2] in constants
+        if node.op_type in PRODUCTS:
+            return node.name in layers and measured([node.input[0], *node.output])
         if node.op_type in _ELEMENTWISE:
             # A bias or a factor in 8 bits would be coarse: such a node stays float.
             return measured([*node.input, *node.output])

@@ -15,7 +15,10 @@ import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
 from edgesdk_converters.step_progress import report
+from edgesdk_converters.steps.int8_onnx_drift import measure_drift
 from edgesdk_converters.steps.int8_onnx_prepare import prepare
+from edgesdk_converters.steps.int8_onnx_regions import layers_with_weights
+from edgesdk_converters.steps.onnx_session import session_of
 from edgesdk_converters.steps.parse_onnx import input_shapes
 from edgesdk_targets.errors import InputError, StepFailed
 
@@ -34,11 +37,14 @@ class Ranges:
     """The smallest and the largest value of each float tensor inside a model, by the tensor's name.
 
     Attributes:
+        drift: by how much each layer's mean answer moves when its weights are rounded, by the node's name; see
+            `int8_onnx_drift`.
         samples: how many inputs they were measured on.
     """
 
     lowest: Mapping[str, float]
     highest: Mapping[str, float]
+    drift: Mapping[str, npt.NDArray[Any]]
     samples: int
 
 
@@ -72,9 +78,10 @@ def measure_ranges(model: bytes, samples: Samples) -> Ranges:
             np.maximum(highest, found[len(names) :], out=highest)
             if count % _REPORT_EVERY == 0:
                 report(f"int8_onnx: ranges measured on {count} samples")
-        return Ranges(
-            dict(zip(names, lowest.tolist(), strict=True)), dict(zip(names, highest.tolist(), strict=True)), count
-        )
+        found_ranges = [dict(zip(names, side.tolist(), strict=True)) for side in (lowest, highest)]
+        report("int8_onnx: the layers' drift")
+        drift = measure_drift(prepared, feeds_of(prepared, samples), layers_with_weights(prepared.graph))
+        return Ranges(*found_ranges, drift, count)
 
 
 def feeds_of(model: onnx.ModelProto, samples: Samples) -> Iterator[dict[str, npt.NDArray[Any]]]:
@@ -117,16 +124,6 @@ def float_tensors(model: onnx.ModelProto) -> list[str]:
     }
     names = [value.name for value in model.graph.input] + [name for node in model.graph.node for name in node.output]
     return [name for name in names if name in floats]
-
-
-def session_of(content: bytes) -> Any:
-    """Open a model for measuring: one thread, so that the same numbers come out everywhere."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _with_extremes(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:

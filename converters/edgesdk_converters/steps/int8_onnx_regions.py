@@ -107,6 +107,22 @@ def front_nodes(graph: onnx.GraphProto) -> set[str]:
     return front
 
 
+def layers_with_weights(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of the convolutions and products whose weights are constants, and whose bias is one or none."""
+    constants = {weight.name: weight for weight in graph.initializer if weight.data_type == weight.FLOAT}
+    found = set()
+    for node in graph.node:
+        if node.op_type not in PRODUCTS or node.input[1] not in constants:
+            continue
+        flags = {attribute.name: attribute.i for attribute in node.attribute}
+        plain = len(node.input) < 3 or not node.input[2] or len(getattr(constants.get(node.input[2]), "dims", ())) == 1
+        matrix = node.op_type != "MatMul" or len(constants[node.input[1]].dims) == 2
+        grouped = node.op_type == "ConvTranspose" and flags.get("group", 1) != 1
+        if plain and matrix and not grouped and not flags.get("transA"):
+            found.add(node.name)
+    return found
+
+
 def mixed_heads(graph: onnx.GraphProto, tail: Iterable[str]) -> set[str]:
     """Return the last convolutions whose channels are different kinds of numbers: the tail takes them apart.
 

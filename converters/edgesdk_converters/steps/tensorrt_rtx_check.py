@@ -68,7 +68,9 @@ def check(onnx: bytes) -> Verdict:
         build_engine(trt, onnx, Recipe(), _WORKSPACE_MB, compute_capability=_COMPUTE_CAPABILITY)
     except BuildFailed as error:
         named = _AT_NODE.search(error.message)
-        return Verdict("refused", " ".join(error.message.split())[:400], node=named.group(1) if named else "")
+        return Verdict(
+            "refused", " ".join(error.message.split())[:400], node=named.group(1).rstrip(".") if named else ""
+        )
     except SessionFailed as error:
         return Verdict("refused", " ".join(error.message.split())[:400])
     return Verdict("accepted", built=True)

@@ -43,6 +43,12 @@ COMMANDS: dict[str, Command] = {
     "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
     "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify or unpack a bundle."),
     "evaluate": Command("edgesdk.cli.evaluate:evaluate", "Measure a bundle's accuracy on labelled data."),
+    "verify": Command(
+        "edgesdk.cli.verify:verify", "Prove on this device that a bundle gives the answers it was made with."
+    ),
+    "check": Command("edgesdk.cli.check:check", "Say what a model needs and whether a device can have it."),
+    "benchmark": Command("edgesdk.cli.benchmark:benchmark", "Measure how fast a bundle is here, and what it takes."),
+    "compare": Command("edgesdk.cli.compare:compare", "Put bundles side by side, and say which to choose."),
     "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
     "fleet": Command("edgesdk.cli.fleet:app", "Start a broker and watch every device live."),

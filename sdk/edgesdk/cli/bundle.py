@@ -1,4 +1,4 @@
-"""`edgesdk bundle inspect|verify|unpack`."""
+"""`edgesdk bundle inspect|verify|unpack|diff`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, plain, print_json, size_text, table
 
 if TYPE_CHECKING:
+    from edgesdk.bundle_diff import Difference
     from edgesdk_targets.bundle.bundle import Bundle
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -63,6 +64,52 @@ def unpack(
             return
         console().print(f"{len(opened.manifest.files)} files in {output}", highlight=False)
     next_command(f"edgesdk bundle verify {output}")
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A bundle, or the folder it was unpacked to.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    json: JsonFlag = False,
+) -> None:
+    """Say what differs between two bundles; exit code 0 where they are the same, 1 where they differ, 2 for trouble."""
+    from edgesdk.bundle_diff import differences
+    from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.errors import BundleError, InputError
+
+    try:
+        with open_bundle(first) as a, open_bundle(second) as b:
+            found = differences(a, b)
+            digests = {"first": a.digest, "second": b.digest}
+    except BundleError as error:
+        # 1 would say that they differ.
+        raise InputError(error.message, hint=error.hint) from error
+    if json:
+        paths = {"first": str(first), "second": str(second)}
+        print_json({**paths, "digests": digests, "same": not found, "differences": [item.to_json() for item in found]})
+    elif found:
+        _print_differences(found)
+    else:
+        console().print(f"The same: {digests['first']}", highlight=False)
+    if found:
+        raise typer.Exit(1)
+
+
+def _print_differences(found: list[Difference]) -> None:
+    rows = table("section", "what", "first", "second")
+    for item in found:
+        add_row(rows, item.section, item.name, _value_text(item.first), _value_text(item.second))
+    console().print(rows)
+
+
+def _value_text(value: object) -> str:
+    """Write a value for a person; files by size and the beginning of their digest."""
+    if value is None:
+        return "-"
+    if isinstance(value, dict) and set(value) == {"size", "sha256"}:
+        return f"{size_text(value['size'])}, {value['sha256'][:8]}…"
+    text = str(value)
+    return f"{text[:15]}…" if text.startswith("sha256:") else text
 
 
 def _print(opened: Bundle) -> None:

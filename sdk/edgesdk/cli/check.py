@@ -33,7 +33,8 @@ def check(
         list[str] | None, typer.Option("--target", "-t", help="Device to check for; give it several times for several.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16, int8 or mixed; else each target's default.")
+        list[str] | None,
+        typer.Option(help="fp32, fp16, int8 or mixed; several times for several. The target's own by default."),
     ] = None,
     factory: Annotated[
         str | None, typer.Option(help="package.module:function that builds the model for weights.")
@@ -67,11 +68,11 @@ def check(
         _print(found)
     if not found.passed:
         raise typer.Exit(1)
-    if found.fits:
-        targets = " ".join(f"--target {fit.target}" for fit in found.fits)
-        next_command(f"edgesdk convert {model} {targets} -o OUT")
-    else:
-        next_command(f"edgesdk check {model} --target rpi5  (all targets: edgesdk targets)")
+    given = {"--card": card, "--factory": factory, "--head": head}
+    options = " ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+    words = [model, *(f"--target {name}" for name in target or ["rpi5"])]
+    words += [*(f"--precision {name}" for name in precision or ()), *([options] if options else [])]
+    next_command(f"edgesdk convert {' '.join(words)} -o OUT" if target else f"edgesdk check {' '.join(words)}")
 
 
 def _print(found: Preflight) -> None:

@@ -15,8 +15,9 @@ from edgesdk_targets.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edgesdk.benchmark.contest import Entry, Figure
+    from edgesdk.benchmark.contest import Bounds, Entry, Figure
     from edgesdk.evaluate.dataset import Dataset
+    from edgesdk.evaluate.intervals import Metric
     from edgesdk_targets.bundle.bundle import Bundle
     from edgesdk_targets.bundle.manifest import Variant
     from edgesdk_targets.target import Runtime
@@ -132,20 +133,19 @@ def _short_names(parts: dict[str, _Part]) -> dict[str, _Part]:
 def _timed(
     parts: dict[str, _Part],
     target: str | None,
-    bounds: object,
+    bounds: Bounds,
     rounds: int,
     slice_s: float,
     threads: int,
     say: Callable[[str], None],
 ) -> list[Entry]:
-    from edgesdk.benchmark.contest import Bounds, Entry, judged, size_of, with_faster_floats, worst_parity_db
+    from edgesdk.benchmark.contest import Entry, judged, size_of, with_faster_floats, worst_parity_db
     from edgesdk.benchmark.host import host_facts
     from edgesdk.benchmark.interleave import interleaved
     from edgesdk.benchmark.measure import status_here
     from edgesdk.benchmark.subject import bundle_subject
     from edgesdk_targets.catalogue import find_target
 
-    assert isinstance(bounds, Bounds)  # noqa: S101  (named late, so that `--help` stays light)
     host = host_facts()
     subjects = [bundle_subject(p.bundle, p.variant, runtime=p.runtime, name=n) for n, p in parts.items() if p.runtime]
     race = interleaved(subjects, rounds=rounds, slice_s=slice_s, threads=threads, say=say)
@@ -199,11 +199,9 @@ def _evaluated(entry: Entry, part: _Part, dataset: Dataset, threads: int, say: C
     return replace(entry, figure=_figure(name, card.metrics[name]))
 
 
-def _figure(name: str, metric: object) -> Figure:
+def _figure(name: str, metric: Metric) -> Figure:
     from edgesdk.benchmark.contest import Figure
-    from edgesdk.evaluate.intervals import Metric
 
-    assert isinstance(metric, Metric)  # noqa: S101
     lower = any(word in name for word in _LOWER_IS_BETTER)
     return Figure(name, metric.value, metric.low, metric.high, metric.n, higher_is_better=not lower)
 

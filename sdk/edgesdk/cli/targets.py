@@ -64,7 +64,9 @@ def _print_one(target: Target, *, asked: str) -> None:
         details.add_row(label, text)
     console().print(details, markup=False)
     if target.agent:
-        next_command(f"edgesdk convert MODEL --target {target.name} -o OUT")
+        # A target of the user's own is found by its file, not by its name.
+        from_file = asked.partition("@")[0].lower().replace("_", "-") not in {target.name, *target.aliases}
+        next_command(f"edgesdk convert MODEL --target {asked if from_file else target.name} -o OUT")
 
 
 def _details(target: Target) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.errors import InputError
 
 _V8 = "fp asimd evtstrm"
-_CORES = 4
+CORES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,21 @@ class Board:
     target: str
     model: str
     cpu: str
-    part: str
+    part: int
     features: str
+
+    @property
+    def midr(self) -> int:
+        """The processor's identification register: maker, part and revision."""
+        return 0x41 << 24 | 0xF << 16 | self.part << 4 | 1
 
     def cpuinfo(self) -> str:
         """Return `/proc/cpuinfo`; without an Arm one LiteRT and ONNX Runtime end with SIGSEGV."""
         cores = "".join(
             f"processor\t: {core}\nBogoMIPS\t: 108.00\nFeatures\t: {self.features}\n"
-            f"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {self.part}\n"
+            f"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {self.part:#x}\n"
             "CPU revision\t: 1\n\n"
-            for core in range(_CORES)
+            for core in range(CORES)
         )
         return f"{cores}Model\t\t: {self.model} (emulated)\n"
 
@@ -46,11 +51,11 @@ BOARDS = {
             "rpi5",
             "Raspberry Pi 5 Model B",
             "cortex-a76",
-            "0xd0b",
+            0xD0B,
             f"{_V8} aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
         ),
-        Board("rpi4", "Raspberry Pi 4 Model B", "cortex-a72", "0xd08", f"{_V8} crc32 cpuid"),
-        Board("rpi-zero2w", "Raspberry Pi Zero 2 W", "cortex-a53", "0xd03", f"{_V8} crc32 cpuid"),
+        Board("rpi4", "Raspberry Pi 4 Model B", "cortex-a72", 0xD08, f"{_V8} crc32 cpuid"),
+        Board("rpi-zero2w", "Raspberry Pi Zero 2 W", "cortex-a53", 0xD03, f"{_V8} crc32 cpuid"),
     )
 }
 

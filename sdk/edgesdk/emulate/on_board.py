@@ -1,4 +1,4 @@
-"""Runs on the emulated board: checks one variant against its golden set, and answers for pictures.
+"""Runs on the emulated board: checks variants against their golden sets, and answers for pictures.
 
     python on_board.py REQUEST.json EVENTS.jsonl
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.model import load_model
@@ -49,29 +50,33 @@ def result_of(task: str, answer: dict[str, Any], names: tuple[str, ...]) -> Resu
 
 
 def main(request_file: Path, events_file: Path) -> None:
-    """Do what the request says."""
+    """Do what the request says: each variant in turn."""
     request = json.loads(request_file.read_text("utf-8"))
-    with events_file.open("w", encoding="utf-8") as events:
+    with events_file.open("w", encoding="utf-8") as events, open_bundle(request["bundle"]) as bundle:
+        for variant in request["variants"]:
 
-        def tell(event: str, **what: Any) -> None:
-            events.write(json.dumps({"event": event, **what}) + "\n")
-            events.flush()
+            def tell(event: str, *, variant: str = variant, **what: Any) -> None:
+                events.write(json.dumps({"variant": variant, "event": event, **what}) + "\n")
+                events.flush()
 
-        try:
-            with open_bundle(request["bundle"]) as bundle:
-                variant, runtime = request["variant"], None
-                with load_model(bundle, variant=variant) as model:
-                    runtime = model.runtime.value
-                    tell("loaded", runtime=runtime)
-                    tell("golden", report=check_golden(bundle, model).to_json())
-                if request["pictures"]:
-                    with load_model(bundle, variant=variant, postprocess=request["postprocess"]) as model:
-                        for path in request["pictures"]:
-                            model.reset()
-                            tell("answer", answer=answer_of(model(read_image(path))))
-            tell("done")
-        except EdgeError as error:
-            tell("error", message=error.message, hint=error.hint)
+            try:
+                tell("loading")
+                _check(bundle, variant, request, tell)
+                tell("done")
+            except EdgeError as error:
+                tell("error", message=error.message, hint=error.hint)
+
+
+def _check(bundle: Bundle, variant: str, request: dict[str, Any], tell: Callable[..., None]) -> None:
+    with load_model(bundle, variant=variant) as model:
+        tell("loaded", runtime=model.runtime.value)
+        tell("golden", report=check_golden(bundle, model).to_json())
+    if not request["pictures"]:
+        return
+    with load_model(bundle, variant=variant, postprocess=request["postprocess"]) as model:
+        for path in request["pictures"]:
+            model.reset()
+            tell("answer", answer=answer_of(model(read_image(path))))
 
 
 if __name__ == "__main__":

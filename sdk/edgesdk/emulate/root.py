@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk.emulate.board import Board
+from edgesdk.emulate.board import CORES, Board
 from edgesdk.emulate.debian import check_programs, unpack_python
 from edgesdk.emulate.wheels import LOCK, PYTHON, unpack_wheels
 from edgesdk_targets.errors import InputError
@@ -122,7 +122,12 @@ def describe_board(tree: Path, root: Path, board: Board, python: str) -> None:
     (tree / "proc/cpuinfo").write_text(board.cpuinfo(), encoding="utf-8")
     (tree / "proc/device-tree/model").write_bytes(f"{board.model} (emulated)\0".encode())
     for name in ("possible", "present", "online"):
-        (tree / "sys/devices/system/cpu" / name).write_text("0-3\n", encoding="utf-8")
+        (tree / "sys/devices/system/cpu" / name).write_text(f"0-{CORES - 1}\n", encoding="utf-8")
+    for core in range(CORES):
+        # OpenVINO's kernel generator ends with SIGSEGV where it cannot read this.
+        place = tree / f"sys/devices/system/cpu/cpu{core}/regs/identification"
+        place.mkdir(parents=True)
+        (place / "midr_el1").write_text(f"{board.midr:#018x}\n", encoding="utf-8")
     # Else Python would find the x86 packages of this machine.
     for name in ("usr/lib/python3/dist-packages", f"usr/local/lib/python{python}/dist-packages"):
         (tree / name).mkdir(parents=True, exist_ok=True)

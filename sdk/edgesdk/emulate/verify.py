@@ -1,4 +1,7 @@
-"""Check one variant of a bundle on an emulated board, in one process there."""
+"""Check variants of a bundle on an emulated board.
+
+One process there does them all, since its start takes long; where one dies, the next process goes on after it.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,9 @@ _DEADLY = {
     signal.SIGKILL: "SIGKILL, killed (out of memory?)",
 }
 
+# The last thing that was told → what was going on when it died.
+_STAGES = {"loading": "while loading", "loaded": "in the golden set", "golden": "while answering for pictures"}
+
 
 @dataclass(frozen=True, slots=True)
 class BoardAnswers:
@@ -47,36 +53,58 @@ class BoardAnswers:
 def verify_on_board(
     emulated: EmulatedBoard,
     bundle: Path,
-    variant: str,
+    variants: Sequence[str],
     *,
     task: str,
     labels: tuple[str, ...],
     pictures: Sequence[Path] = (),
     postprocess: Mapping[str, Any] | None = None,
     timeout_s: float = 3600.0,
-) -> BoardAnswers:
-    """Run a variant's golden set, and answer for pictures, on the emulated board.
+) -> list[BoardAnswers]:
+    """Run the golden sets of variants, and let them answer for pictures, on the emulated board.
 
     Args:
         task, labels: of the bundle.
         pictures: answered one by one, each as the first of a stream.
         postprocess: values that replace the bundle's own for `pictures`.
         timeout_s: a process that takes longer is ended and reported.
+
+    Returns:
+        one for each variant, in their order.
     """
+    found: list[BoardAnswers] = []
+    request = {
+        "bundle": str(bundle.absolute()),
+        "pictures": [str(path.absolute()) for path in pictures],
+        "postprocess": dict(postprocess or {}),
+    }
+    while len(found) < len(variants):
+        left = list(variants[len(found) :])
+        events, end = _run(emulated, {**request, "variants": left}, timeout_s)
+        by_variant = [[event for event in events if event["variant"] == variant] for variant in left]
+        # Whoever had begun is answered for; a process that did not even begin is the first one's fault.
+        begun = max(1, sum(bool(some) for some in by_variant))
+        found += [_answers(left[i], by_variant[i], end, task, labels) for i in range(begun)]
+    return found
+
+
+def _run(
+    emulated: EmulatedBoard, request: Mapping[str, Any], timeout_s: float
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Run one process on the board; return what it told, and how it ended, None for well."""
     with tempfile.TemporaryDirectory(prefix="edgesdk-board-") as scratch:
         folder = Path(scratch)
         # The package alone, and not the folder it lies in: beside it may be this machine's x86 packages.
         (folder / "own").mkdir()
         (folder / "own/edgesdk_targets").symlink_to(Path(edgesdk_targets.__file__).parent)
-        request = {
-            "bundle": str(bundle.absolute()),
-            "variant": variant,
-            "pictures": [str(path.absolute()) for path in pictures],
-            "postprocess": dict(postprocess or {}),
-        }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         environment = {**os.environ, BOARD_PATH: f"{folder / 'own'}:{emulated.site}", "EDGESDK_CACHE": str(folder)}
-        command = [emulated.python, on_board.__file__, folder / "request.json", folder / "events.jsonl"]
+        command: list[str | Path] = [
+            emulated.python,
+            on_board.__file__,
+            folder / "request.json",
+            folder / "events.jsonl",
+        ]
         try:
             done = subprocess.run(
                 command,
@@ -90,7 +118,7 @@ def verify_on_board(
             end = _ended(done, emulated.board.cpu)
         except subprocess.TimeoutExpired:
             end = f"it was ended after {timeout_s:g} s"
-        return _answers(variant, _events(folder / "events.jsonl"), end, task, labels)
+        return _events(folder / "events.jsonl"), end
 
 
 def _ended(done: subprocess.CompletedProcess[str], cpu: str) -> str | None:
@@ -122,20 +150,18 @@ def _answers(
     variant: str, events: Sequence[dict[str, Any]], end: str | None, task: str, labels: tuple[str, ...]
 ) -> BoardAnswers:
     by_name = {event["event"]: event for event in events}
-    answers = [event["answer"] for event in events if event["event"] == "answer"]
     problem, hint = None, ""
     if "error" in by_name:
         problem, hint = by_name["error"]["message"], by_name["error"]["hint"]
-    elif end is not None or "done" not in by_name:
-        stage = "answering pictures" if "golden" in by_name else "the golden set" if "loaded" in by_name else "loading"
-        problem = f"it died while {stage}: {end or 'without a word'}"
-        problem = problem.replace("while the golden set", "in the golden set")
-        hint = "Choose another runtime for this board (another target or --variant), or an older wheel of it."
+    elif "done" not in by_name:
+        known = [stage for name, stage in _STAGES.items() if name in by_name]
+        problem = f"it died {known[-1] if known else 'at its start'}: {end or 'without a word'}."
+        hint = "Choose another runtime for this board (--variant), or an older wheel of this one."
     return BoardAnswers(
         variant,
         by_name.get("loaded", {}).get("runtime"),
         by_name.get("golden", {}).get("report"),
-        tuple(result_of(task, answer, labels) for answer in answers),
+        tuple(result_of(task, event["answer"], labels) for event in events if event["event"] == "answer"),
         problem,
         hint,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Union
@@ -57,6 +58,15 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.results)
+
+    def only(self, places: Sequence[int]) -> Answers:
+        """Return the answers to some of the pictures."""
+        return Answers(
+            tuple(self.results[i] for i in places),
+            tuple(self.sizes[i] for i in places),
+            self.thumbnails[list(places)],
+            tuple(self.paths[i] for i in places),
+        )
 
     def broken(self) -> list[int]:
         """Return the places of answers that hold no numbers: undefined, infinite, or a classifier without any score."""
@@ -125,10 +135,16 @@ def in_pixels(sample: BoxSample, size: tuple[int, int]) -> Truth:
 def _is_broken(result: Result) -> bool:
     if isinstance(result, Classification):
         # The decoder takes what is undefined as 0, and no activation gives 0 for every class.
-        return not bool(np.isfinite(result.scores).all()) or not bool(np.any(result.scores))
+        return _without_numbers(result.scores)
     if isinstance(result, Embedding):
-        return not bool(np.isfinite(result.vector).all()) or not bool(np.any(result.vector))
+        return _without_numbers(result.vector)
     if isinstance(result, Regression):
         return not bool(np.isfinite(result.values).all())
     # Of detections the decoder leaves out what is undefined: it is missed, and counted as that.
-    return isinstance(result, Text) and not np.isfinite(result.confidence)
+    return isinstance(result, Text) and not math.isfinite(result.confidence)
+
+
+def _without_numbers(vector: Array) -> bool:
+    """Say whether one number is undefined or infinite, or all are 0."""
+    numbers = vector.tolist()
+    return not any(numbers) or not all(map(math.isfinite, numbers))

@@ -205,9 +205,9 @@ def _interpolated(found: Array, counted: Array, true_boxes: Array) -> Array:
     """
     precision = found / np.maximum(counted, 1)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    out = np.full(len(found), np.nan)
-    for row in np.flatnonzero(true_boxes):
-        recall = found[row] / true_boxes[row]
-        at = np.searchsorted(recall, _RECALLS, side="left")
-        out[row] = best[row][at[at < len(recall)]].sum() / len(_RECALLS)
+    recall = found / np.maximum(true_boxes, 1)[:, None]
+    # How many of the recalls each hit is the first to reach.
+    reached = np.searchsorted(_RECALLS, recall, side="right")
+    firsts = np.diff(reached, axis=1, prepend=0)
+    out: Array = np.where(true_boxes > 0, (best * firsts).sum(axis=1) / len(_RECALLS), np.nan)
     return out

@@ -18,7 +18,7 @@ from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.drop import Drop, drop_of_figure
 from edgesdk.evaluate.evaluate import absent_classes
 from edgesdk.evaluate.groups import mean_by_unit
-from edgesdk.evaluate.intervals import RESAMPLES, Metric, between, jackknifed, resampled_counts
+from edgesdk.evaluate.intervals import Metric, between, jackknifed, resampled_counts
 from edgesdk.evaluate.label_check import slipped
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.samples import BoxSample
@@ -29,6 +29,8 @@ from edgesdk_targets.tensor import Array
 # Of a float model that knows the labelled objects at all.
 _LEAST_AP = 0.02
 _WEAKEST_SHOWN = 0.05
+# Of the paired bootstrap, which is shown beside the jackknife and decides nothing.
+_RESAMPLES = 400
 
 
 def compare_boxes(dataset: Dataset, reference: Answers, artifact: Answers, units: Array, limits: Limits) -> Comparison:
@@ -69,15 +71,15 @@ def _precision_drop(
 ) -> tuple[Drop, tuple[Metric, Metric, Metric]]:
     """Return the drop of AP50 with both figures, and the drop by the paired bootstrap."""
     n, count = len(units), int(units.max()) + 1
-    drawn = resampled_counts(count)
+    drawn = resampled_counts(count, _RESAMPLES)
     draws = np.concatenate([whole(n), left_out(units), drawn[:, units]])
     before, after = (average_precisions(pictures, draws)[0] for pictures in matched)
-    without = slice(1, len(draws) - RESAMPLES)
+    without = slice(1, len(draws) - _RESAMPLES)
     value = float(before[0] - after[0])
     # A picture that is lost wholly costs what the float model had of it.
     drop = drop_of_figure("ap50", value, before[without] - after[without], count, limit, float(before[0]))
     figures = [jackknifed(float(means[0]), means[without], count) for means in (before, after)]
-    resampled = between(before[-RESAMPLES:] - after[-RESAMPLES:], value, count)
+    resampled = between(before[-_RESAMPLES:] - after[-_RESAMPLES:], value, count)
     return drop, (figures[0], figures[1], resampled)
 
 

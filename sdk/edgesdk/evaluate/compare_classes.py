@@ -84,7 +84,7 @@ def _best(results: tuple[Classification, ...]) -> Array:
 
 def _score_of(result: Classification, accepted: frozenset[int]) -> float:
     """Return the score of the right class; 0 where it is not among the classes that were answered."""
-    for class_id, score in zip(result.class_ids, result.scores, strict=True):
-        if int(class_id) in accepted:
-            return float(np.nan_to_num(score))
+    for class_id, score in zip(result.class_ids.tolist(), result.scores.tolist(), strict=True):
+        if class_id in accepted:
+            return float(score)
     return 0.0

@@ -108,7 +108,7 @@ class AccuracyGate:
         self._report = _Report(report)
         self._pair = _Pair(paths_of(dataset), progress)
         self.warnings = tuple(too_few(len(dataset), max_drop)) if dataset.task in {"classify", "embed"} else ()
-        self._last: tuple[Scorecard, Scorecard] | None = None
+        self._last: tuple[Answers, Answers] | None = None
 
     def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
         """Compare two models on the dataset.
@@ -120,17 +120,25 @@ class AccuracyGate:
             InputError: a picture cannot be read, the models answer another task, or the float model gives no numbers.
             MissingExtra: what a figure or the page needs is not installed.
         """
+        return self.judge_answers(name, self._pair.of_reference(reference), self._pair.of_artifact(artifact))
+
+    def judge_answers(self, name: str, before: Answers, after: Answers) -> Verdict:
+        """Compare answers to the dataset's pictures that were collected already.
+
+        Args:
+            before, after: the float model's and the artifact's, in the dataset's order.
+
+        Raises:
+            InputError, MissingExtra: as of `judge`.
+        """
         dataset = self._dataset
-        before = self._pair.of_reference(reference)
-        check_kind(before.results, dataset.task)
-        after = self._pair.of_artifact(artifact)
-        check_kind(after.results, dataset.task)
+        check_kind((*before.results, *after.results), dataset.task)
         broken = after.broken()
         # Broken answers stand for themselves; what is compared beside them is the float model with itself.
         sound = after if not broken else before
         units = units_of(before.paths, before.thumbnails, dataset.groups)
         comparison = _COMPARES[dataset.task](dataset, before, sound, units, self._limits)
-        self._last = (scorecard(dataset, before), scorecard(dataset, sound))
+        self._last = (before, sound)
         verdict = verdict_of(
             comparison, self._limits, name=name, task=dataset.task, pictures=len(dataset), broken=len(broken)
         )
@@ -145,7 +153,7 @@ class AccuracyGate:
         """
         if self._last is None:
             raise InputError("Nothing was judged yet.", hint="Call judge() first.")
-        return self._last
+        return scorecard(self._dataset, self._last[0]), scorecard(self._dataset, self._last[1])
 
 
 class AgreementGate:

@@ -23,7 +23,7 @@ from edgesdk_targets.tensor import Array
 
 ALPHA = 0.05
 # Chance that the share of differing samples lies outside the range that is searched (Berger and Boos 1994).
-_OUTSIDE = 1e-4
+_OUTSIDE = 1e-7
 _STEPS = 24
 # With more cells than this the samples are many, and Tango's score alone is exact enough.
 _MAX_CELLS = 60_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import secrets
 import ssl
@@ -22,6 +23,14 @@ from edgesdk_targets.errors import MissingExtra
 
 _KEEPALIVE_S = 15
 _RETRY_S = 1
+# As the agent's configuration calls them → as `edgesdk fleet watch` does.
+_FLAGS = {
+    "mqtt.username": "--username",
+    "mqtt.password": "--password",
+    "mqtt.ca, or --ca": "--ca",
+    "mqtt.cert": "--cert",
+    "mqtt.key": "--key",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ class Subscriber:
         if problem is not None:
             connecting.cancel()
             await self.stop()
-            raise problem.error()
+            raise _in_flags(problem).error()
 
     async def stop(self) -> None:
         """Disconnect, and try no more."""
@@ -162,3 +171,11 @@ class Subscriber:
         kinds = properties.get("content_type") or [""]
         self._on_message(Received(str(topic), bytes(payload), str(kinds[0]), retained=bool(properties.get("retain"))))
         return 0
+
+
+def _in_flags(problem: BrokerProblem) -> BrokerProblem:
+    """Return a problem whose hint names the options of the command line, where the device's has keys of its file."""
+    hint = problem.hint
+    for key, flag in _FLAGS.items():
+        hint = hint.replace(key, flag)
+    return dataclasses.replace(problem, hint=hint)

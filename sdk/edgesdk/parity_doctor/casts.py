@@ -5,9 +5,9 @@ Complete for a cast together with one other mistake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -32,29 +32,31 @@ _CASTS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def search_casts(reading: Reading, spec: Preprocess, picture: Picture) -> Candidate | None:
+def search_casts(given: Sequence[Reading], spec: Preprocess, picture: Picture) -> Candidate | None:
     """Return the smallest change with a cast that gives the dump, if there is one."""
-    if not np.array_equal(reading.values, np.rint(reading.values)):
+    if not np.array_equal(given[0].values, np.rint(given[0].values)):
         return None
-    found = [item for plain in _plain(reading, spec, picture) for item in _alike(plain, picture)]
+    plain = chain.from_iterable(_plain(reading, spec, picture) for reading in given)
+    found = [item for candidate in plain for item in _alike(candidate, picture)]
     if not found:
         return None
     best = max(alike for alike, _ in found)
-    return min((c for alike, c in found if alike >= best - _AS_GOOD), key=lambda c: len(c.mistakes))
+    return min((c for alike, c in found if alike >= best - _AS_GOOD), key=lambda c: (len(c.mistakes), -c.share))
 
 
 def _plain(reading: Reading, spec: Preprocess, picture: Picture) -> Iterator[Candidate]:
-    """Yield the ways with at most one mistake, before any cast."""
+    """Yield the ways with at most one mistake beside what the shape proves, before any cast."""
+    room = 1 - (len(reading.mistakes) - reading.visible)
     channels = reading.values.shape[2]
     mean, std = (v if len(v) == channels else (sum(v) / len(v),) * channels for v in (spec.mean, spec.std))
-    scalings = ways(mean, std, 1)
-    for frame, of_frame in frames(spec, reading.size, 1, exif=picture.stored is not None):
+    scalings = ways(mean, std, max(room, 0))
+    for frame, of_frame in frames(spec, reading.size, room, exif=picture.stored is not None):
         if picture.pixels(frame) is None:
             continue
         for colour, pad, scaling in product(colours(spec, channels), pads(spec, frame), scalings):
             mistakes = (*of_frame, *colour.mistakes, *pad.mistakes, *scaling.mistakes)
-            if len(mistakes) <= 1:
-                yield Candidate(reading, frame, colour, scaling, pad, mistakes, 0.0, 1.0)
+            if len(mistakes) <= room:
+                yield Candidate(reading, frame, colour, scaling, pad, mistakes, 0.0, 1.0, np.ones(channels))
 
 
 def _alike(plain: Candidate, picture: Picture) -> Iterator[tuple[float, Candidate]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import MAX_ELEMENTS, Array
 
+_MAX_BYTES = 4 << 30
 _SAVE = "Write it with numpy.save(path, array), of plain numbers."
 
 
@@ -48,8 +50,10 @@ def read_dumps(path: Path) -> dict[str, Array]:
 
 def _load(path: Path) -> Any:
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path} is larger than {_MAX_BYTES >> 30} GiB.", hint="Dump one picture's tensor.")
         # Objects are pickles, and a pickle from outside is a program.
-        return np.load(path, allow_pickle=False)
+        return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
     except (ValueError, EOFError, zipfile.BadZipFile, MemoryError, SyntaxError) as error:

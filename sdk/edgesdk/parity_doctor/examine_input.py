@@ -61,7 +61,7 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
         )
     given = readings(dump, contract)
     found = search(given, spec, picture) if np.ptp(given[0].values) > 0 else Found(None, ())
-    best = found.best or search_casts(given[0], spec, picture)
+    best = found.best or search_casts(given, spec, picture)
     before = _before(given[0], spec, picture)
     if best is None:
         notes = _hopeless(given[0])
@@ -69,7 +69,8 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
             "input", "not explained", (), before, None, None, nearest=tuple(map(_other, found.nearest)), notes=notes
         )
     after = predicted_by(best, picture)
-    mistakes = (*best.mistakes, *_of_type(dump, contract, best, after))
+    of_type = _of_type(dump, contract, best, after)
+    mistakes = (*best.mistakes, *of_type)
     levels = best.levels if found.best is not None else None
     return Diagnosis(
         "input",
@@ -78,7 +79,7 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
         before,
         sqnr_db(after, best.reading.values),
         levels,
-        also=tuple(map(_other, found.nearest)) + _same_effect(best),
+        also=tuple(map(_other, found.nearest)) + _same_effect(best, of_type),
         notes=_notes(levels),
     )
 
@@ -95,7 +96,12 @@ def _of_type(dump: Array, contract: Contract, best: Candidate, exact: Array) -> 
     names = {mistake.partition(":")[0] for mistake in best.mistakes}
     whole = bool(np.array_equal(dump, np.rint(dump)))
     if str(dump.dtype) != contract.dtype:
-        unscaled = dump.dtype.kind in "iu" and names & {"not_normalised", "scale_missing", "std_missing", "normalisation"}
+        unscaled = dump.dtype.kind in "iu" and names & {
+            "not_normalised",
+            "scale_missing",
+            "std_missing",
+            "normalisation",
+        }
         return () if unscaled or "cast" in names else (f"dtype:{dump.dtype}",)
     if dump.dtype == np.float32 and not whole and _is_half(dump) and not _is_half(exact.astype(np.float32)):
         return ("float16_values",)
@@ -111,11 +117,11 @@ def _other(candidate: Candidate) -> Other:
     return Other(candidate.mistakes, candidate.levels, candidate.share)
 
 
-def _same_effect(best: Candidate) -> tuple[Other, ...]:
+def _same_effect(best: Candidate, of_type: tuple[str, ...]) -> tuple[Other, ...]:
     if best.mistakes and best.mistakes[-1].startswith("cast:"):
         return ()
     own = best.mistakes[: len(best.mistakes) - len(best.values.mistakes)]
-    return tuple(Other((*own, *also), best.levels, best.share) for also in best.values.also)
+    return tuple(Other((*own, *also, *of_type), best.levels, best.share) for also in best.values.also)
 
 
 def _notes(levels: float | None) -> tuple[str, ...]:

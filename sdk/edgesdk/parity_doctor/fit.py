@@ -24,7 +24,7 @@ def planes_of(pixels: Array) -> Array:
     out[3] = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).reshape(-1)
     out[4] = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).reshape(-1)
     np.add(out[0], out[1], out=out[5])
-    out[5] = (out[5] + out[2]) / 3
+    np.rint((out[5] + out[2]) / 3, out=out[5])
     return out
 
 

@@ -29,14 +29,14 @@ KERNELS: dict[str, tuple[Callable[[Array], Array], float]] = {
 
 
 def antialiased(picture: Array, size: tuple[int, int], kernel: str) -> Array:
-    """Resize (H, W, C) uint8 to `size` (height, width) with a filter of `KERNELS`; rounds once, at the end."""
-    rows = _along_rows(picture, size[0], *KERNELS[kernel])
-    both = _along_rows(rows.transpose(1, 0, 2), size[1], *KERNELS[kernel]).transpose(1, 0, 2)
-    return np.ascontiguousarray(np.clip(np.rint(both), 0, 255).astype(np.uint8))
+    """Resize (H, W, C) uint8 to `size` (height, width) with a filter of `KERNELS`."""
+    # Columns first, as PIL does: the rounding between the passes shows.
+    columns = _along_rows(np.ascontiguousarray(picture.transpose(1, 0, 2)), size[1], *KERNELS[kernel])
+    return _along_rows(np.ascontiguousarray(columns.transpose(1, 0, 2)), size[0], *KERNELS[kernel])
 
 
 def _along_rows(values: Array, length: int, kernel: Callable[[Array], Array], reach: float) -> Array:
-    """Resample the first axis: each output row is a weighted sum of a few input rows."""
+    """Resample the first axis of uint8 pixels: each output row is a weighted sum of a few input rows."""
     size = values.shape[0]
     ratio = size / length
     grown = max(ratio, 1.0)
@@ -53,4 +53,5 @@ def _along_rows(values: Array, length: int, kernel: Callable[[Array], Array], re
     for tap in range(taps):
         if weights[:, tap].any():
             out += weights[:, tap, None, None] * values[at[:, tap]]
-    return out
+    # PIL keeps whole pixels after each of its two passes.
+    return np.clip(np.rint(out), 0, 255).astype(np.uint8)

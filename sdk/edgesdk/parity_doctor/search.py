@@ -39,8 +39,9 @@ class Candidate:
 
     Attributes:
         mistakes: none for the right way.
-        residual: what it leaves unexplained, mean squared grey levels.
+        residual: what it leaves unexplained, a mean square in the sample's unit, to compare candidates by.
         share: of the dump's variance that it explains.
+        unit: of the sample, by channel: the dump's units for one grey level.
     """
 
     reading: Reading
@@ -51,10 +52,12 @@ class Candidate:
     mistakes: tuple[str, ...]
     residual: float
     share: float
+    unit: Array
 
     @property
     def levels(self) -> float:
-        return math.sqrt(self.residual)
+        """What it leaves unexplained by its own scale, in grey levels (root mean square)."""
+        return math.sqrt(self.residual) * float(np.mean(self.unit * np.abs(self.values.std)))
 
     @property
     def explains(self) -> bool:
@@ -79,7 +82,7 @@ class _Scaling:
     ways: list[Values]
     mean: Array
     std: Array
-    costs: Array
+    of_cost: list[Array]
 
 
 def search(given: Sequence[Reading], spec: Preprocess, picture: Picture) -> Found:
@@ -102,12 +105,12 @@ def search(given: Sequence[Reading], spec: Preprocess, picture: Picture) -> Foun
 def _search_reading(reading: Reading, spec: Preprocess, picture: Picture) -> tuple[list[Candidate], list[Candidate]]:
     sample = _sample(reading, spec, picture)
     scaling = _scaling(spec, reading.values.shape[2])
-    total = float((sample.values.var(axis=1) / sample.unit**2).mean())
+    total = float((sample.values.var(axis=1) / sample.unit**2).mean()) or 1e-12
     left = PAIR - (len(reading.mistakes) - reading.visible)
     candidates: list[Candidate] = []
     fits: list[Candidate] = []
     seen: set[bytes] = set()
-    for frame, mistakes in frames(spec, reading.size, left, exif=picture.stored is not None):
+    for frame, of_frame in frames(spec, reading.size, left, exif=picture.stored is not None):
         pixels = picture.pixels(frame)
         if pixels is None:
             continue
@@ -117,18 +120,20 @@ def _search_reading(reading: Reading, spec: Preprocess, picture: Picture) -> tup
             continue
         seen.add(key)
         sums = moments(pixels, sample)
-        base = (*reading.mistakes, *mistakes)
+        base = (*reading.mistakes, *of_frame)
         room = _MOST + reading.visible - len(base)
         for colour in colours(spec, reading.values.shape[2]):
             for pad in pads(spec, frame):
                 own = (*base, *colour.mistakes, *pad.mistakes)
                 for at, residual in _best_by_cost(sums, colour, pad, scaling, room - len(own) + len(base)):
                     values = scaling.ways[at]
-                    all_mistakes = (*own, *values.mistakes)
-                    share = 1 - residual / max(total, 1e-12)
-                    candidates.append(Candidate(reading, frame, colour, values, pad, all_mistakes, residual, share))
+                    mistakes = (*own, *values.mistakes)
+                    share = 1 - residual / total
+                    candidates.append(
+                        Candidate(reading, frame, colour, values, pad, mistakes, residual, share, sample.unit)
+                    )
         if len(base) < PAIR + reading.visible:
-            fits.append(_free(reading, frame, spec, base, sums.free_fit(), total))
+            fits.append(_free(reading, frame, spec, base, sums.free_fit(), total, sample))
     return candidates, fits
 
 
@@ -137,8 +142,7 @@ def _best_by_cost(sums: Moments, colour: Colour, pad: Pad, scaling: _Scaling, ro
     if room < 0:
         return
     residuals = sums.residual(colour, pad, scaling.mean, scaling.std)
-    for cost in range(min(room, PAIR) + 1):
-        of_cost = np.flatnonzero(scaling.costs == cost)
+    for of_cost in scaling.of_cost[: room + 1]:
         if len(of_cost):
             at = int(of_cost[residuals[of_cost].argmin()])
             yield at, float(residuals[at])
@@ -167,19 +171,26 @@ def _scaling(spec: Preprocess, channels: int) -> _Scaling:
         mean, std = ((sum(v) / len(v),) * channels for v in (mean, std))
     found = ways(tuple(mean), tuple(std))
     costs = np.array([len(way.mistakes) for way in found])
-    return _Scaling(found, np.array([w.mean for w in found]), np.array([w.std for w in found]), costs)
+    of_cost = [np.flatnonzero(costs == cost) for cost in range(PAIR + 1)]
+    return _Scaling(found, np.array([w.mean for w in found]), np.array([w.std for w in found]), of_cost)
 
 
 def _free(
-    reading: Reading, frame: Frame, spec: Preprocess, base: tuple[str, ...], fit: FreeFit, total: float
+    reading: Reading,
+    frame: Frame,
+    spec: Preprocess,
+    base: tuple[str, ...],
+    fit: FreeFit,
+    total: float,
+    sample: Sample,
 ) -> Candidate:
     known = next((c for c in colours(spec, len(fit.planes)) if c.planes == fit.planes), None)
     colour = known or Colour(fit.planes, (f"channels_other:{_named(fit.planes)}",))
     measured = f"mean {_numbers(fit.mean)}, std {_numbers(fit.std)}"
     values = Values(fit.mean, fit.std, (f"normalisation_other:{measured}",))
     mistakes = (*base, *colour.mistakes, *values.mistakes)
-    share = 1 - fit.residual / max(total, 1e-12)
-    return Candidate(reading, frame, colour, values, Pad(spec.pad, ()), mistakes, fit.residual, share)
+    share = 1 - fit.residual / total
+    return Candidate(reading, frame, colour, values, Pad(spec.pad, ()), mistakes, fit.residual, share, sample.unit)
 
 
 def _choose(candidates: list[Candidate], fits: list[Candidate]) -> Found:
@@ -212,8 +223,8 @@ def _as_good(candidate: Candidate, least: Candidate) -> bool:
     count = min(height * width, _SAMPLE)
     if candidate.frame == least.frame and candidate.colour == least.colour and candidate.pad == least.pad:
         # The same pixels: a decoder's noise is common to both, and any difference is one of scale.
-        return candidate.residual <= least.residual * (1 + 20 / (count * channels)) + _SAME**2
-    return candidate.residual <= least.residual * (1.05 + 6 / math.sqrt(count)) + _SAME**2
+        return bool(candidate.residual <= least.residual * (1 + 20 / (count * channels)) + _SAME**2)
+    return bool(candidate.residual <= least.residual * (1.05 + 6 / math.sqrt(count)) + _SAME**2)
 
 
 def _nearest(candidates: list[Candidate], count: int) -> list[Candidate]:

@@ -160,7 +160,7 @@ class _Check:
         except ValidationError:
             self._fail(stage, number, "the answer holds numbers that are not finite")
             return
-        why = difference(answers.results[number], got, answers.tolerances[number], self._meaning.postprocess)
+        why = difference(answers.results[number], got, answers.tolerances[number], self._golden.postprocess)
         if why is not None:
             self._fail(stage, number, why)
 

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgesdk_targets.bundle.bundle import Bundle
+from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import BadBundle
 from edgesdk_targets.golden.expected_result import ExpectedResult, Tolerance
 from edgesdk_targets.preprocess.spec import Preprocess
@@ -92,7 +93,7 @@ class GoldenSet(_Frozen):
     """The golden set of a bundle.
 
     Attributes:
-        preprocess: what the set was made with.
+        preprocess, postprocess: what the set was made with.
         frames: each picture is shown so often in a row; more than once to a model with state, which starts from zeros.
         prepare_off: how far OpenCV's picture may be from the exact one, grey levels.
         groups: of the outputs, in the order of the values in the arrays.
@@ -101,6 +102,7 @@ class GoldenSet(_Frozen):
 
     schema_id: Literal["golden/1"] = Field(default="golden/1", alias="schema")
     preprocess: Preprocess
+    postprocess: Postprocess
     frames: int = Field(default=1, ge=1, le=16)
     prepare_off: float = Field(gt=0)
     pictures: tuple[Picture, ...] = Field(min_length=1, max_length=64)

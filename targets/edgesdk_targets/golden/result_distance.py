@@ -110,7 +110,8 @@ def _objects(wanted: ExpectedObjects, got: ExpectedObjects, tolerance: Tolerance
         if len(others) >= full:
             floor = max(floor, min(one.score for one in others))
         for one in side:
-            at_threshold = one.score <= floor + tolerance.score
+            low = settings.score_threshold - tolerance.score
+            at_threshold = low <= one.score <= floor + tolerance.score
             if not at_threshold and not _suppressed(one, close, settings.iou_threshold):
                 return f"a {_name(one)} of score {one.score:.3f} {word}"
     return None
@@ -119,12 +120,9 @@ def _objects(wanted: ExpectedObjects, got: ExpectedObjects, tolerance: Tolerance
 def _suppressed(
     one: ExpectedObject, close: Sequence[tuple[ExpectedObject, ExpectedObject]], iou_threshold: float
 ) -> bool:
-    """Tell whether an object overlaps one that both sides found, so much that a trifle decides over it."""
-    return any(
-        other.class_id == one.class_id and iou(other.box, one.box) >= max(0.0, iou_threshold - _IOU_SLACK)
-        for pair in close
-        for other in pair
-    )
+    """Tell whether an object overlaps one that both sides found just so much that a trifle decides over it."""
+    overlaps = [iou(other.box, one.box) for pair in close for other in pair if other.class_id == one.class_id]
+    return bool(overlaps) and abs(max(overlaps) - iou_threshold) <= _IOU_SLACK
 
 
 def _name(one: ExpectedObject) -> str:

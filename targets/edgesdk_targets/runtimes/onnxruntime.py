@@ -1,4 +1,4 @@
-"""ONNX Runtime: runs `.onnx` on any CPU, and TensorRT's ONNX files where TensorRT itself is absent."""
+"""ONNX Runtime: runs `.onnx` on any CPU, and TensorRT's ONNX files where TensorRT itself is absent or fails."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from typing import Any
 
 from edgesdk_targets.errors import MissingExtra
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
+from edgesdk_targets.runtimes.onnxruntime_providers import NAME, PassedOver, start
 from edgesdk_targets.session import Load, Session, failed
 from edgesdk_targets.tensor import Array, check_feeds
 
-NAME = "ONNX Runtime"
-# Fastest first, with options; a provider that this build does not have is skipped. CUDA's default for fp32 is TF32, which
-# has ten bits of mantissa.
-_PROVIDERS: dict[str, dict[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
 # ONNX Runtime's name of an element type → numpy's.
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"} | {
     f"tensor({name})": name for name in ("uint8", "int8", "int32", "int64", "bool")
@@ -36,15 +33,10 @@ def open_session(load: Load) -> Session:
     if load.options.threads:
         options.intra_op_num_threads = load.options.threads
     options.inter_op_num_threads = 1
-    available = onnxruntime.get_available_providers()
-    providers = [(name, _PROVIDERS[name]) for name in _PROVIDERS if name in available]
-    try:
-        session = onnxruntime.InferenceSession(load.files["model"], options, providers=providers)
-    except Exception as error:  # the library raises a class of its own for each status
-        raise failed(NAME, "load the model", error) from error
+    session, passed_over = start(onnxruntime, load, options)
     check_agreement(NAME, "input", load.variant.inputs, _found(session.get_inputs()))
     check_agreement(NAME, "output", load.variant.outputs, _found(session.get_outputs()))
-    return OnnxRuntimeSession(session, load)
+    return OnnxRuntimeSession(session, load, passed_over)
 
 
 def _found(tensors: Any) -> dict[str, Found]:
@@ -52,9 +44,14 @@ def _found(tensors: Any) -> dict[str, Found]:
 
 
 class OnnxRuntimeSession:
-    """A model loaded by ONNX Runtime."""
+    """A model loaded by ONNX Runtime.
 
-    def __init__(self, session: Any, load: Load) -> None:
+    Attributes:
+        passed_over: (provider, reason) of the faster providers that do not run it here.
+    """
+
+    def __init__(self, session: Any, load: Load, passed_over: PassedOver = ()) -> None:
+        self.passed_over = passed_over
         self.inputs = load.inputs
         self.outputs = load.outputs
         self._session: Any = session

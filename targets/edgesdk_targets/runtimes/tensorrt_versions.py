@@ -1,13 +1,14 @@
 """The differences between the TensorRTs, all of them: 8.x, 10, 11, and TensorRT-RTX.
 
-| | 8.2 | 8.5, 8.6 | 10 | 11, RTX |
-|---|---|---|---|---|
-| types of the graph | hints; allowed by flags, held by constraints | the same | kept when told (STRONGLY_TYPED) | always kept |
-| network | EXPLICIT_BATCH has to be asked for | the same | always | always |
-| scratch memory | `max_workspace_size` | `MemoryPoolType.WORKSPACE` | the same | the same |
-| tensors of an engine | bindings, by index | by name | by name | by name |
-| a run | `execute_async_v2(bindings, stream)` | `execute_async_v3(stream)` | the same | the same |
-| timing cache | yes | yes | yes | yes |
+| | 8.2 | 8.5, 8.6 | 10 | 11 | RTX |
+|---|---|---|---|---|---|
+| graph's types | hints: flags and constraints | the same | kept if told (STRONGLY_TYPED) | always kept | the same |
+| network | EXPLICIT_BATCH has to be asked for | the same | always | always | always |
+| scratch memory | `max_workspace_size` | `MemoryPoolType.WORKSPACE` | the same | the same | the same |
+| tensors of an engine | bindings, by index | by name | by name | by name | by name |
+| a run | `execute_async_v2(bindings, stream)` | `execute_async_v3(stream)` | the same | the same | the same |
+| timing cache | yes | yes | yes | yes | does nothing |
+| GPU that is built for | this one | this one | this one | this one | named |
 
 What a library has is asked of the library, and not of its version, wherever its names tell it. The columns for 8.x are
 from NVIDIA's API reference and tried against a simulation only; building by RTX is tried with the library itself.
@@ -163,7 +164,7 @@ class TensorRt:
 
     def use_timing_cache(self, config: Any, kept: bytes) -> None:
         """Let the builder know what it measured before; nothing kept, or another GPU's, begins an empty one."""
-        if not hasattr(config, "create_timing_cache"):
+        if self.is_rtx:  # it compiles for the GPU when it runs; its timing cache does nothing, and warns of it
             return
         cache = config.create_timing_cache(kept) if kept else None
         if cache is None or not config.set_timing_cache(cache, False):
@@ -171,7 +172,7 @@ class TensorRt:
 
     def timing_cache(self, config: Any) -> bytes:
         """Return what the builder measured so far; nothing where the library keeps none."""
-        cache = config.get_timing_cache() if hasattr(config, "get_timing_cache") else None
+        cache = None if self.is_rtx else config.get_timing_cache()
         return bytes(cache.serialize()) if cache is not None else b""
 
     def build(self, builder: Any, network: Any, config: Any) -> bytes | None:

@@ -1,21 +1,19 @@
-"""A simulation of CUDA and of TensorRT's execution, for machines without a GPU.
+"""A simulation of CUDA, for machines without a GPU.
 
-It keeps their contracts where a session could break them: device memory is apart from the host's unless it is mapped,
-copies stay within what was allocated, work runs only when its stream is waited for, and an engine reads and writes
-nothing but the addresses that its context was given. The engine's arithmetic is the tiny models' own.
+It keeps CUDA's contract where a session could break it: device memory is apart from the host's unless it is mapped,
+copies stay within what was allocated, and work runs only when its stream is waited for. TensorRT's execution on it:
+`simulated_tensorrt`.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
-from enum import Enum
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from edgesdk_targets.tensor import Array, TensorSpec
-from edgesdk_testkit.tiny_models import TinyModel
 
 OK, INVALID, NO_MEMORY = 0, 1, 2
 
@@ -132,85 +130,3 @@ class _ErrorString:
 
     def __call__(self, status: int) -> bytes:
         return {INVALID: b"invalid argument", NO_MEMORY: b"out of memory"}[status]
-
-
-class SimulatedTensorRt:
-    """Stands for the module `tensorrt`: loads `engine:NAME` for each of the tiny models."""
-
-    __version__ = "10.3.0"
-
-    class TensorIOMode(Enum):
-        INPUT = 1
-        OUTPUT = 2
-
-    class Logger:
-        ERROR = 1
-
-        def __init__(self, severity: int) -> None:
-            self.severity = severity
-
-    def __init__(self, cuda: SimulatedCuda, models: Mapping[str, TinyModel]) -> None:
-        self._cuda = cuda
-        self._models = models
-
-    def Runtime(self, logger: object) -> SimulatedTensorRt:
-        return self
-
-    def deserialize_cuda_engine(self, data: bytes) -> SimulatedEngine | None:
-        model = self._models.get(data.removeprefix(b"engine:").decode(errors="replace"))
-        return SimulatedEngine(model, self._cuda) if model is not None and data.startswith(b"engine:") else None
-
-
-class SimulatedEngine:
-    """An engine of a tiny model."""
-
-    def __init__(self, model: TinyModel, cuda: SimulatedCuda) -> None:
-        self.model = model
-        self.cuda = cuda
-        self._specs = {spec.name: spec for spec in (*model.inputs, *model.outputs)}
-        self.num_io_tensors = len(self._specs)
-
-    def get_tensor_name(self, index: int) -> str:
-        return list(self._specs)[index]
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self._specs[name].shape
-
-    def get_tensor_dtype(self, name: str) -> Any:
-        names = {"float32": "FLOAT", "uint8": "UINT8"}
-        return Enum("DataType", list(names.values()))[names[self._specs[name].dtype]]
-
-    def get_tensor_mode(self, name: str) -> SimulatedTensorRt.TensorIOMode:
-        is_input = any(spec.name == name for spec in self.model.inputs)
-        return SimulatedTensorRt.TensorIOMode.INPUT if is_input else SimulatedTensorRt.TensorIOMode.OUTPUT
-
-    def create_execution_context(self) -> SimulatedContext:
-        return SimulatedContext(self)
-
-
-class SimulatedContext:
-    """Runs the model on the addresses it was given."""
-
-    def __init__(self, engine: SimulatedEngine) -> None:
-        self._engine = engine
-        self._addresses: dict[str, int] = {}
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self._addresses[name] = address
-
-    def execute_async_v3(self, stream: int) -> bool:
-        model, cuda = self._engine.model, self._engine.cuda
-        if set(self._addresses) != {spec.name for spec in (*model.inputs, *model.outputs)}:
-            return False
-        addresses = dict(self._addresses)
-
-        def work() -> None:
-            feeds = {spec.name: cuda.memory(addresses[spec.name], spec) for spec in model.inputs}
-            if not cuda.computes:
-                return
-            answer = model.reference(feeds)
-            for spec in model.outputs:
-                cuda.memory(addresses[spec.name], spec)[...] = answer[spec.name]
-
-        cuda.enqueue(work)
-        return True

@@ -1,0 +1,119 @@
+"""The models of the table: where each one's card is, what it is calibrated on, and how it is judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesdk_targets.card import read_card
+from table import figures
+from table.asset_pictures import write_calibration
+from table.figures import Exam
+from table.sample_pictures import rendered, write_words
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples/digits"
+REAL_MODELS = ROOT / "tests/real/models"
+# Family → the target whose chain begins with its runtime.
+FAMILIES = {
+    "ONNX Runtime": "generic-onnx",
+    "OpenVINO": "x86-cpu",
+    "LiteRT": "rpi5",
+    "TensorRT": "jetson-orin-nano",
+}
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders that are used.
+
+    Attributes:
+        assets: real weights and pictures; None where there are none.
+        scratch: for what is rendered and converted; kept between runs.
+        every: judge on one picture in so many.
+    """
+
+    assets: Path | None
+    scratch: Path
+    every: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One model.
+
+    Attributes:
+        card, calibration, exam: made when they are needed.
+    """
+
+    name: str
+    card: Callable[[Places], Path]
+    calibration: Callable[[Places], Path]
+    exam: Callable[[Places], Exam]
+    from_assets: bool
+
+
+def cases() -> tuple[Case, ...]:
+    """Return all models, the real ones first."""
+    return (
+        _real("mobilenet_v2", lambda p: figures.classes_exam(_assets(p), figures.imagenet_labels, p.every)),
+        _real("vww_mobilenet_v1", lambda p: figures.classes_exam(_assets(p), figures.person_labels, p.every)),
+        _real("resnet20", lambda p: figures.classes_exam(_assets(p), figures.cifar_labels, p.every)),
+        _real("fastestdet", lambda p: figures.boxes_exam(_assets(p), _coco_labels(p), p.every, frames=False)),
+        _real("ultraface", lambda p: figures.boxes_exam(_assets(p), None, p.every, frames=True)),
+        _real("crnn_reader", lambda p: figures.words_exam(_assets(p), p.every), _words),
+        _sample("classifier", lambda p: figures.digits_exam(EXAMPLES, p.every)),
+        _sample("detector", _detector_exam),
+        _sample("row_reader", lambda p: figures.rows_exam(_judged_on(p, "row_reader", 200), p.every)),
+    )
+
+
+def _real(name: str, exam: Callable[[Places], Exam], calibration: Callable[[Places], Path] | None = None) -> Case:
+    def card(places: Places) -> Path:
+        if str(REAL_MODELS) not in sys.path:
+            sys.path.insert(0, str(REAL_MODELS))
+        from real_models import card_for  # type: ignore[import-not-found,unused-ignore]
+
+        made: Path = card_for(name, _assets(places), places.scratch / "cards" / name)
+        return made
+
+    return Case(name, card, calibration or _frames, exam, from_assets=True)
+
+
+def _sample(name: str, exam: Callable[[Places], Exam]) -> Case:
+    def calibration(places: Places) -> Path:
+        folder = places.scratch / "calibration" / name
+        return rendered(EXAMPLES, name, folder, count=200, split="train", seed=7)
+
+    return Case(f"digits_{name}", lambda _places: EXAMPLES / f"{name}.yaml", calibration, exam, from_assets=False)
+
+
+def _detector_exam(places: Places) -> Exam:
+    labels = read_card(EXAMPLES / "detector.yaml").labels
+    return figures.rendered_boxes_exam(_judged_on(places, "detector", 60), labels, places.every)
+
+
+def _judged_on(places: Places, name: str, count: int) -> Path:
+    return rendered(EXAMPLES, name, places.scratch / "judged" / name, count=count, split="test", seed=100)
+
+
+def _frames(places: Places) -> Path:
+    return write_calibration(_assets(places), places.scratch / "calibration/frames")
+
+
+def _words(places: Places) -> Path:
+    return write_words(places.scratch / "calibration/words")
+
+
+def _coco_labels(places: Places) -> tuple[str, ...]:
+    text = (_assets(places) / "detection_coco/coco80.names").read_text("utf-8")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _assets(places: Places) -> Path:
+    if places.assets is None:
+        raise SystemExit("the folder of real weights is needed (EDGESDK_ASSETS)")
+    return places.assets

@@ -1,0 +1,167 @@
+"""The committed table of models: its list of pictures, its figures, and how it is written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesdk.evaluate.intervals import Metric
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.results import Classification, Detections, Text
+
+LABELS = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table_path(root: Path) -> Iterator[None]:
+    """Put the benchmarks' folder on the path, as running the script does, and clean up behind it."""
+    sys.path.insert(0, str(root / "benchmarks"))
+    yield
+    sys.path.remove(str(root / "benchmarks"))
+    for name in [n for n in sys.modules if n.split(".")[0] == "table"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def listed(root: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((root / "benchmarks/table/pictures.json").read_text("utf-8"))
+    return document
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"table.{name}")
+
+
+def _boxes(*boxes: tuple[float, ...], score: float = 0.9) -> Detections:
+    found = np.asarray(boxes, np.float32).reshape(-1, 4)
+    return Detections(found, np.full(len(found), score, np.float32), np.zeros(len(found), np.int64), LABELS)
+
+
+class TestList:
+    def test_each_picture_is_listed_once_and_has_four_crops(self, listed: dict[str, Any]) -> None:
+        entries = [(entry["file"], entry.get("frame")) for entry in listed["pictures"]]
+        assert len(entries) == len(set(entries)) == 90
+        assert len(listed["crops"]) == 4
+        assert all(x >= 0 and x + w <= 1 and y >= 0 and y + h <= 1 for x, y, w, h in listed["crops"])
+
+    def test_frames_are_a_second_apart(self, listed: dict[str, Any]) -> None:
+        frames: dict[str, list[int]] = {}
+        for entry in listed["pictures"]:
+            if "frame" in entry:
+                frames.setdefault(entry["file"], []).append(entry["frame"])
+        assert len(frames) == 6
+        for places in frames.values():
+            assert min(np.diff(sorted(places)), default=30) >= 30  # the videos have at most 30 a second
+
+    def test_no_video_is_both_judged_and_calibrated_on(self, listed: dict[str, Any]) -> None:
+        assert not any(
+            name in entry["file"] for entry in listed["pictures"] for name in _module("asset_pictures")._CALIBRATED
+        )
+
+    @pytest.mark.real
+    def test_it_is_what_the_assets_hold(self, listed: dict[str, Any], root: Path) -> None:
+        import os
+
+        assets = Path(os.environ.get("EDGESDK_ASSETS") or root.parent / "shared" / "assets")
+        if not (assets / "SHA256SUMS").is_file():
+            pytest.skip(f"no real weights and pictures in {assets} (EDGESDK_ASSETS names another folder)")
+        pictures = _module("asset_pictures")
+        assert pictures.listed(assets) == listed
+        assert {clip.name for clip in pictures._clips(assets)[1::2]}.isdisjoint(
+            Path(entry["file"]).name for entry in listed["pictures"]
+        )
+
+
+class TestFigures:
+    def test_crops_of_one_picture_count_once(self) -> None:
+        """All four crops wrong or right together: the interval is that of the pictures, not of four times as many."""
+        figures = _module("figures")
+        same = np.repeat(np.arange(20) % 5 != 0, 4)
+        together = figures._clustered(same, [str(place // 4) for place in range(80)])
+        apart = figures._clustered(same, [str(place) for place in range(80)])
+        assert together.value == apart.value == 0.8
+        assert together.high - together.low > 1.5 * (apart.high - apart.low)
+
+    def test_f1_of_equal_detections_is_one(self) -> None:
+        answers = [_boxes((0, 0, 10, 10), (20, 20, 40, 40)), _boxes()]
+        assert _module("figures")._f1(answers, answers).value == 1.0
+
+    def test_f1_counts_what_is_missing_and_what_is_too_much(self) -> None:
+        wanted = [_boxes((0, 0, 10, 10), (20, 20, 40, 40))]
+        got = [_boxes((0, 0, 10, 10), (60, 60, 80, 80))]
+        assert _module("figures")._f1(wanted, got).value == pytest.approx(0.5)
+
+    def test_weak_detections_need_not_agree(self) -> None:
+        wanted = [_boxes((0, 0, 10, 10))]
+        weak = _boxes((50, 50, 60, 60), score=0.3)
+        boxes = np.concatenate((wanted[0].boxes, weak.boxes))
+        got = [Detections(boxes, np.asarray([0.9, 0.3], np.float32), np.zeros(2, np.int64), LABELS)]
+        assert _module("figures")._f1(wanted, got).value == 1.0
+
+    def test_words_are_right_whatever_their_case(self) -> None:
+        figures = _module("figures")._text_figures(["Cat", "dog"])
+        found = figures([Text("cat", 1.0), Text("dig", 1.0)], [Text("CAT", 1.0), Text("dig", 1.0)])
+        assert found["words right"].value == 0.5
+        assert found["agrees with float"].value == 0.5
+
+    def test_an_answer_of_another_kind_is_refused(self) -> None:
+        figures = _module("figures")._text_figures(["x"])
+        one = Classification(np.zeros(1, np.int64), np.ones(1, np.float32), LABELS)
+        with pytest.raises(InputError, match="not Text"):
+            figures([one], [one])
+
+
+class TestPage:
+    def _results(self) -> dict[str, Any]:
+        figure = Metric(0.98, 0.96, 0.99, 100).to_json()
+        row = {
+            "family": "OpenVINO",
+            "precision": "int8",
+            "built": "mixed",
+            "bytes": 1_000_000,
+            "worst_parity": {"sqnr_db": 25.0, "name": "log|its"},
+            "figures": {"top-1": figure},
+            "ms": 2.0,
+            "times_fp32": {"value": 1.3},
+            "slower_than_fp32": True,
+            "speedup_over_eager": {"value": 3.0},
+        }
+        failed = {"family": "LiteRT", "precision": "int8", "failure": "op X is\nnot known"}
+        model = {"model": "m_v2", "pictures": 100, "main": "top-1", "float": {"top-1": figure}, "eager_ms": 6.0}
+        made = {"date": "2026-01-01", "command": "c", "versions": {"torch": "1"}, "host": {"cpu": "CPU", "cores": 2}}
+        return {"made": made, "models": [{**model, "rows": [row, failed]}]}
+
+    def test_the_table_is_put_between_the_marks(self, tmp_path: Path) -> None:
+        page = _module("page")
+        path = tmp_path / "models.md"
+        path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", "utf-8")
+        for _ in range(2):
+            page.write_page(path, self._results())
+        text = path.read_text("utf-8")
+        assert text.startswith("before\n")
+        assert text.endswith("after\n")
+        assert "old" not in text
+        assert text.count("### m-v2") == 1
+        assert "int8, built mixed" in text
+        assert "**slower**" in text
+        assert "op X is not known" in text
+        rows = [line for line in text.splitlines() if line.startswith("|")]
+        assert len({line.replace("\\|", "").count("|") for line in rows}) == 1, rows
+
+    def test_a_page_without_marks_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "models.md"
+        path.write_text("nothing here", "utf-8")
+        with pytest.raises(InputError, match="no marks"):
+            _module("page").write_page(path, self._results())
+
+    def test_the_committed_page_has_its_marks(self, root: Path) -> None:
+        text = (root / "docs/models.md").read_text("utf-8")
+        assert _module("page").BEGIN in text
+        assert _module("page").END in text
