@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from edgesdk.evaluate.average_precision import Truth, match, mean_average_precision
 from edgesdk.evaluate.dataset import open_dataset
-from edgesdk.evaluate.intervals import Metric, proportion, ratio_of_sums
+from edgesdk.evaluate.groups import mean_by_unit
+from edgesdk.evaluate.intervals import Metric, jackknifed, proportion
 from edgesdk.evaluate.samples import BoxSample, TextSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image
@@ -163,23 +164,27 @@ def _as(kind: type[R], result: Result) -> R:
 
 
 def _clustered(same: Array, units: Sequence[str]) -> Metric:
-    """Return the share with an interval over whole units."""
+    """Return the share with its interval: what is cut from one picture is one sample."""
     names = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
-    places = np.asarray([names[unit] for unit in units])
-    return ratio_of_sums(np.bincount(places, same), np.bincount(places).astype(float))
+    shares = mean_by_unit(same, np.asarray([names[unit] for unit in units]))
+    return proportion(float(shares.sum()), len(shares))
 
 
 def _f1(wanted: Answers, got: Answers) -> Metric:
     """Match the strong detections of both (overlap of one half, same class) and return F1 = 2 hits / (all of both)."""
-    hits, sizes = [], []
-    for a, b in zip(wanted, got, strict=True):
+    counts = np.zeros((len(wanted), 2))
+    for place, (a, b) in enumerate(zip(wanted, got, strict=True)):
         before, after = _as(Detections, a), _as(Detections, b)
         strong, kept = before.scores >= STRONG, after.scores >= STRONG
         truth = Truth(before.boxes[strong].astype(float), before.class_ids[strong], np.zeros(int(strong.sum()), bool))
         found = match(after.boxes[kept], after.scores[kept], after.class_ids[kept], truth)
-        hits.append(2.0 * found.hits.sum())
-        sizes.append(float(strong.sum() + kept.sum()))
-    return ratio_of_sums(np.asarray(hits), np.asarray(sizes))
+        counts[place] = 2.0 * found.hits.sum(), strong.sum() + kept.sum()
+    whole = counts.sum(axis=0)
+    if not whole[1]:
+        raise InputError("Neither model finds anything on these pictures.", hint="Give pictures with objects.")
+    without = whole - counts
+    left_out = np.divide(without[:, 0], without[:, 1], out=np.ones(len(counts)), where=without[:, 1] > 0)
+    return jackknifed(float(whole[0] / whole[1]), left_out, len(counts))
 
 
 def _ap50(samples: Sequence[BoxSample], images: Sequence[Array], got: Answers) -> Metric:

@@ -81,8 +81,9 @@ def _word(word: str, rng: np.random.Generator) -> Array:
     paper, ink = rng.uniform(0, 255, 2)
     if abs(paper - ink) < 70:
         paper, ink = 230.0, 30.0
-    canvas = np.full((height + below + 14, width + 16, 3), paper, np.float32)
+    canvas = np.full((height + below + 14, width + 16, 3), int(paper), np.uint8)
     cv2.putText(canvas, word, (8, height + 7), font, 1.2, (ink, ink, ink), thickness, cv2.LINE_AA)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.4, 1.6)))
-    canvas += rng.normal(0, rng.uniform(1, 10), canvas.shape).astype(np.float32)
-    return np.clip(canvas, 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.4, 1.6)))
+    noisy = blurred + rng.normal(0, rng.uniform(1, 10), canvas.shape)
+    seen: Array = np.clip(noisy, 0, 255).astype(np.uint8)
+    return seen

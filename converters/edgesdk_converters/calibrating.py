@@ -70,9 +70,8 @@ class Calibrating:
         return self._ranges[key]
 
     def some_pictures(self, count: int = _SHOWN_PICTURES) -> list[Array]:
-        """Return some of the pictures, spread over the set."""
-        step = max(1, len(self.pictures) // count)
-        return [picture for place, picture in enumerate(self.pictures) if place % step == 0][:count]
+        """Return some of the pictures; the first ones differ from each other the most."""
+        return [self.pictures.picture(place) for place in range(min(count, len(self.pictures)))]
 
 
 def calibrate(

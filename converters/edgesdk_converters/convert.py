@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,7 @@ def convert(
             if all(made[0].id != variant.id for variant, _ in built):
                 built.append(made)
         warnings = [line for part in (calibrating, judge, quantiser) if part for line in part.warnings]
-        layers = [layer.to_json() for layer in quantiser.sensitivities()] if quantiser and explain else []
+        layers = _layers(quantiser) if quantiser and explain else []
         say("golden set")
         return write(
             path,
@@ -195,6 +195,11 @@ def _first_that_works(job: _Job, workshop: Workshop, quantiser: Quantiser | None
         f"{proof.source.card.name} cannot be converted for {job.target.name}: {'; '.join(refused)}",
         hint="Change the model as said, or choose another target or --precision.",
     )
+
+
+def _layers(quantiser: Quantiser) -> list[dict[str, Any]]:
+    """Return what each layer costs, ready for JSON; a tenth of a dB is all that is meant."""
+    return [{**asdict(layer), "sqnr_db": round(layer.sqnr_db, 1)} for layer in quantiser.sensitivities()]
 
 
 def _golden(proof: Proof, built: Sequence[Built]) -> dict[str, bytes]:

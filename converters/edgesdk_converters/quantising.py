@@ -83,7 +83,10 @@ class Quantiser:
             self._say("measuring what each layer costs in INT8")
             model = self._workshop.onnx()
             ranges = self._calibrating.ranges(model)
-            self._sensitivities = sensitivities(model, self._calibrating.samples(), ranges, progress=self._say)
+            head = self._workshop.source.card.postprocess.head
+            self._sensitivities = sensitivities(
+                model, self._calibrating.samples(), ranges, head=head, progress=self._say
+            )
         return self._sensitivities
 
     def _check_speed(

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTarget
@@ -24,11 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") -> int:
-    """Run the command line and return the exit code: 0, 1 failure, 2 usage, 4 nothing can run here."""
+    """Run the command line and return the exit code: 0, 1 failure, 2 usage, 3 not verified, 4 cannot run here."""
     options = _parser(prog).parse_args(arguments)
     level = logging.DEBUG if options.debug else logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(level=level, stream=sys.stderr, format=_LOG_FORMAT, datefmt="%H:%M:%S")
     try:
+        if options.command == "verify":
+            return _verify(options)
         summary = _run_agent(options)
         sys.stdout.write((json.dumps(summary, indent=2) if options.json else _in_words(summary)) + "\n")
         sys.stdout.flush()
@@ -72,6 +75,21 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
             signal.signal(number, handler)
 
 
+def _verify(options: argparse.Namespace) -> int:
+    from edgesdk_agent.verify import in_words, verify_bundle
+
+    found = verify_bundle(
+        Path(options.bundle),
+        target=options.target,
+        variant=options.variant,
+        every=options.all,
+        threads=options.threads or 0,
+    )
+    sys.stdout.write((json.dumps(found, indent=2) if options.json else in_words(found)) + "\n")
+    sys.stdout.flush()
+    return {"pass": 0, "fail": 3}.get(found["verdict"], 4)
+
+
 def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=prog, description="The edgesdk device agent: camera → model → MQTT.")
     parser.add_argument("--version", action="version", version=f"edgesdk {_version()}")
@@ -95,17 +113,26 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     one.add_argument(
         "--loop", action="store_true", default=None, help="for the cameras of --source: begin again at the end"
     )
-    one.add_argument("--target", help="take this target's variant")
-    one.add_argument("--variant", help="take this variant")
-    one.add_argument("--threads", type=int, help="threads of one inference")
     one.add_argument("--name", help="this device's name")
     one.add_argument("--broker", metavar="URL", help="mqtt://host:1883 or mqtts://host:8883")
     one.add_argument("--no-mqtt", action="store_true", help="work without a broker")
     one.add_argument("--telemetry-interval", type=float, metavar="S", help="seconds between two samples")
     one.add_argument("--duration", type=_seconds, metavar="S", help="stop after so many seconds")
-    one.add_argument("--json", action="store_true", help="print one JSON document at the end")
-    one.add_argument("--quiet", action="store_true", help="log warnings only")
-    one.add_argument("--debug", action="store_true", help="log everything; show tracebacks")
+    check = commands.add_parser(
+        "verify",
+        help="check a bundle against its golden set",
+        description="Run the pictures that a bundle carries and compare with the answers of when it was built. "
+        "Ends with 0, 3 if an answer differs, 4 if it cannot run here.",
+    )
+    check.add_argument("bundle", metavar="BUNDLE")
+    check.add_argument("--all", action="store_true", help="every variant that runs here, not only the agent's choice")
+    for command in (one, check):
+        command.add_argument("--target", help="take this target's variant")
+        command.add_argument("--variant", help="take this variant")
+        command.add_argument("--threads", type=int, help="threads of one inference")
+        command.add_argument("--json", action="store_true", help="print one JSON document at the end")
+        command.add_argument("--quiet", action="store_true", help="log warnings only")
+        command.add_argument("--debug", action="store_true", help="log everything; show tracebacks")
     return parser
 
 

@@ -14,10 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
 _LOOK_EVERY_S = 0.25
+_DIES_WITHIN_S = 10.0
+_MESSAGES = "messages"
+_MAX_MESSAGES_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
 # The first to be killed when the device runs out of memory.
 _OOM_SCORE = 1000
@@ -35,7 +39,7 @@ class Ending(Enum):
 def start_child(module: str, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
     """Start `python -m module arguments` in a private folder; what it prints goes to the file `messages` there."""
     path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
-    with (folder / "messages").open("wb") as messages:
+    with (folder / _MESSAGES).open("ab") as messages:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=folder,  # `-m` puts the working folder on the path: this one holds no modules
@@ -50,7 +54,7 @@ def start_child(module: str, *arguments: str, folder: Path) -> subprocess.Popen[
 
 def last_message(folder: Path) -> str:
     """Return the last line that the child printed; nothing where it was silent."""
-    with (folder / "messages").open("rb") as messages:
+    with (folder / _MESSAGES).open("rb") as messages:
         messages.seek(max(0, messages.seek(0, os.SEEK_END) - 4096))
         lines = messages.read().decode("utf-8", "replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
@@ -58,6 +62,7 @@ def last_message(folder: Path) -> str:
 
 def watch(
     child: subprocess.Popen[bytes],
+    folder: Path,
     ends_at: Callable[[], float],
     *,
     keep_free_bytes: int = 0,
@@ -65,7 +70,11 @@ def watch(
 ) -> Ending:
     """Wait for the child's end; kill it past a limit. However this returns, the child has ended.
 
+    One that hangs inside a driver cannot be killed at once; it is left to the kernel, which ends it when the driver
+    lets go.
+
     Args:
+        folder: where it was started; what it prints there is cut when it becomes much.
         ends_at: when it must have ended, by `time.monotonic`; asked again and again.
         keep_free_bytes: a child that leaves less memory available to others is killed.
         memory_bytes: how much it may hold itself.
@@ -76,26 +85,36 @@ def watch(
                 return Ending.TOO_MUCH_MEMORY
             if time.monotonic() >= ends_at():
                 return Ending.TOO_LONG
+            _cut_messages(folder)
         return Ending.BY_ITSELF
     finally:
         if child.poll() is None:
             child.kill()
-            child.wait()
+            _ended(child, _DIES_WITHIN_S)
 
 
 def behave_as_child() -> None:
     """In the child: be killed when the parent goes, and before it when memory runs out; leave no core file."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), "ascii")
+    with suppress(OSError):  # a container may have /proc read-only
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), "ascii")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def available_bytes() -> int:
     """Return how much memory the kernel could still give; on a Jetson it is also the GPU's."""
-    for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) << 10
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
     return sys.maxsize
+
+
+def _cut_messages(folder: Path) -> None:
+    """Empty the messages of a child that prints without end; it appends, so it goes on at the beginning."""
+    path = folder / _MESSAGES
+    if path.stat().st_size > _MAX_MESSAGES_BYTES:
+        os.truncate(path, 0)
 
 
 def _held_bytes(pid: int) -> int:

@@ -5,7 +5,8 @@ so in a child; the process that asked lives, is told which of these it was, and 
 JSON and files in a private folder; no shell, no pickle. The answer is kept under a fingerprint of all it depends on, so
 that the second start costs nothing.
 
-Where Python cannot start itself again (a frozen application) nothing is tried and nothing refused.
+Where nothing can be tried (a frozen application cannot start Python again, the temporary folder is full) nothing is
+refused.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.cache_folder import default_cache_dir
 from edgesdk_targets.child_watch import Ending, last_message, start_child, watch
 from edgesdk_targets.errors import SessionFailed
-from edgesdk_targets.nvidia_driver import nvidia_driver
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.probe_cache import ProbeCache
 from edgesdk_targets.probe_child import PHASE, REQUEST, RESULT
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 _CHILD = "edgesdk_targets.probe_child"
 _STARTS_S = 60.0  # Python and numpy, from a slow card
 _DOING = {"": "while it started", "import": "while it was imported", "load": "while it loaded", "run": "while it ran"}
+_DOING["build"] = "while it built an engine"
 _KILLED_FOR_MEMORY = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
@@ -50,7 +51,7 @@ class ProbeLimits:
 
     Attributes:
         phase_s: for importing, for loading and for running, each.
-        build_s: for loading where the runtime builds an engine on the device, which takes minutes and watches itself.
+        build_s: for building an engine on the device, which takes minutes and watches itself.
         keep_free_bytes: a child that leaves less memory available to others is killed.
         memory_bytes: how much it may hold itself; None for as much as there is.
     """
@@ -152,8 +153,12 @@ def probe(trial: Trial, *, options: SessionOptions | None = None, limits: ProbeL
     if kept is not None:
         return replace(kept, kept=True)
     log.info("tries %s by %s in a process of its own, once", trial.variant.id, trial.runtime.value)
-    with tempfile.TemporaryDirectory(prefix="edgesdk-probe-") as name:
-        result = _tried(Path(name), trial, request, limits)
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgesdk-probe-", ignore_cleanup_errors=True) as name:
+            result = _tried(Path(name), trial, request, limits)
+    except OSError as error:
+        log.warning("%s is not tried beforehand: %s", trial.variant.id, error)
+        return ProbeResult(Outcome.FINE)
     log.debug("%s by %s: %s %s", trial.variant.id, trial.runtime.value, result.outcome, result.seconds)
     cache.put(key, result)
     return result
@@ -183,8 +188,10 @@ def _tried(folder: Path, trial: Trial, request: Mapping[str, object], limits: Pr
     path = [str(Path(entry).absolute()) for entry in sys.path]
     (folder / REQUEST).write_text(json.dumps({**request, "files": names, "path": path}), "utf-8")
     child = start_child(_CHILD, str(folder), folder=folder)
-    clock = _PhaseClock(folder, limits, builds=_builds_here(trial.runtime))
-    ending = watch(child, clock.ends_at, keep_free_bytes=limits.keep_free_bytes, memory_bytes=limits.memory_bytes)
+    clock = _PhaseClock(folder, limits)
+    ending = watch(
+        child, folder, clock.ends_at, keep_free_bytes=limits.keep_free_bytes, memory_bytes=limits.memory_bytes
+    )
     who = trial.runtime.value
     if ending is Ending.TOO_LONG:
         return _hangs(who, clock.phase, clock.limit_s)
@@ -202,16 +209,16 @@ def _tried(folder: Path, trial: Trial, request: Mapping[str, object], limits: Pr
 class _PhaseClock:
     """Tells when the phase that is under way must have ended."""
 
-    def __init__(self, folder: Path, limits: ProbeLimits, *, builds: bool) -> None:
+    def __init__(self, folder: Path, limits: ProbeLimits) -> None:
         self._folder = folder
-        self._limits = {"": _STARTS_S, "import": limits.phase_s, "run": limits.phase_s}
-        self._limits["load"] = max(limits.phase_s, limits.build_s) if builds else limits.phase_s
+        self._limits = {"": _STARTS_S, "build": limits.build_s}
+        self._phase_s = limits.phase_s
         self.phase = ""
         self._since = time.monotonic()
 
     @property
     def limit_s(self) -> float:
-        return self._limits.get(self.phase, _STARTS_S)
+        return self._limits.get(self.phase, self._phase_s)
 
     def ends_at(self) -> float:
         now = _phase(self._folder)
@@ -225,11 +232,6 @@ def _phase(folder: Path) -> str:
         return (folder / PHASE).read_text("ascii")
     except (OSError, ValueError):
         return ""
-
-
-def _builds_here(runtime: Runtime) -> bool:
-    """Tell whether loading may mean building an engine: TensorRT's own, or that of ONNX Runtime's TensorRT provider."""
-    return runtime is Runtime.TENSORRT or (runtime is Runtime.ONNXRUNTIME and bool(nvidia_driver()))
 
 
 _MEMORY_HINT = "Free memory on the device (other programs, the desktop), or use a smaller model."

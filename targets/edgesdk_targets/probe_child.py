@@ -14,7 +14,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,7 +56,8 @@ class _Phases:
 
     def end(self) -> None:
         if self._now:
-            self.seconds[self._now] = round(time.perf_counter() - self._since, 4)
+            took = time.perf_counter() - self._since
+            self.seconds[self._now] = round(self.seconds.get(self._now, 0.0) + took, 4)
             self._now = ""
 
 
@@ -81,7 +82,10 @@ def _tried(request: dict[str, Any], folder: Path, phases: _Phases, versions: dic
         phases.begin("import")
         versions.update(_imported(request["packages"]))
         phases.begin("load")
-        session = open_load(request["module"], _load(request, folder))
+        # A build has limits of its own; what comes before and after it has not.
+        session = open_load(
+            request["module"], _load(request, folder, lambda begins: phases.begin("build" if begins else "load"))
+        )
         phases.begin("run")
         _run(session, tuple(request["values"]), frozenset(request["zeros"]))
     except _Unusable as error:
@@ -117,14 +121,14 @@ def _imported(packages: list[str]) -> dict[str, str]:
     return {package: str(version)}
 
 
-def _load(request: dict[str, Any], folder: Path) -> Load:
+def _load(request: dict[str, Any], folder: Path, on_build: Callable[[bool], None]) -> Load:
     cache = request["cache_dir"]
     return Load(
         files={role: (folder / name).read_bytes() for role, name in request["files"].items()},
         variant=Variant.model_validate(request["variant"]),
         inputs=tuple(TensorSpec.model_validate(spec) for spec in request["inputs"]),
         outputs=tuple(TensorSpec.model_validate(spec) for spec in request["outputs"]),
-        options=SessionOptions(threads=request["threads"], cache_dir=Path(cache) if cache else None),
+        options=SessionOptions(request["threads"], Path(cache) if cache else None, on_build),
     )
 
 

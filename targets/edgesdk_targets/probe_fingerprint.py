@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def fingerprint(digests: Mapping[str, str], description: Mapping[str, Any], entr
         "description": description,
         "module": entry.module,
         "code": _stamp(entry.module),
-        "packages": {name: _installed(name) for name in entry.packages},
+        "packages": {name: _installed(name) for name in (*entry.packages, *entry.also)},
         "threads": threads,
         "python": sys.version,
         "machine": [platform.machine(), platform.release(), str(os.sysconf("SC_PAGE_SIZE"))],
@@ -45,7 +46,7 @@ def fingerprint(digests: Mapping[str, str], description: Mapping[str, Any], entr
 
 def _installed(package: str) -> list[str]:
     """Describe a package without importing it: names of its distributions, which hold versions, and its file's stamp."""
-    spec = importlib.util.find_spec(package)
+    spec = _spec(package)
     if spec is None:
         return []
     folders = [Path(place).parent for place in spec.submodule_search_locations or ()]
@@ -55,9 +56,16 @@ def _installed(package: str) -> list[str]:
     return [*sorted(distributions), _stamp(package)]
 
 
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except ValueError:  # an import that was tried before, and failed
+        return None
+
+
 def _stamp(module: str) -> str:
     """Return a module's file with its size and time."""
-    spec = importlib.util.find_spec(module)
+    spec = _spec(module)
     if spec is None or spec.origin is None:
         return ""
     try:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -64,10 +65,22 @@ class SessionOptions:
     Attributes:
         threads: for one inference; 0 lets the runtime choose.
         cache_dir: where what is built on the device is kept (TensorRT's engines); None for the user's cache folder.
+        on_build: called with True when an engine begins to be built, which takes minutes, and with False when that ended.
     """
 
     threads: int = 0
     cache_dir: Path | None = None
+    on_build: Callable[[bool], None] | None = field(default=None, compare=False)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Tell `on_build` of the body."""
+        tell = self.on_build or (lambda _begins: None)
+        tell(True)
+        try:
+            yield
+        finally:
+            tell(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +107,20 @@ class RuntimeEntry:
         module: has `open_session(load: Load) -> Session`.
         packages: any one of these makes it available.
         extra: the extra of edgesdk that brings it.
+        also: other packages on which it depends what it does.
     """
 
     module: str
     packages: tuple[str, ...]
     extra: str
+    also: tuple[str, ...] = ()
 
 
 RUNTIMES: dict[Runtime, RuntimeEntry] = {
-    Runtime.ONNXRUNTIME: RuntimeEntry("edgesdk_targets.runtimes.onnxruntime", ("onnxruntime",), "onnx"),
+    Runtime.ONNXRUNTIME: RuntimeEntry("edgesdk_targets.runtimes.onnxruntime", ("onnxruntime",), "onnx", ("tensorrt",)),
     Runtime.OPENVINO: RuntimeEntry("edgesdk_targets.runtimes.openvino", ("openvino",), "openvino"),
     Runtime.LITERT: RuntimeEntry("edgesdk_targets.runtimes.litert", ("ai_edge_litert", "tflite_runtime"), "litert"),
-    Runtime.TENSORRT: RuntimeEntry("edgesdk_targets.runtimes.tensorrt", ("tensorrt",), "tensorrt"),
+    Runtime.TENSORRT: RuntimeEntry("edgesdk_targets.runtimes.tensorrt", ("tensorrt",), "tensorrt", ("tensorrt_rtx",)),
 }
 
 

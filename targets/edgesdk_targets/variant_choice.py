@@ -59,12 +59,14 @@ class Choice:
 
     Attributes:
         rejected: (variant id, reason); what was tried and failed comes first.
-        failed: those of them, by variant id and runtime.
+        unfit: those of them that cannot run here, or were not asked for.
+        failed: those of them that were tried, by variant id and runtime.
         host: the machine that was chosen for.
     """
 
     candidates: tuple[Candidate, ...]
     rejected: tuple[tuple[str, str], ...]
+    unfit: tuple[tuple[str, str], ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     host: Host = field(default=Host(None, "any"), repr=False)
 
@@ -87,15 +89,13 @@ class Choice:
             if Candidate(variant, runtime) not in self.candidates
         ]
         slower += [(f"{variant.id} by {candidate.runtime.value}'s {part}", reason) for part, reason in passed_over]
-        ids = {other.variant.id for other in self.candidates}
         tried = {other.variant.id for other in self.candidates[: self.candidates.index(candidate)]}
         later = {
             other.variant.id: _why_later(other, candidate, self.host)
             for other in self.candidates
             if other.variant.id not in {candidate.variant.id, *tried}
         }
-        unfit = tuple(one for one in self.rejected if one[0] not in ids)
-        return replace(self, rejected=(*failures, *slower, *unfit, *later.items()), failed=failures)
+        return replace(self, rejected=(*failures, *slower, *self.unfit, *later.items()), failed=failures)
 
 
 def this_host() -> Host:
@@ -151,7 +151,7 @@ def choose_variants(
     if not candidates:
         raise _nothing_fits(manifest, wanted, variant_id, rejected)
     candidates.sort(key=lambda candidate: _rank(candidate, host))
-    return Choice(tuple(candidates), tuple(rejected), host=host).taken(candidates[0], ())
+    return Choice(tuple(candidates), (), unfit=tuple(rejected), host=host).taken(candidates[0], ())
 
 
 def _canonical(name: str) -> str:

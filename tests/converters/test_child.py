@@ -144,13 +144,13 @@ def test_a_child_that_runs_out_of_memory_is_told_as_that(function: str, argument
     assert "more memory" in caught.value.hint
 
 
-def test_a_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(child._LIMITS_S, "child_functions", 1.0)
-    before = _left_behind()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(StepFailed, match="child_functions: it did not end within 1 s, and was stopped") as caught:
         run_step(f"{BAD}:hang")
     assert caught.value.hint
-    assert _left_behind() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_child_that_ends_without_a_result() -> None:

@@ -8,16 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgesdk_converters import child
-from edgesdk_converters.steps import tensorrt_rtx_check
 from edgesdk_converters.steps.fp16_onnx import fp16_onnx
 from edgesdk_converters.steps.tensorrt_recipe import build_recipe
 from edgesdk_converters.steps.tensorrt_rtx_check import Verdict, check, parser_accepts
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.runtimes.tensorrt_build import BuildFailed
 from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
@@ -103,13 +102,19 @@ def test_a_library_that_dies_or_hangs_says_nothing_of_the_model(
     assert said in verdict.reason
 
 
-def test_what_cannot_be_built_is_named(parser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gives_up(*_: object, **__: object) -> None:
-        raise BuildFailed("TensorRT could not build the engine: Could not find any implementation for node conv_7.")
-
-    monkeypatch.setattr(tensorrt_rtx_check, "build_engine", gives_up)
-    verdict = check(models.onnx_of("classifier"))
-    assert (verdict.status, verdict.node, verdict.built) == ("refused", "conv_7", False)
+@pytest.mark.parametrize("name", ["the_node", ""], ids=["named", "nameless"])
+def test_what_is_read_but_cannot_be_built_is_named(parser: Any, name: str) -> None:
+    """TensorRT's TopK ends at 3840; its parser takes more."""
+    node = helper.make_node("TopK", ["x", "k"], ["v", "i"], name=name)
+    kinds = (("x", TensorProto.FLOAT, 8000), ("v", TensorProto.FLOAT, 5000), ("i", TensorProto.INT64, 5000))
+    border = [helper.make_tensor_value_info(name, kind, (1, size)) for name, kind, size in kinds]
+    count = numpy_helper.from_array(np.array([5000], np.int64), "k")
+    graph = helper.make_graph([node], "g", border[:1], border[1:], [count])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    verdict = check(bytes(model.SerializeToString()))
+    assert (verdict.status, verdict.op, verdict.built) == ("refused", "TopK", False)
+    assert verdict.node == (name or "node_of_v")
+    assert "K exceeds the maximum value allowed" in verdict.reason
 
 
 def test_the_parser_is_silent(parser: Any, capfd: pytest.CaptureFixture[str]) -> None:

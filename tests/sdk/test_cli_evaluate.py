@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from edgesdk.evaluate.answers import collect, paths_of
+from edgesdk.evaluate.dataset import Dataset, open_dataset
+from edgesdk.evaluate.gate import AccuracyGate
 from edgesdk_converters.convert import convert
+from edgesdk_converters.predictor import Predictor
+from edgesdk_converters.reference import open_reference
+from edgesdk_converters.source import resolve_source
+from edgesdk_targets.model import load_model
 
 FLOORS = {"detector": ("ap50", 0.97), "classifier": ("top1", 0.9), "row_reader": ("word_accuracy", 0.85)}
 
@@ -54,3 +63,107 @@ def test_missing_data_is_explained(digits_bundle: Path, tmp_path: Path) -> None:
     done = _run("-m", "edgesdk", "evaluate", digits_bundle, "--data", tmp_path / "absent")
     assert done.returncode == 2
     assert "does not exist" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def classifier(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sample classifier as float32 and float16, 320 pictures, and the same model with a wrong mean."""
+    folder = tmp_path_factory.mktemp("classifier")
+    rendered = _run(root / "examples/digits/render_eval.py", "classifier", folder / "data", "--count", "320")
+    assert rendered.returncode == 0, rendered.stderr
+    for precision in ("fp32", "fp16"):
+        path = folder / f"{precision}.edgebundle"
+        convert(root / "examples/digits/classifier.yaml", "x86-cpu", precision=precision, output=path)
+    shutil.copytree(root / "examples/digits", folder / "digits")
+    card = folder / "digits/classifier.yaml"
+    card.write_text(card.read_text().replace("mean: [0]", "mean: [200]"))
+    convert(card, "x86-cpu", output=folder / "wrong.edgebundle")
+    return folder
+
+
+def _judge(folder: Path, bundle: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    baseline = ("--baseline", folder / "fp32.edgebundle")
+    return _run(
+        "-m", "edgesdk", "evaluate", folder / f"{bundle}.edgebundle", "--data", folder / "data", *baseline, *options
+    )
+
+
+class TestBaseline:
+    def test_an_unharmed_artifact_passes(self, classifier: Path) -> None:
+        done = _judge(classifier, "fp16", "--max-drop", "0.02", "--json", "--report", classifier / "fp16.html")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert document["verdict"] == "pass"
+        assert {"task", "metrics", "verdict", "reason", "baseline", "gate"} <= set(document)
+        assert document["baseline"]["metrics"]["top1"]["value"] == pytest.approx(
+            document["metrics"]["top1"]["value"], abs=0.01
+        )
+        assert "Passed: x86-cpu-openvino-fp16" in (classifier / "fp16.html").read_text("utf-8")
+
+    def test_a_harmed_one_ends_with_3(self, classifier: Path) -> None:
+        done = _judge(classifier, "wrong", "--json")
+        assert done.returncode == 3, done.stderr
+        assert json.loads(done.stdout)["verdict"] == "fail"
+        assert "error:" in done.stderr
+        assert "top1 dropped" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_too_few_samples_are_no_pass_and_say_how_many(self, classifier: Path) -> None:
+        done = _judge(classifier, "fp32", "--max-drop", "0.002")
+        assert done.returncode == 3, done.stderr
+        assert "is not proven" in done.stderr
+        assert "Give 1500 samples in all" in done.stderr
+        assert "baseline" in done.stdout
+
+    def test_agreement_needs_no_labels(self, classifier: Path) -> None:
+        pictures = classifier / "pictures"
+        pictures.mkdir()
+        for place, path in enumerate(sorted((classifier / "data").rglob("*.png"))):
+            (pictures / f"{place}.png").write_bytes(path.read_bytes())
+        options = ("--data", pictures, "--unlabelled", "--json")
+        done = _judge(classifier, "fp16", *options)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["metrics"]["top1_agreement"]["value"] > 0.98
+        assert _judge(classifier, "wrong", *options).returncode == 3
+
+    def test_a_variant_of_the_same_bundle(self, classifier: Path) -> None:
+        bundle, name = classifier / "fp32.edgebundle", "x86-cpu-openvino-fp32"
+        done = _run("-m", "edgesdk", "evaluate", bundle, "--data", classifier / "data", "--baseline", name)
+        assert done.returncode == 0, done.stderr
+        assert "pass: top1 did not change" in done.stdout
+        assert f"baseline: {name}" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            (("--max-drop", "0.01"), "only one is given"),
+            (("--report", "x.html"), "only one is given"),
+            (("--baseline", "no-such-variant"), "no-such-variant"),
+            (("--baseline", "x86-cpu-openvino-fp32", "--max-drop", "2"), "max-drop must lie between 0 and 1"),
+        ],
+    )
+    def test_what_makes_no_sense_ends_with_2(self, classifier: Path, options: tuple[str, ...], says: str) -> None:
+        bundle = classifier / "fp32.edgebundle"
+        done = _run("-m", "edgesdk", "evaluate", bundle, "--data", classifier / "data", *options)
+        assert done.returncode in ({4} if "no-such-variant" in options else {2}), done.stderr
+        assert says in done.stderr
+
+
+def test_unharmed_real_artifacts_pass_200_of_200_samples(classifier: Path, root: Path) -> None:
+    """The trained sample classifier in PyTorch against its float32 and float16 artifacts: every sample of 310 passes."""
+    dataset = open_dataset(classifier / "data", task="classify", labels=tuple("0123456789"))
+    answers = {}
+    for precision in ("fp32", "fp16"):
+        with load_model(classifier / f"{precision}.edgebundle") as model:
+            answers[precision] = collect(model, paths_of(dataset))
+    source = resolve_source(root / "examples/digits/classifier.yaml")
+    reference = open_reference(source)
+    float_model = Predictor(reference.run, reference.inputs, reference.outputs, source.card, source.card_file.labels)
+    before = collect(float_model, paths_of(dataset))
+    for precision, after in answers.items():
+        passed = 0
+        for seed in range(200):
+            places = np.random.default_rng(seed).choice(len(dataset), 310, replace=False).tolist()
+            part = Dataset(dataset.task, dataset.labels, tuple(dataset.samples[i] for i in places))
+            passed += AccuracyGate(part).judge_answers("a", before.only(places), after.only(places)).passed
+        assert passed == 200, precision

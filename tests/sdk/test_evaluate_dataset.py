@@ -251,7 +251,9 @@ def test_coco_files_that_are_no_json(tmp_path: Path, text: str) -> None:
         ("classify", "neither class folders"),
         ("detect", "neither `images/`"),
         ("text", "no labels.csv"),
-        ("embed", "no figure for the task 'embed'"),
+        ("embed", "neither class folders"),
+        ("regress", "no labels.csv"),
+        ("segment", "no figure for the task 'segment'"),
     ],
 )
 def test_folders_without_a_dataset(tmp_path: Path, task: str, says: str) -> None:

@@ -52,7 +52,14 @@ def test_a_true_drop_equal_to_the_limit_passes_at_most_once_in_twenty(n: int) ->
 @pytest.mark.parametrize(
     ("n", "differing", "power"),
     # The figures of docs/evaluating.md.
-    [(300, 0.0, 1.0), (300, 0.002, 0.74), (1000, 0.01, 0.87), (2000, 0.01, 0.99), (1000, 0.02, 0.68), (2000, 0.02, 0.92)],
+    [
+        (300, 0.0, 1.0),
+        (300, 0.002, 0.74),
+        (1000, 0.01, 0.87),
+        (2000, 0.01, 0.99),
+        (1000, 0.02, 0.68),
+        (2000, 0.02, 0.92),
+    ],
 )
 def test_an_equally_good_artifact_passes_as_often_as_stated(n: int, differing: float, power: float) -> None:
     """Half of the samples that differ are lost, half are won: the true drop is 0."""

@@ -36,7 +36,7 @@ def number(image: Array) -> int:
 class TestEmbeddings:
     def test_the_nearest_other_picture_decides(self, tmp_path: Path) -> None:
         numbered(tmp_path, ["cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png"])
-        vectors = np.asarray([[1, 0.1], [1, 0], [0.5, 0.5], [-1, 0]], np.float32)
+        vectors = np.asarray([[1, 0.1], [1, 0], [1, 0.5], [1, -0.1]], np.float32)
         dataset = open_dataset(tmp_path, task="embed", labels=())
         assert dataset.labels == ("cat", "dog")
         card = evaluate(lambda image: Embedding(vectors[number(image)]), dataset)

@@ -106,7 +106,9 @@ def passes_of_200(dataset: Dataset, before: Answers, after: Answers, count: int,
     for seed in range(200):
         places = np.random.default_rng(seed).choice(len(dataset), count, replace=False).tolist()
         part = Dataset(dataset.task, dataset.labels, tuple(dataset.samples[i] for i in places))
-        passed += AccuracyGate(part, max_drop=max_drop).judge_answers("a", before.only(places), after.only(places)).passed
+        passed += (
+            AccuracyGate(part, max_drop=max_drop).judge_answers("a", before.only(places), after.only(places)).passed
+        )
     return passed
 
 

@@ -62,7 +62,7 @@ def test_detections(squares: list[Path]) -> None:
 
 
 def test_detections_that_change_a_little_need_not_fail(squares: list[Path]) -> None:
-    shifted = square_predictor(lambda o: {**o, "scores": o["scores"] * 0.97})
+    shifted = square_predictor(lambda o: {**o, "scores": o["scores"] * 0.8})
     verdict = AgreementGate(squares).judge("a", square_predictor(), shifted)
     assert verdict.passed, verdict.reason
     assert verdict.report["drop"]["value"] > 0  # type: ignore[index]
@@ -73,7 +73,7 @@ def test_texts(pictures: list[Array]) -> None:
         return Text(f"word {int(image[0, 0, 0])}", 0.9)
 
     gate = AgreementGate(pictures)
-    assert gate.judge("same", word, lambda image: word(image)).passed
+    assert gate.judge("same", word, word).passed
     verdict = gate.judge("deaf", word, lambda _: Text("", 0.0))
     assert verdict.outcome == "fail"
     assert "characters_apart" in verdict.reason

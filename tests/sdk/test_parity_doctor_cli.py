@@ -95,11 +95,12 @@ def bad_dumps(folder: Path) -> dict[str, tuple[object, str]]:
         "text": (np.array(["a"]), "not numbers"),
         "complex": (np.zeros((1, 3, 16, 16), np.complex64), "not numbers"),
         "flat": (np.zeros(768, np.float32), "1 dimensions"),
+        "huge": (np.full((1, 3, 16, 16), 1e200), "from 1e+200 to"),
         "batch": (np.zeros((2, 3, 16, 16), np.float32), "holds 2 pictures"),
     }
 
 
-@pytest.mark.parametrize("case", ["pickle", "nan", "empty", "text", "complex", "flat", "batch"])
+@pytest.mark.parametrize("case", ["pickle", "nan", "empty", "text", "complex", "flat", "huge", "batch"])
 def test_a_dump_that_cannot_be_used(folder: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     array, says = bad_dumps(folder)[case]
     np.save(folder / f"{case}.npy", array, allow_pickle=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -96,6 +97,24 @@ def test_torchvisions_crop_is_told_from_a_wrong_one() -> None:
     assert names(diagnose(right, dump)) == ["crop_after_resize", "interpolation:antialiased linear"]
 
 
+def test_a_letterbox_that_rounds_down_is_named() -> None:
+    picture = draw_picture((300, 407), 4)
+    small = cv2.resize(picture[..., ::-1], (int(407 * 64 / 300), 64))
+    boxed = np.full((64, 96, 3), 114, np.uint8)
+    left = (96 - small.shape[1]) // 2
+    boxed[:, left : left + small.shape[1]] = small
+    dump = (boxed / 255).astype(np.float32).transpose(2, 0, 1)[None]
+    assert names(diagnose(LETTERBOX, dump, Picture(picture, None))) == ["letterbox_rounding"]
+
+
+def test_what_is_nearly_right_is_not_called_right() -> None:
+    """An augmentation was left on: far more noise than a decoder makes."""
+    found = diagnose(LETTERBOX, feed(FILE, careless(LETTERBOX, Slip("", "", {"noise": 9}))))
+    assert (found.verdict, found.mistakes) == ("not explained", ())
+    assert found.nearest[0].share > 0.95
+    assert "comes near" in found.notes[0]
+
+
 def test_a_constant_tensor_is_an_input_never_filled() -> None:
     found = diagnose(LETTERBOX, np.full((1, 3, 64, 96), 0.5, np.float32))
     assert found.verdict == "not explained"
@@ -121,6 +140,8 @@ def test_a_flat_picture_is_refused() -> None:
         ((64,), "1 dimensions"),
         ((1, 1, 3, 64, 96), "5 dimensions"),
         ((1, 7, 64, 96), "no axis of 1, 3 or 4"),
+        ((1, 3, 5, 5), "too small"),
+        ((1, 3, 2, 17000), "not possible"),
     ],
 )
 def test_what_is_no_picture_is_refused(shape: tuple[int, ...], says: str) -> None:
@@ -158,7 +179,11 @@ def test_a_bundle_without_preprocessing_is_refused() -> None:
 @pytest.mark.parametrize("size", [(31, 77), (200, 50), (120, 160), (300, 400)])
 def test_antialiasing_is_pils(kernel: str, size: tuple[int, int]) -> None:
     picture = draw_picture((120, 160), 1)
-    method = {"antialiased linear": Image.BILINEAR, "antialiased cubic": Image.BICUBIC}[kernel]
+    method = {
+        "antialiased linear": Image.BILINEAR,
+        "antialiased cubic": Image.BICUBIC,
+        "antialiased lanczos": Image.LANCZOS,
+    }[kernel]
     wanted = np.asarray(Image.fromarray(picture).resize((size[1], size[0]), method)).astype(int)
     difference = np.abs(antialiased(picture, size, kernel) - wanted)
     # PIL's weights are whole numbers: a tie may be rounded otherwise in each of the two passes.

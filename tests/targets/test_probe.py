@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgesdk_targets import child_watch
 from edgesdk_targets import probe as probe_module
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import MissingExtra, SessionFailed
@@ -28,7 +30,8 @@ from edgesdk_testkit.fake_runtimes import session_module
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN, OPEN, PIXELS, STREAM, TinyModel
 
-pytest.importorskip("onnxruntime")
+for package in ("onnxruntime", "openvino"):
+    pytest.importorskip(package)
 
 FAKE = "edgesdk_fake_session"
 _HOST = Host("x86-cpu", "x86_64")
@@ -147,6 +150,18 @@ def test_answers_are_looked_at(
     assert result.fine == (not result.reason)
 
 
+def test_only_a_build_may_take_longer(fake: Fake, bundle: Path, options: SessionOptions) -> None:
+    """An engine takes minutes to build; a driver that hangs before or after is not waited for as long."""
+    fake("builds", "load")
+    result = _tried(bundle, options, ProbeLimits(phase_s=1.0, build_s=30))
+    assert result.fine, result
+    assert result.seconds["build"] > 1.0
+    fake("builds for ever", "load")
+    result = _tried(bundle, options, ProbeLimits(phase_s=30, build_s=1.0))
+    assert result.outcome is Outcome.HANGS
+    assert "within 1 s while it built an engine" in result.reason
+
+
 def test_a_child_that_takes_too_much_memory_is_stopped(fake: Fake, bundle: Path, options: SessionOptions) -> None:
     fake("eats", "load")
     result = _tried(bundle, options, ProbeLimits(phase_s=30, memory_bytes=200 << 20))
@@ -158,6 +173,44 @@ def test_a_child_that_leaves_the_device_no_memory_is_stopped(fake: Fake, bundle:
     fake("hangs", "load")
     result = _tried(bundle, options, ProbeLimits(phase_s=30, keep_free_bytes=1 << 60))
     assert result.outcome is Outcome.OUT_OF_MEMORY
+
+
+def test_a_child_that_prints_without_end_does_not_fill_the_disk(
+    fake: Fake, bundle: Path, options: SessionOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    cut = child_watch._cut_messages
+
+    def seen(folder: Path) -> None:
+        cut(folder)
+        sizes.append((folder / "messages").stat().st_size)
+
+    monkeypatch.setattr(child_watch, "_cut_messages", seen)
+    monkeypatch.setattr(child_watch, "_MAX_MESSAGES_BYTES", 1000)
+    monkeypatch.setattr(child_watch, "_LOOK_EVERY_S", 0.05)
+    path = fake("hangs", "load")
+    path.write_text(
+        path.read_text().replace(
+            "signal.pause()", "[print('x' * 5000, flush=True) or time.sleep(0.2) for _ in range(99)]", 1
+        )
+    )
+    assert _tried(bundle, options).outcome is Outcome.HANGS
+    assert 0 in sizes[2:]
+    assert max(sizes) <= 5001
+
+
+@pytest.mark.parametrize("refused", ["start_child", "tempfile.TemporaryDirectory"])
+def test_where_nothing_can_be_tried_nothing_is_refused(
+    fake: Fake, bundle: Path, options: SessionOptions, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fake()
+    monkeypatch.setattr(f"edgesdk_targets.probe.{refused}", full)
+    result = _tried(bundle, options)
+    assert (result.fine, result.kept) == (True, False)
+    assert not _tried(bundle, options).kept
 
 
 def test_without_a_probe_nothing_is_started(
@@ -356,15 +409,15 @@ def test_a_real_runtime_passes(model: TinyModel, tmp_path: Path) -> None:
     assert result.versions["onnxruntime"]
 
 
-def test_nothing_is_left_behind(fake: Fake, bundle: Path, options: SessionOptions) -> None:
-    def left() -> set[str]:
-        return {path.name for path in Path(tempfile.gettempdir()).glob("edgesdk-probe-*")}
-
-    before = left()
+def test_nothing_is_left_behind(
+    fake: Fake, bundle: Path, options: SessionOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     for act in ("fine", "SIGSEGV", "hangs"):
         fake(act, "load")
         _tried(bundle, options, ProbeLimits(phase_s=0.5))
-    assert left() == before
+        assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_python_that_cannot_start_itself_tries_nothing(

@@ -73,6 +73,14 @@ class TensorRtContract(SessionContract):
             self.open(self.load(CNN)).close()
         assert BuilderInProcess.built == ["cnn"]
 
+    def test_a_build_is_told_and_a_kept_engine_is_none(self) -> None:
+        told: list[bool] = []
+        load = self.load(CNN)
+        options = SessionOptions(cache_dir=self.cache_dir, on_build=told.append)
+        for _ in range(2):
+            tensorrt.open_session(Load(load.files, load.variant, load.inputs, load.outputs, options)).close()
+        assert told == [True, False]
+
     def test_an_engine_that_does_not_load_is_built_again(self) -> None:
         self.open(self.load(CNN)).close()
         (path,) = (self.cache_dir / "engines").glob("*/*.engine")

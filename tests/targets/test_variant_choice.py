@@ -96,6 +96,31 @@ class TestReasons:
         reasons = dict(choose(manifest(("x86-cpu", LITERT), ("x86-cpu", OV)), PC).rejected)
         assert "comes first" in reasons["x86-cpu-openvino"]
 
+    def test_a_substitute_says_why_it_is_one(self) -> None:
+        only = manifest(("jetson-orin-nano", TRT))
+        (variant,) = only.variants
+        assert choose(only, PC, ORT).rejected == (
+            (f"{variant.id} by tensorrt", "tensorrt is not installed (pip install 'edgesdk[tensorrt]')"),
+        )
+        assert choose(only, JETSON, ORT, TRT).rejected == ()
+
+    def test_how_it_ended_replaces_what_was_planned(self) -> None:
+        """The first choice fails, its substitute and the next variant are still in line; each is told once."""
+        both = manifest(("jetson-orin-nano", TRT), ("generic-onnx", ORT), ("rpi5", LITERT))
+        planned = choose(both, JETSON, ORT, TRT)
+        first, substitute, other = planned.candidates
+        failure = (f"{first.variant.id} by tensorrt", "no memory")
+        ended = planned.taken(substitute, (failure,), (("CUDA", "it did not start"),))
+        assert ended.failed == (failure,)
+        assert [name for name, _ in ended.rejected] == [
+            failure[0],
+            f"{first.variant.id} by onnxruntime's CUDA",
+            "rpi5-litert",
+            other.variant.id,
+        ]
+        last = ended.taken(other, (failure,))
+        assert [name for name, _ in last.rejected] == [failure[0], "rpi5-litert"]
+
 
 class TestAskedFor:
     def test_a_target_takes_only_its_own(self) -> None:

@@ -115,7 +115,7 @@ def _int8_notes(facts: Facts, route: Route) -> Iterator[str]:
     if parts.ops:
         named = ", ".join(f"{count} {op}" for op, count in parts.ops.items())
         yield f"INT8 leaves {parts.share:.0%} of the MACs in float: {named}"
-    if facts.macs.total and parts.share >= 1:
+    if not facts.macs.total or parts.share >= 1:
         yield "nothing of it would be computed in INT8: take fp16 or fp32"
 
 

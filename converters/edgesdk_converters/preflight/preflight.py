@@ -76,7 +76,8 @@ def preflight(
         StepFailed: a torch model cannot be expressed in ONNX.
     """
     say: Progress = progress or (lambda _line: None)
-    targets = [find_target(name) for name in ([target] if isinstance(target, str) else target)]
+    found = [find_target(name) for name in ([target] if isinstance(target, str) else target)]
+    targets = list({one.name: one for one in found}.values())
     wanted = [_precision(name) for name in ([precision] if isinstance(precision, str) else precision or ())] or [None]
     say("loading the model")
     model = resolve_source(source, card=card, head=head, overrides=overrides)

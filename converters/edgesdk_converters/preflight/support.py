@@ -109,13 +109,14 @@ def _asked(runtime: Runtime, model: bytes) -> Support:
 
 
 def _litert(model: bytes, *, from_onnx: bool) -> Support:
+    """Whether litert-torch then lowers what the translation makes is known only when it does: never more than likely."""
     refused = run_step(f"{_ASK}:litert_refuses", model=model)
     if refused and from_onnx:
         return Support(Runtime.LITERT, "no", f"no translation for {_listed(refused)}", tuple(refused))
     if refused:
         why = f"its ONNX form has {_listed(refused)}, for which there is no translation; torch models go another way"
         return Support(Runtime.LITERT, "not checked", why, tuple(refused))
-    return Support(Runtime.LITERT, "yes" if from_onnx else "likely", "every operator can be translated")
+    return Support(Runtime.LITERT, "likely", "every operator can be translated")
 
 
 def _tensorrt(model: bytes, graph: Graph, max_opset: int | None) -> Support:

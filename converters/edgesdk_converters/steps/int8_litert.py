@@ -1,6 +1,6 @@
 """Float LiteRT → INT8 LiteRT: static (weights and activations) or dynamic (weights; activations at run time).
 
-Rule: inputs and outputs stay float and so does everything behind the last layers with weights (sigmoid, softmax, boxes'
+Rule: inputs and outputs stay as the float file has them, and so does everything behind the last layers with weights (sigmoid, softmax, boxes'
 arithmetic, the join of boxes and scores): two kinds of numbers never share one scale. Weights are symmetric with one step
 for each channel; activations have one step each, from the smallest and largest value on the samples.
 """
@@ -17,6 +17,7 @@ from edgesdk_converters.framework_edge import framework_edge, needs
 from edgesdk_converters.step_progress import report
 from edgesdk_converters.steps.litert_graph import LAYERS, LiteRtGraph, Operation
 from edgesdk_converters.steps.litert_ranges import Ranges, measure_ranges
+from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_converters.steps.weight_rounding import Rounded, rounded
 from edgesdk_targets.errors import InputError, StepFailed
 from edgesdk_targets.tensor import Array
@@ -25,7 +26,14 @@ Mode = Literal["static", "dynamic"]
 _HINT = "Use --precision fp16 for this model, or ONNX Runtime."
 
 
-def int8_litert(tflite: bytes, samples: Mapping[str, Array], *, mode: Mode, keep_float: Sequence[str] = ()) -> bytes:
+def int8_litert(
+    tflite: bytes,
+    samples: Mapping[str, Array],
+    *,
+    mode: Mode,
+    keep_float: Sequence[str] = (),
+    fold: Fold | None = None,
+) -> bytes:
     """Quantise a float LiteRT model.
 
     Args:
@@ -33,6 +41,7 @@ def int8_litert(tflite: bytes, samples: Mapping[str, Array], *, mode: Mode, keep
         samples: input name → (N, *shape) as the float model takes it, in the order of its inputs; not read where the
             mode is dynamic.
         keep_float: names of operations (of their first output; `*` is anything) that are not quantised.
+        fold: the file was converted with it; samples are still those of the model without, (N, 1, C, H, W).
 
     Raises:
         InputError: no samples, samples that do not fit, weights or activations that are no numbers, a name in
@@ -41,7 +50,7 @@ def int8_litert(tflite: bytes, samples: Mapping[str, Array], *, mode: Mode, keep
         MissingExtra: ai-edge-quantizer or ai-edge-litert is not installed.
     """
     with framework_edge("int8_litert", hint=_HINT):
-        ranges = measure_ranges(tflite, samples) if mode == "static" else None
+        ranges = measure_ranges(tflite, samples, fold=fold) if mode == "static" else None
         report("int8_litert: quantising")
         return quantised(tflite, ranges, keep_float=LiteRtGraph(tflite).matching(keep_float))
 
@@ -59,7 +68,7 @@ def quantised(tflite: bytes, ranges: Ranges | None, *, keep_float: Collection[st
         from ai_edge_quantizer import quantizer
 
     graph = LiteRtGraph(tflite)
-    floats = {*graph.tail(), *keep_float}
+    floats = {*graph.tail(), *graph.pixel_arithmetic(), *keep_float}
     layers = [op for op in graph.layers() if op.name not in floats]
     if not layers:
         raise StepFailed(

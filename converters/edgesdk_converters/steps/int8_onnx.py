@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
 from edgesdk_converters.step_progress import report
-from edgesdk_converters.steps.int8_onnx_drift import correct_drift
-from edgesdk_converters.steps.int8_onnx_parts import Style, own_constants, quantised_nodes
+from edgesdk_converters.steps.int8_onnx_drift import Style, correct_drift
+from edgesdk_converters.steps.int8_onnx_parts import own_constants, quantised_nodes
 from edgesdk_converters.steps.int8_onnx_prepare import prepare
 from edgesdk_converters.steps.int8_onnx_ranges import HINT, Ranges, measure_ranges
 from edgesdk_converters.steps.int8_onnx_shield import shield_float_layers
@@ -69,9 +69,10 @@ def int8_onnx(
         kept = {prepared.moved.get(name, name) for name in keep_float}
         nodes = quantised_nodes(prepared.model, ranges, style=style, keep_float=kept)
         own_constants(prepared.model.graph, set(nodes))
-        correct_drift(prepared.model.graph, ranges.drift, set(nodes), reduce_range=reduce_range)
+        correct_drift(prepared.model.graph, ranges.drift, set(nodes), style=style, reduce_range=reduce_range)
+        before = type(prepared.model.graph).FromString(prepared.model.graph.SerializeToString())
         quantised = _quantised(prepared.model, ranges, nodes, style, reduce_range)
-        shield_float_layers(quantised.graph, set(nodes), style)
+        shield_float_layers(quantised.graph, before, set(nodes), kept, style)
         name_nodes(quantised.graph)
         sort_nodes(quantised.graph)
         del quantised.graph.value_info[:]  # said of the tensors before
@@ -92,10 +93,10 @@ def _quantised(
 
     symmetric = style == "symmetric"
     add_infer_metadata(model)  # the types are known: the quantiser need not write the model to a file and infer them
-    measured = {
-        name: TensorData(lowest=np.array(low, np.float32), highest=np.array(ranges.highest[name], np.float32))
-        for name, low in ranges.lowest.items()
-    }
+    measured = {}
+    for name in ranges.lowest:
+        low, high = ranges.of(name, style)
+        measured[name] = TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
     chosen = set(nodes)
     quantiser = QDQQuantizer(
         model,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesdk_converters.steps.int8_onnx_drift import Style
 from edgesdk_converters.steps.int8_onnx_ranges import HINT, Ranges
-from edgesdk_converters.steps.int8_onnx_regions import PRODUCTS, front_nodes, layers_with_weights, mixed_heads, tail_nodes
+from edgesdk_converters.steps.int8_onnx_regions import (
+    PRODUCTS,
+    front_nodes,
+    layers_with_weights,
+    mixed_heads,
+    tail_nodes,
+)
 from edgesdk_targets.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -24,7 +31,6 @@ _BETWEEN = frozenset(
     {"Add", "Mul", "Clip", "Relu", "LeakyRelu", "Sigmoid", "Concat", "AveragePool", "GlobalAveragePool", "MaxPool"}
     | {"Resize", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Pad"}
 )
-Style = Literal["u8s8", "symmetric"]
 _ELEMENTWISE = frozenset({"Add", "Mul", "Concat"})
 
 
@@ -56,9 +62,26 @@ def quantised_nodes(
     if not chosen:
         raise StepFailed("int8_onnx: every node with weights is to stay float.", hint="Give fewer to --keep-float.")
     if style == "u8s8":
-        float_nodes |= front_nodes(graph)
+        float_nodes |= front_nodes(graph) | _around(graph, keep_float)
         chosen |= {n.name for n in graph.node if n.op_type in _BETWEEN and able(n) and n.name not in float_nodes}
     return [node.name for node in graph.node if node.name in chosen]
+
+
+def _around(graph: onnx.GraphProto, kept: Collection[str]) -> set[str]:
+    """Return the nodes between the kept layers and the next layers: they would pass float answers through 8 bits."""
+    found: set[str] = set()
+    for nodes, ends, starts in (
+        (list(graph.node), lambda node: node.input, lambda node: node.output),
+        (list(reversed(graph.node)), lambda node: node.output, lambda node: node.input),
+    ):
+        reached: set[str] = set()
+        for node in nodes:
+            between = node.op_type in _BETWEEN and reached.intersection(ends(node))
+            if between:
+                found.add(node.name)
+            if between or (node.name in kept and node.op_type in PRODUCTS):
+                reached.update(starts(node))
+    return found
 
 
 def _able(graph: onnx.GraphProto, ranges: Ranges) -> Callable[[onnx.NodeProto], bool]:
@@ -72,7 +95,6 @@ def _able(graph: onnx.GraphProto, ranges: Ranges) -> Callable[[onnx.NodeProto], 
         return all(name in ranges.lowest for name in names)
 
     def able(node: onnx.NodeProto) -> bool:
-        flags = {attribute.name: attribute.i for attribute in node.attribute}
         if node.op_type in PRODUCTS:
             return node.name in layers and measured([node.input[0], *node.output])
         if node.op_type in _ELEMENTWISE:

@@ -7,7 +7,7 @@ of each sample leave the runtime.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
 from edgesdk_converters.step_progress import report
-from edgesdk_converters.steps.int8_onnx_drift import measure_drift
+from edgesdk_converters.steps.int8_onnx_clipping import best_range, histograms
+from edgesdk_converters.steps.int8_onnx_drift import Style, measure_drift
 from edgesdk_converters.steps.int8_onnx_prepare import prepare
 from edgesdk_converters.steps.int8_onnx_regions import layers_with_weights
 from edgesdk_converters.steps.onnx_session import session_of
 from edgesdk_converters.steps.parse_onnx import input_shapes
-from edgesdk_targets.errors import InputError, StepFailed
+from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     import onnx
@@ -34,9 +35,11 @@ _REPORT_EVERY = 50
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """The smallest and the largest value of each float tensor inside a model, by the tensor's name.
+    """The smallest and the largest value that 8 bits hold of each float tensor inside a model, by the tensor's name.
 
     Attributes:
+        lowest, highest: with a zero point.
+        size: without one: the largest magnitude.
         drift: by how much each layer's mean answer moves when its weights are rounded, by the node's name; see
             `int8_onnx_drift`.
         samples: how many inputs they were measured on.
@@ -44,8 +47,13 @@ class Ranges:
 
     lowest: Mapping[str, float]
     highest: Mapping[str, float]
+    size: Mapping[str, float]
     drift: Mapping[str, npt.NDArray[Any]]
     samples: int
+
+    def of(self, name: str, style: Style) -> tuple[float, float]:
+        """Return a tensor's range in a style."""
+        return (-self.size[name], self.size[name]) if style == "symmetric" else (self.lowest[name], self.highest[name])
 
 
 def measure_ranges(model: bytes, samples: Samples) -> Ranges:
@@ -78,10 +86,30 @@ def measure_ranges(model: bytes, samples: Samples) -> Ranges:
             np.maximum(highest, found[len(names) :], out=highest)
             if count % _REPORT_EVERY == 0:
                 report(f"int8_onnx: ranges measured on {count} samples")
-        found_ranges = [dict(zip(names, side.tolist(), strict=True)) for side in (lowest, highest)]
-        report("int8_onnx: the layers' drift")
-        drift = measure_drift(prepared, feeds_of(prepared, samples), layers_with_weights(prepared.graph))
-        return Ranges(*found_ranges, drift, count)
+        report("int8_onnx: ranges and drift")
+        extremes = {
+            name: (min(float(low), 0.0), max(float(high), 0.0))
+            for name, low, high in zip(names, lowest, highest, strict=True)
+        }
+        return _clipped(prepared, samples, extremes, count)
+
+
+def _clipped(
+    model: onnx.ModelProto, samples: Samples, extremes: Mapping[str, tuple[float, float]], count: int
+) -> Ranges:
+    """Find the best range inside the extremes, and what the layers drift by in it."""
+    open_ones = {name: pair for name, pair in extremes.items() if pair[0] < pair[1]}
+    counts = histograms(model, feeds_of(model, samples), open_ones)
+    best = dict(extremes)
+    size = {name: max(-low, high) for name, (low, high) in extremes.items()}
+    for name, found in counts.items():
+        best[name] = best_range(found, *extremes[name], symmetric=False)
+        size[name] = best_range(found, *extremes[name], symmetric=True)[1]
+    lowest, highest = ({name: pair[side] for name, pair in best.items()} for side in (0, 1))
+    ranges = Ranges(lowest, highest, size, {}, count)
+    layers = {node.name for node in model.graph.node if node.input and node.input[0] in best}
+    drift = measure_drift(model, feeds_of(model, samples), layers & layers_with_weights(model.graph), ranges.of)
+    return replace(ranges, drift=drift)
 
 
 def feeds_of(model: onnx.ModelProto, samples: Samples) -> Iterator[dict[str, npt.NDArray[Any]]]:

@@ -1,8 +1,8 @@
-"""Torch → LiteRT (`.tflite`): fp32, or weights stored as fp16.
+"""Torch → LiteRT (`.tflite`): fp32, or weights stored as fp16, and optionally with normalisation inside.
 
 Rule: inputs and outputs stay float and keep their order: the signature `serving_default` has `args_0`, `args_1`, … in the
 order of `forward`, and `output_0`, `output_1`, … in the order it returns (checked here). 64-bit whole numbers become
-32-bit ones: no LiteRT device has them. Recurrent layers are unrolled.
+32-bit ones: no LiteRT device has them. Recurrent layers are unrolled. Folded, the first input takes pixels as they come.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from edgesdk_converters.steps.live_module import Example, Source
+    from edgesdk_converters.steps.openvino_from_onnx import Fold
 
 SIGNATURE = "serving_default"
 _HINT = "Use ONNX Runtime or OpenVINO for this model, or rewrite that part of it in its factory."
 
 
-def litert_from_torch(module: Source, example: Example, *, precision: Literal["fp32", "fp16"]) -> bytes:
+def litert_from_torch(
+    module: Source, example: Example, *, precision: Literal["fp32", "fp16"], fold: Fold | None = None
+) -> bytes:
     """Convert a torch model to a LiteRT flatbuffer.
 
     Args:
         module: a live module, which is left as it was, or an ExportedProgram (`.pt2`).
         example: one tensor or array for each input; its shape and dtype become the model's.
         precision: `fp16` stores weights as float16 (half the size); computation and borders stay float32.
+        fold: normalisation to build into the first input, which then is uint8 NHWC; the example stays the model's own.
 
     Raises:
-        InputError: the model does not run on the example.
+        InputError: the model does not run on the example, or `fold` does not fit its first input.
         StepFailed: litert-torch has no lowering for an op, or the model's control flow depends on data.
         MissingExtra: torch, litert-torch or ai-edge-quantizer is not installed.
     """
@@ -50,6 +54,10 @@ def litert_from_torch(module: Source, example: Example, *, precision: Literal["f
         tensors = tensors_of(example)
         with in_eval_mode(module) as runnable:
             outputs = outputs_of(runnable, tensors)
+            if fold is not None:
+                from edgesdk_converters.steps.pixel_input import PixelInput, pixel_example
+
+                runnable, tensors = PixelInput(runnable, fold), pixel_example(tensors, fold)
             program = _own_copy(avoid_traps(torch.export.export(runnable, tensors, strict=False)))
         report("litert_from_torch: lowering")
         try:
@@ -100,11 +108,12 @@ def _place(source: Source, program: ExportedProgram, op: str) -> str:
     """Return the first place of an op: the ONNX node it came from, else the path of the submodule."""
     import torch
 
+    from edgesdk_converters.steps.pixel_input import INNER
     from edgesdk_converters.steps.static_graph import NodeStep
 
     found = next((n for n in program.graph.nodes if n.op == "call_function" and str(n.target) == op), None)
     stack = found.meta.get("nn_module_stack", {}) if found is not None else {}
-    paths = [path for path, _ in stack.values() if path]
+    paths = [path.removeprefix(f"{INNER}.") for path, _ in stack.values() if path not in ("", INNER)]
     if not paths:
         return ""
     part = source.get_submodule(paths[-1]) if isinstance(source, torch.nn.Module) else None

@@ -19,6 +19,7 @@ from edgesdk_targets.tensor import Array
 
 # Operations whose second input is a weight, and the axis of its output channels.
 LAYERS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+_ARITHMETIC = {"CAST", "ADD", "SUB", "MUL", "DIV", "TRANSPOSE"}
 _WEIGHTED = {*LAYERS, "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL"}
 
 
@@ -102,6 +103,16 @@ class LiteRtGraph:
             if op.kind in _WEIGHTED or wanted.intersection(op.outputs):
                 wanted.update(op.inputs)
             else:
+                found.add(op.name)
+        return frozenset(found)
+
+    def pixel_arithmetic(self) -> frozenset[str]:
+        """Return the names of the operations that make pixels into the floats of the first layer."""
+        made = {t for t in self.inputs if self._tensors[t].type == self._tools.TensorType.UINT8}
+        found = set()
+        for op in self.operations:
+            if op.kind in _ARITHMETIC and made.intersection(op.inputs):
+                made.update(op.outputs)
                 found.add(op.name)
         return frozenset(found)
 

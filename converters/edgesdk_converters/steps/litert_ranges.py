@@ -15,6 +15,7 @@ import numpy as np
 from edgesdk_converters.framework_edge import needs
 from edgesdk_converters.step_progress import report
 from edgesdk_converters.steps.litert_graph import LiteRtGraph
+from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 
@@ -41,8 +42,11 @@ class Ranges:
         return (max(self.high[name], 0.0) - min(self.low[name], 0.0)) / 255
 
 
-def feeds_of(samples: Mapping[str, Array]) -> Iterator[list[Array]]:
+def feeds_of(samples: Mapping[str, Array], fold: Fold | None = None) -> Iterator[list[Array]]:
     """Yield the inputs of each sample, in the order of the model's inputs.
+
+    Args:
+        fold: the first input is given back as the pixels it was made from, uint8 NHWC.
 
     Raises:
         InputError: there are none, or the inputs have different numbers of them.
@@ -56,15 +60,25 @@ def feeds_of(samples: Mapping[str, Array]) -> Iterator[list[Array]]:
         )
     arrays = list(samples.values())
     for number in range(len(arrays[0])):
-        yield [np.ascontiguousarray(array[number]) for array in arrays]
+        feed = [np.ascontiguousarray(array[number]) for array in arrays]
+        if fold is not None:
+            feed[0] = _pixels(feed[0], fold)
+        yield feed
 
 
-def measure_ranges(content: bytes, samples: Mapping[str, Array]) -> Ranges:
+def _pixels(prepared: Array, fold: Fold) -> Array:
+    mean, std = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (fold.mean, fold.std))
+    pixels: Array = np.clip(np.rint(prepared * std + mean), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+
+
+def measure_ranges(content: bytes, samples: Mapping[str, Array], *, fold: Fold | None = None) -> Ranges:
     """Run a float model on samples.
 
     Args:
         content: a float `.tflite` with fixed shapes.
         samples: input name → (N, *shape), in the order of the model's inputs.
+        fold: the file was converted with it; samples are still those of the model without.
 
     Raises:
         InputError: samples do not fit the inputs, or a tensor became NaN.
@@ -75,7 +89,7 @@ def measure_ranges(content: bytes, samples: Mapping[str, Array]) -> Ranges:
     interpreter = _interpreter(content)
     floats = {d["index"]: d["name"] for d in interpreter.get_tensor_details() if d["dtype"] == np.float32}
     found, sums = Ranges(), dict[str, Array]()
-    for feed in feeds_of(samples):
+    for feed in feeds_of(samples, fold):
         _run(interpreter, graph, feed)
         for index in watched & set(floats):
             _note(found, sums, floats[index], interpreter.tensor(index)(), is_inner=index in inner)

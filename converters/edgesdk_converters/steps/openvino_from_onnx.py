@@ -75,20 +75,31 @@ def openvino_from_onnx(
         parsed = parse_onnx(onnx)
         shapes = input_shapes(parsed)
         model = openvino.convert_model(io.BytesIO(parsed.SerializeToString(deterministic=True)))
-        _check_borders(model, list(shapes), [value.name for value in parsed.graph.output])
-        _name_by_place(model, _names_in(parsed.graph))
-        xml, weights = _saved(model, half=precision == "fp16")
+        check_borders(model, list(shapes), [value.name for value in parsed.graph.output])
+        name_by_place(model, names_in(parsed.graph))
+        xml, weights = saved(model, half=precision == "fp16")
         if fold is None:
             return xml, weights
         # Folded after the weights were halved: 123.675 must not become 123.6875.
-        plain = openvino.Core().read_model(xml, weights)
-        names = {node.get_friendly_name() for node in plain.get_ordered_ops()}
-        folded = _folded(plain, fold)
-        _name_by_place(folded, names)
-        return _saved(folded, half=False)
+        return saved(with_fold(xml, weights, fold), half=False)
 
 
-def _check_borders(model: Any, inputs: list[str], outputs: list[str]) -> None:
+def with_fold(xml: bytes, weights: bytes, fold: Fold) -> Any:
+    """Build normalisation into the first input of a saved model.
+
+    Raises:
+        InputError: the fold does not fit the input.
+    """
+    import openvino
+
+    plain = openvino.Core().read_model(xml, weights)
+    names = {node.get_friendly_name() for node in plain.get_ordered_ops()}
+    folded = _folded(plain, fold)
+    name_by_place(folded, names)
+    return folded
+
+
+def check_borders(model: Any, inputs: list[str], outputs: list[str]) -> None:
     """Refuse a model whose inputs or outputs lost their names or their fixed shapes."""
     for what, ports, names in (("input", model.inputs, inputs), ("output", model.outputs, outputs)):
         found = [sorted(port.get_names()) for port in ports]
@@ -99,7 +110,7 @@ def _check_borders(model: Any, inputs: list[str], outputs: list[str]) -> None:
                 raise StepFailed(f"openvino_from_onnx: the {what} {name!r} has no fixed shape.", hint=_HINT)
 
 
-def _name_by_place(model: Any, keep: set[str]) -> None:
+def name_by_place(model: Any, keep: set[str]) -> None:
     """Give nodes a name by their place in the graph, but for names to keep; drop notes of the conversion."""
     for place, node in enumerate(model.get_ordered_ops()):
         if node.get_friendly_name() not in keep:
@@ -110,7 +121,7 @@ def _name_by_place(model: Any, keep: set[str]) -> None:
         del notes["conversion_parameters"]
 
 
-def _names_in(graph: GraphProto) -> set[str]:
+def names_in(graph: GraphProto) -> set[str]:
     """Return every name that the file itself gives to a node or value."""
     names = {weight.name for weight in graph.initializer} | {value.name for value in graph.input}
     for node in graph.node:
@@ -119,7 +130,8 @@ def _names_in(graph: GraphProto) -> set[str]:
     return names
 
 
-def _saved(model: Any, *, half: bool) -> tuple[bytes, bytes]:
+def saved(model: Any, *, half: bool) -> tuple[bytes, bytes]:
+    """Return a model as the `.xml` and the `.bin`."""
     import openvino
 
     with tempfile.TemporaryDirectory(prefix="edgesdk-openvino-") as folder:

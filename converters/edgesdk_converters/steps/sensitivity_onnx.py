@@ -16,8 +16,8 @@ import numpy.typing as npt
 from edgesdk_converters.framework_edge import framework_edge
 from edgesdk_converters.parity import ParityMeter
 from edgesdk_converters.step_progress import report
-from edgesdk_converters.steps.int8_onnx_drift import channel_axis, correct_drift, rounded
-from edgesdk_converters.steps.int8_onnx_parts import WEIGHTED, Style, quantised_nodes
+from edgesdk_converters.steps.int8_onnx_drift import Style, channel_axis, correct_drift, rounded, scale_of
+from edgesdk_converters.steps.int8_onnx_parts import WEIGHTED, quantised_nodes
 from edgesdk_converters.steps.int8_onnx_prepare import prepare
 from edgesdk_converters.steps.int8_onnx_ranges import HINT, Ranges, feeds_of
 from edgesdk_converters.steps.node_order import sort_nodes
@@ -54,7 +54,7 @@ def sensitivities(
     samples: Mapping[str, Array],
     ranges: Ranges,
     *,
-    style: Style,
+    style: Style = "u8s8",
     head: str | None = None,
     most_samples: int = 8,
     progress: Callable[[str], None] = report,
@@ -108,12 +108,10 @@ def _one_quantised(model: onnx.ModelProto, layer: onnx.NodeProto, ranges: Ranges
     graph = copy.graph
     node = next(item for item in graph.node if item.name == layer.name)
     answer = _answer_of(graph, node) if style == "u8s8" and node.op_type == "Conv" else ""
-    correct_drift(graph, ranges.drift, {node.name})
+    correct_drift(graph, ranges.drift, {node.name}, style=style)
     weights = next(weight for weight in graph.initializer if weight.name == node.input[1])
     name = f"{node.name}/rounded_weights"
-    graph.initializer.append(
-        numpy_helper.from_array(rounded(numpy_helper.to_array(weights), channel_axis(node)), name)
-    )
+    graph.initializer.append(numpy_helper.from_array(rounded(numpy_helper.to_array(weights), channel_axis(node)), name))
     node.input[1] = name
     if answer:
         _through_8_bits(graph, answer, [item for item in graph.node if answer in item.input], ranges, style)
@@ -135,14 +133,9 @@ def _through_8_bits(
 ) -> None:
     from onnx import helper, numpy_helper
 
-    low, high = min(ranges.lowest[name], 0.0), max(ranges.highest[name], 0.0)
-    if style == "symmetric":
-        scale, zero = max(-low, high) / 127, np.int8(0)
-    else:
-        scale = (high - low) / 255
-        zero = np.uint8(round(-low / scale)) if scale else np.uint8(0)
+    scale, zero = scale_of(*ranges.of(name, style), style)
     place = f"{name}/in_8_bits_{len(graph.node)}"
-    numbers = [np.array(scale or 1.0, np.float32), np.array(zero)]
+    numbers: list[Array] = [np.array(scale, np.float32), np.array(zero, np.int8 if style == "symmetric" else np.uint8)]
     names = [f"{place}_scale", f"{place}_zero"]
     graph.initializer.extend(numpy_helper.from_array(n, label) for n, label in zip(numbers, names, strict=True))
     for item in readers:

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgesdk_converters.child import run_step
+from edgesdk_converters.steps.parse_onnx import parse_onnx
 from edgesdk_targets.errors import SessionFailed, StepFailed
-from edgesdk_targets.runtimes.tensorrt_build import BuildFailed, build_engine
+from edgesdk_targets.runtimes.tensorrt_build import build_engine
 from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
 from edgesdk_targets.runtimes.tensorrt_versions import RTX, TensorRt, import_library
 
 # Ampere, as in the Jetsons of the Orin family (8.7), which TensorRT-RTX does not know.
 _COMPUTE_CAPABILITY = "8.6"
 _WORKSPACE_MB = 512
-# How the builder names what it has no kernel for.
-_AT_NODE = re.compile(r"node (?:named )?[\[{('\"]*(?:ForeignNode\[)?([^\]})'\"\s,]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +65,23 @@ def check(onnx: bytes) -> Verdict:
         return verdict
     try:
         build_engine(trt, onnx, Recipe(), _WORKSPACE_MB, compute_capability=_COMPUTE_CAPABILITY)
-    except BuildFailed as error:
-        named = _AT_NODE.search(error.message)
-        return Verdict(
-            "refused", " ".join(error.message.split())[:400], node=named.group(1).rstrip(".") if named else ""
-        )
     except SessionFailed as error:
-        return Verdict("refused", " ".join(error.message.split())[:400])
+        said = " ".join(error.message.split())
+        op, node = _named_in(said, onnx)
+        return Verdict("refused", (f"{op} (node {node!r}): {said}" if op else said)[:400], op, node)
     return Verdict("accepted", built=True)
+
+
+def _named_in(message: str, onnx: bytes) -> tuple[str, str]:
+    """Return op and name of the node that the builder's message names; empty where it names none.
+
+    Its layers have the names of the graph's nodes, or of what they give.
+    """
+    names = {node.name or f"node_of_{node.output[0]}": node.op_type for node in parse_onnx(onnx).graph.node}
+    for name in sorted(names, key=len, reverse=True):
+        if re.search(rf"(?<![\w/.]){re.escape(name)}(?![\w/])", message):
+            return names[name], name
+    return "", ""
 
 
 def _is_installed() -> bool:

@@ -21,7 +21,9 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.variant_choice import choose_variants
 
 ROUNDS, SLICE_S = 7, 0.3
-_LOAD_S, _ANSWER_S, _WARM_UP_S = 120.0, 60.0, 2.0
+_LOAD_S, _ANSWER_S = 120.0, 60.0
+# At most so long before the first round, in slices.
+_WARM_UP_SLICES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def interleaved(
             child = stack.enter_context(LiveChild(subject))
             with _noted(failed, subject.name):
                 child.ask("load", within_s=load_s, threads=threads, lanes=1)
-                child.ask("warm_up", within_s=_WARM_UP_S + _ANSWER_S, seconds=_WARM_UP_S)
+                child.ask("warm_up", within_s=_WARM_UP_SLICES * slice_s + _ANSWER_S, seconds=_WARM_UP_SLICES * slice_s)
                 children[subject.name] = child
         for turn in range(rounds):
             tell(f"round {turn + 1} of {rounds}")

@@ -116,9 +116,9 @@ def _print_fits(out: Console, fits: tuple[Fit, ...]) -> None:
             cells = [fit.runtime.value, fit.precision.value, size_text(fit.model_bytes), size_text(fit.arena_bytes)]
         add_row(shown, fit.target, fit.verdict, *cells)
     out.print(shown)
-    for fit in fits:
-        for line in (*fit.problems, *fit.notes, *fit.remarks):
-            out.print(f"{fit.target}: {plain(line)}", highlight=False, markup=False)
+    lines = [f"{fit.target}: {line}" for fit in fits for line in (*fit.problems, *fit.notes, *fit.remarks)]
+    for line in dict.fromkeys(lines):  # two precisions have most in common
+        out.print(plain(line), highlight=False, markup=False)
 
 
 def _share(count: int, total: int) -> str:

@@ -22,6 +22,10 @@ from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.model import load_model
 from edgesdk_targets.preprocess.image_file import read_image
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
+from edgesdk_targets.session import SessionOptions
+
+# The board's four cores are threads of fewer real ones here, which would wait for each other by spinning.
+_OPTIONS = SessionOptions(threads=1)
 
 
 def answer_of(result: Result) -> dict[str, Any]:
@@ -68,12 +72,12 @@ def main(request_file: Path, events_file: Path) -> None:
 
 
 def _check(bundle: Bundle, variant: str, request: dict[str, Any], tell: Callable[..., None]) -> None:
-    with load_model(bundle, variant=variant) as model:
+    with load_model(bundle, variant=variant, options=_OPTIONS) as model:
         tell("loaded", runtime=model.runtime.value)
         tell("golden", report=check_golden(bundle, model).to_json())
     if not request["pictures"]:
         return
-    with load_model(bundle, variant=variant, postprocess=request["postprocess"]) as model:
+    with load_model(bundle, variant=variant, options=_OPTIONS, postprocess=request["postprocess"]) as model:
         for path in request["pictures"]:
             model.reset()
             tell("answer", answer=answer_of(model(read_image(path))))

@@ -71,43 +71,62 @@ def set_up(board: Board, *, say: Say, folder: Path | None = None, sources: Path 
         MissingProgram: qemu, apt or dpkg is not installed.
         FetchFailed: something cannot be had.
     """
-    check_programs()
     folder = folder or default_folder()
     folder.mkdir(parents=True, exist_ok=True)
     key = _key()
-    base, site, root = folder / f"debian-{PYTHON}-{_LAYOUT}", folder / f"wheels-{key}", folder / f"{board.target}-{key}"
-    if not base.is_dir():
-        say("fetching Debian's arm64 Python 3.11 by apt-get (21 MB)")
-        with _whole(base) as tree:
-            unpack_python(tree, PYTHON, sources=sources)
+    site, root = folder / f"wheels-{key}", folder / f"{board.target}-{key}"
+    if not (root / "usr/bin" / _PYTHON_NAME).is_file():
+        make_root(root, board, say=say, folder=folder, sources=sources)
     if not site.is_dir():
         say("fetching 18 aarch64 wheels by pip (126 MB)")
         with _whole(site) as unpacked:
             unpack_wheels(unpacked)
-    if not (root / "usr/bin" / _PYTHON_NAME).is_file():
-        with _whole(root) as tree:
-            # The same files under another name: a copy would be 85 MB a board.
-            shutil.copytree(base, tree, symlinks=True, copy_function=os.link)
-            describe_board(tree, root, board, PYTHON)
     found = find_emulated(board, folder)
     assert found is not None  # noqa: S101  (everything was made above)
     return found
 
 
-def make_root(root: Path, board: Board, python: str, *, sources: Path | None = None) -> Path:
+def make_root(
+    root: Path, board: Board, python: str = PYTHON, *, say: Say, folder: Path | None = None, sources: Path | None = None
+) -> Path:
     """Make a board's file system without wheels at `root`, and return its Python.
 
+    Args:
+        python: the version; Debian 12 has 3.11.
+        folder: where Debian's unpacked files are kept for the next time.
+
     Raises:
-        InputError: there is something else already.
+        InputError: there is something else at `root` already.
         MissingProgram, FetchFailed: as `set_up`.
     """
     if root.exists() and any(root.iterdir()):
         raise InputError(f"{root} holds something else.", hint="Give an empty or new folder.")
     root = root.absolute()
+    base = _debian(folder or default_folder(), python, say, sources)
     with _whole(root) as tree:
-        unpack_python(tree, python, sources=sources)
+        # The same files under another name: a copy would be 85 MB a board.
+        shutil.copytree(base, tree, symlinks=True, copy_function=_link)
         describe_board(tree, root, board, python)
     return root / "usr/bin" / _PYTHON_NAME
+
+
+def _debian(folder: Path, python: str, say: Say, sources: Path | None) -> Path:
+    check_programs()
+    base = folder / f"debian-{python}-{_LAYOUT}"
+    if not base.is_dir():
+        say(f"fetching Debian's arm64 Python {python} by apt-get (21 MB)")
+        with _whole(base) as tree:
+            unpack_python(tree, python, sources=sources)
+    return base
+
+
+def _link(source: str, place: str) -> str:
+    try:
+        os.link(source, place)
+    except OSError:
+        # Another file system.
+        shutil.copy2(source, place)
+    return place
 
 
 def describe_board(tree: Path, root: Path, board: Board, python: str) -> None:

@@ -26,6 +26,8 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Detections, name_of
 from edgesdk_targets.tensor import Array
 
+# The part of a drop of AP that few boxes may hide; see `drop`.
+HIDDEN = 0.5
 # Of a float model that knows the labelled objects at all.
 _LEAST_AP = 0.02
 _WEAKEST_SHOWN = 0.05
@@ -77,7 +79,7 @@ def _precision_drop(
     without = slice(1, len(draws) - _RESAMPLES)
     value = float(before[0] - after[0])
     # A picture that is lost wholly costs what the float model had of it.
-    drop = drop_of_figure("ap50", value, before[without] - after[without], count, limit, float(before[0]))
+    drop = drop_of_figure("ap50", value, before[without] - after[without], count, limit, float(before[0]), HIDDEN)
     figures = [jackknifed(float(means[0]), means[without], count) for means in (before, after)]
     resampled = between(before[-_RESAMPLES:] - after[-_RESAMPLES:], value, count)
     return drop, (figures[0], figures[1], resampled)

@@ -8,6 +8,11 @@ when one picture, or one video, is left out. That alone says nothing of the rare
 not to be among the samples, so one such picture is added to what was seen. With nothing else seen, the end lies at
 three of n samples, as it must; simulated with rare, partial, skewed and both-sided losses, a true drop equal to the limit
 passes in at most 4 of a hundred cases.
+
+AP50 hides part of a drop: where a class has few boxes, the best precision at a higher recall covers a strong false
+detection up. In simulations of 27 to 400 pictures a quarter of the true drop did not show. So half of a drop that was
+seen is added to its upper end; then a true drop equal to the limit passes in 2 to 5 of a hundred cases, and in up to 10
+where 20 classes share 60 pictures or fewer.
 """
 
 from __future__ import annotations
@@ -41,6 +46,7 @@ class Drop:
         limit: the drop that is allowed.
         spread: standard error of `value`, times the root of n.
         worst: what one sample can cost at most.
+        hidden: the part of `value` that may not show in so few samples.
     """
 
     figure: str
@@ -51,6 +57,7 @@ class Drop:
     limit: float
     spread: float
     worst: float = 1.0
+    hidden: float = 0.0
 
     @property
     def outcome(self) -> Outcome:
@@ -63,7 +70,9 @@ class Drop:
         if self.outcome != "need more samples":
             return self.n
         margin = self.limit - self.value
-        if margin == 0:
+        if margin > 0:
+            margin -= self.hidden * max(0.0, self.value)
+        if margin == 0 or (margin < 0 < self.limit - self.value):
             return None
         # |margin| = worst / N + 2 sqrt(spread^2 / N + worst^2 / N^2), solved for the least N by halving.
         low, high = self.n, _MOST
@@ -98,7 +107,9 @@ def drop_of_shares(figure: str, lost: Array, limit: float) -> Drop:
     return Drop(figure, float(lost.mean()), low, high, n, limit, float(lost.std()))
 
 
-def drop_of_figure(figure: str, value: float, left_out: Array, n: int, limit: float, worst: float = 1.0) -> Drop:
+def drop_of_figure(
+    figure: str, value: float, left_out: Array, n: int, limit: float, worst: float = 1.0, hidden: float = 0.0
+) -> Drop:
     """Return the drop of a figure that is no share.
 
     Args:
@@ -106,11 +117,13 @@ def drop_of_figure(figure: str, value: float, left_out: Array, n: int, limit: fl
         left_out: (G,) the drop without each block of samples.
         n: independent samples.
         worst: what one sample can cost at most, in samples.
+        hidden: the part of a drop that may not show.
     """
     variance = jackknife_variance(left_out)
     few = student(max(1, len(left_out) - 1), one_sided=True) / student(_MOST, one_sided=True)
     half = _half_width(n, math.sqrt(variance * n), worst, few)
-    return Drop(figure, value, value - half, value + half, n, limit, math.sqrt(variance * n), worst)
+    high = value + half + hidden * max(0.0, value)
+    return Drop(figure, value, value - half, high, n, limit, math.sqrt(variance * n), worst, hidden)
 
 
 def _half_width(n: int, spread: float, worst: float, few: float = 1.0) -> float:

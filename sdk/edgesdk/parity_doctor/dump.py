@@ -13,6 +13,8 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import MAX_ELEMENTS, Array
 
 _MAX_BYTES = 4 << 30
+# Of any scaling of pixels or sound output; beyond it squares overflow.
+_LARGEST = 1e30
 _SAVE = "Write it with numpy.save(path, array), of plain numbers."
 
 
@@ -71,6 +73,11 @@ def _checked(array: Array, name: str) -> Array:
         raise InputError(
             f"{name} has {wrong} of {array.size} values that are NaN or infinite.",
             hint="Nothing can be told from these; look for a division by zero, or half precision that overflowed.",
+        )
+    if array.dtype.kind == "f" and max(abs(float(array.max())), abs(float(array.min()))) > _LARGEST:
+        raise InputError(
+            f"{name} has values from {float(array.min()):.3g} to {float(array.max()):.3g}, which no scaling of pixels gives.",
+            hint="Is this memory that was never filled, or an array of another type? Dump what the model is given.",
         )
     return array
 

@@ -9,7 +9,7 @@ from edgesdk.parity_doctor.diagnosis import Diagnosis, Other
 from edgesdk.parity_doctor.pixels import Picture
 from edgesdk.parity_doctor.predict import predicted_by, reference, sqnr_db
 from edgesdk.parity_doctor.reading import Contract, Reading, readings
-from edgesdk.parity_doctor.search import Candidate, Found, search
+from edgesdk.parity_doctor.search import EXPLAINED_SHARE, Candidate, Found, search
 from edgesdk.parity_doctor.wording import name_all
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.errors import InputError
@@ -18,6 +18,14 @@ from edgesdk_targets.tensor import Array, TensorSpec
 
 # A picture flatter than this (standard deviation, grey levels) looks the same in any order of colours or size.
 _FLAT = 3.0
+# With fewer pixels, chance finds a scaling that fits.
+_FEWEST = 32
+# What rounding leaves.
+_SAME_LEVELS = 0.35
+_NEARLY = (
+    "The first of these comes near. What remains may be another filter, a shift by a part of a pixel, a compression in "
+    "between, or noise that was added."
+)
 
 
 def contract_of(manifest: Manifest, dump: Array) -> tuple[Contract, Preprocess]:
@@ -54,20 +62,24 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
     Raises:
         InputError: the dump is no picture, or the picture is too flat to tell anything.
     """
-    if float(picture.upright.std()) < _FLAT:
+    step = max(1, min(picture.upright.shape[:2]) // 256)
+    if float(picture.upright[::step, ::step].std()) < _FLAT:
         raise InputError(
             "The picture is nearly of one colour, and would look the same in any order or scale.",
             hint="Give a picture with content, as the camera sees in use.",
         )
     given = readings(dump, contract)
+    height, width = given[0].size
+    if height * width < _FEWEST:
+        raise InputError(
+            f"A tensor of {height} x {width} pixels is too small to tell anything from.",
+            hint=f"This model takes {list(contract.shape)}; dump the array that it is called with.",
+        )
     found = search(given, spec, picture) if np.ptp(given[0].values) > 0 else Found(None, ())
     best = found.best or search_casts(given, spec, picture)
     before = _before(given[0], spec, picture)
     if best is None:
-        notes = _hopeless(given[0])
-        return Diagnosis(
-            "input", "not explained", (), before, None, None, nearest=tuple(map(_other, found.nearest)), notes=notes
-        )
+        return _unexplained(before, found.nearest, _hopeless(given[0], found.nearest))
     after = predicted_by(best, picture)
     of_type = _of_type(dump, contract, best, after)
     mistakes = (*best.mistakes, *of_type)
@@ -82,6 +94,11 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
         also=tuple(map(_other, found.nearest)) + _same_effect(best, of_type),
         notes=_notes(levels),
     )
+
+
+def _unexplained(before: float | None, nearest: tuple[Candidate, ...], notes: tuple[str, ...]) -> Diagnosis:
+    others = tuple(map(_other, nearest))
+    return Diagnosis("input", "not explained", (), before, None, None, nearest=others, notes=notes)
 
 
 def _before(plain: Reading, spec: Preprocess, picture: Picture) -> float | None:
@@ -125,12 +142,14 @@ def _same_effect(best: Candidate, of_type: tuple[str, ...]) -> tuple[Other, ...]
 
 
 def _notes(levels: float | None) -> tuple[str, ...]:
-    if levels is not None and levels > 0.35:
-        return (f"{levels:.1f} grey levels remain, as between two decoders of JPEG.",)
-    return ()
+    if levels is None or levels <= _SAME_LEVELS:
+        return ()
+    return (f"{levels:.1f} grey levels remain, as between two decoders of JPEG.",)
 
 
-def _hopeless(plain: Reading) -> tuple[str, ...]:
+def _hopeless(plain: Reading, nearest: tuple[Candidate, ...]) -> tuple[str, ...]:
     if np.ptp(plain.values) == 0:
         return (f"The tensor holds one value only ({plain.values.flat[0]:g}): an input that was never filled?",)
+    if nearest and nearest[0].share >= EXPLAINED_SHARE:
+        return (_NEARLY,)
     return ("No usual mistake, nor two, gives this tensor from this picture: is it another picture's dump?",)

@@ -16,7 +16,7 @@ from edgesdk_targets.preprocess.spec import Preprocess
 PLANES = ("blue", "green", "red", "grey", "grey with red and blue swapped", "mean of the channels")
 _B, _G, _R, _Y, _SWAPPED, _MEAN = range(6)
 _ORDERS = {"rgb": (_R, _G, _B), "bgr": (_B, _G, _R)}
-_LETTERBOXES = frozenset({"letterbox", "letterbox_corner"})
+_LETTERBOXES = frozenset({"letterbox", "letterbox_corner", "letterbox_floor"})
 _CROPS = frozenset({"center_crop", "crop_after_resize"})
 _FRACTIONS = (0.875, 1.0, 0.75, 0.8, 0.9, 0.95)
 PAD_VALUES = (0, 114, 127, 128, 255)
@@ -100,6 +100,7 @@ def _geometries(spec: Preprocess, base: Frame) -> Iterator[tuple[Frame, tuple[st
         yield replace(base, resize="letterbox_corner"), ("letterboxed",)
     else:
         yield replace(base, resize="letterbox_corner"), ("letterbox_corner",)
+        yield replace(base, resize="letterbox_floor"), ("letterbox_rounding",)
     yield from _crops(spec, base)
     yield replace(base, resize="crop_only"), ("crop_only",)
 

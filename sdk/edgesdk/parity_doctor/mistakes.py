@@ -41,6 +41,10 @@ MISTAKES: dict[str, Mistake] = {
         "the letterbox puts the picture into the top left corner; the model takes {wanted}",
         "Put half of the border on each side (boxes must then be shifted back by as much).",
     ),
+    "letterbox_rounding": Mistake(
+        "the letterbox rounds the picture's size down, which makes it one pixel smaller",
+        "Use `round(width * scale)` in place of `int(width * scale)`; boxes move by less than a pixel.",
+    ),
     "center_cropped": Mistake(
         "the middle of the picture is cropped; the model takes {wanted}",
         "Remove the centre crop and use {wanted}.",

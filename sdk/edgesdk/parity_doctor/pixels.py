@@ -13,13 +13,14 @@ import numpy as np
 from edgesdk.parity_doctor.resample import KERNELS, antialiased
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
-from edgesdk_targets.preprocess.geometry import place
+from edgesdk_targets.preprocess.geometry import Placement, place
 from edgesdk_targets.preprocess.image_file import decode_image
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.tensor import Array, TensorSpec
 
 Window = tuple[int, int, int, int]
+_LETTERBOXES = frozenset({"letterbox_corner", "letterbox_floor"})
 _SPEC_RESIZES = frozenset({"stretch", "letterbox", "center_crop"})
 _OTHER_FILTERS = {"nearest (pixel centres)": cv2.INTER_NEAREST_EXACT, **dict.fromkeys(KERNELS, -1)}
 INTERPOLATIONS = ("linear", "area", "nearest", "cubic", *_OTHER_FILTERS)
@@ -31,7 +32,7 @@ class Frame:
 
     Attributes:
         upright: turned as its EXIF says.
-        resize: as in `Preprocess`, or `letterbox_corner`, `crop_only`, `crop_after_resize`.
+        resize: as in `Preprocess`, or `letterbox_corner`, `letterbox_floor`, `crop_only`, `crop_after_resize`.
         size: height, width.
     """
 
@@ -87,7 +88,7 @@ def _make(picture: Array, frame: Frame) -> Pixels | None:
         return _crop_only(picture, frame)
     if frame.resize == "crop_after_resize":
         return _crop_after_resize(picture, frame)
-    resize = "letterbox" if frame.resize == "letterbox_corner" else frame.resize
+    resize = "letterbox" if frame.resize in _LETTERBOXES else frame.resize
     spec = _plain_spec(frame, resize)
     placement = place(spec, (picture.shape[0], picture.shape[1]))
     if frame.resize in _SPEC_RESIZES and frame.interpolation not in _OTHER_FILTERS:
@@ -95,10 +96,22 @@ def _make(picture: Array, frame: Frame) -> Pixels | None:
         out = tensor.empty()
         Preprocessor(spec, tensor).into(picture, out)
         return Pixels(out[0], placement.target)
+    window = _window(frame, placement, picture)
     top, left, height, width = placement.source
-    part = resized(picture[top : top + height, left : left + width], placement.target[2:], frame.interpolation)
-    window = (0, 0, *placement.target[2:]) if frame.resize == "letterbox_corner" else placement.target
+    part = resized(picture[top : top + height, left : left + width], window[2:], frame.interpolation)
     return Pixels(_pasted(part, frame.size, window), window)
+
+
+def _window(frame: Frame, placement: Placement, picture: Array) -> Window:
+    """Return where a letterbox puts the picture, with the two usual liberties."""
+    if frame.resize == "letterbox_corner":
+        return (0, 0, *placement.target[2:])
+    if frame.resize != "letterbox_floor":
+        return placement.target
+    (height, width), (h, w) = picture.shape[:2], frame.size
+    scale = min(h / height, w / width)
+    new_h, new_w = max(1, int(height * scale)), max(1, int(width * scale))
+    return (h - new_h) // 2, (w - new_w) // 2, new_h, new_w
 
 
 def _plain_spec(frame: Frame, resize: str) -> Preprocess:

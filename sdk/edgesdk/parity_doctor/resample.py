@@ -21,10 +21,15 @@ def _cubic(x: Array) -> Array:
     return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
 
 
+def _lanczos(x: Array) -> Array:
+    return np.where(np.abs(x) < 3.0, np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
 # Name → kernel, and half of its width before it grows.
 KERNELS: dict[str, tuple[Callable[[Array], Array], float]] = {
     "antialiased linear": (_triangle, 1.0),
     "antialiased cubic": (_cubic, 2.0),
+    "antialiased lanczos": (_lanczos, 3.0),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgesdk.parity_doctor.fit import FreeFit, Moments, Sample, moments, planes_
 from edgesdk.parity_doctor.lattice import PLANES, Colour, Pad, colours, frames, pads
 from edgesdk.parity_doctor.pixels import Frame, Picture
 from edgesdk.parity_doctor.reading import Reading
+from edgesdk.parity_doctor.resample import KERNELS
 from edgesdk.parity_doctor.values import Values, ways
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.tensor import Array
@@ -25,10 +26,12 @@ PAIR = 2
 _MOST = 3
 _SAMPLE = 40_000
 _SEED = 7
+# Of the variance, by any scaling: less, and the picture is cut or placed otherwise.
+_HOPEFUL_SHARE = 0.25
 # Grey levels (root mean square) that do not matter: half a step of rounding.
 _SAME = 0.35
-# More than this is no JPEG decoder's difference.
-EXPLAINED_LEVELS = 6.0
+# More than this (grey levels, root mean square) is no difference of JPEG decoders.
+EXPLAINED_LEVELS = 3.0
 # And the rest must be small beside the picture's own contrast.
 EXPLAINED_SHARE = 0.95
 
@@ -106,20 +109,9 @@ def _search_reading(reading: Reading, spec: Preprocess, picture: Picture) -> tup
     sample = _sample(reading, spec, picture)
     scaling = _scaling(spec, reading.values.shape[2])
     total = float((sample.values.var(axis=1) / sample.unit**2).mean()) or 1e-12
-    left = PAIR - (len(reading.mistakes) - reading.visible)
     candidates: list[Candidate] = []
     fits: list[Candidate] = []
-    seen: set[bytes] = set()
-    for frame, of_frame in frames(spec, reading.size, left, exif=picture.stored is not None):
-        pixels = picture.pixels(frame)
-        if pixels is None:
-            continue
-        # Ways that make the same pixels (no reduction, no border) are one: the first has the fewest mistakes.
-        key = pixels.values.tobytes() + bytes(str(pixels.window), "ascii")
-        if key in seen:
-            continue
-        seen.add(key)
-        sums = moments(pixels, sample)
+    for frame, of_frame, sums in _measured(reading, spec, picture, sample, total):
         base = (*reading.mistakes, *of_frame)
         room = _MOST + reading.visible - len(base)
         for colour in colours(spec, reading.values.shape[2]):
@@ -135,6 +127,33 @@ def _search_reading(reading: Reading, spec: Preprocess, picture: Picture) -> tup
         if len(base) < PAIR + reading.visible:
             fits.append(_free(reading, frame, spec, base, sums.free_fit(), total, sample))
     return candidates, fits
+
+
+def _measured(
+    reading: Reading, spec: Preprocess, picture: Picture, sample: Sample, total: float
+) -> Iterator[tuple[Frame, tuple[str, ...], Moments]]:
+    """Yield the frames with few enough mistakes and different pixels, each with its moments."""
+    seen: set[bytes] = set()
+    hopeful: dict[Frame, bool] = {}
+    left = PAIR - (len(reading.mistakes) - reading.visible)
+    for frame, mistakes in frames(spec, reading.size, left, exif=picture.stored is not None):
+        if frame.interpolation in KERNELS:
+            # The slow filters are tried only where a quick one shows that the picture lies in the right place.
+            quick = replace(frame, interpolation="area")
+            if quick not in hopeful:
+                probe = picture.pixels(quick)
+                left_over = moments(probe, sample).free_fit().residual if probe is not None else total
+                hopeful[quick] = left_over < (1 - _HOPEFUL_SHARE) * total
+            if not hopeful[quick]:
+                continue
+        pixels = picture.pixels(frame)
+        if pixels is None:
+            continue
+        # Ways that make the same pixels (no reduction, no border) are one: the first has the fewest mistakes.
+        key = pixels.values.tobytes() + bytes(str(pixels.window), "ascii")
+        if key not in seen:
+            seen.add(key)
+            yield frame, mistakes, moments(pixels, sample)
 
 
 def _best_by_cost(sums: Moments, colour: Colour, pad: Pad, scaling: _Scaling, room: int) -> Iterator[tuple[int, float]]:

@@ -8,6 +8,7 @@ the session says it has, and its own way of falling back is turned off.
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ def start(onnxruntime: Any, load: Load, options: Any) -> tuple[Any, PassedOver]:
     chain = [name for name in wanted if name in listed]
     while True:
         try:
-            session = onnxruntime.InferenceSession(
-                load.files["model"],
-                options,
-                providers=[(name, _settings(name, load, onnxruntime.__version__)) for name in chain],
-                enable_fallback=0,
-            )
+            with load.options.building() if TENSORRT in chain else nullcontext():
+                session = onnxruntime.InferenceSession(
+                    load.files["model"],
+                    options,
+                    providers=[(name, _settings(name, load, onnxruntime.__version__)) for name in chain],
+                    enable_fallback=0,
+                )
         except Exception as error:  # the library raises a class of its own for each status
             refused = failed(NAME, "load the model", error)
             if len(chain) < 2:

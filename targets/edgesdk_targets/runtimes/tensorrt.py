@@ -52,7 +52,9 @@ def _engine(trt: TensorRt, cuda: Cuda, load: Load) -> Any:
     if engine is None:
         cache.forget(key)
         log.info("building the TensorRT engine for %s; this takes minutes, once", gpu.name)
-        engine = trt.deserialize(cache.build(key, model, recipe))
+        with load.options.building():
+            built = cache.build(key, model, recipe)
+        engine = trt.deserialize(built)
     if engine is None:
         cache.forget(key)
         raise SessionFailed(f"{NAME} does not load the engine that it built.", hint="Check the CUDA driver's version.")

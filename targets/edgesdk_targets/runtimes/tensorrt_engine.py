@@ -139,7 +139,9 @@ class EngineCache:
         options += ["--compute-capability", platform.compute_capability]
         child = start_child(_BUILDER, "model.onnx", "recipe.json", "engine", *options, folder=scratch)
         end = time.monotonic() + limits.seconds
-        ending = watch(child, lambda: end, keep_free_bytes=limits.keep_free_bytes, memory_bytes=limits.memory_bytes)
+        ending = watch(
+            child, scratch, lambda: end, keep_free_bytes=limits.keep_free_bytes, memory_bytes=limits.memory_bytes
+        )
         last, with_ = last_message(scratch), f"with {workspace_mb} MB of scratch memory"
         if ending is Ending.TOO_LONG:
             raise SessionFailed(

@@ -19,24 +19,26 @@ ACTS = {
     "hangs": "signal.pause()",
     "raises": "raise RuntimeError('no kernel for this')",
     "lacks": "raise ImportError('libfake.so.1: cannot open shared object file', name='libfake')",
+    "builds": "load.options.on_build(True); time.sleep(1.5); load.options.on_build(False)",
+    "builds for ever": "load.options.on_build(True); signal.pause()",
     "eats": "HELD.append(bytearray(b'x') * (300 << 20)); signal.pause()",
 }
 
 _SESSION = """
-import os, signal, sys
+import os, signal, sys, time
 import numpy as np
 __version__ = {version!r}
 HELD = []
 ANSWER = {answer!r}
 
-def act(phase):
+def act(phase, load=None):
     if phase == {phase!r}:
         {act}
 
 act("import")
 
 def open_session(load):
-    act("load")
+    act("load", load)
     return Session(load)
 
 class Session:

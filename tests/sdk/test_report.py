@@ -1,0 +1,177 @@
+"""Reports: one file, nothing from outside, text stays text, the same figures give the same bytes."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgesdk.evaluate.dataset import open_dataset
+from edgesdk.evaluate.gate import AccuracyGate
+from edgesdk.report.page import Page
+from edgesdk.report.plots import bars, histograms, scatter
+from edgesdk_testkit.coloured_models import (
+    COLOURS,
+    colour_predictor,
+    square_predictor,
+    write_colours,
+    write_squares,
+)
+
+EVIL = '<script>alert("x")</script><img src=http://evil.example/x.png onerror=alert(1)>'
+_FETCHES = {("img", "src"), ("script", "src"), ("link", "href"), ("iframe", "src"), ("image", "href"), ("use", "href")}
+
+
+class Elements(html.parser.HTMLParser):
+    """All elements of a page, with their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def fetched(self) -> list[str]:
+        """Return what a browser would ask another place for."""
+        asked = [
+            value or ""
+            for tag, attributes in self.found
+            for name, value in attributes.items()
+            if (tag, name.removeprefix("xlink:")) in _FETCHES
+        ]
+        return [url for url in asked if not url.startswith(("data:", "#"))]
+
+    def pictures(self) -> list[str]:
+        return [attributes.get("src") or "" for tag, attributes in self.found if tag == "img"]
+
+
+def a_page() -> Page:
+    picture = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    return (
+        Page(EVIL, EVIL)
+        .heading(EVIL)
+        .text(EVIL)
+        .table([EVIL], [[EVIL]], EVIL)
+        .figure(bars([EVIL, "b"], {EVIL: [1, 2], "two": [2, 1]}, unit=EVIL), EVIL)
+        .figure(histograms({"a": [0.1, 0.2], "b": []}, unit="score"), "histogram")
+        .figure(scatter([(1, 2, EVIL), (2, 3, "b")], across="x", up="y", front=[0, 1]), "scatter")
+        .pictures([(picture, EVIL)], EVIL)
+    )
+
+
+def test_text_from_outside_stays_text() -> None:
+    page = Elements(a_page().html())
+    tags = {tag for tag, _ in page.found}
+    assert "script" not in tags
+    assert len(page.pictures()) == 1
+    assert not [name for _, attributes in page.found for name in attributes if name.startswith("on")]
+    assert "".join(page.text).count('alert("x")') >= 7
+
+
+def test_nothing_is_asked_from_outside() -> None:
+    text = a_page().html()
+    assert Elements(text).fetched() == []
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#|data:)", text)
+
+
+def test_a_page_that_asks_is_found() -> None:
+    """Negative control of the check above."""
+    assert Elements('<img src="http://x/y.png">').fetched() == ["http://x/y.png"]
+
+
+def test_the_same_report_twice_is_the_same_file() -> None:
+    assert a_page().html() == a_page().html()
+
+
+def test_other_figures_give_another_plot() -> None:
+    assert bars(["a"], {"x": [1.0]}, unit="u") != bars(["a"], {"x": [2.0]}, unit="u")
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The page of a classifier with one dead class."""
+    folder = tmp_path_factory.mktemp("page")
+    write_colours(folder / "data", 320)
+
+    def dead(logits: Any) -> Any:
+        changed = logits.copy()
+        changed[1] = -100
+        return changed
+
+    report = folder / "page.html"
+    gate = AccuracyGate(open_dataset(folder / "data", task="classify", labels=COLOURS), report=report)
+    return report, gate.judge("rpi5-<int8>", colour_predictor(), colour_predictor(dead))
+
+
+class TestPageOfAVerdict:
+    def test_begins_with_the_sentence(self, failed: tuple[Path, Any]) -> None:
+        page = Elements(failed[0].read_text("utf-8"))
+        text = " ".join(page.text)
+        assert "Failed: rpi5-<int8>" in text
+        assert failed[1].reason in text
+        assert text.index(failed[1].reason) < text.index("What was compared")
+
+    def test_shows_every_figure_with_its_interval(self, failed: tuple[Path, Any]) -> None:
+        text = failed[0].read_text("utf-8")
+        drop = failed[1].report["drop"]
+        assert f"{drop['low']:+.4f} … {drop['high']:+.4f}" in text
+        for model in ("reference_metrics", "artifact_metrics"):
+            metric = failed[1].report[model]["top1"]
+            assert f"{metric['low']:.4f} … {metric['high']:.4f}" in text
+
+    def test_shows_the_ten_worst_pictures_side_by_side(self, failed: tuple[Path, Any]) -> None:
+        import base64
+
+        pictures = Elements(failed[0].read_text("utf-8")).pictures()
+        assert len(pictures) == 10
+        data = base64.b64decode(pictures[0].partition(",")[2])
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape == (480, 2 * 480 + 8, 3)
+        # Both halves show the same picture, with different answers written on it.
+        left, right = image[:, :480].astype(int), image[:, 488:].astype(int)
+        assert np.abs(left[200:] - right[200:]).mean() < 4
+        assert np.abs(left[:60] - right[:60]).max() > 60
+
+    def test_says_what_is_right_and_what_was_said(self, failed: tuple[Path, Any]) -> None:
+        text = " ".join(Elements(failed[0].read_text("utf-8")).text)
+        assert "Right: green. Float model: green" in text
+
+    def test_has_bars_and_histograms(self, failed: tuple[Path, Any]) -> None:
+        page = Elements(failed[0].read_text("utf-8"))
+        assert [tag for tag, _ in page.found].count("svg") == 2
+        assert "lost" in page.text
+
+    def test_asks_nothing_from_outside(self, failed: tuple[Path, Any]) -> None:
+        assert Elements(failed[0].read_text("utf-8")).fetched() == []
+
+    def test_is_the_same_twice_and_one_a_further_artifact(self, tmp_path: Path) -> None:
+        write_squares(tmp_path / "data", 30)
+        dataset = open_dataset(tmp_path / "data", task="detect", labels=COLOURS[:3])
+        half = square_predictor(lambda o: {**o, "scores": o["scores"] * 0.4})
+        for name in ("one.html", "two.html"):
+            gate = AccuracyGate(dataset, report=tmp_path / name)
+            reference = square_predictor()
+            gate.judge("a", reference, half)
+            gate.judge("b/../c", reference, square_predictor())
+        assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+        assert (tmp_path / "one-b-..-c.html").is_file()
+        assert "No picture is answered worse" in (tmp_path / "one-b-..-c.html").read_text("utf-8")
+
+    def test_a_folder_gets_a_page_for_each(self, tmp_path: Path) -> None:
+        write_colours(tmp_path / "data", 30)
+        gate = AccuracyGate(open_dataset(tmp_path / "data", task="classify", labels=COLOURS), report=tmp_path / "pages")
+        (tmp_path / "pages").mkdir()
+        verdict = gate.judge("a", colour_predictor(), colour_predictor())
+        assert verdict.outcome == "need more samples"
+        assert "Not decided: a" in (tmp_path / "pages/a.html").read_text("utf-8")
