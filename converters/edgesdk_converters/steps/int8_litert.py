@@ -1,8 +1,8 @@
 """Float LiteRT → INT8 LiteRT: static (weights and activations) or dynamic (weights; activations at run time).
 
-Rule: inputs and outputs stay as the float file has them, and so does everything behind the last layers with weights (sigmoid, softmax, boxes'
-arithmetic, the join of boxes and scores): two kinds of numbers never share one scale. Weights are symmetric with one step
-for each channel; activations have one step each, from the smallest and largest value on the samples.
+Rule: inputs and outputs stay as the float file has them, and so does everything behind the last layers with weights
+(sigmoid, softmax, boxes' arithmetic, the join of boxes and scores): two kinds of numbers never share one scale. Weights are
+symmetric with one step a channel; activations have one step each, from the smallest and largest value on the samples.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def quantised(tflite: bytes, ranges: Ranges | None, *, keep_float: Collection[st
         from ai_edge_quantizer import quantizer
 
     graph = LiteRtGraph(tflite)
-    floats = {*graph.tail(), *graph.pixel_arithmetic(), *keep_float}
+    # A quantised tensor that both leaves as float and is read inside is wired wrongly by the quantiser.
+    floats = {*graph.tail(), *graph.pixel_arithmetic(), *graph.read_outputs(), *keep_float}
     layers = [op for op in graph.layers() if op.name not in floats]
     if not layers:
         raise StepFailed(

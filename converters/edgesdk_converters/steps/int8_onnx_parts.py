@@ -69,18 +69,22 @@ def quantised_nodes(
 
 def _around(graph: onnx.GraphProto, kept: Collection[str]) -> set[str]:
     """Return the nodes between the kept layers and the next layers: they would pass float answers through 8 bits."""
+    down: set[str] = set()
+    up: set[str] = set()
     found: set[str] = set()
-    for nodes, ends, starts in (
-        (list(graph.node), lambda node: node.input, lambda node: node.output),
-        (list(reversed(graph.node)), lambda node: node.output, lambda node: node.input),
-    ):
-        reached: set[str] = set()
-        for node in nodes:
-            between = node.op_type in _BETWEEN and reached.intersection(ends(node))
-            if between:
-                found.add(node.name)
-            if between or (node.name in kept and node.op_type in PRODUCTS):
-                reached.update(starts(node))
+    for node in graph.node:
+        between = node.op_type in _BETWEEN and not down.isdisjoint(node.input)
+        if between or (node.name in kept and node.op_type in PRODUCTS):
+            down.update(node.output)
+        if between:
+            found.add(node.name)
+    for node in reversed(graph.node):
+        # A Relu or Clip stays with the layer before it, whose range is taken behind it.
+        between = node.op_type in _BETWEEN - {"Relu", "Clip"} and not up.isdisjoint(node.output)
+        if between or (node.name in kept and node.op_type in PRODUCTS):
+            up.update(node.input)
+        if between:
+            found.add(node.name)
     return found
 
 

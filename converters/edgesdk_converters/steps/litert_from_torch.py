@@ -52,13 +52,14 @@ def litert_from_torch(
 
         report("litert_from_torch: tracing")
         tensors = tensors_of(example)
-        with in_eval_mode(module) as runnable:
-            outputs = outputs_of(runnable, tensors)
+        with in_eval_mode(module) as whole:
+            outputs = outputs_of(whole, tensors)
             if fold is not None:
                 from edgesdk_converters.steps.pixel_input import PixelInput, pixel_example
 
-                runnable, tensors = PixelInput(runnable, fold), pixel_example(tensors, fold)
-            program = _own_copy(avoid_traps(torch.export.export(runnable, tensors, strict=False)))
+                tensors = pixel_example(tensors, fold)
+            traced = whole if fold is None else PixelInput(whole, fold)
+            program = _own_copy(avoid_traps(torch.export.export(traced, tensors, strict=False)))
         report("litert_from_torch: lowering")
         try:
             runnable = program.module()

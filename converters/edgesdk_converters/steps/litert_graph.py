@@ -116,6 +116,12 @@ class LiteRtGraph:
                 found.add(op.name)
         return frozenset(found)
 
+    def read_outputs(self) -> frozenset[str]:
+        """Return the names of the operations whose result leaves the model and is read inside too (a state, say)."""
+        read = {t for op in self.operations for t in op.inputs}
+        leaving = read.intersection(self.outputs)
+        return frozenset(op.name for op in self.operations if leaving.intersection(op.outputs))
+
     def matching(self, patterns: Iterable[str]) -> frozenset[str]:
         """Return the names of operations that some pattern (`*` is anything) fits, or is a part of the path of.
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_targets.errors import InputError
 
-
 INNER = "normalised_model"  # the attribute below, as paths of submodules show it
 
 

@@ -41,7 +41,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "card": Command("edgesdk.cli.card:app", "Draft the card that says what a model is."),
     "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
-    "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify or unpack a bundle."),
+    "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify, unpack or compare bundles."),
     "evaluate": Command("edgesdk.cli.evaluate:evaluate", "Measure a bundle's accuracy on labelled data."),
     "verify": Command(
         "edgesdk.cli.verify:verify", "Prove on this device that a bundle gives the answers it was made with."
@@ -53,7 +53,9 @@ COMMANDS: dict[str, Command] = {
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
     "fleet": Command("edgesdk.cli.fleet:app", "Start a broker and watch every device live."),
     "config": Command("edgesdk.cli.config:app", "Show or check the agent's configuration."),
-    "doctor": Command("edgesdk.cli.doctor:doctor", "Say what is installed, what is missing, and how to mend it."),
+    "doctor": Command(
+        "edgesdk.cli.doctor:app", "Say what is installed and what to mend; why an application's answers differ."
+    ),
 }
 
 

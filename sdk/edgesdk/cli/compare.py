@@ -193,7 +193,7 @@ def _evaluated(entry: Entry, part: _Part, dataset: Dataset, threads: int, say: C
     say(f"accuracy of {entry.name}")
     scores = {"score_threshold": AP_SCORE_THRESHOLD} if dataset.task == "detect" else None
     options = SessionOptions(threads=threads)
-    with load_model(part.bundle, variant=part.variant.id, options=options, postprocess=scores) as model:
+    with load_model(part.bundle, variant=part.variant.id, options=options, postprocess=scores, probe=True) as model:
         card = evaluate(model, dataset)
     name = _MAIN_METRIC.get(dataset.task) or next(iter(card.metrics))
     return replace(entry, figure=_figure(name, card.metrics[name]))

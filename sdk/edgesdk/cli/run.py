@@ -51,7 +51,7 @@ def run(
     vitals = VitalsReader()
     with ExitStack() as stack:
         model = stack.enter_context(
-            load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads))
+            load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads), probe=True)
         )
         note_choice(model)
         sink = stack.enter_context(_Sink(save, show=show, port=port, quiet=json))

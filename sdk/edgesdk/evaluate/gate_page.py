@@ -123,7 +123,8 @@ def _worst(page: Page, comparison: Comparison, shown: Shown, limits: Limits) -> 
         page.text("No picture is answered worse than by the float model.")
         return
     # Pictures may come only in their order, decoded when asked for.
-    wanted = {i: picture for i, picture in enumerate(shown.pictures) if i in set(worst)}
+    asked = set(worst)
+    wanted = {i: picture for i, picture in enumerate(shown.pictures) if i in asked}
     pairs = []
     for i in worst:
         picture = wanted[i]

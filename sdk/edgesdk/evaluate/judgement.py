@@ -79,7 +79,7 @@ def _failures(comparison: Comparison, pictures: int, broken: int) -> list[str]:
     if comparison.misplaced:
         return [f"The labels do not belong to these pictures: {comparison.misplaced}."]
     found = [
-        f"{drop.figure} dropped by {_points(drop.value)}, by at least {_points(drop.low)} with 95 % confidence; "
+        f"{drop.figure} worsened by {_points(drop.value)}, by at least {_points(drop.low)} with 95 % confidence; "
         f"{_points(drop.limit)} are allowed."
         for drop in (comparison.drop, *comparison.further)
         if drop.outcome == "fail"
@@ -93,7 +93,7 @@ def _failures(comparison: Comparison, pictures: int, broken: int) -> list[str]:
 
 
 def _passed(drop: Drop) -> str:
-    change = f"dropped by {_points(drop.value)}" if drop.value > 0 else f"rose by {_points(-drop.value)}"
+    change = f"worsened by {_points(drop.value)}" if drop.value > 0 else f"improved by {_points(-drop.value)}"
     if abs(drop.value) < 1e-12:
         change = "did not change"
     return (
@@ -105,8 +105,8 @@ def _passed(drop: Drop) -> str:
 def _undecided(drop: Drop, needed: int | None) -> str:
     more = f"about {needed} would, {needed - drop.n} more" if needed else "no reasonable number of samples would"
     return (
-        f"{drop.figure} changed by between {_points(-drop.high)} and {_points(-drop.low)}: {drop.n} independent samples "
-        f"cannot tell whether it dropped by more than {_points(drop.limit)}; {more}."
+        f"The loss in {drop.figure} lies between {_points(drop.low)} and {_points(drop.high)}: {drop.n} independent samples "
+        f"cannot tell whether it is more than {_points(drop.limit)}; {more}."
     )
 
 

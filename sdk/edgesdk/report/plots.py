@@ -51,7 +51,8 @@ def bars(labels: Sequence[str], series: dict[str, Sequence[float]], *, unit: str
         axes.invert_yaxis()
         axes.set_xlabel(unit)
         if len(series) > 1:
-            axes.legend()
+            # Above the plot: inside it would cover bars.
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(series), frameon=False)
 
     return draw(paint, inches=(_INCHES[0], max(2.0, 0.8 + 0.3 * len(labels) * max(1, len(series) // 2))))
 

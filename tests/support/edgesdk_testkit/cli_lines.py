@@ -85,6 +85,8 @@ def _edgesdk_fault(arguments: list[str]) -> str:
                 if not hasattr(command, "resolve_command"):
                     break
                 rest = [*getattr(context, "_protected_args", ()), *context.args]
+                if not rest and command.invoke_without_command:
+                    break
                 name, command, rest = command.resolve_command(context, rest)
                 path.append(str(name))
     except typer.Exit:
