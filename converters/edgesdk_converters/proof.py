@@ -13,7 +13,7 @@ from edgesdk_converters.reference import Reference
 from edgesdk_converters.routes import Route
 from edgesdk_converters.source import Source
 from edgesdk_targets.bundle.manifest import Status, Variant
-from edgesdk_targets.errors import GateFailed, ParityError, StepFailed
+from edgesdk_targets.errors import GateFailed, InputError, ParityError, StepFailed
 from edgesdk_targets.session import Session, open_files
 from edgesdk_targets.target import Precision, Runtime, Target
 from edgesdk_targets.tensor import Array
@@ -57,6 +57,7 @@ class Proof:
             StepFailed: it is too large for the target.
             ParityError: it answers differently from the source.
             GateFailed: it is less accurate than allowed.
+            InputError: the labels do not fit the pictures.
             SessionFailed: its runtime does not run it.
         """
         _check_size(target, artifact)
@@ -106,6 +107,9 @@ class Proof:
         finally:
             session.close()
         self._say(f"{variant.id}: {verdict.outcome}: {verdict.reason}")
+        if verdict.report.get("labels_misplaced"):
+            # No artifact could pass, and no tier of INT8 would mend it.
+            raise InputError(f"The labels of --data do not fit its pictures: {verdict.reason}", hint="Correct them.")
         if verdict.outcome == "fail":
             raise GateFailed(
                 f"{variant.id} is not accurate enough: {verdict.reason}",

@@ -70,8 +70,8 @@ def convert(
         MissingExtra: a converter's package is not installed.
         NoSpace: the disk is full.
     """
-    if max_drop is not None and not 0 <= max_drop < 1:
-        raise InputError(f"max_drop is {max_drop}, and not a fraction.", hint="One point is 0.01.")
+    if max_drop is not None and not 0 < max_drop < 1:
+        raise InputError(f"max_drop is {max_drop:g}, and not between 0 and 1.", hint="One point is 0.01.")
     judging = _Judging(Path(data) if data else None, max_drop, Path(report) if report else None)
 
     return convert_ungated(

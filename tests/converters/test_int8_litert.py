@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from edgesdk_converters.child import run_step
-from edgesdk_converters.child_values import Call
 from edgesdk_converters.sniff import Kind
 from edgesdk_converters.steps.int8_litert import int8_litert
 from edgesdk_converters.steps.litert_from_torch import litert_from_torch

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgesdk_converters.child import run_step
 from edgesdk_converters.steps.int8_onnx import int8_onnx
-from edgesdk_converters.steps.int8_onnx_clipping import best_range
+from edgesdk_converters.steps.int8_onnx_clipping import best_size
 from edgesdk_converters.steps.int8_onnx_drift import STYLES, Style
 from edgesdk_converters.steps.int8_onnx_ranges import measure_ranges
 from edgesdk_converters.steps.int8_onnx_regions import head_nodes, nodes_matching
@@ -235,8 +235,8 @@ def test_rare_values_are_cut_so_that_the_usual_ones_are_told_finer() -> None:
     counts = np.zeros(1024)
     counts[:100] = 1000.0
     counts[-1] = 1e-6
-    assert best_range(counts, 0.0, 10.0, symmetric=False)[1] < 3
-    assert best_range(np.ones(1024), 0.0, 10.0, symmetric=True) == pytest.approx((-10, 10), rel=0.03)
+    assert best_size(counts, 0.0, 10.0) < 3
+    assert best_size(np.ones(1024), -10.0, 4.0) == pytest.approx(10, rel=0.03)
 
 
 @pytest.mark.parametrize("style", STYLES)

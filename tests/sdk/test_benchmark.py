@@ -32,10 +32,6 @@ from edgesdk_testkit.tiny_models import CNN, STREAM, WIDE
 QUICK = Plan(seconds=0.05)
 
 
-def _left_behind() -> set[str]:
-    return {entry.name for entry in Path(tempfile.gettempdir()).glob("edgesdk-benchmark-*")}
-
-
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_bundle(tmp_path_factory.mktemp("wide") / "wide.edgebundle", WIDE)
@@ -188,13 +184,13 @@ class TestWhatGoesWrong:
         ],
         ids=lambda value: getattr(value, "name", None),
     )
-    def test_it_is_named(self, bad: Any, kind: str, says: str) -> None:
-        before = _left_behind()
+    def test_it_is_named(self, bad: Any, kind: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         with pytest.raises(ChildFailed) as caught:
             measure(bad, QUICK)
         assert caught.value.kind == kind
         assert says in caught.value.message
-        assert _left_behind() == before
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_hang_is_ended(self) -> None:
         child = LiveChild(subject("Hanger"))
@@ -232,20 +228,19 @@ class TestWhatGoesWrong:
             "print(child.pid, flush=True)\n"
             "os._exit(0)\n"
         )
-        before = _left_behind()
         path = os.pathsep.join(sys.path)
         done = subprocess.run(
             [sys.executable, "-c", script],
             capture_output=True,
             text=True,
             check=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)},
         )
         gone = subprocess.run(
             ["timeout", "20", "tail", f"--pid={int(done.stdout)}", "-f", "/dev/null"], check=False, capture_output=True
         )
         assert gone.returncode == 0
-        assert _left_behind() == before
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestCommand:

@@ -79,6 +79,10 @@ def test_text_from_outside_stays_text() -> None:
     assert "".join(page.text).count('alert("x")') >= 7
 
 
+def test_a_long_name_leaves_room_for_the_plot() -> None:
+    assert "<svg" in bars(["a very long name " * 40, "b"], {"one": [1, 2], "two": [2, 1]}, unit="recall")
+
+
 def test_nothing_is_asked_from_outside() -> None:
     text = a_page().html()
     assert Elements(text).fetched() == []

@@ -52,10 +52,9 @@ def boards(needs_program: Callable[[str, str], str]) -> Callable[[str], Emulated
     return lambda name: set_up(BOARDS[name], say=print)
 
 
-def rendered(name: str, folder: Path) -> Path:
-    count = MODELS[name][0]
+def rendered(name: str, folder: Path, *options: str) -> Path:
     script = ROOT / "examples/digits/render_eval.py"
-    subprocess.run([sys.executable, script, name, folder, "--count", str(count)], check=True)
+    subprocess.run([sys.executable, script, name, folder, *options], check=True)
     return folder
 
 
@@ -63,9 +62,12 @@ def converted(name: str, precision: str, folder: Path) -> tuple[Path, Path]:
     """Return a bundle of a sample model with a variant for each runtime, and its data."""
     from edgesdk_converters.convert import convert
 
-    data = rendered(name, folder / "data")
+    data = rendered(name, folder / "data", "--count", str(MODELS[name][0]))
+    typical = None
+    if precision == "int8":
+        typical = rendered(name, folder / "typical", "--count", "64", "--split", "train", "--seed", "5")
     card = ROOT / f"examples/digits/{name}.yaml"
-    made = convert(card, list(TARGETS), precision=precision, output=folder, data=data)
+    made = convert(card, list(TARGETS), precision=precision, output=folder, data=data, calib_data=typical)
     assert {v.runtime.value for v in made.variants} == RUNTIMES
     return made.path, data
 

@@ -1,13 +1,14 @@
-"""The range of a tensor in which 8 bits lose least: rare large values may be cut, so that the usual ones are told finer.
+"""The size of a tensor for which int8 without a zero point loses least: rare large values may be cut.
 
-Rule: of a histogram over some samples, the range with the smallest squared error, rounding and cutting together. For
-FastestDet in the symmetric form this is 3 dB on the scores against the plain extremes; where the extremes are best
-(ReLU6) they are what is found.
+Rule: of a histogram over some samples, the size with the smallest squared error, rounding and cutting together. Half of
+such a range is unused behind a ReLU, so that each step counts: for FastestDet this is 3 dB on the scores against the plain
+extremes. With a zero point it gained 0.1 dB there, and on pictures unlike the calibration's it lost MobileNetV2 two points
+of agreement: there the extremes stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 _BINS = 1024
 _MOST_SAMPLES = 32
-_HIGH_SHARES = np.linspace(0.2, 1.0, 33)
-_LOW_SHARES = np.linspace(0.2, 1.0, 17)
+_SHARES = np.linspace(0.2, 1.0, 33)
 
 
 def histograms(
@@ -55,27 +55,16 @@ def histograms(
     return counts
 
 
-def best_range(counts: Array, low: float, high: float, *, symmetric: bool) -> tuple[float, float]:
-    """Return the range, inside the extremes, with the smallest squared error in 8 bits."""
+def best_size(counts: Array, low: float, high: float) -> float:
+    """Return the size, at most that of the extremes, with the smallest squared error in int8."""
     used = np.flatnonzero(counts)
     centres = (low + (np.arange(_BINS) + 0.5) * (high - low) / _BINS)[used]
-    weights = counts[used]
-    largest = max(-low, high)
-    if symmetric:
-        pairs: Sequence[tuple[float, float]] = [(-largest * share, largest * share) for share in _HIGH_SHARES]
-    else:
-        lows = [low * share for share in _LOW_SHARES] if low < 0 else [0.0]
-        pairs = [(a, high * share) for a in lows for share in (_HIGH_SHARES if high > 0 else [1.0])]
-    errors = [_error(centres, weights, *pair, symmetric=symmetric) for pair in pairs]
-    # The widest of equals: what no sample needed to cut is not cut.
-    return min(zip(errors, pairs, strict=True), key=lambda item: (item[0], item[1][0] - item[1][1]))[1]
+    sizes = max(-low, high) * _SHARES
+    errors = [float(counts[used] @ (centres - _held(centres, size / 127)) ** 2) for size in sizes]
+    # The widest of equals: what gains nothing is not cut.
+    return float(min(zip(errors, -sizes, strict=True))[1] * -1)
 
 
-def _error(centres: Array, weights: Array, low: float, high: float, *, symmetric: bool) -> float:
-    scale = high / 127 if symmetric else (high - low) / 255
-    if scale <= 0:
-        return float("inf")
-    zero = 0.0 if symmetric else np.rint(-low / scale)
-    first, last = (-127, 127) if symmetric else (0, 255)
-    held = (np.clip(np.rint(centres / scale) + zero, first, last) - zero) * scale
-    return float(weights @ (centres - held) ** 2)
+def _held(values: Array, scale: float) -> Array:
+    held: Array = np.clip(np.rint(values / scale), -127, 127) * scale
+    return held

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge, needs
 from edgesdk_converters.step_progress import report
-from edgesdk_converters.steps.int8_onnx_clipping import best_range, histograms
+from edgesdk_converters.steps.int8_onnx_clipping import best_size, histograms
 from edgesdk_converters.steps.int8_onnx_drift import Style, measure_drift
 from edgesdk_converters.steps.int8_onnx_prepare import prepare
 from edgesdk_converters.steps.int8_onnx_regions import layers_with_weights
@@ -38,8 +38,8 @@ class Ranges:
     """The smallest and the largest value that 8 bits hold of each float tensor inside a model, by the tensor's name.
 
     Attributes:
-        lowest, highest: with a zero point.
-        size: without one: the largest magnitude.
+        lowest, highest: with a zero point: the extremes.
+        size: without one: the largest magnitude that is not cut.
         drift: by how much each layer's mean answer moves when its weights are rounded, by the node's name; see
             `int8_onnx_drift`.
         samples: how many inputs they were measured on.
@@ -97,17 +97,14 @@ def measure_ranges(model: bytes, samples: Samples) -> Ranges:
 def _clipped(
     model: onnx.ModelProto, samples: Samples, extremes: Mapping[str, tuple[float, float]], count: int
 ) -> Ranges:
-    """Find the best range inside the extremes, and what the layers drift by in it."""
+    """Find the best sizes inside the extremes, and what the layers drift by in them."""
     open_ones = {name: pair for name, pair in extremes.items() if pair[0] < pair[1]}
     counts = histograms(model, feeds_of(model, samples), open_ones)
-    best = dict(extremes)
     size = {name: max(-low, high) for name, (low, high) in extremes.items()}
-    for name, found in counts.items():
-        best[name] = best_range(found, *extremes[name], symmetric=False)
-        size[name] = best_range(found, *extremes[name], symmetric=True)[1]
-    lowest, highest = ({name: pair[side] for name, pair in best.items()} for side in (0, 1))
+    size |= {name: best_size(found, *extremes[name]) for name, found in counts.items()}
+    lowest, highest = ({name: pair[side] for name, pair in extremes.items()} for side in (0, 1))
     ranges = Ranges(lowest, highest, size, {}, count)
-    layers = {node.name for node in model.graph.node if node.input and node.input[0] in best}
+    layers = {node.name for node in model.graph.node if node.input and node.input[0] in extremes}
     drift = measure_drift(model, feeds_of(model, samples), layers & layers_with_weights(model.graph), ranges.of)
     return replace(ranges, drift=drift)
 

@@ -117,10 +117,10 @@ class LiteRtGraph:
         return frozenset(found)
 
     def read_outputs(self) -> frozenset[str]:
-        """Return the names of the operations whose result leaves the model and is read inside too (a state, say)."""
+        """Return the names of the operations that make or read what leaves the model and is read inside too (a state)."""
         read = {t for op in self.operations for t in op.inputs}
         leaving = read.intersection(self.outputs)
-        return frozenset(op.name for op in self.operations if leaving.intersection(op.outputs))
+        return frozenset(op.name for op in self.operations if leaving.intersection((*op.outputs, *op.inputs)))
 
     def matching(self, patterns: Iterable[str]) -> frozenset[str]:
         """Return the names of operations that some pattern (`*` is anything) fits, or is a part of the path of.

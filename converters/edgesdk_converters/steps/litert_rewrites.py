@@ -4,7 +4,8 @@ Each was seen to fail (litert-torch 0.10, litert-converter 0.5): a power with a 
 square in YOLOv5's head); nearest and linear resizing by a factor that is not the ratio of the two sizes looks at other
 pixels, silently; a transposed convolution with padding or groups is lowered only in a few kinds. Between convolutions,
 where litert-torch moves the channels to the end, it forgets to do so for `repeat` and, silently, for `einsum`. A sort, and
-the largest values without their places, become an op that no LiteRT interpreter has.
+the largest values without their places, become an op that no LiteRT interpreter has. Every second channel (ShuffleNet)
+becomes a slice that takes as long as the convolutions around it.
 """
 
 from __future__ import annotations
@@ -123,6 +124,19 @@ def _one_group(
     return made
 
 
+def _slice(x: Tensor, axis: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    """Take every second channel by way of a transposition, which XNNPACK runs; a slice with a step it leaves to others."""
+    begin, count = start or 0, x.shape[axis]
+    plain = step == 1 or axis != 1 or x.dim() != 4 or count % step or not 0 <= begin < step
+    if plain or (end is not None and end < count):
+        part: Tensor = torch.ops.aten.slice.Tensor(x, axis, start, end, step)
+        return part
+    batch, _, height, width = x.shape
+    each = count // step
+    apart = x.reshape(batch, each, step, height, width).transpose(1, 2).reshape(x.shape)
+    return torch.narrow(apart, 1, begin * each, each)
+
+
 def _repeat(x: Tensor, counts: Sequence[int]) -> Tensor:
     x = x.reshape([1] * (len(counts) - x.dim()) + list(x.shape))
     for axis, count in enumerate(counts):
@@ -185,6 +199,7 @@ _REWRITES: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.argsort.default: _sorted_places,
     torch.ops.aten.einsum.default: _einsum,
     torch.ops.aten.repeat.default: _repeat,
+    torch.ops.aten.slice.Tensor: _slice,
     torch.ops.aten.sort.default: _sort,
     torch.ops.aten.tile.default: _tile,
     torch.ops.aten.topk.default: _top_k,

@@ -146,21 +146,25 @@ def size_of(manifest: Manifest, variant: Variant) -> int:
 def judged(entry: Entry, target: Target | None, bounds: Bounds) -> Entry:
     """Return the entry with the limits that it misses, the target's and the user's."""
     limits: list[tuple[str, float | None, float | None, str]] = [
-        ("ms", entry.ms, bounds.ms, "--max-ms"),
-        ("bytes", entry.size_bytes, bounds.size_bytes, "--max-bytes"),
-        ("bytes of memory", entry.rss_bytes, bounds.rss_bytes, "--max-rss"),
+        ("", entry.ms, bounds.ms, "--max-ms"),
+        ("of files", entry.size_bytes, bounds.size_bytes, "--max-bytes"),
+        ("of memory", entry.rss_bytes, bounds.rss_bytes, "--max-rss"),
     ]
     if target is not None:
         limits += [
-            ("bytes", entry.size_bytes, target.max_bundle_bytes, f"the limit of {target.name}"),
-            ("bytes of memory", entry.rss_bytes, target.memory_bytes, f"the memory of {target.name}"),
+            ("of files", entry.size_bytes, target.max_bundle_bytes, f"the limit of {target.name}"),
+            ("of memory", entry.rss_bytes, target.memory_bytes, f"the memory of {target.name}"),
         ]
     misses = [
-        f"{value:.4g} {what} > {limit:.4g} ({whose})"
+        f"{_amount(value, what)} > {_amount(limit, what)} ({whose})"
         for what, value, limit, whose in limits
         if value is not None and limit is not None and value > limit
     ]
     return replace(entry, misses=tuple(misses))
+
+
+def _amount(value: float, what: str) -> str:
+    return f"{value / 1e6:.4g} MB {what}" if what else f"{value:.3g} ms"
 
 
 def with_faster_floats(entries: Sequence[Entry], ratio: Callable[[str, str], Ratio]) -> list[Entry]:

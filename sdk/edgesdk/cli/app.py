@@ -42,7 +42,9 @@ COMMANDS: dict[str, Command] = {
     "card": Command("edgesdk.cli.card:app", "Draft the card that says what a model is."),
     "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
     "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify, unpack or compare bundles."),
-    "evaluate": Command("edgesdk.cli.evaluate:evaluate", "Measure a bundle's accuracy on labelled data."),
+    "evaluate": Command(
+        "edgesdk.cli.evaluate:evaluate", "Measure a bundle's accuracy on labelled data, or judge it against another."
+    ),
     "verify": Command(
         "edgesdk.cli.verify:verify", "Prove on this device that a bundle gives the answers it was made with."
     ),

@@ -19,7 +19,6 @@ from edgesdk.cli.output import (
     size_text,
     table,
 )
-
 from edgesdk_targets.errors import GateFailed
 
 if TYPE_CHECKING:

@@ -180,6 +180,7 @@ class AgreementGate:
         report: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
+        self.warnings: tuple[str, ...] = ()
         self._pair = _Pair(pictures, progress)
         self._max_drop = max_drop
         self._rest = (class_floor, score_threshold)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _INCHES = (8.0, 4.0)
+_LONGEST = 40
 # Colours that people who see few colours can tell apart (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -47,14 +48,20 @@ def bars(labels: Sequence[str], series: dict[str, Sequence[float]], *, unit: str
         for place, (name, values) in enumerate(series.items()):
             at = [row + place * thickness for row in range(len(labels))]
             axes.barh(at, values, thickness, label=name, color=COLOURS[place % len(COLOURS)])
-        axes.set_yticks([row + 0.4 - thickness / 2 for row in range(len(labels))], labels)
+        axes.set_yticks([row + 0.4 - thickness / 2 for row in range(len(labels))], [_short(label) for label in labels])
         axes.invert_yaxis()
         axes.set_xlabel(unit)
         if len(series) > 1:
-            # Above the plot: inside it would cover bars.
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(series), frameon=False)
+            # Room beside the bars, which the legend would cover otherwise.
+            axes.set_xlim(right=axes.get_xlim()[1] * 1.35)
+            axes.legend(loc="upper right")
 
     return draw(paint, inches=(_INCHES[0], max(2.0, 0.8 + 0.3 * len(labels) * max(1, len(series) // 2))))
+
+
+def _short(label: str) -> str:
+    """Return a label that leaves room for the plot."""
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
 
 
 def histograms(series: dict[str, Sequence[float]], *, unit: str, bins: int = 40) -> str:
