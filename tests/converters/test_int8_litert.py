@@ -116,7 +116,7 @@ def test_nothing_left_to_quantise_is_told() -> None:
         ({}, "no calibration samples"),
         ({"x": np.zeros((0, 1, 3, 32, 32), np.float32)}, "no calibration samples"),
         ({"x": np.zeros((2, 1, 3, 16, 16), np.float32)}, "have shapes"),
-        ({"x": np.full((1, 1, 3, 32, 32), np.nan, np.float32)}, "holds NaN"),
+        ({"x": np.full((1, 1, 3, 32, 32), np.nan, np.float32)}, "sample 0 holds NaN"),
     ],
 )
 def test_samples_that_cannot_be_are_refused(samples: dict[str, Array], message: str) -> None:

@@ -96,7 +96,7 @@ def _weights(content: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("name", ["classifier", "reader", "detector", "streaming"])
+@pytest.mark.parametrize("name", ["classifier", "reader", "detector"])
 def test_the_answers_are_near_and_the_borders_float(name: str, style: Style) -> None:
     content = models.onnx_of(name)
     quantised = int8_onnx(content, _samples(name), style=style)

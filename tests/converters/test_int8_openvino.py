@@ -115,7 +115,7 @@ def test_normalisation_is_folded_into_the_input() -> None:
 
 def test_accuracy_control_returns_layers_to_float() -> None:
     content, samples = models.onnx_of("detector"), samples_of("detector")
-    strict = int8_openvino(content, samples, accuracy=AccuracyControl(min_sqnr_db=60, samples=4, max_layers=3))
+    strict = int8_openvino(content, samples, accuracy=AccuracyControl(min_sqnr_db=150, samples=4, max_layers=3))
     assert int8_weights(strict) < int8_weights(int8_of("detector"))
     given = models.feeds("detector")
     wanted = models.answers(models.make("detector"), given)
@@ -129,7 +129,7 @@ def test_accuracy_control_returns_layers_to_float() -> None:
         ({}, "The samples have inputs"),
         ({"input_0": np.zeros((0, 1, 3, 32, 32), np.float32)}, "no calibration samples"),
         ({"input_0": np.zeros((2, 1, 3, 16, 16), np.float32)}, "The samples have inputs"),
-        ({"input_0": np.full((1, 1, 3, 32, 32), np.nan, np.float32)}, "no number on a calibration sample"),
+        ({"input_0": np.full((1, 1, 3, 32, 32), np.nan, np.float32)}, "sample 0 holds NaN"),
     ],
 )
 def test_samples_that_cannot_be_are_refused(samples: dict[str, Array], message: str) -> None:
@@ -142,7 +142,7 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
     weight: Any = next(w for w in model.graph.initializer if len(w.dims) == 4)
     broken = np.full(tuple(weight.dims), np.nan, np.float32)
     weight.CopyFrom(numpy_helper.from_array(broken, weight.name))
-    with pytest.raises(InputError, match="no number|NaN"):
+    with pytest.raises(InputError, match=r"no number|NaN"):
         int8_openvino(model.SerializeToString(), samples_of("classifier"))
 
 

@@ -30,6 +30,7 @@ TRAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "bilinear by a factor": lambda x: functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
     "transposed convolution": lambda x: torch.cat([functional.conv_transpose2d(x, UP, MIX[0, :2], 2, 1, 1)] * 2, 1),
     "transposed in groups": lambda x: functional.conv_transpose2d(x, UP[:, :1], None, 2, 1, 1, groups=4),
+    "every second channel": lambda x: torch.cat([x[:, 1::2], x[:, 0::2]], 1),
     "repeat": lambda x: x.repeat(1, 1, 2, 1),
     "tile": lambda x: torch.tile(x, (2, 1)),
     "einsum": lambda x: torch.einsum("bchw,cd->bdhw", x, MIX),

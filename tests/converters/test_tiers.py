@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_first_tier_needs_nothing_measured() -> None:
 def test_each_tier_keeps_more_in_float_than_the_one_before() -> None:
     found = list(tiers(kept=(), head=given(["layer39"]), ranking=given(LAYERS)))
     assert [tier.name.partition(" ")[0] for tier in found] == ["plain", "head", "the", "the", "the", "the"]
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         assert set(before.keep_float) < set(after.keep_float)
     assert found[2].keep_float == ("layer39", "layer0", "layer1")
     assert all(tier.mixed for tier in found[1:])

@@ -24,7 +24,7 @@ from edgesdk_converters.steps.openvino_from_onnx import Fold, check_borders, nam
 from edgesdk_converters.steps.openvino_layers import (
     has_layers,
     input_means,
-    names_of_nodes,
+    operations_of_nodes,
     round_weights,
     tail_names,
 )
@@ -99,8 +99,9 @@ def int8_openvino(
         ordered = _in_order(samples, input_shapes(parsed))
         model = openvino.convert_model(io.BytesIO(parsed.SerializeToString(deterministic=True)))
         check_borders(model, names, [value.name for value in parsed.graph.output])
+        kept = operations_of_nodes(model, _kept(parsed, keep_float))
         name_by_place(model, names_in(parsed.graph))
-        floats = sorted({*tail_names(model), *names_of_nodes(model, _kept(parsed, keep_float))})
+        floats = sorted({*tail_names(model), *(op.get_friendly_name() for op in kept)})
         if not has_layers(model, floats):
             raise StepFailed("int8_openvino: no layer is left that can be quantised.", hint=_HINT)
         report("int8_openvino: measuring")
@@ -128,12 +129,12 @@ def _in_order(samples: Mapping[str, Array], shapes: Mapping[str, Sequence[int]])
     return {name: samples[name] for name in shapes}
 
 
-def _kept(parsed: ModelProto, keep_float: Sequence[str]) -> dict[str, list[str]]:
-    nodes = {node.name or node.output[0]: list(node.output) for node in parsed.graph.node}
+def _kept(parsed: ModelProto, keep_float: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    nodes = {node.name or node.output[0]: node for node in parsed.graph.node}
     missing = [name for name in keep_float if name not in nodes]
     if missing:
         raise InputError(f"The model has no node {missing[0]!r}.", hint="Give names of nodes of the ONNX model.")
-    return {name: nodes[name] for name in keep_float}
+    return [(list(nodes[name].input), list(nodes[name].output)) for name in keep_float]
 
 
 def _refuse_no_numbers(parsed: ModelProto) -> None:
@@ -205,16 +206,19 @@ class _Closeness:
         import openvino
 
         settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-        self._wish_db = wish_db
-        self._wanted = list(_answers(openvino.Core().compile_model(model, "CPU", settings), feeds))
+        self._wish_db = float(wish_db)  # NNCF takes an int for something else
+        answers = _answers(openvino.Core().compile_model(model, "CPU", settings), feeds)
+        # By the sample itself: NNCF asks about some of them, in an order of its own.
+        self._wanted = {id(feed): answer for feed, answer in zip(feeds, answers, strict=True)}
 
     def score(self, compiled: Any, feeds: Iterable[Mapping[str, Array]]) -> tuple[float, list[float]]:
         """Return the worst output's ratio over all samples, and that of each sample, in dB up to what is wished."""
-        answers = list(_answers(compiled, feeds))
-        # Asked about a part of the samples, NNCF gives them in the order of the whole: it ranks with all of them here.
-        pairs = list(zip(self._wanted, answers, strict=True))
-        each = [min(self._db([pair], output) for output in range(len(pair[0]))) for pair in pairs]
-        return min(self._db(pairs, output) for output in range(len(self._wanted[0]))), each
+        asked = list(feeds)
+        answers = _answers(compiled, asked)
+        pairs = [(self._wanted[id(feed)], answer) for feed, answer in zip(asked, answers, strict=True)]
+        outputs = range(len(pairs[0][0]))
+        each = [min(self._db([pair], output) for output in outputs) for pair in pairs]
+        return min(self._db(pairs, output) for output in outputs), each
 
     def _db(self, pairs: Sequence[tuple[Sequence[Array], Sequence[Array]]], output: int) -> float:
         signal = sum(float((wanted[output] ** 2).sum()) for wanted, _ in pairs)

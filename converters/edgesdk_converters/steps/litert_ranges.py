@@ -49,7 +49,7 @@ def feeds_of(samples: Mapping[str, Array], fold: Fold | None = None) -> Iterator
         fold: the first input is given back as the pixels it was made from, uint8 NHWC.
 
     Raises:
-        InputError: there are none, or the inputs have different numbers of them.
+        InputError: there are none, the inputs have different numbers of them, or one holds NaN.
     """
     counts = {name: len(array) for name, array in samples.items()}
     if not counts or min(counts.values()) == 0:
@@ -61,6 +61,11 @@ def feeds_of(samples: Mapping[str, Array], fold: Fold | None = None) -> Iterator
     arrays = list(samples.values())
     for number in range(len(arrays[0])):
         feed = [np.ascontiguousarray(array[number]) for array in arrays]
+        if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in feed):
+            raise InputError(
+                f"Calibration sample {number} holds NaN or an infinity.",
+                hint="Check `mean` and `std`, and the pictures.",
+            )
         if fold is not None:
             feed[0] = _pixels(feed[0], fold)
         yield feed

@@ -44,25 +44,27 @@ def tail_names(model: Any) -> list[str]:
     return found
 
 
-def names_of_nodes(model: Any, nodes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the names of the operations that ONNX nodes became.
-
-    A node's name is that of the last operation it became; the others have it before a slash. A node without a name gives
-    its operation the name of its output.
+def operations_of_nodes(model: Any, nodes: Iterable[tuple[Sequence[str], Sequence[str]]]) -> list[Any]:
+    """Return the operations that ONNX nodes became: all between a node's outputs and its inputs.
 
     Args:
-        nodes: node name → names of its outputs.
+        nodes: names of each node's inputs and outputs.
     """
-    values = {value for outputs in nodes.values() for value in outputs if value}
-    found = []
-    for op in model.get_ordered_ops():
-        name = op.get_friendly_name()
-        tensors = {tensor for port in op.outputs() for tensor in port.get_names()}
-        if op.get_type_name() not in _NO_WORK and (
-            name.partition("/")[0] in nodes or name in nodes or tensors & values
-        ):
-            found.append(name)
-    return found
+    # A result repeats the names of the operation before it.
+    working = [op for op in model.get_ordered_ops() if op.get_type_name() != "Result"]
+    makers = {tensor: op for op in working for port in op.outputs() for tensor in port.get_names()}
+    found: dict[str, Any] = {}
+    for inputs, outputs in nodes:
+        ends = {makers[name].get_friendly_name() for name in inputs if name in makers}
+        todo = [makers[name] for name in outputs if name in makers]
+        while todo:
+            op = todo.pop()
+            name = op.get_friendly_name()
+            if name in ends or name in found or op.get_type_name() in _NO_WORK:
+                continue
+            found[name] = op
+            todo += [port.get_node() for port in op.input_values()]
+    return list(found.values())
 
 
 def has_layers(model: Any, floats: Iterable[str]) -> bool:
@@ -78,6 +80,7 @@ def input_means(model: Any, feeds: Iterable[Sequence[Array]]) -> dict[str, Array
         InputError: an output is NaN or infinite on a sample.
     """
     import openvino
+    from openvino import opset13
 
     watched = model.clone()
     count = len(watched.outputs)
@@ -89,7 +92,8 @@ def input_means(model: Any, feeds: Iterable[Sequence[Array]]) -> dict[str, Array
         key = (port.get_node().get_friendly_name(), port.get_index())
         sources.setdefault(key, port)
         readers[op.get_friendly_name()] = (count + list(sources).index(key), op.get_type_name())
-    watched.add_outputs(list(sources.values()))
+    # Results of their own: `add_outputs` leaves out a port that is an output already.
+    watched.add_results([opset13.result(port) for port in sources.values()])
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     request = openvino.Core().compile_model(watched, "CPU", settings).create_infer_request()
     sums: dict[str, Array] = {}
