@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk_converters.conversion import Conversion
-from edgesdk_converters.convert import convert
+from edgesdk_converters.convert import GateMaker, convert
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.errors import EdgeError
@@ -36,6 +36,7 @@ def build(
     calibration: Path,
     out: Path,
     cache: Path,
+    gate: GateMaker,
     say: Callable[[str], None],
 ) -> list[Built]:
     """Build all precisions at once; where one of them fails, each by itself, so that it leaves the others."""
@@ -44,13 +45,13 @@ def build(
     cells = {name: Built(name, None, None, failure="not offered") for name in precisions}
     try:
         path = out / f"{target}.edgebundle"
-        cells |= _cells(_convert(card, target, offered, calibration, path, cache, say), described)
+        cells |= _cells(_convert(card, target, offered, calibration, path, cache, gate, say), described)
     except EdgeError as error:
         say(f"{target}: {error.message}; each precision by itself")
         for name in offered:
             try:
                 path = out / f"{target}-{name}.edgebundle"
-                cells |= _cells(_convert(card, target, [name], calibration, path, cache, say), described, name)
+                cells |= _cells(_convert(card, target, [name], calibration, path, cache, gate, say), described, name)
             except EdgeError as own:
                 cells[name] = Built(name, None, None, failure=own.message)
     return list(cells.values())
@@ -76,6 +77,7 @@ def _convert(
     calibration: Path,
     out: Path,
     cache: Path,
+    gate: GateMaker,
     say: Callable[[str], None],
 ) -> Conversion:
     """Call the converter: the one place that knows how INT8 is asked for."""
@@ -84,6 +86,7 @@ def _convert(
         target,
         output=out,
         precision=list(precisions),
+        gate=gate,
         calib_data=calibration if "int8" in precisions else None,
         cache=cache,
         progress=say,

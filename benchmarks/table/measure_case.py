@@ -10,6 +10,7 @@ from typing import Any
 from edgesdk.benchmark.interleave import Race, interleaved
 from edgesdk.benchmark.subject import Subject, bundle_subject
 from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
+from edgesdk.evaluate.gate import AgreementGate
 from edgesdk_converters.predictor import Predictor
 from edgesdk_converters.reference import open_reference
 from edgesdk_converters.source import resolve_source
@@ -49,10 +50,12 @@ def measure_case(case: Case, places: Places, effort: Effort, say: Say) -> dict[s
     say("answers of the float model")
     plain = Predictor(reference.run, reference.inputs, reference.outputs, source.card, labels, postprocess=settings)
     wanted = exam.answers(plain)
+    # Every artifact has to agree with float as often as is usual, or it is no entry of the table.
+    agreement = AgreementGate(exam.pictures)
     rows, subjects = [], [torch_subject(card)]
     for family, target in FAMILIES.items():
         out, cache = places.scratch / "bundles" / case.name, places.scratch / "steps"
-        for cell in build(card, target, PRECISIONS, calibration, out, cache, say):
+        for cell in build(card, target, PRECISIONS, calibration, out, cache, lambda *_: agreement, say):
             say(f"{family} {cell.precision}: {cell.failure or 'judging'}")
             rows.append(_row(family, cell, exam, wanted, settings))
             if cell.bundle and cell.variant and cell.variant.runtime is not Runtime.TENSORRT:

@@ -26,12 +26,14 @@ class Verdict:
         reason: one sentence with the figures, for a person.
         report: the figures, ready for JSON; goes into the bundle.
         needed: how many samples would settle it, where more are needed.
+        excess: by how much the measured drop is beyond the limit, whatever its interval; negative within it.
     """
 
     outcome: Outcome
     reason: str
     report: Mapping[str, object] = field(default_factory=dict)
     needed: int | None = None
+    excess: float = 0.0
 
     @property
     def passed(self) -> bool:

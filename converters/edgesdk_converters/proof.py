@@ -91,7 +91,8 @@ class Proof:
         }
         verdict = self._judge(variant, artifact, runtime)
         if verdict is not None:
-            found["accuracy"] = {"outcome": verdict.outcome, "reason": verdict.reason, **verdict.report}
+            said = {"outcome": verdict.outcome, "reason": verdict.reason, "excess": round(verdict.excess, 6)}
+            found["accuracy"] = {**verdict.report, **said}
         return variant.model_copy(update=found)
 
     def _judge(self, variant: Variant, artifact: Artifact, runtime: Runtime) -> Verdict | None:

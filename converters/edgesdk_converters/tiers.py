@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 # How many of the worst layers are kept in float, try by try, beside the head.
-_RANKED = (2, 4, 8, 16)
+_RANKED = (1, 4, 8, 16, 32)
 # A model that is mostly float is no INT8 model: beyond this share of its layers the search is given up.
 _MOST_FLOAT = 0.5
 
@@ -55,4 +55,8 @@ def tiers(
     for count in _RANKED:
         if count > _MOST_FLOAT * len(ranked):
             return
-        yield Tier(f"the {count} costliest layers in float", (*head_nodes, *worst[:count]), mixed=True)
+        yield Tier(
+            "the costliest layer in float" if count == 1 else f"the {count} costliest layers in float",
+            (*head_nodes, *worst[:count]),
+            mixed=True,
+        )

@@ -17,7 +17,6 @@ from edgesdk_converters.steps.litert_from_torch import litert_from_torch
 from edgesdk_converters.steps.litert_graph import LiteRtGraph
 from edgesdk_converters.steps.litert_places import litert_places
 from edgesdk_converters.steps.openvino_from_onnx import Fold
-from edgesdk_converters.steps.sensitivity_litert import layer_costs
 from edgesdk_converters.steps.weight_rounding import rounded
 from edgesdk_targets.errors import InputError, StepFailed
 from edgesdk_targets.tensor import Array
@@ -195,18 +194,6 @@ def test_layers_are_found_by_their_weights() -> None:
     places = [litert_places(content, models.litert_of("detector"), [node]) for node in nodes]
     assert sorted(name for found in places for name in found) == sorted(op.name for op in graph.layers())
     assert litert_places(content, models.litert_of("classifier"), nodes) == ()
-
-
-def test_layers_are_ranked_worst_first() -> None:
-    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 3)).eval()
-    with torch.no_grad():
-        module[2].weight[0, 0, 0, 0] = 40.0  # one weight makes its channel's step coarse
-        module[2].bias[0] = -8.0
-    content = litert_from_torch(module, [torch.zeros(1, 3, 12, 12)], precision="fp32")
-    costs = layer_costs(content, {"x": np.random.default_rng(4).random((8, 1, 3, 12, 12)).astype(np.float32)})
-    assert [cost.sqnr_db for cost in costs] == sorted(cost.sqnr_db for cost in costs)
-    assert costs[0].parameters == 8 * 8 * 9
-    assert len(costs) == 3
 
 
 def test_a_factory_is_loaded_and_converted_in_a_child(tmp_path: Any) -> None:

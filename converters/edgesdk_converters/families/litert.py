@@ -1,13 +1,22 @@
-"""LiteRT: from torch by litert-torch, from ONNX by our own translation; INT8 from the float file."""
+"""LiteRT: from torch by litert-torch, from ONNX by our own translation; INT8 from the float file.
+
+Pixels go in as they are: without the change of layout and the normalisation outside, the whole is faster.
+"""
 
 from __future__ import annotations
 
 from edgesdk_converters.artifact import Artifact, Int8Order, Workshop
+from edgesdk_converters.child import run_step
+from edgesdk_converters.families.fold import fold_key, fold_of, folded_inputs
 from edgesdk_converters.reference import TorchReference
 from edgesdk_converters.routes import in_words
+from edgesdk_converters.sniff import Kind
+from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_targets.target import Precision
+from edgesdk_targets.tensor import TensorSpec
 
 _TOOLS = ("torch", "onnx", "litert-torch", "litert-converter", "ai-edge-quantizer")
+_STEPS = "edgesdk_converters.steps"
 
 
 def build_litert(workshop: Workshop, precision: Precision, int8: Int8Order | None) -> Artifact:
@@ -17,50 +26,83 @@ def build_litert(workshop: Workshop, precision: Precision, int8: Int8Order | Non
         StepFailed: an op has no counterpart, or nothing can be quantised.
     """
     workshop.refuse_open_sizes("LiteRT")
+    fold = fold_of(workshop)
     plain = Precision.FP32 if int8 else precision
-    files = _from_onnx(workshop, plain) if workshop.source.is_onnx else _from_torch(workshop, plain)
+    files = _from_onnx(workshop, plain, fold) if workshop.source.is_onnx else _from_torch(workshop, plain, fold)
     if int8 is not None:
-        files = _int8(workshop, files["model"], int8)
-    reference = workshop.reference
+        files = _int8(workshop, files["model"], int8, fold)
+    inputs = folded_inputs(workshop.reference.inputs, fold)
     return Artifact(
         files,
-        tuple(s.model_copy(update={"name": f"args_{i}"}) for i, s in enumerate(reference.inputs)),
-        tuple(s.model_copy(update={"name": f"output_{i}"}) for i, s in enumerate(reference.outputs)),
+        tuple(_own(spec, f"args_{place}") for place, spec in enumerate(inputs)),
+        tuple(_own(spec, f"output_{place}") for place, spec in enumerate(workshop.reference.outputs)),
+        folded=fold is not None,
     )
 
 
-def _from_onnx(workshop: Workshop, precision: Precision) -> dict[str, bytes]:
+def _own(spec: TensorSpec, name: str) -> TensorSpec:
+    """Return a tensor as the file has it: no LiteRT device has 64-bit whole numbers."""
+    return spec.model_copy(update={"name": name, "dtype": "int32" if spec.dtype == "int64" else spec.dtype})
+
+
+def _from_onnx(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
     from edgesdk_converters.steps.litert_from_onnx import litert_from_onnx
 
     model = workshop.onnx()
-    return workshop.step(
-        "litert_from_onnx",
-        model,
-        {"precision": precision.value},
-        lambda: {"model": litert_from_onnx(model, precision=in_words(precision))},
-        tools=_TOOLS,
-    )
+
+    def run() -> dict[str, bytes]:
+        return {"model": litert_from_onnx(model, precision=in_words(precision), fold=fold)}
+
+    options = {"precision": precision.value, **fold_key(fold)}
+    return workshop.step("litert_from_onnx", model, options, run, tools=_TOOLS)
 
 
-def _from_torch(workshop: Workshop, precision: Precision) -> dict[str, bytes]:
+def _from_torch(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
+    def run() -> dict[str, bytes]:
+        source = workshop.source
+        if source.kind is Kind.MODULE:
+            return {"model": _from_live_module(workshop, precision, fold)}
+        # The child loads the model again: the converter may take its process down.
+        content: bytes = run_step(
+            f"{_STEPS}.litert_from_source:litert_from_source",
+            path=source.path,
+            kind=source.kind,
+            factory=source.card.factory,
+            factory_args=source.card.factory_args,
+            folder=source.card_file.folder,
+            inputs=[spec.model_dump() for spec in workshop.reference.inputs],
+            precision=in_words(precision),
+            fold=fold,
+        )
+        return {"model": content}
+
+    options = {"precision": precision.value, **fold_key(fold)}
+    return workshop.step("litert_from_torch", workshop.torch_key(), options, run, tools=_TOOLS)
+
+
+def _from_live_module(workshop: Workshop, precision: Precision, fold: Fold | None) -> bytes:
     from edgesdk_converters.steps.litert_from_torch import litert_from_torch
 
     reference = workshop.reference
     assert isinstance(reference, TorchReference)  # noqa: S101  (an ONNX source went the other way)
+    return litert_from_torch(workshop.source.load(), reference.example(), precision=in_words(precision), fold=fold)
+
+
+def _int8(workshop: Workshop, model: bytes, order: Int8Order, fold: Fold | None) -> dict[str, bytes]:
+    onnx = workshop.onnx()
 
     def run() -> dict[str, bytes]:
-        module = workshop.source.load()
-        return {"model": litert_from_torch(module, reference.example(), precision=in_words(precision))}
+        from edgesdk_converters.steps.litert_places import litert_places
 
-    options = {"precision": precision.value}
-    return workshop.step("litert_from_torch", workshop.torch_key(), options, run, tools=_TOOLS)
+        content: bytes = run_step(
+            f"{_STEPS}.int8_litert:int8_litert",
+            tflite=model,
+            samples=order.calibrating.samples(),
+            mode="static",
+            keep_float=litert_places(onnx, model, order.keep_float),
+            fold=fold,
+        )
+        return {"model": content}
 
-
-def _int8(workshop: Workshop, model: bytes, order: Int8Order) -> dict[str, bytes]:
-    from edgesdk_converters.steps.int8_litert import int8_litert
-
-    def run() -> dict[str, bytes]:
-        samples = order.calibrating.samples()
-        return {"model": int8_litert(model, samples, mode="static", keep_float=order.keep_float)}
-
-    return workshop.step("int8_litert", model, {**order.to_json(), "mode": "static"}, run, tools=_TOOLS)
+    options = {**order.to_json(), **fold_key(fold)}
+    return workshop.step("int8_litert", model, options, run, tools=_TOOLS)

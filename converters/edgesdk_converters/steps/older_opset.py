@@ -82,4 +82,6 @@ def _drop_newer_attributes(graph: Any, newest: int) -> None:
 
 
 def _says_nothing_new(op: str, attribute: Any) -> bool:
+    if attribute.name == "keep_aspect_ratio_policy":  # stretching is what older ones do
+        return op == "Resize" and attribute.s == b"stretch"
     return (op, attribute.name) in _SAY_NOTHING_NEW and not (attribute.name == "layout" and attribute.i != 0)

@@ -59,7 +59,7 @@ def verdict_of(
         **comparison.to_json(),
         "warnings": warnings,
     }
-    return Verdict(outcome, reason, report, needed)  # type: ignore[arg-type]  # one of the three words
+    return Verdict(outcome, reason, report, needed, drop.value - drop.limit)  # type: ignore[arg-type]  # one of the three words
 
 
 def too_few(n: int, limit: float, worst: float = 1.0) -> list[str]:
