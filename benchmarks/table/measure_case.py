@@ -11,7 +11,7 @@ from edgesdk.benchmark.interleave import Race, interleaved
 from edgesdk.benchmark.subject import Subject, bundle_subject
 from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
 from edgesdk.evaluate.gate import AgreementGate
-from edgesdk_converters.predictor import Predictor
+from edgesdk_converters.proving.predictor import Predictor
 from edgesdk_converters.reference import open_reference
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.bundle.bundle import open_bundle

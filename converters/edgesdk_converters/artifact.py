@@ -19,7 +19,7 @@ from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
 
 if TYPE_CHECKING:
-    from edgesdk_converters.calibrating import Calibrating
+    from edgesdk_converters.int8.calibrating import Calibrating
 
 Progress = Callable[[str], None]
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from edgesdk_converters.artifact import Progress, Workshop
 from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.conversion import Conversion
-from edgesdk_converters.gate import Gate
 from edgesdk_converters.packing import Built, bundle_path, write
-from edgesdk_converters.parity_pictures import parity_pictures
-from edgesdk_converters.proof import Proof
+from edgesdk_converters.proving.gate import Gate
+from edgesdk_converters.proving.parity_pictures import parity_pictures
+from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
 from edgesdk_converters.routes import QUANTISED, Route, routes
 from edgesdk_converters.source import Source, resolve_source
@@ -41,8 +41,8 @@ from edgesdk_targets.target import Precision, Target
 if TYPE_CHECKING:
     import torch
 
-    from edgesdk_converters.calibrating import Calibrating
-    from edgesdk_converters.quantising import Quantiser
+    from edgesdk_converters.int8.calibrating import Calibrating
+    from edgesdk_converters.int8.quantising import Quantiser
     from edgesdk_targets.bundle.manifest import Variant
 
 # Makes the gate once it is known what the model is: (card, labels, calibration pictures or None).
@@ -121,8 +121,8 @@ def convert(
     with tempfile.TemporaryDirectory(prefix="edgesdk-calibration-") as scratch:
         calibrating = quantiser = None
         if calib_data is not None:
-            from edgesdk_converters.calibrating import calibrate
-            from edgesdk_converters.quantising import Quantiser
+            from edgesdk_converters.int8.calibrating import calibrate
+            from edgesdk_converters.int8.quantising import Quantiser
 
             calibrating = calibrate(
                 calib_data, calib_count, model, reference, workshop, Path(scratch), evaluation=data, say=say
@@ -204,7 +204,7 @@ def _layers(quantiser: Quantiser) -> list[dict[str, Any]]:
 
 def _golden(proof: Proof, built: Sequence[Built]) -> dict[str, bytes]:
     try:
-        from edgesdk_converters.golden_set import golden_files
+        from edgesdk_converters.golden.golden_set import golden_files
     except ImportError:
         return {}
     return golden_files(proof, built)

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_converters.convert import convert as convert_ungated
-from edgesdk_converters.parity_pictures import pictures_below
+from edgesdk_converters.proving.parity_pictures import pictures_below
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
     from edgesdk_converters.artifact import Progress
-    from edgesdk_converters.calibrating import Calibrating
     from edgesdk_converters.conversion import Conversion
-    from edgesdk_converters.gate import Gate
+    from edgesdk_converters.int8.calibrating import Calibrating
+    from edgesdk_converters.proving.gate import Gate
     from edgesdk_targets.card import ModelCard
     from edgesdk_targets.tensor import Array
 

@@ -14,7 +14,7 @@ import pytest
 
 from edgesdk_converters.calibration.calibration_set import open_calibration, overlap
 from edgesdk_converters.calibration.k_centre import cover_radius, k_centre
-from edgesdk_converters.parity_pictures import draw_picture
+from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 

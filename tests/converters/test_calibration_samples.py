@@ -11,7 +11,7 @@ import pytest
 from edgesdk_converters.calibration.calibration_set import open_calibration
 from edgesdk_converters.calibration.features import backbone_features, narrowest_place
 from edgesdk_converters.calibration.samples import samples_of
-from edgesdk_converters.parity_pictures import draw_picture
+from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_converters.steps.parse_onnx import parse_onnx
 from edgesdk_targets.card import ModelCard
 from edgesdk_targets.errors import InputError, NoSpace

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from edgesdk_converters.convert import convert
-from edgesdk_converters.gate import Gate, Outcome, Predict, Verdict
-from edgesdk_converters.parity_pictures import draw_picture
+from edgesdk_converters.proving.gate import Gate, Outcome, Predict, Verdict
+from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_converters.steps.onnx_from_torch import onnx_from_torch
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import GateFailed, InputError, ParityError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesdk_converters.parity import MAX_DB, ParityMeter
+from edgesdk_converters.proving.parity import MAX_DB, ParityMeter
 from edgesdk_targets.target import Precision
 
 

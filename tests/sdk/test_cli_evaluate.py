@@ -16,7 +16,7 @@ from edgesdk.evaluate.answers import collect, paths_of
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.gate import AccuracyGate
 from edgesdk_converters.convert import convert
-from edgesdk_converters.predictor import Predictor
+from edgesdk_converters.proving.predictor import Predictor
 from edgesdk_converters.reference import open_reference
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.model import load_model

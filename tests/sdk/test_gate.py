@@ -13,7 +13,7 @@ import pytest
 from edgesdk.evaluate.answers import Answers, collect, paths_of
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.gate import AccuracyGate
-from edgesdk_converters.gate import Gate, Verdict
+from edgesdk_converters.proving.gate import Gate, Verdict
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Classification, Result
 from edgesdk_targets.tensor import Array

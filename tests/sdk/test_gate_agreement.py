@@ -10,7 +10,7 @@ import pytest
 
 from edgesdk.evaluate.agreement import USUAL
 from edgesdk.evaluate.gate import AccuracyGate, AgreementGate
-from edgesdk_converters.gate import Gate
+from edgesdk_converters.proving.gate import Gate
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import list_images
 from edgesdk_targets.results import Text

@@ -10,7 +10,7 @@ import pytest
 
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.gate import AccuracyGate
-from edgesdk_converters.gate import Verdict
+from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.results import Result, Text
 from edgesdk_targets.tensor import Array
 

@@ -17,7 +17,7 @@ from edgesdk.parity_doctor.pixels import INTERPOLATIONS, Frame, Picture, resized
 from edgesdk.parity_doctor.reading import Contract, readings
 from edgesdk.parity_doctor.resample import KERNELS, antialiased
 from edgesdk.parity_doctor.values import PRESETS, ways
-from edgesdk_converters.parity_pictures import draw_picture
+from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.target import Runtime

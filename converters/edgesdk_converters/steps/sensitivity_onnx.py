@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesdk_converters.framework_edge import framework_edge
-from edgesdk_converters.parity import ParityMeter
+from edgesdk_converters.proving.parity import ParityMeter
 from edgesdk_converters.step_progress import report
 from edgesdk_converters.steps.int8_onnx_drift import Style, channel_axis, correct_drift, rounded, scale_of
 from edgesdk_converters.steps.int8_onnx_parts import WEIGHTED, quantised_nodes

@@ -24,7 +24,7 @@ def read_or_draw(path: Path | None) -> Array:
         from edgesdk_targets.preprocess.image_file import read_image
 
         return read_image(path)
-    from edgesdk_converters.parity_pictures import draw_picture
+    from edgesdk_converters.proving.parity_pictures import draw_picture
 
     return draw_picture(DRAWN_SIZE, 0)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from edgesdk.evaluate.evaluate import Scorecard
     from edgesdk.evaluate.gate import AgreementGate
-    from edgesdk_converters.gate import Verdict
+    from edgesdk_converters.proving.gate import Verdict
     from edgesdk_targets.model import Model
     from edgesdk_targets.results import Result
     from edgesdk_targets.tensor import Array

@@ -23,7 +23,7 @@ from edgesdk.evaluate.gate_page import Shown, gate_page
 from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.judgement import too_few, verdict_of
 from edgesdk.evaluate.limits import Limits
-from edgesdk_converters.gate import Verdict
+from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 

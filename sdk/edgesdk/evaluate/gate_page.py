@@ -17,7 +17,7 @@ from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.samples import BoxSample, ClassSample, Sample, TextSample, ValueSample
 from edgesdk.report.page import Page
 from edgesdk.report.plots import bars, histograms
-from edgesdk_converters.gate import Verdict
+from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image
 from edgesdk_targets.preprocess.opencv import cv2

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from edgesdk.evaluate.comparison import Comparison, distance
 from edgesdk.evaluate.drop import Drop, least_samples
 from edgesdk.evaluate.limits import Limits
-from edgesdk_converters.gate import Verdict
+from edgesdk_converters.proving.gate import Verdict
 
 _SHOWN = 5
 # Distance of the distributions of scores from which a threshold set on one does not suit the other.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from edgesdk_converters.parity_pictures import draw_picture
+from edgesdk_converters.proving.parity_pictures import draw_picture
 
 Array = NDArray[Any]
 _CV = {

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesdk_converters.predictor import Predictor
+from edgesdk_converters.proving.predictor import Predictor
 from edgesdk_targets.card import ModelCard
 from edgesdk_targets.tensor import TensorSpec
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgesdk_converters.parity_pictures import draw_picture
+from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_targets.preprocess.png import encode_png, shrink
 from edgesdk_targets.tensor import Array
 

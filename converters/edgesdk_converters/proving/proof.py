@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgesdk_converters.artifact import Artifact, Progress
-from edgesdk_converters.compare import compare, runtime_here
-from edgesdk_converters.gate import Gate, Verdict
-from edgesdk_converters.predictor import Predictor
+from edgesdk_converters.proving.compare import compare, runtime_here
+from edgesdk_converters.proving.gate import Gate, Verdict
+from edgesdk_converters.proving.predictor import Predictor
 from edgesdk_converters.quiet import quiet
 from edgesdk_converters.reference import Reference
 from edgesdk_converters.routes import Route

@@ -15,11 +15,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from edgesdk_converters.artifact import Artifact
-from edgesdk_converters.compare import runtime_here
-from edgesdk_converters.golden_pictures import golden_pictures
-from edgesdk_converters.golden_tolerance import limit_of, settle
-from edgesdk_converters.parity import _GROUPS as CHANNEL_GROUPS
-from edgesdk_converters.proof import Proof
+from edgesdk_converters.golden.golden_pictures import golden_pictures
+from edgesdk_converters.golden.golden_tolerance import limit_of, settle
+from edgesdk_converters.proving.compare import runtime_here
+from edgesdk_converters.proving.parity import CHANNEL_GROUPS
+from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.errors import ConversionError

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgesdk_converters.artifact import Artifact, Int8Order, Progress, Workshop
-from edgesdk_converters.calibrating import Calibrating
-from edgesdk_converters.compare import runtime_here
+from edgesdk_converters.int8.calibrating import Calibrating
+from edgesdk_converters.int8.tiers import Tier, tiers
 from edgesdk_converters.packing import Built
-from edgesdk_converters.proof import Proof
+from edgesdk_converters.proving.compare import runtime_here
+from edgesdk_converters.proving.proof import Proof
+from edgesdk_converters.proving.speed import EVEN, time_ratio
 from edgesdk_converters.routes import Route
-from edgesdk_converters.speed import EVEN, time_ratio
 from edgesdk_converters.steps.int8_onnx_regions import head_nodes, nodes_matching
-from edgesdk_converters.tiers import Tier, tiers
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.errors import EdgeError, GateFailed, ParityError, StepFailed
 from edgesdk_targets.target import Precision, Runtime, Target

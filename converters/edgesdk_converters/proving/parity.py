@@ -27,7 +27,7 @@ NOTHING = 1e-7
 TOLERANCE = {Precision.FP32: 1e-5, Precision.FP16: 1e-3, Precision.INT8: 2e-2, Precision.MIXED: 2e-2}
 
 # Axis, and name → channels, of the heads whose one output holds several kinds of numbers.
-_GROUPS: dict[str, tuple[int, dict[str, slice]]] = {
+CHANNEL_GROUPS: dict[str, tuple[int, dict[str, slice]]] = {
     "yolov8": (1, {"boxes": slice(0, 4), "scores": slice(4, None)}),
     "yolov5": (2, {"boxes": slice(0, 4), "objectness": slice(4, 5), "classes": slice(5, None)}),
     "end2end": (2, {"boxes": slice(0, 4), "scores": slice(4, 5), "classes": slice(5, 6)}),
@@ -137,7 +137,7 @@ class ParityMeter:
 
 
 def _split(name: str, head: str | None, wanted: Array, got: Array) -> dict[str, tuple[Array, Array]]:
-    axis, groups = _GROUPS.get(head or "", (0, {}))
+    axis, groups = CHANNEL_GROUPS.get(head or "", (0, {}))
     if not groups or wanted.ndim <= axis or wanted.ndim < 3:
         return {name: (wanted, got)}
     if wanted.shape != got.shape:

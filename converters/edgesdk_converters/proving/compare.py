@@ -12,7 +12,7 @@ import numpy as np
 
 from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.cache import default_folder
-from edgesdk_converters.parity import Parity, ParityMeter
+from edgesdk_converters.proving.parity import Parity, ParityMeter
 from edgesdk_converters.quiet import quiet
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant

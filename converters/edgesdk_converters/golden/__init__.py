@@ -1,0 +1,1 @@
+"""The golden set: pictures and answers by which a device proves itself."""
