@@ -55,7 +55,7 @@ def measure_case(case: Case, places: Places, effort: Effort, say: Say) -> dict[s
     rows, subjects = [], [torch_subject(card)]
     for family, target in FAMILIES.items():
         out, cache = places.scratch / "bundles" / case.name, places.scratch / "steps"
-        for cell in build(card, target, PRECISIONS, calibration, out, cache, lambda *_: agreement, say):
+        for cell in build(card, target, PRECISIONS, calibration, out, cache, lambda *_: (agreement, ()), say):
             say(f"{family} {cell.precision}: {cell.failure or 'judging'}")
             rows.append(_row(family, cell, exam, wanted, settings))
             if cell.bundle and cell.variant and cell.variant.runtime is not Runtime.TENSORRT:

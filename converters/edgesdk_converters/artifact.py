@@ -14,6 +14,7 @@ from edgesdk_converters.cache import StepCache, key_of
 from edgesdk_converters.reference import OnnxReference, Reference, TorchReference
 from edgesdk_converters.routes import Route
 from edgesdk_converters.source import Source
+from edgesdk_converters.steps.node_order import with_named_nodes
 from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
@@ -50,14 +51,19 @@ class Int8Order:
 
     Attributes:
         keep_float: names of ONNX nodes that stay in float.
+        last_resort: go the family's other way to INT8, where it has one.
+        seven_bits: weights in half their range, for processors whose 8-bit products overflow.
     """
 
     calibrating: Calibrating
     keep_float: tuple[str, ...] = ()
+    last_resort: bool = False
+    seven_bits: bool = False
 
     def to_json(self) -> dict[str, object]:
-        """Return what the result depends on."""
-        return {"pictures": self.calibrating.digest, "keep_float": list(self.keep_float)}
+        """Return what the result depends on: the pictures, and how they become the model's inputs."""
+        own = {"keep_float": list(self.keep_float), "last_resort": self.last_resort, "seven_bits": self.seven_bits}
+        return {**self.calibrating.to_json(), **own}
 
 
 class Workshop:
@@ -94,11 +100,12 @@ class Workshop:
             if isinstance(reference, OnnxReference):
                 from edgesdk_converters.steps.static_onnx import static_onnx
 
-                self._onnx = static_onnx(self.source.content(), reference.inputs)
+                content = static_onnx(self.source.content(), reference.inputs)
             else:
-                self._onnx = self.step(
-                    "onnx_from_torch", self.torch_key(), {}, self._onnx_from_torch, tools=_ONNX_TOOLS
-                )["model"]
+                content = self.step("onnx_from_torch", self.torch_key(), {}, self._onnx_from_torch, tools=_ONNX_TOOLS)[
+                    "model"
+                ]
+            self._onnx = with_named_nodes(content)
         return self._onnx
 
     def torch_key(self) -> object | None:

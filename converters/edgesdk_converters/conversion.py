@@ -31,9 +31,9 @@ class Conversion:
     sensitivity: tuple[Mapping[str, Any], ...] = ()
 
     @property
-    def undecided(self) -> tuple[Variant, ...]:
-        """The variants whose gate had too few samples to decide."""
-        return tuple(v for v in self.variants if v.accuracy.get("outcome") == "need more samples")
+    def unproven(self) -> tuple[Variant, ...]:
+        """The variants that no gate passed: too few samples, or nothing here to run them on."""
+        return tuple(v for v in self.variants if v.accuracy.get("outcome") != "pass")
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgesdk_converters.artifact import Progress, Workshop
 from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.conversion import Conversion
+from edgesdk_converters.golden.golden_set import golden_files
 from edgesdk_converters.packing import Built, bundle_path, write
 from edgesdk_converters.proving.gate import Gate
-from edgesdk_converters.proving.parity_pictures import parity_pictures
+from edgesdk_converters.proving.parity_pictures import parity_pictures, pictures_below
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
 from edgesdk_converters.routes import QUANTISED, Route, routes
@@ -37,6 +40,7 @@ from edgesdk_targets.errors import (
 )
 from edgesdk_targets.state import check_states
 from edgesdk_targets.target import Precision, Target
+from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +49,9 @@ if TYPE_CHECKING:
     from edgesdk_converters.int8.quantising import Quantiser
     from edgesdk_targets.bundle.manifest import Variant
 
-# Makes the gate once it is known what the model is: (card, labels, calibration pictures or None).
-GateMaker = Callable[[ModelCard, tuple[str, ...], "Calibrating | None"], "Gate | None"]
+# Makes the gate once it is known what the model is: (card, labels, calibration pictures or None) → the gate, and the
+# files of the pictures it judges by. It is asked before the calibration where there are data of their own, else after it.
+GateMaker = Callable[[ModelCard, tuple[str, ...], "Calibrating | None"], tuple["Gate | None", Sequence[Path]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +124,21 @@ def convert(
     workshop = Workshop(model, reference, StepCache(folder), say)
     jobs = _jobs(targets, wanted, from_onnx=model.is_onnx, calibrated=calib_data is not None)
     with tempfile.TemporaryDirectory(prefix="edgesdk-calibration-") as scratch:
-        calibrating = quantiser = None
+        calibrating = quantiser = judge = None
+        files: Sequence[Path] = pictures_below(Path(data)) if data and not gate else ()
+        if gate and data is not None:
+            judge, files = gate(model.card, model.card_file.labels, None)
         if calib_data is not None:
             from edgesdk_converters.int8.calibrating import calibrate
             from edgesdk_converters.int8.quantising import Quantiser
 
             calibrating = calibrate(
-                calib_data, calib_count, model, reference, workshop, Path(scratch), evaluation=data, say=say
+                calib_data, calib_count, model, reference, workshop, Path(scratch), evaluation=files, say=say
             )
             quantiser = Quantiser(workshop, calibrating, keep_float, say)
-        judge = gate(model.card, model.card_file.labels, calibrating) if gate else None
-        proof = Proof(model, reference, _pictures(model, data, calibrating), judge, say)
+        if gate and data is None:
+            judge, _ = gate(model.card, model.card_file.labels, calibrating)
+        proof = Proof(model, reference, _pictures(model, files, calibrating), judge, say)
         built: list[Built] = []
         for job in jobs:
             made = _first_that_works(job, workshop, quantiser, proof, say)
@@ -143,8 +152,8 @@ def convert(
             model,
             reference,
             built,
-            reports=_reports(built, layers, pictures_given=data is not None),
-            golden=_golden(proof, built),
+            reports=_reports(built, layers, "given" if files else "calibration" if calibrating else "drawn"),
+            golden=golden_files(proof, built),
             sensitivity=layers,
             calibration=calibrating.record if calibrating else None,
             warnings=warnings,
@@ -155,7 +164,7 @@ def _check_answers(source: Source, reference: Reference) -> None:
     """Check, before anything is built, that a device will be able to decode the model's outputs.
 
     Raises:
-        InputError: outputs, labels or states do not fit what the card says.
+        InputError: outputs, labels or states do not fit what the card says, or an answer is no number.
     """
     card = source.card
     try:
@@ -166,6 +175,12 @@ def _check_answers(source: Source, reference: Reference) -> None:
     outputs = tuple(spec for spec in reference.outputs if spec.name not in carried)
     size = card.preprocess.size if card.preprocess else None
     Decoder(card.task, card.postprocess, source.card_file.labels, outputs, size)
+    answer = reference.run({spec.name: np.full(spec.shape, 0.5).astype(spec.numpy_dtype) for spec in reference.inputs})
+    if broken := [name for name, array in answer.items() if array.dtype.kind == "f" and np.isnan(array).any()]:
+        raise InputError(
+            f"The model's own answer {broken[0]!r} holds NaN, before anything was converted.",
+            hint="Its weights are broken: `edgesdk check` names them. Export it again.",
+        )
 
 
 def _first_that_works(job: _Job, workshop: Workshop, quantiser: Quantiser | None, proof: Proof, say: Progress) -> Built:
@@ -202,19 +217,9 @@ def _layers(quantiser: Quantiser) -> list[dict[str, Any]]:
     return [{**asdict(layer), "sqnr_db": round(layer.sqnr_db, 1)} for layer in quantiser.sensitivities()]
 
 
-def _golden(proof: Proof, built: Sequence[Built]) -> dict[str, bytes]:
-    try:
-        from edgesdk_converters.golden.golden_set import golden_files
-    except ImportError:
-        return {}
-    return golden_files(proof, built)
-
-
-def _reports(built: Sequence[Built], layers: Sequence[Mapping[str, Any]], *, pictures_given: bool) -> dict[str, object]:
+def _reports(built: Sequence[Built], layers: Sequence[Mapping[str, Any]], pictures: str) -> dict[str, object]:
     variants: list[Variant] = [variant for variant, _ in built]
-    reports: dict[str, object] = {
-        "parity": {"pictures": "given" if pictures_given else "drawn", "variants": {v.id: v.parity for v in variants}}
-    }
+    reports: dict[str, object] = {"parity": {"pictures": pictures, "variants": {v.id: v.parity for v in variants}}}
     if any(v.accuracy for v in variants):
         reports["accuracy"] = {v.id: v.accuracy for v in variants}
     if layers:
@@ -222,11 +227,11 @@ def _reports(built: Sequence[Built], layers: Sequence[Mapping[str, Any]], *, pic
     return reports
 
 
-def _pictures(source: Source, data: str | Path | None, calibrating: Calibrating | None) -> list[Any]:
-    if data is None and calibrating is not None:
+def _pictures(source: Source, files: Sequence[Path], calibrating: Calibrating | None) -> list[Array]:
+    if not files and calibrating is not None:
         return calibrating.some_pictures()
     size = source.card.preprocess.size if source.card.preprocess else (64, 64)
-    return parity_pictures(size, Path(data) if data else None)
+    return parity_pictures(size, files)
 
 
 def _find_targets(names: Iterable[str]) -> list[Target]:

@@ -34,7 +34,7 @@ def bundle_path(output: Path, source: Source) -> Path:
         raise InputError(f"{output} is a file and no bundle.", hint=f"Give a folder, or a name ending in {SUFFIX}.")
     else:
         path = output / f"{source.card.name}-{source.card.version}{SUFFIX}"
-    _check_writable(path)
+    check_writable(path)
     return path
 
 
@@ -104,8 +104,12 @@ def _place(files: dict[str, bytes], variant_id: str, role: str, runtime: Runtime
     return path
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a place that cannot be written before minutes are spent on what goes there."""
+def check_writable(path: Path) -> None:
+    """Refuse a place that cannot be written before minutes are spent on what goes there.
+
+    Raises:
+        InputError: the nearest folder above it that exists is no folder, or must not be written.
+    """
     place = path.absolute().parent
     while not place.exists():
         place = place.parent

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
@@ -18,12 +18,13 @@ def verify_bundle(path: Path, *, target: str | None, variant: str | None, every:
 
     Raises:
         BundleError: the bundle is damaged, has no golden set, or nothing in it can run here.
-        SessionFailed: the variant that the agent would run does not load.
+        SessionFailed: no variant that could run here does; of `every`, that is a line of the report.
+        MissingExtra: likewise, as a runtime does not load.
     """
     options = SessionOptions(threads=threads)
     with open_bundle(path) as bundle:
         if not every:
-            with load_model(bundle, target=target, variant=variant, options=options) as model:
+            with load_model(bundle, target=target, variant=variant, options=options, probe=True) as model:
                 reports = [check_golden(bundle, model).to_json()]
         else:
             choice = choose_variants(bundle.manifest, target=target, variant_id=variant)
@@ -36,9 +37,9 @@ def verify_bundle(path: Path, *, target: str | None, variant: str | None, every:
 
 def _checked(bundle: Bundle, name: str, options: SessionOptions) -> dict[str, Any]:
     try:
-        with load_model(bundle, variant=name, options=options) as model:
+        with load_model(bundle, variant=name, options=options, probe=True) as model:
             return check_golden(bundle, model).to_json()
-    except SessionFailed as error:
+    except (SessionFailed, MissingExtra) as error:
         return {"variant": name, "verdict": "cannot run", "diverged": None, "why": error.message}
 
 

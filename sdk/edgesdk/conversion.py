@@ -6,27 +6,34 @@ Labelled data give a gate on accuracy; pictures without labels, one on agreement
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesdk.evaluate.answers import paths_of
+from edgesdk.report.page import Page
+from edgesdk.report.plots import bars
 from edgesdk_converters.convert import convert as convert_ungated
+from edgesdk_converters.packing import check_writable
+from edgesdk_converters.proving.gate import Verdict
 from edgesdk_converters.proving.parity_pictures import pictures_below
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
+    from edgesdk.evaluate.gate import AgreementGate
     from edgesdk_converters.artifact import Progress
     from edgesdk_converters.conversion import Conversion
     from edgesdk_converters.int8.calibrating import Calibrating
-    from edgesdk_converters.proving.gate import Gate
+    from edgesdk_converters.proving.gate import Gate, Predict
     from edgesdk_targets.card import ModelCard
     from edgesdk_targets.tensor import Array
 
 DEFAULT_MAX_DROP = 0.01
 # Without labels, agreement is measured on so many of the calibration pictures.
 _AGREEMENT_PICTURES = 100
+_PLOTTED_LAYERS = 30
 
 
 def convert(
@@ -61,7 +68,8 @@ def convert(
         max_drop: how much accuracy an artifact may lose, as a fraction (0.01: one point).
         keep_float: patterns of names of ONNX nodes that INT8 leaves in float.
         explain: measure what each layer costs when it is quantised.
-        report: an HTML file about the gate's findings; one artifact's name is added where there are several.
+        report: an HTML file about the gate's findings on the first artifact; those on others, and what `explain` found, are
+            written beside it, with the artifact's name, or `layers`, added.
 
     Raises:
         InputError: the model, card, data or target is wrong.
@@ -70,11 +78,10 @@ def convert(
         MissingExtra: a converter's package is not installed.
         NoSpace: the disk is full.
     """
-    if max_drop is not None and not 0 < max_drop < 1:
-        raise InputError(f"max_drop is {max_drop:g}, and not between 0 and 1.", hint="One point is 0.01.")
-    judging = _Judging(Path(data) if data else None, max_drop, Path(report) if report else None)
-
-    return convert_ungated(
+    page = Path(report) if report else None
+    _check_request(data, calib_data, max_drop, page, keep_float)
+    judging = _Judging(Path(data) if data else None, max_drop, page)
+    conversion = convert_ungated(
         source,
         target,
         output=output,
@@ -91,6 +98,42 @@ def convert(
         cache=cache,
         progress=progress,
     )
+    if page is not None and conversion.sensitivity:
+        layers_page(conversion).write(page.with_stem(f"{page.stem}-layers"))
+    return conversion
+
+
+def layers_page(conversion: Conversion) -> Page:
+    """Return the report of what each layer costs when it alone is in INT8."""
+    layers = conversion.sensitivity
+    shown = layers[:_PLOTTED_LAYERS]
+    page = Page(
+        f"What each layer of {conversion.path.stem} costs in INT8",
+        "Each layer is quantised alone, the others in float; the less signal is left over the noise, the more it costs.",
+    )
+    plot = bars([layer["node"] for layer in shown], {"alone in INT8": [layer["sqnr_db"] for layer in shown]}, unit="dB")
+    page.figure(plot, f"The {len(shown)} costliest of {len(layers)} layers; shorter bars cost more.")
+    rows = [[layer["node"], layer["op"], f"{layer['sqnr_db']:.1f}", str(layer["parameters"])] for layer in layers]
+    return page.table(["layer", "op", "dB", "parameters"], rows)
+
+
+def _check_request(
+    data: object,
+    calib_data: object,
+    max_drop: float | None,
+    report: Path | None,
+    keep_float: Sequence[str],
+) -> None:
+    """Refuse what would be ignored, and what cannot be written, before anything is loaded."""
+    if max_drop is not None and not 0 < max_drop < 1:
+        raise InputError(f"max_drop is {max_drop:g}, and not between 0 and 1.", hint="One point is 0.01.")
+    if data is None and calib_data is None and (max_drop is not None or report is not None):
+        what = "--max-drop" if max_drop is not None else "--report"
+        raise InputError(f"{what} needs something to judge by.", hint="Give labelled pictures: --data DIR.")
+    if keep_float and calib_data is None:
+        raise InputError("--keep-float is about INT8, which needs --calib-data.", hint="Give typical pictures.")
+    if report is not None:
+        check_writable(report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +144,10 @@ class _Judging:
     max_drop: float | None
     report: Path | None
 
-    def gate(self, card: ModelCard, labels: tuple[str, ...], calibrating: Calibrating | None) -> Gate | None:
-        """Return the gate for a model; None where there is nothing to judge it by."""
+    def gate(
+        self, card: ModelCard, labels: tuple[str, ...], calibrating: Calibrating | None
+    ) -> tuple[Gate | None, Sequence[Path]]:
+        """Return the gate for a model, None where there is nothing to judge it by, and its pictures' files."""
         from edgesdk.evaluate.gate import AccuracyGate, AgreementGate
 
         deployed = card.postprocess.score_threshold
@@ -111,14 +156,42 @@ class _Judging:
 
             dataset = open_dataset(self.data, task=card.task, labels=labels)
             drop = DEFAULT_MAX_DROP if self.max_drop is None else self.max_drop
-            return AccuracyGate(dataset, max_drop=drop, score_threshold=deployed, report=self.report)
+            gate = AccuracyGate(dataset, max_drop=drop, score_threshold=deployed, report=self.report)
+            return gate, [path for path in paths_of(dataset) if isinstance(path, Path)]
         if self.data is not None:
-            pictures: Sequence[Path | Array] = pictures_below(self.data)
-        elif calibrating is not None:
-            pictures = calibrating.some_pictures(_AGREEMENT_PICTURES)
-        else:
-            return None
-        return AgreementGate(pictures, max_drop=self.max_drop, score_threshold=deployed, report=self.report)
+            files = pictures_below(self.data)
+            return AgreementGate(files, max_drop=self.max_drop, score_threshold=deployed, report=self.report), files
+        if calibrating is None:
+            return None, ()
+        pictures = calibrating.some_pictures(_AGREEMENT_PICTURES)
+        own = AgreementGate(pictures, max_drop=self.max_drop, score_threshold=deployed, report=self.report)
+        return _Flattering(own), ()
+
+
+class _Flattering:
+    """Agreement on the calibration pictures themselves: it can show a fault, but prove nothing.
+
+    Nobody asked for it, so where these pictures cannot be judged by, that is no error.
+    """
+
+    warnings: tuple[str, ...] = (
+        "accuracy was judged on the calibration pictures themselves, which flatters; give --data",
+    )
+
+    def __init__(self, gate: AgreementGate) -> None:
+        self._gate = gate
+
+    def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
+        """Compare two models; what passes on its own calibration pictures is not proven."""
+        try:
+            verdict = self._gate.judge(name, reference, artifact)
+        except InputError as error:
+            return Verdict("need more samples", f"not judged: {error.message}", {"pictures": "calibration"})
+        report = {**verdict.report, "pictures_of": "calibration"}
+        if verdict.outcome == "pass":
+            reason = f"not proven, as these are the calibration pictures: {verdict.reason}"
+            return replace(verdict, outcome="need more samples", reason=reason, report=report)
+        return replace(verdict, report=report)
 
 
 def _is_labelled(data: Path, task: str) -> bool:

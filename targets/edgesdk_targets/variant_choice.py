@@ -8,6 +8,7 @@ providers that works (`runtimes/onnxruntime.py`).
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import platform
 from collections.abc import Callable
@@ -62,6 +63,7 @@ class Choice:
         unfit: those of them that cannot run here, or were not asked for.
         failed: those of them that were tried, by variant id and runtime.
         host: the machine that was chosen for.
+        not_asked_for: ids of the variants that another target or variant was asked for than they are.
     """
 
     candidates: tuple[Candidate, ...]
@@ -69,6 +71,7 @@ class Choice:
     unfit: tuple[tuple[str, str], ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     host: Host = field(default=Host(None, "any"), repr=False)
+    not_asked_for: frozenset[str] = frozenset()
 
     def taken(
         self,
@@ -141,17 +144,23 @@ def choose_variants(
     wanted = _canonical(target) if target else None
     candidates: list[Candidate] = []
     rejected: list[tuple[str, str]] = []
+    not_asked_for: set[str] = set()
     for variant in manifest.variants:
         runtimes = _runtimes_for(variant, installed)
         if (reason := _not_asked_for(variant, wanted, variant_id)) is not None:
             rejected.append((variant.id, reason))
+            not_asked_for.add(variant.id)
         elif not runtimes:
             rejected.append((variant.id, _not_installed(variant.runtime)))
         candidates += [Candidate(variant, runtime) for runtime in runtimes if reason is None]
     if not candidates:
-        raise _nothing_fits(manifest, wanted, variant_id, rejected)
+        of_it = [(name, reason) for name, reason in rejected if variant_id in {None, name}]
+        raise _nothing_fits(manifest, wanted, variant_id, of_it)
     candidates.sort(key=lambda candidate: _rank(candidate, host))
-    return Choice(tuple(candidates), (), unfit=tuple(rejected), host=host).taken(candidates[0], ())
+    choice = Choice(
+        tuple(candidates), (), unfit=tuple(rejected), host=host, not_asked_for=frozenset(not_asked_for)
+    )
+    return choice.taken(candidates[0], ())
 
 
 def _canonical(name: str) -> str:
@@ -210,10 +219,29 @@ def _why_later(candidate: Candidate, best: Candidate, host: Host) -> str:
 def _nothing_fits(
     manifest: Manifest, target: str | None, variant_id: str | None, rejected: list[tuple[str, str]]
 ) -> WrongTarget:
+    head = f"{manifest.name} {manifest.version} has no variant"
+    ids, targets = (sorted({getattr(variant, of) for variant in manifest.variants}) for of in ("id", "target"))
+    # A name that nothing has: why each variant is another says nothing.
+    if variant_id is not None and variant_id not in ids:
+        return WrongTarget(f"{head} {variant_id!r}.", hint=_meant(variant_id, ids))
+    if target is not None and target not in targets and not _is_catalogued(target):
+        return WrongTarget(f"{head} for target {target!r}.", hint=_meant(target, targets))
     what = f"for target {target!r}" if target else f"{variant_id!r}" if variant_id else "that can run on this host"
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected)
-    names = sorted({variant.id if variant_id else variant.target for variant in manifest.variants})
     return WrongTarget(
-        f"{manifest.name} {manifest.version} has no variant {what}. {reasons}.",
-        hint=f"Convert the model for this device, or name one of: {', '.join(names)}.",
+        f"{head} {what}. {'; '.join(f'{name}: {reason}' for name, reason in rejected)}.",
+        hint=f"Convert the model for this device, or name one of: {', '.join(ids if variant_id else targets)}.",
     )
+
+
+def _is_catalogued(target: str) -> bool:
+    try:
+        find_target(target)
+    except UnknownTarget:
+        return False
+    return True
+
+
+def _meant(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{meant}The bundle has: {', '.join(names)}."

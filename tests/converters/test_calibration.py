@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edgesdk_converters.calibration import video_frames
 from edgesdk_converters.calibration.calibration_set import open_calibration, overlap
-from edgesdk_converters.calibration.k_centre import cover_radius, k_centre
+from edgesdk_converters.calibration.k_centre import k_centre
 from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
@@ -36,6 +37,11 @@ def _video(place: Path, frames: Iterator[Array]) -> Path:
     return place
 
 
+def _cover_radius(features: Array, chosen: list[int]) -> float:
+    """Return the largest distance from any row to its nearest chosen one."""
+    return max(float(np.linalg.norm(features[chosen] - row, axis=1).min()) for row in features)
+
+
 def _pixels(pictures: object) -> list[bytes]:
     return [picture.tobytes() for picture in pictures]  # type: ignore[attr-defined]
 
@@ -52,7 +58,7 @@ def test_a_choice_covers_what_a_shuffled_one_does_not() -> None:
     assert set(clusters[chosen]) == set(range(10))
     shuffled = k_centre(features[rng.permutation(len(features))], 10)
     assert len(set(clusters[shuffled])) < 10
-    assert cover_radius(features, chosen) < 0.2 * cover_radius(features, shuffled)
+    assert _cover_radius(features, chosen) < 0.2 * _cover_radius(features, shuffled)
 
 
 def test_the_first_of_a_choice_are_the_choice_of_fewer() -> None:
@@ -101,7 +107,7 @@ def test_long_features_are_folded_and_still_tell_pictures_apart(tmp_path: Path) 
     plain = open_calibration(folder, count=12, features=lambda p: p[::4, ::4].reshape(-1).astype(np.float32)[:500])
     folded = open_calibration(folder, count=12, features=lambda p: p.reshape(-1).astype(np.float32))
     assert len(plain) == len(folded) == 12
-    assert plain.pixel_hashes == folded.pixel_hashes
+    assert {one.pixels for one in plain.likenesses} == {one.pixels for one in folded.likenesses}
 
 
 # --- what goes first ----------------------------------------------------------------------------------------------
@@ -118,7 +124,8 @@ def test_planted_duplicates_go_and_different_pictures_stay(tmp_path: Path) -> No
     chosen = open_calibration(tmp_path)
     record = chosen.record
     assert (record["found"], record["duplicates"], record["near_duplicates"], record["chosen"]) == (44, 1, 2, 41)
-    assert len(chosen) == len(chosen.pixel_hashes) == len(set(chosen.perceptual_hashes)) == 41
+    for hashes in ({one.pixels for one in chosen.likenesses}, {one.perceptual for one in chosen.likenesses}):
+        assert len(chosen) == len(hashes) == 41
     assert not chosen.warnings
     json.dumps(record)
 
@@ -189,6 +196,41 @@ def test_a_long_video_is_reached_by_seeking(tmp_path: Path) -> None:
     assert len(chosen) == 2
     assert chosen.record["examined"] == 4
     assert _pixels(chosen) == _pixels(open_calibration(video, count=2))
+
+
+class _VariableRate:
+    """A video reader whose seeks end three frames beyond the frame that decoding reaches."""
+
+    seeks = 0
+
+    def __init__(self, path: str) -> None:
+        self._real = _CAPTURE(path)
+
+    def set(self, what: int, value: float) -> bool:
+        assert what == cv2.CAP_PROP_POS_FRAMES
+        type(self).seeks += 1
+        return bool(self._real.set(what, value + 3))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+
+_CAPTURE = cv2.VideoCapture
+
+
+@pytest.mark.parametrize(("count", "far"), [(8, False), (3, True)])
+def test_a_chosen_frame_is_the_one_that_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, far: bool
+) -> None:
+    """Some of those chosen lie farther apart than decoding is worth, while those looked at lie nearer; or all do."""
+    video = _video(tmp_path / "v.avi", (draw_picture(SIZE, seed) for seed in range(2400)))
+    monkeypatch.setattr(_VariableRate, "seeks", 0)
+    monkeypatch.setattr(cv2, "VideoCapture", _VariableRate)
+    chosen = open_calibration(video, count=count)
+    numbers = sorted(map(int, chosen.names))
+    assert len(_pixels(chosen)) == len(numbers) == count  # going through it compares the pixels
+    assert max(np.diff(numbers)) > video_frames._SEEK_BEYOND
+    assert (_VariableRate.seeks > 0) == far
 
 
 def test_a_still_scene_gives_what_it_has_and_a_warning(tmp_path: Path) -> None:

@@ -48,3 +48,9 @@ def test_what_the_user_keeps_stays_kept(kept: tuple[str, ...]) -> None:
     for tier in tiers(kept=kept, head=given(["layer39"]), ranking=given(LAYERS)):
         assert set(kept) <= set(tier.keep_float)
         assert tier.mixed
+
+
+def test_the_last_resort_comes_last_however_short_the_ranking_is() -> None:
+    found = list(tiers(kept=(), head=given(["layer0"]), ranking=given(LAYERS[:1]), last_resort="another way"))
+    assert [tier.name for tier in found] == ["plain", "head in float", "another way"]
+    assert [tier.last_resort for tier in found] == [False, False, True]

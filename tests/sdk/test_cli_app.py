@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -166,9 +167,66 @@ def test_debug_raises_wherever_it_stands(arguments: list[str], error: Exception,
         run(arguments)
 
 
-def test_ctrl_c_has_the_shells_code(failing: object) -> None:
+def test_ctrl_c_has_the_shells_code(failing: object, capsys: pytest.CaptureFixture[str]) -> None:
     failing(KeyboardInterrupt())
     assert run(["fail"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_a_signal_is_told_as_such_whatever_becomes_of_it(
+    number: signal.Signals,
+    code: int,
+    swallowed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A framework that is interrupted in the middle of its imports raises something of its own."""
+    cleaned = []
+
+    def fail() -> None:
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            if not swallowed:
+                raise
+            raise errors.MissingExtra("openvino", "openvino") from None
+        finally:
+            cleaned.append(True)
+
+    monkeypatch.setattr(app_module, "fail_for_the_test", fail, raising=False)
+    monkeypatch.setitem(COMMANDS, "fail", Command(f"{app_module.__name__}:fail_for_the_test", "Fail."))
+    before = signal.getsignal(number)
+    assert run(["fail"]) == code
+    assert capsys.readouterr().err == ("Stopped.\n" if code == 130 else "")
+    assert cleaned
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_was_handled_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that stops in its own way, as the agent does, keeps its code."""
+
+    def fail() -> None:
+        previous = signal.signal(signal.SIGINT, lambda *_: None)
+        signal.raise_signal(signal.SIGINT)
+        signal.signal(signal.SIGINT, previous)
+
+    monkeypatch.setattr(app_module, "fail_for_the_test", fail, raising=False)
+    monkeypatch.setitem(COMMANDS, "fail", Command(f"{app_module.__name__}:fail_for_the_test", "Fail."))
+    assert run(["fail"]) == 0
+
+
+def test_an_ignored_signal_stays_ignored(failing: object) -> None:
+    """`nohup` and a shell's background jobs ignore them."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        failing(EdgeError("It is wrong."))
+        with app_module._stopped_by_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.by is None
+    finally:
+        signal.signal(signal.SIGHUP, previous)
 
 
 def _process(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -126,6 +126,32 @@ def test_the_order_of_variants_counts(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found(a, b, capsys) == {"variants/order": (names, names[::-1])}
 
 
+def test_people_are_shown_words_and_no_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Preprocessing on one side only, a parity report with yes and no."""
+    from edgesdk_targets.bundle.bundle import write_bundle
+    from edgesdk_targets.target import Precision
+    from edgesdk_testkit.tiny_bundles import tiny_manifest, tiny_variant
+
+    variant, files = tiny_variant(CNN, *ONNX[0])
+    made = {}
+    for name, passed, changes in (("a", True, {}), ("b", False, {"preprocess": None})):
+        precision = Precision.INT8 if passed else Precision.MIXED
+        changed = variant.model_copy(update={"parity": {"passed": passed}, "precision": precision})
+        made[name] = tmp_path / f"{name}.edgebundle"
+        write_bundle(made[name], tiny_manifest(CNN, [changed], **changes), files)
+    assert run(["bundle", "diff", str(made["a"]), str(made["b"])]) == 1
+    shown = capsys.readouterr().out
+    assert run(["bundle", "inspect", str(made["a"])]) == 0
+    inspected = capsys.readouterr().out
+    assert "preprocess color: bgr, resize: stretch, size: [16, 16]" in inspected
+    assert "int8        int8, rest f32" in inspected
+    row = next(line for line in shown.splitlines() if "parity.passed" in line)
+    assert row.split()[-2:] == ["yes", "no"]
+    assert "color: bgr" in shown
+    for text in (shown, inspected):
+        assert not {"True", "False", "None", "{", "'"} & {word for word in ("True", "False", "None", "{", "'") if word in text}
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no bundle"])
 def test_trouble_is_2_and_no_difference(
     tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]

@@ -105,7 +105,7 @@ class TestBaseline:
         assert done.returncode == 3, done.stderr
         assert json.loads(done.stdout)["verdict"] == "fail"
         assert "error:" in done.stderr
-        assert "top1 worsened" in done.stderr
+        assert "top1 fell by" in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_too_few_samples_are_no_pass_and_say_how_many(self, classifier: Path) -> None:

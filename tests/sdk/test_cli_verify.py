@@ -17,6 +17,7 @@ from edgesdk.emulate.wheels import LOCK
 from edgesdk_agent.main import run as run_agent
 from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
+from edgesdk_targets.errors import MissingExtra
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,44 @@ def test_a_variant_that_nothing_here_loads_ends_with_4(
     verdicts = {one["target"]: one["verdict"] for one in found["variants"]}
     assert verdicts == {"generic-onnx": "cannot run", "x86-cpu": "pass"}
     assert run(["verify", str(tmp_path / "broken.edgebundle"), "--target", "jetson-thor"]) == 4
+
+
+def dies_of_an_illegal_instruction(package: str, folder: Path) -> None:
+    """Write a package that kills whatever process imports it."""
+    (folder / package).mkdir(parents=True)
+    (folder / package / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n", "utf-8")
+
+
+def test_a_runtime_that_dies_is_a_row_and_not_the_end(
+    digits_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dies_of_an_illegal_instruction("openvino", tmp_path / "site")
+    monkeypatch.setenv("EDGESDK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    code, found = document(capsys, digits_bundle)
+    assert (code, found["verdict"]) == (4, "cannot run")
+    rows = {one["target"]: one for one in found["variants"]}
+    assert (rows["x86-cpu"]["verdict"], rows["generic-onnx"]["verdict"]) == ("cannot run", "pass")
+    assert "illegal instruction (SIGILL)" in rows["x86-cpu"]["problem"]
+    assert run_agent(["verify", str(digits_bundle), "--all", "--json"]) == 4
+    lines = {one["variant"]: one for one in json.loads(capsys.readouterr().out)["variants"]}
+    assert "illegal instruction (SIGILL)" in lines[rows["x86-cpu"]["variant"]]["why"]
+    # Left to choose, the agent takes what works.
+    assert run_agent(["verify", str(digits_bundle)]) == 0
+
+
+def test_a_runtime_that_is_there_but_does_not_load_is_a_row(
+    digits_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise MissingExtra("openvino", "openvino")
+
+    monkeypatch.setattr("edgesdk_targets.runtimes.openvino.open_session", missing)
+    code, found = document(capsys, digits_bundle)
+    assert code == 4
+    assert {one["target"]: one["verdict"] for one in found["variants"]}["x86-cpu"] == "cannot run"
+    assert run_agent(["verify", str(digits_bundle), "--all"]) == 4
+    assert "openvino is not installed" in capsys.readouterr().out
 
 
 def test_an_older_bundle_is_told_to_be_converted_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ class TestEmbeddings:
         dead = colour_predictor(lambda v: v * np.asarray([1, 0, 1]), task="embed")
         verdict = gate.judge("dead", reference, dead)
         assert verdict.outcome == "fail"
-        assert "retrieval_top1 worsened" in verdict.reason
+        assert "retrieval_top1 fell by" in verdict.reason
 
 
 def values_dataset(folder: Path, count: int = 320, *, header: str = "x,y,z", shift: int = 0) -> Dataset:
@@ -158,7 +158,7 @@ class TestValues:
         biased = colour_predictor(lambda v: v + 0.1, task="regress")
         verdict = gate.judge("biased", reference, biased)
         assert verdict.outcome == "fail"
-        assert "relative_error worsened" in verdict.reason
+        assert "relative_error rose by" in verdict.reason
         nan = gate.judge("nan", reference, colour_predictor(lambda v: v * np.nan, task="regress"))
         assert (nan.outcome, nan.reason) == ("fail", "320 of 320 answers are no numbers (NaN).")
 

@@ -129,7 +129,7 @@ class TestFaults:
     def test_swapped_channels(self, colours: Path) -> None:
         verdict = judged(colours, colour_predictor(), colour_predictor(color="bgr"))
         assert verdict.outcome == "fail"
-        assert "top1 worsened" in verdict.reason
+        assert "top1 fell by" in verdict.reason
 
     def test_wrong_mean(self, colours: Path) -> None:
         assert judged(colours, colour_predictor(), colour_predictor(mean=180)).outcome == "fail"
@@ -175,7 +175,7 @@ class TestFaults:
     def test_one_scale_over_boxes_and_scores(self, judge_squares: Callable[..., Verdict]) -> None:
         verdict = judge_squares(one_scale)
         assert verdict.outcome == "fail"
-        assert "ap50 worsened" in verdict.reason
+        assert "ap50 fell by" in verdict.reason
 
     def test_scores_that_shrank_keep_their_ranks_and_fail_at_the_threshold(
         self, judge_squares: Callable[..., Verdict]
@@ -183,7 +183,7 @@ class TestFaults:
         verdict = judge_squares(lambda o: {**o, "scores": o["scores"] * 0.24})
         assert verdict.report["drop"]["outcome"] == "pass"  # type: ignore[index]
         assert verdict.outcome == "fail"
-        assert "f1 worsened" in verdict.reason
+        assert "f1 fell by" in verdict.reason
         warnings: Any = verdict.report["warnings"]
         assert any("distribution" in warning for warning in warnings)
 

@@ -64,7 +64,7 @@ def test_the_same_reader_passes(rows: Path) -> None:
 def test_a_worse_reader_fails(rows: Path) -> None:
     verdict = judged(rows, words(), slightly_wrong(words(), 12), slightly_wrong(words(), 2))
     assert verdict.outcome == "fail"
-    assert "cer worsened" in verdict.reason
+    assert "cer rose by" in verdict.reason
 
 
 def test_whole_texts_fail_where_characters_alone_would_not(rows: Path) -> None:
@@ -72,7 +72,7 @@ def test_whole_texts_fail_where_characters_alone_would_not(rows: Path) -> None:
     verdict = judged(rows, words(), words(), slightly_wrong(words(), 3), max_drop=0.1)
     assert verdict.report["drop"]["outcome"] == "pass"  # type: ignore[index]
     assert verdict.outcome == "fail"
-    assert "word_accuracy worsened" in verdict.reason
+    assert "word_accuracy fell by" in verdict.reason
 
 
 def test_texts_that_slipped_by_a_row(rows: Path) -> None:

@@ -48,6 +48,23 @@ def test_a_wrong_one_is_3_and_named(folder: Path, capsys: pytest.CaptureFixture[
     assert "→ Swap the channels" in out
 
 
+def test_an_input_that_was_never_filled_is_3_and_not_explained(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(folder / "zeros.npy", np.zeros_like(np.load(folder / "right.npy")))
+    assert parity(folder, tensor="zeros.npy") == 3
+    out = capsys.readouterr().out
+    assert "All its values are equal (0)" in out
+    assert "explains it:" not in out
+
+
+def test_outputs_of_another_shape_are_3_with_both_shapes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(folder / "short.npy", np.ones((1, 77), np.float32))
+    assert parity(folder, f"--outputs={folder / 'short.npy'}") == 3
+    out = capsys.readouterr().out
+    assert "Its shape [1, 77] does not fit any output of the bundle's (logits [1, 5])" in out
+
+
 def test_json_is_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert parity(folder, "--json", tensor="rgb.npy") == 3
     captured = capsys.readouterr()

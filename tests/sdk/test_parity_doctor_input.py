@@ -118,7 +118,26 @@ def test_what_is_nearly_right_is_not_called_right() -> None:
 def test_a_constant_tensor_is_an_input_never_filled() -> None:
     found = diagnose(LETTERBOX, np.full((1, 3, 64, 96), 0.5, np.float32))
     assert found.verdict == "not explained"
-    assert "one value only (0.5)" in found.notes[0]
+    assert "All its values are equal (0.5)" in found.notes[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int64"])
+@pytest.mark.parametrize("right", FEEDS.values(), ids=str)
+def test_a_tensor_of_zeros_is_never_called_explained(right: Feed, dtype: str) -> None:
+    """Values of 0..1 that were cast to whole numbers are zeros too, but so is an input that nobody filled."""
+    channels = feed(FILE, right).shape[1]
+    found = diagnose(right, np.zeros((1, channels, *right.size), dtype))
+    assert (found.verdict, found.mistakes, found.after_db) == ("not explained", (), None)
+    assert "All its values are equal (0)" in found.notes[0]
+    assert "cast to whole numbers" in found.notes[0]
+
+
+def test_a_cast_that_leaves_the_tensor_as_far_away_explains_nothing() -> None:
+    """Nearly all zeros: a cast of 0..1 gives as many, but not where this tensor has its ones."""
+    dump = np.zeros((1, 3, *LETTERBOX.size), np.float32)
+    dump[:, :, ::16, ::16] = 1
+    found = diagnose(LETTERBOX, dump)
+    assert (found.verdict, found.after_db) == ("not explained", None)
 
 
 def test_one_dead_channel_is_not_explained() -> None:
@@ -146,7 +165,7 @@ def test_a_flat_picture_is_refused() -> None:
 )
 def test_what_is_no_picture_is_refused(shape: tuple[int, ...], says: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
-        diagnose(LETTERBOX, np.zeros(shape, np.float32))
+        diagnose(LETTERBOX, np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
     assert caught.value.hint
 
 

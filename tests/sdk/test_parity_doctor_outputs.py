@@ -99,6 +99,19 @@ def test_other_outputs_are_not_explained(seed: int) -> None:
         assert examine(manifest_of("classify", own, LABELS), own, given).verdict == "not explained"
 
 
+def test_a_shape_that_fits_no_output_is_told_with_what_to_do() -> None:
+    own = {"logits": LOGITS}
+    manifest = manifest_of("classify", own, LABELS)
+    for name, says in (("", "does not fit any output of the bundle's (logits [1, 10])"), ("logits", "the bundle's logits")):
+        found = examine(manifest, own, np.ones((1, 55)), name)
+        assert (found.verdict, found.before_db) == ("not explained", None)
+        assert found.notes[0].startswith("Its shape [1, 55] does")
+        assert says in found.notes[0]
+        assert "numpy.savez(path, logits=…)" in found.notes[0]
+    # Control: of the right shape, there is nothing to say of shapes.
+    assert "shape" not in examine(manifest, own, np.random.default_rng(9).normal(0, 3, LOGITS.shape)).notes[0]
+
+
 def test_a_name_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="no output 'scores'"):
         examine(manifest_of("classify", {"logits": LOGITS}, LABELS), {"logits": LOGITS}, LOGITS, "scores")

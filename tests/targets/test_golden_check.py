@@ -248,6 +248,12 @@ def rewrite(edit: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
     return apply
 
 
+def unfinished_header() -> bytes:
+    """Return an `.npy` whose description of itself ends in the middle."""
+    header = b"{'descr': ('<f4', (".ljust(118) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
 @pytest.mark.parametrize(
     "edit",
     [
@@ -258,12 +264,67 @@ def rewrite(edit: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
         pytest.param(rewrite(lambda golden: golden["pictures"][0].update(file="golden/99.png")), id="picture missing"),
         pytest.param(rewrite(lambda golden: golden.update(counts=[10**9] * 2)), id="counts too large"),
         pytest.param(lambda files: files.update({"golden/index.npy": b"\x93NUMPY"}), id="no array"),
+        pytest.param(lambda files: files.update({"golden/index.npy": b"PK\x03\x04"}), id="an archive for an array"),
+        pytest.param(lambda files: files.update({"golden/index.npy": unfinished_header()}), id="a wrong array header"),
         pytest.param(lambda files: files.update({GOLDEN: b"{"}), id="no JSON"),
     ],
 )
 def test_a_damaged_golden_set_is_refused(edit: Callable[[Files], None], healthy: Path, tmp_path: Path) -> None:
     with pytest.raises(BadBundle, match="golden set"):
         checked(changed(healthy, tmp_path, files=edit))
+
+
+def group(**values: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda golden: golden["groups"][0].update(values)
+
+
+def made_with(**values: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda golden: golden["preprocess"].update(values)
+
+
+def negative_count(golden: dict[str, Any]) -> None:
+    """Leave the sum as it was: only the sign is wrong."""
+    first, second, *rest = golden["counts"]
+    golden["counts"] = [-1, first + second + 1, *rest]
+
+
+def one_name(golden: dict[str, Any]) -> None:
+    golden["groups"][1]["name"] = golden["groups"][0]["name"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        pytest.param(group(output="nothing"), "an output 'nothing', which the model has not", id="unknown output"),
+        pytest.param(group(axis=7), "along axis 7 of an output", id="no such axis"),
+        pytest.param(group(axis=-1), "groups.0.axis", id="axis from the end"),
+        pytest.param(group(axis=1, start=-2), "groups.0.start", id="start from the end"),
+        pytest.param(group(axis=1, start=3, stop=3), "the channels 3 to 3", id="empty group"),
+        pytest.param(group(axis=1, stop=-1), "the channels 0 to -1", id="stop from the end"),
+        pytest.param(group(axis=1, start=10**6), "the channels 1000000 to", id="start after the end"),
+        pytest.param(one_name, "two groups have the same name", id="one name twice"),
+        pytest.param(negative_count, "counts.0", id="negative count"),
+        pytest.param(lambda golden: golden["counts"].append(0), "2 groups have 3 counts", id="a count too many"),
+        pytest.param(made_with(size=[16384, 16384]), "prepared as [16384, 16384] x 3", id="size of another model"),
+        pytest.param(made_with(color="gray", mean=[0], std=[255]), "x 1, and the model takes", id="channels"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused_before_anything_is_made_of_it(
+    edit: Callable[[dict[str, Any]], None],
+    said: str,
+    healthy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = changed(healthy, tmp_path, files=rewrite(edit))
+
+    def touched(*_: object) -> None:
+        raise AssertionError("a picture was prepared")
+
+    monkeypatch.setattr("edgesdk_targets.golden.check.exact_pixels", touched)
+    with pytest.raises(BadBundle, match="golden set") as caught:
+        checked(path)
+    assert said in caught.value.message
 
 
 def test_the_golden_set_is_small(healthy: Path) -> None:

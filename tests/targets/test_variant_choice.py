@@ -127,6 +127,8 @@ class TestAskedFor:
         choice = choose(ALL, PC, target="rpi5")
         assert [c.variant.target for c in choice.candidates] == ["rpi5"]
         assert dict(choice.rejected)["x86-cpu-openvino"] == "made for x86-cpu, not rpi5"
+        assert choice.not_asked_for == {v.id for v in ALL.variants} - {"rpi5-litert"}
+        assert not choose(ALL, PC).not_asked_for
 
     @pytest.mark.parametrize("alias", ["jetson", "orin-nano", "jetson_orin_nano"])
     def test_by_an_alias(self, alias: str) -> None:
@@ -148,11 +150,28 @@ class TestWrongTarget:
         assert "'rpi4'" in message
         assert "made for x86-cpu, not rpi4" in message
 
+    @pytest.mark.parametrize(
+        ("asked", "meant"),
+        [({"variant_id": "rpi5-litrt"}, "rpi5-litert"), ({"target": "my-bord"}, None), ({"target": "x86-cpuu"}, "x86-cpu")],
+    )
+    def test_a_name_that_nothing_has_is_told_shortly(self, asked: dict[str, str], meant: str | None) -> None:
+        with pytest.raises(WrongTarget) as raised:
+            choose(ALL, PC, **asked)
+        (name,) = asked.values()
+        assert raised.value.message.endswith(f"{name!r}.")
+        assert not any(variant.id in raised.value.message for variant in ALL.variants)
+        assert raised.value.hint.startswith(f"Did you mean {meant!r}? The bundle has: " if meant else "The bundle has: ")
+
+    def test_a_variant_whose_runtime_is_absent_gives_only_its_own_reason(self) -> None:
+        message = self.message(ORT, variant_id="rpi5-litert")
+        assert "litert is not installed" in message
+        assert "x86-cpu" not in message
+
     def test_no_such_variant(self) -> None:
         assert "'other'" in self.message(variant_id="other")
 
     def test_target_and_variant_that_contradict_each_other(self) -> None:
-        self.message(target="rpi5", variant_id="x86-cpu-openvino")
+        assert "x86-cpu-openvino: made for x86-cpu, not rpi5." in self.message(target="rpi5", variant_id="x86-cpu-openvino")
 
     def test_nothing_installed(self) -> None:
         with pytest.raises(WrongTarget) as raised:

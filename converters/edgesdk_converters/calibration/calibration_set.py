@@ -58,16 +58,6 @@ class CalibrationSet:
         self.digest = f"sha256:{hashlib.sha256(joined.encode()).hexdigest()}"
         self.record: Mapping[str, object] = {**record, "digest": self.digest}
 
-    @property
-    def pixel_hashes(self) -> frozenset[str]:
-        """Return the sha256 of each picture's size and pixels."""
-        return frozenset(likeness.pixels for likeness in self.likenesses)
-
-    @property
-    def perceptual_hashes(self) -> tuple[int, ...]:
-        """Return each picture's perceptual hash, 128 bits."""
-        return tuple(likeness.perceptual for likeness in self.likenesses)
-
     def __len__(self) -> int:
         return len(self.names)
 

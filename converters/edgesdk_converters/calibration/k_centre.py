@@ -31,14 +31,6 @@ def k_centre(features: Array, count: int) -> list[int]:
     return chosen
 
 
-def cover_radius(features: Array, chosen: list[int]) -> float:
-    """Return the largest distance from any row to its nearest chosen one."""
-    nearest = np.full(len(features), np.inf, np.float32)
-    for row in chosen:
-        np.minimum(nearest, _distances(features, features[row]), out=nearest)
-    return float(np.sqrt(nearest.max()))
-
-
 def _distances(features: Array, point: Array) -> Array:
     """Return squared distances, (N,) float32, a slice at a time: no second copy of the cloud is made."""
     out = np.empty(len(features), np.float32)

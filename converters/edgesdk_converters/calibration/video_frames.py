@@ -1,7 +1,8 @@
 """Frames of a video, spread evenly in time.
 
-A container's frame count is a claim: what cannot be reached is left out, and the rest is used. Far jumps seek, near
-ones decode what lies between; a frame that is asked for again is checked against its pixels by the set that chose it.
+A container's frame count is a claim: what cannot be reached is left out, and the rest is used. Frames that lie far
+apart are sought, near ones reached by decoding what lies between. Which of the two is decided once for a video: with a
+variable frame rate they end at different frames of one number, and a chosen frame must be the one that was looked at.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class VideoFrames:
         self._open()
         self._found = self._frame_count()
         self._wanted = np.unique(np.linspace(0, self._found - 1, min(limit, self._found)).round().astype(int))
+        self._seeks = bool(np.diff(self._wanted).max(initial=0) > _SEEK_BEYOND)
 
     @property
     def found(self) -> int:
@@ -59,7 +61,7 @@ class VideoFrames:
     def _frame(self, number: int) -> Array:
         if self._capture is None or number < self._next:
             self._open()
-        if number - self._next > _SEEK_BEYOND:
+        if self._seeks:
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, number)
         else:
             for _ in range(number - self._next):

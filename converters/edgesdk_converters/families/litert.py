@@ -12,6 +12,7 @@ from edgesdk_converters.reference import TorchReference
 from edgesdk_converters.routes import in_words
 from edgesdk_converters.sniff import Kind
 from edgesdk_converters.steps.openvino_from_onnx import Fold
+from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
 
@@ -89,17 +90,22 @@ def _from_live_module(workshop: Workshop, precision: Precision, fold: Fold | Non
 
 
 def _int8(workshop: Workshop, model: bytes, order: Int8Order, fold: Fold | None) -> dict[str, bytes]:
-    onnx = workshop.onnx()
+    from edgesdk_converters.steps.litert_places import litert_places
+
+    kept = litert_places(workshop.onnx(), model, order.keep_float)
+    if order.keep_float and not kept:
+        raise StepFailed(
+            "int8_litert: none of the layers to keep in float was found in the LiteRT file.",
+            hint="Name layers with weights: convolutions, or matrix products (`--explain` lists them).",
+        )
 
     def run() -> dict[str, bytes]:
-        from edgesdk_converters.steps.litert_places import litert_places
-
         content: bytes = run_step(
             f"{_STEPS}.int8_litert:int8_litert",
             tflite=model,
             samples=order.calibrating.samples(),
-            mode="static",
-            keep_float=litert_places(onnx, model, order.keep_float),
+            mode="dynamic" if order.last_resort else "static",
+            keep_float=kept,
             fold=fold,
         )
         return {"model": content}

@@ -48,7 +48,10 @@ def _int8(workshop: Workshop, model: bytes, order: Int8Order, style: Literal["u8
 
     def run() -> dict[str, bytes]:
         samples, ranges = order.calibrating.samples(), order.calibrating.ranges(model)
-        return {"model": int8_onnx(model, samples, style=style, keep_float=order.keep_float, ranges=ranges)}
+        content = int8_onnx(
+            model, samples, style=style, keep_float=order.keep_float, ranges=ranges, reduce_range=order.seven_bits
+        )
+        return {"model": content}
 
     return workshop.step("int8_onnx", model, {**order.to_json(), "style": style}, run)["model"]
 

@@ -7,7 +7,7 @@ was fitted to the very pictures it is judged on proves nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from edgesdk_converters.source import Source
 from edgesdk_converters.steps.int8_onnx_ranges import Ranges, measure_ranges
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
-from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES
 from edgesdk_targets.tensor import Array
 
 _SHOWN_PICTURES = 16
@@ -49,6 +48,16 @@ class Calibrating:
     def digest(self) -> str:
         """Names the chosen pictures, in their order."""
         return self.pictures.digest
+
+    def to_json(self) -> dict[str, object]:
+        """Return what ranges measured here depend on."""
+        card = self._source.card
+        preprocess = card.preprocess.model_dump(mode="json") if card.preprocess else None
+        return {
+            "pictures": self.digest,
+            "preprocess": preprocess,
+            "state": [state.model_dump(mode="json") for state in card.state],
+        }
 
     def samples(self) -> Mapping[str, Array]:
         """Return input name → (N, *shape), the source model's inputs, made once and kept in files."""
@@ -82,7 +91,7 @@ def calibrate(
     workshop: Workshop,
     folder: Path,
     *,
-    evaluation: str | Path | None,
+    evaluation: Sequence[Path],
     say: Progress,
 ) -> Calibrating:
     """Choose the calibration pictures.
@@ -90,15 +99,14 @@ def calibrate(
     Args:
         source_of_pictures: a folder, a video, an array file, or an iterable of pictures.
         folder: for the model inputs; the caller removes it.
-        evaluation: a folder of pictures that must not be among them.
+        evaluation: files of pictures that must not be among them.
 
     Raises:
         InputError: there are no usable pictures, the model takes none, or some are evaluated on, too.
     """
     features = _features(source, reference, workshop)
     chosen = open_calibration(source_of_pictures, count=count, features=features, progress=say)
-    if evaluation is not None:
-        _refuse_overlap(chosen, Path(evaluation))
+    _refuse_overlap(chosen, evaluation)
     say(f"calibration: {len(chosen)} pictures")
     return Calibrating(chosen, source, reference, folder)
 
@@ -124,10 +132,8 @@ def _features(source: Source, reference: Reference, workshop: Workshop) -> Any:
     return of_picture
 
 
-def _refuse_overlap(chosen: CalibrationSet, evaluation: Path) -> None:
-    folder = evaluation if evaluation.is_dir() else evaluation.parent
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    shared = overlap(chosen, files)
+def _refuse_overlap(chosen: CalibrationSet, evaluation: Sequence[Path]) -> None:
+    shared = overlap(chosen, evaluation)
     if shared:
         raise InputError(
             f"{len(shared)} calibration pictures are in the evaluation data too, or nearly so; one is {shared[0]}.",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgesdk_converters.steps.int8_onnx_drift import Style
     from edgesdk_converters.steps.sensitivity_onnx import Sensitivity
 
+_LAST_RESORTS = {Runtime.OPENVINO: "NNCF's accuracy control", Runtime.LITERT: "ranges found while running"}
+
 
 class Quantiser:
     """Walks the tiers of INT8 for one model.
@@ -56,7 +58,13 @@ class Quantiser:
         doubtful: list[Built] = []
         for tier in self._tiers(route):
             self._say(f"{target.name}: {route.runtime.value} int8, {tier.name}")
-            artifact = self._workshop.build(route, Int8Order(self._calibrating, tier.keep_float))
+            try:
+                order = Int8Order(self._calibrating, tier.keep_float, tier.last_resort, _overflows(target))
+                artifact = self._workshop.build(route, order)
+            except StepFailed as error:
+                # Nothing would be left in INT8; what was found before still counts.
+                failures.append(error)
+                break
             precision = Precision.MIXED if tier.mixed else Precision.INT8
             told = (*notes, *tried, *([f"kept in float: {tier.name}"] if tier.mixed else []))
             try:
@@ -74,7 +82,7 @@ class Quantiser:
             self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
             return variant, artifact
         if not doubtful:
-            raise failures[-1]
+            raise _most_telling(failures)
         variant, artifact = min(doubtful, key=lambda built: float(built[0].accuracy["excess"]))
         self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
         return variant, artifact
@@ -87,6 +95,7 @@ class Quantiser:
             head=lambda: head_nodes(model),
             ranking=lambda: [layer.node for layer in self.sensitivities(style)],
             mixed_only=route.precision is Precision.MIXED,
+            last_resort=_LAST_RESORTS.get(route.runtime),
         )
 
     def sensitivities(self, style: Style = "u8s8") -> tuple[Sensitivity, ...]:
@@ -126,10 +135,28 @@ class Quantiser:
         self._say(said)
         if ratio > 1 + EVEN:
             if must_be_faster:
-                raise StepFailed(f"{said}.", hint="Ask for it with --precision int8 if its size is what counts.")
+                # Without the figure, which is another one each time: this goes into the bundle.
+                raise StepFailed(
+                    f"{variant.id} is slower than fp32 on the converting host.",
+                    hint="Ask for it with --precision int8 if its size is what counts.",
+                )
             self.warnings.append(f"{said}; fp32 is the better choice here")
 
 
 def _measured_beyond(variant: Variant) -> bool:
     """Tell whether the gate could not decide, but measured a greater drop than it allows."""
     return variant.accuracy.get("outcome") == "need more samples" and float(variant.accuracy["excess"]) > 0
+
+
+def _most_telling(failures: Sequence[EdgeError]) -> EdgeError:
+    """Return the last failed proof; where nothing could be built, why."""
+    proofs = [error for error in failures if not isinstance(error, StepFailed)]
+    if proofs or failures:
+        return (proofs or list(failures))[-1]
+    return StepFailed("Nothing is left that could be quantised.", hint="Keep less in float, or use --precision fp16.")
+
+
+def _overflows(target: Target) -> bool:
+    """Tell whether a target's processor is said to add 8-bit products in 16 bits: AVX without VNNI."""
+    features = target.cpu.features
+    return any(name.startswith("avx") for name in features) and not any("vnni" in n or "amx" in n for n in features)

@@ -2,7 +2,8 @@
 
 1. plain: everything quantisable but what follows the last convolutions;
 2. head in float: the last convolutions too, where boxes and scores are made;
-3. ranked: the layers that cost the most by themselves, worst first, in growing numbers.
+3. ranked: the layers that cost the most by themselves, worst first, in growing numbers;
+4. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ class Tier:
     Attributes:
         keep_float: names of the ONNX nodes that are not quantised.
         mixed: layers with weights are kept in float.
+        last_resort: the family's own other way to INT8.
     """
 
     name: str
     keep_float: tuple[str, ...]
     mixed: bool
+    last_resort: bool = False
 
 
 def tiers(
@@ -36,6 +39,7 @@ def tiers(
     head: Callable[[], Sequence[str]],
     ranking: Callable[[], Sequence[str]],
     mixed_only: bool = False,
+    last_resort: str | None = None,
 ) -> Iterator[Tier]:
     """Yield the tries in order; what a later one needs is found out only when it is reached.
 
@@ -44,19 +48,22 @@ def tiers(
         head: gives the nodes of the head.
         ranking: gives the quantisable nodes, the costliest first.
         mixed_only: begin with the head in float.
+        last_resort: what the family's other way is called; None where it has none.
     """
     if not mixed_only:
         yield Tier("plain", tuple(kept), mixed=bool(kept))
     head_nodes = tuple(dict.fromkeys([*kept, *head()]))
-    if set(head_nodes) != set(kept):
+    if mixed_only or set(head_nodes) != set(kept):
         yield Tier("head in float", head_nodes, mixed=True)
     ranked = ranking()
     worst = [name for name in ranked if name not in head_nodes]
     for count in _RANKED:
         if count > _MOST_FLOAT * len(ranked):
-            return
+            break
         yield Tier(
             "the costliest layer in float" if count == 1 else f"the {count} costliest layers in float",
             (*head_nodes, *worst[:count]),
             mixed=True,
         )
+    if last_resort is not None:
+        yield Tier(last_resort, tuple(kept), mixed=True, last_resort=True)

@@ -6,6 +6,7 @@ noise, which reach more of a model than uniform noise does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,17 @@ from edgesdk_targets.tensor import Array
 COUNT = 8
 
 
-def parity_pictures(size: tuple[int, int], folder: Path | None = None, count: int = COUNT) -> list[Array]:
-    """Return (H, W, 3) uint8 BGR pictures.
+def parity_pictures(size: tuple[int, int], files: Sequence[Path] = (), count: int = COUNT) -> list[Array]:
+    """Return (H, W, 3) uint8 BGR pictures: some of the files, or drawn ones where there are none.
 
     Args:
         size: height and width of drawn pictures, pixels.
-        folder: searched with its subfolders.
 
     Raises:
-        InputError: the folder holds no picture that can be read.
+        InputError: a file cannot be read.
     """
-    if folder is None:
+    if not files:
         return [draw_picture(size, seed) for seed in range(count)]
-    files = pictures_below(folder)
     spread = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, count).astype(int))]
     return [read_image(path) for path in spread]
 

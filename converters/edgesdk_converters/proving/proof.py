@@ -110,7 +110,7 @@ class Proof:
         self._say(f"{variant.id}: {verdict.outcome}: {verdict.reason}")
         if verdict.report.get("labels_misplaced"):
             # No artifact could pass, and no tier of INT8 would mend it.
-            raise InputError(f"The labels of --data do not fit its pictures: {verdict.reason}", hint="Correct them.")
+            raise InputError(f"--data cannot be used: {verdict.reason}", hint="Correct the labels.")
         if verdict.outcome == "fail":
             raise GateFailed(
                 f"{variant.id} is not accurate enough: {verdict.reason}",

@@ -19,6 +19,19 @@ def name_nodes(graph: onnx.GraphProto) -> None:
         seen.add(node.name)
 
 
+def with_named_nodes(content: bytes) -> bytes:
+    """Return the model with a name of its own for every node; the same bytes where each has one."""
+    from edgesdk_converters.steps.parse_onnx import parse_onnx
+
+    model = parse_onnx(content)
+    names = [node.name for node in model.graph.node]
+    if all(names) and len(set(names)) == len(names):
+        return content
+    name_nodes(model.graph)
+    named: bytes = model.SerializeToString(deterministic=True)
+    return named
+
+
 def sort_nodes(graph: onnx.GraphProto) -> None:
     """Put every node behind what it reads, in place, as the format demands, and otherwise in the old order.
 

@@ -19,6 +19,7 @@ FLOATS = (Precision.FP32, Precision.FP16)
 _SAME_SPEED = 1.03
 # Above this many dB two artifacts answer the same, for the choice.
 _AS_GOOD_DB = 60.0
+_WORSE = "worse than the best"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ def pick(entries: Sequence[Entry], *, max_drop: float) -> Pick:
         else:
             good.append(entry)
     if not good:
-        return Pick(None, "None ran here within the limits.", tuple(passed_over))
+        return Pick(None, _none_fits(entries, passed_over), tuple(passed_over))
     fastest = min(good, key=lambda e: e.ms or 0.0)
     alike = [e for e in good if (e.ms or 0.0) <= (fastest.ms or 0.0) * _SAME_SPEED]
     best = min(alike, key=lambda e: (e.size_bytes, e.ms))
@@ -242,8 +243,20 @@ def _unfit(entry: Entry, best_loss: float | None, max_drop: float) -> str:
         return f"takes {taken.value:.2f} times as long as the float {name} on this host"
     if best_loss is not None and entry.figure is not None and entry.figure.loss - best_loss > max_drop:
         drop = entry.figure.loss - best_loss
-        return f"{entry.figure.name} is {drop:.4f} worse than the best ({max_drop:g} allowed)"
+        return f"{entry.figure.name} is {drop:.4f} {_WORSE} ({max_drop:g} allowed)"
     return ""
+
+
+def _none_fits(entries: Sequence[Entry], reasons: Sequence[str]) -> str:
+    """Say that there is nothing to take, and what to do."""
+    if all(entry.ms is None for entry in entries):
+        return "None ran here: `edgesdk doctor` says which runtimes are missing."
+    said = "\n".join(reasons)
+    mine = [option for option in ("--max-ms", "--max-bytes", "--max-rss") if f"({option})" in said]
+    if _WORSE in said:
+        mine.append("--max-drop")
+    allow = f"Allow more with {' or '.join(mine)}, or convert" if mine else "Convert"
+    return f"None ran here within the limits. {allow} with --precision int8, or a model with a smaller input."
 
 
 def _reason(best: Entry, fastest: Entry, among: int) -> str:

@@ -74,13 +74,21 @@ def _plot(timed: Sequence[Entry]) -> tuple[str, str]:
         first = measured[0].figure
         points = [(e.ms or 0.0, e.figure.value, e.name) for e in measured if e.figure is not None]
         sign, up = (-1.0 if first.higher_is_better else 1.0), first.name
+        most = 1.0 if first.higher_is_better else None
     else:
         points = [(e.ms or 0.0, e.size_bytes / 1e6, e.name) for e in timed]
-        sign, up = 1.0, "size, MB"
+        sign, up, most = 1.0, "size, MB", None
     line = _line([(x, sign * y) for x, y, _ in points])
+    said = (
+        "the line joins those that no other beats in both"
+        if len(line) > 1
+        else f"{points[line[0]][2]} beats all others in both, or is as good"
+        if len(points) > 1
+        else "there is one artifact only"
+    )
     return (
-        scatter(points, across="ms for one inference", up=up, front=line),
-        f"Time of one inference against {up}; the line joins those that no other beats in both.",
+        scatter(points, across="ms for one inference", up=up, front=line, most=most),
+        f"Time of one inference against {up}; {said}.",
     )
 
 

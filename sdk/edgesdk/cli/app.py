@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +24,10 @@ from edgesdk_targets.errors import (
     SessionFailed,
     WrongTarget,
 )
+
+
+# The exit code after Ctrl-C, as a shell has it.
+_STOPPED = 128 + signal.SIGINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code: 0 done, 1 failure, 2 usage, 3 gate, 4 cannot run here."""
+    """Run the command line and exit with the code: 0 done, 1 failure, 2 usage, 3 gate, 4 cannot run here, 130 stopped."""
     raise SystemExit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -136,28 +143,73 @@ def run(arguments: list[str]) -> int:
         # Anywhere on the line, as people add it to a command that just failed.
         arguments = ["--debug", *(a for a in arguments if a != "--debug")]
     command = typer.main.get_command(app)
+    with _stopped_by_signals() as stop:
+        try:
+            command.main(arguments, prog_name="edgesdk")
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        except KeyboardInterrupt:
+            code = _STOPPED
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`); Python would complain again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        except Exception as error:  # the program's top: a fault of our own is told like any other, without a traceback
+            # Where a person stopped it, what the frameworks made of that is no error to tell.
+            if stop.by is None:
+                if debug:
+                    raise
+                _show(_told(error))
+            code = exit_code(_told(error))
+    if code and stop.by is not None:
+        code = 128 + stop.by
+    if code == _STOPPED:
+        with suppress(OSError):  # the terminal may be closed
+            sys.stderr.write("Stopped.\n")
+    return code
+
+
+@dataclass(slots=True)
+class _Stop:
+    """The signal that asked for the end; None while nothing did."""
+
+    by: int | None = None
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[_Stop]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end the command in an orderly way, so that temporary folders are removed.
+
+    The signal is noted beside the exception, because a framework that is interrupted while it imports its parts may
+    raise something else in its place. Signals that are ignored (`nohup`, a job in the background) or taken by an
+    application stay as they are; the agent and the fleet's commands take them over while they run.
+    """
+    stop = _Stop()
+
+    def end(number: int, _frame: object) -> None:
+        stop.by = number
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    previous: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        usual = (signal.default_int_handler, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (handler := signal.getsignal(number)) in usual:
+                previous[number] = handler
+                signal.signal(number, end)
     try:
-        command.main(arguments, prog_name="edgesdk")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except KeyboardInterrupt:
-        return 130
-    except EdgeError as error:
-        if debug:
-            raise
-        _show(error)
-        return exit_code(error)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:  # the program's top: a fault of our own is told like any other, without a traceback
-        if debug:
-            raise
-        what = f"Unexpected {type(error).__name__}: {error}"
-        _show(EdgeError(what, hint="This is a fault of edgesdk. Run it again with --debug and report what it prints."))
-        return 1
-    return 0
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _told(error: Exception) -> EdgeError:
+    if isinstance(error, EdgeError):
+        return error
+    what = f"Unexpected {type(error).__name__}: {error}"
+    return EdgeError(what, hint="This is a fault of edgesdk. Run it again with --debug and report what it prints.")
 
 
 def exit_code(error: EdgeError) -> int:

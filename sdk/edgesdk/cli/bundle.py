@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, plain, print_json, size_text, table
+from edgesdk_targets.target import Precision
 
 if TYPE_CHECKING:
     from edgesdk.bundle_diff import Difference
     from edgesdk_targets.bundle.bundle import Bundle
+    from edgesdk_targets.bundle.manifest import Variant
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 BundlePath = Annotated[
@@ -106,10 +108,21 @@ def _value_text(value: object) -> str:
     """Write a value for a person; files by size and the beginning of their digest."""
     if value is None:
         return "-"
-    if isinstance(value, dict) and set(value) == {"size", "sha256"}:
-        return f"{size_text(value['size'])}, {value['sha256'][:8]}…"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        if set(value) == {"size", "sha256"}:
+            return f"{size_text(value['size'])}, {value['sha256'][:8]}…"
+        return ", ".join(f"{key}: {_inner_text(item)}" for key, item in value.items()) or "nothing"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_inner_text, value))}]"
     text = str(value)
     return f"{text[:15]}…" if text.startswith("sha256:") else text
+
+
+def _inner_text(value: object) -> str:
+    text = _value_text(value)
+    return f"({text})" if isinstance(value, dict) else text
 
 
 def _print(opened: Bundle) -> None:
@@ -120,7 +133,8 @@ def _print(opened: Bundle) -> None:
         for spec in specs:
             out.print(f"  {what} {plain(spec.name)}: {list(spec.shape)} {spec.dtype}", highlight=False, markup=False)
     if manifest.preprocess:
-        out.print(f"  preprocess {manifest.preprocess.model_dump(mode='json')}", highlight=False, markup=False)
+        how = _value_text(manifest.preprocess.model_dump(mode="json"))
+        out.print(f"  preprocess {plain(how)}", highlight=False, markup=False)
     if manifest.labels:
         shown = ", ".join(manifest.labels[:8]) + (" …" if len(manifest.labels) > 8 else "")
         out.print(f"  labels ({len(manifest.labels)}) {plain(shown)}", highlight=False, markup=False)
@@ -132,10 +146,15 @@ def _print(opened: Bundle) -> None:
         size = sum(manifest.files[path].size for path in set(variant.files.values()))
         add_row(
             rows,
-            variant.id, variant.runtime.value, variant.precision.value, variant.effective_precision, size_text(size),
+            variant.id, variant.runtime.value, variant.precision.value, _computes_in(variant), size_text(size),
             _parity_text(variant.parity), variant.status,
         )  # fmt: skip
     out.print(rows)
+
+
+def _computes_in(variant: Variant) -> str:
+    rest = variant.effective_precision
+    return f"int8, rest {rest}" if variant.precision in {Precision.INT8, Precision.MIXED} else rest
 
 
 def _parity_text(parity: dict[str, object]) -> str:
@@ -143,4 +162,5 @@ def _parity_text(parity: dict[str, object]) -> str:
     worst = parity.get("worst")
     if not isinstance(worst, dict) or not isinstance(worst.get("sqnr_db"), (int, float)):
         return "not compared"
-    return f"{worst['sqnr_db']:.0f} dB ({worst.get('name')})"
+    name = worst.get("name")
+    return f"{worst['sqnr_db']:.0f} dB" + (f" ({name})" if isinstance(name, str) else "")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NONE_FITS, _NOTHING_RAN = 3, 4
 # The figure by which a task's artifacts are compared; for another task the first that is measured.
-_MAIN_METRIC = {"classify": "top1", "detect": "ap50", "text": "word_accuracy"}
+_MAIN_METRIC = {"classify": "top1", "detect": "ap50", "text": "word_accuracy", "regress": "relative_error"}
 _LOWER_IS_BETTER = ("error", "cer", "mae", "rmse", "mse")
 
 
@@ -52,6 +52,12 @@ def compare(
     from edgesdk.benchmark.contest import Bounds, front, pick
     from edgesdk.benchmark.host import cores, host_facts
 
+    if not 0 <= max_drop < 1:
+        raise InputError(f"The max-drop must lie between 0 and 1, not {max_drop:g}.", hint="0.01 is one point.")
+    if report is not None:
+        from edgesdk.report.page import check_place
+
+        check_place(report)
     bounds = Bounds(max_ms, _bytes(max_bytes, "--max-bytes"), _bytes(max_rss, "--max-rss"))
     threads = threads or cores()
     host = host_facts()
@@ -186,6 +192,7 @@ def _evaluated(entry: Entry, part: _Part, dataset: Dataset, threads: int, say: C
     """Measure the accuracy of what ran."""
     if entry.ms is None:
         return entry
+    from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD, evaluate
     from edgesdk_targets.model import load_model
     from edgesdk_targets.session import SessionOptions
@@ -194,8 +201,9 @@ def _evaluated(entry: Entry, part: _Part, dataset: Dataset, threads: int, say: C
     scores = {"score_threshold": AP_SCORE_THRESHOLD} if dataset.task == "detect" else None
     options = SessionOptions(threads=threads)
     with load_model(part.bundle, variant=part.variant.id, options=options, postprocess=scores, probe=True) as model:
-        card = evaluate(model, dataset)
-    name = _MAIN_METRIC.get(dataset.task) or next(iter(card.metrics))
+        card = evaluate(each_alone(model), dataset)
+    name = _MAIN_METRIC.get(dataset.task, "")
+    name = name if name in card.metrics else next(iter(card.metrics))
     return replace(entry, figure=_figure(name, card.metrics[name]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,7 +59,9 @@ def convert(
         list[str] | None, typer.Option(help="Pattern of names of layers that INT8 leaves in float, as '/head/*'.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each layer costs in INT8.")] = False,
-    report: Annotated[Path | None, typer.Option(help="HTML file about accuracy and, with --explain, layers.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML file about accuracy; beside it, with --explain, about layers.")
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Repeat every step.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -98,12 +101,16 @@ def convert(
     else:
         _print(conversion)
     next_command(f"edgesdk verify {conversion.path}")
-    if max_drop is not None and conversion.undecided:
+    if report is not None:
+        for page in sorted(report.parent.glob(f"{glob.escape(report.stem)}*{report.suffix}")):
+            note(f"report: {page}")
+    if max_drop is not None and conversion.unproven:
         # Who asked for a limit must not take "cannot tell" for "kept".
-        undecided = conversion.undecided[0]
+        first = conversion.unproven[0]
         raise GateFailed(
-            f"{undecided.id}: whether it keeps --max-drop {max_drop:g} cannot be told: {undecided.accuracy['reason']}",
-            hint="Give more samples in --data. The bundle was written.",
+            f"{first.id}: whether it keeps --max-drop {max_drop:g} cannot be told: "
+            f"{first.accuracy.get('reason', 'its runtime is not installed here')}",
+            hint="Give more labelled samples in --data. The bundle was written.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from edgesdk.evaluate.gate import AgreementGate
     from edgesdk_converters.proving.gate import Verdict
     from edgesdk_targets.model import Model
-    from edgesdk_targets.results import Result
-    from edgesdk_targets.tensor import Array
 
 DEFAULT_MAX_DROP = 0.01
 
@@ -50,6 +49,11 @@ def evaluate(
             "--max-drop, --report and --unlabelled compare two models, and only one is given.",
             hint="Add --baseline with a variant of the bundle, or with another bundle.",
         )
+    if report is not None:
+        from edgesdk.evaluate.gate import is_folder
+        from edgesdk.report.page import check_place
+
+        check_place(report / "page.html" if is_folder(report) else report)
     model, threshold = _open(bundle, target, variant, threads)
     with model:
         note_choice(model)
@@ -58,10 +62,12 @@ def evaluate(
             return
         with _open_baseline(bundle, baseline, threads) as other:
             note(f"baseline: {other.variant.id}, run by {other.runtime.value}")
-            verdict, cards = _judge(model, other, data, max_drop, threshold, report, unlabelled=unlabelled)
-            _print_verdict(model, other, verdict, cards, json=json)
-    if report is not None:
-        note(f"report: {report}")
+            name = _name_of_baseline(model, other, baseline)
+            judged = _judge(model, other, name, data, max_drop, threshold, report, unlabelled=unlabelled)
+            _print_verdict(model, other, name, judged, json=json)
+    verdict = judged.verdict
+    if judged.page is not None:
+        note(f"report: {judged.page}")
     _fail_unless_passed(model.variant.id, verdict)
 
 
@@ -88,13 +94,40 @@ def _open_baseline(bundle: Path, baseline: str, threads: int) -> Model:
     return _open(bundle, None, baseline, threads)[0]
 
 
+def _name_of_baseline(model: Model, other: Model, baseline: str) -> str:
+    """Return what the baseline is called: its variant, and its bundle where that is another one.
+
+    Raises:
+        InputError: it is the judged variant itself.
+    """
+    from edgesdk_targets.errors import InputError
+
+    same_bundle = other.digest == model.digest
+    if same_bundle and other.variant.id == model.variant.id:
+        raise InputError(
+            f"The baseline and the judged variant are the same: {model.variant.id}.",
+            hint="Name another with --variant.",
+        )
+    return other.variant.id if same_bundle else f"{Path(baseline).name}:{other.variant.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict; with labels the figures of both models by name, and the page if one was asked for."""
+
+    verdict: Verdict
+    cards: dict[str, Scorecard]
+    page: Path | None
+
+
 def _measure(model: Model, data: Path, *, json: bool) -> None:
+    from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.dataset import open_dataset
     from edgesdk.evaluate.evaluate import evaluate as measure
 
     dataset = open_dataset(data, task=model.manifest.task, labels=model.manifest.labels)
     with progress_line("evaluate", every_s=5.0) as say:
-        card = measure(_each_alone(model), dataset, progress=_counting(say))
+        card = measure(each_alone(model), dataset, progress=_counting(say))
     if json:
         print_json({**card.to_json(), "variant": model.variant.id, "runtime": model.runtime.value})
         return
@@ -106,14 +139,16 @@ def _measure(model: Model, data: Path, *, json: bool) -> None:
 def _judge(
     model: Model,
     other: Model,
+    baseline: str,
     data: Path,
     max_drop: float | None,
     threshold: float,
     report: Path | None,
     *,
     unlabelled: bool,
-) -> tuple[Verdict, dict[str, Scorecard]]:
-    """Judge `model` against `other`; return the verdict, and with labels the figures of both."""
+) -> _Judged:
+    """Judge `model` against `other`, which is called `baseline`."""
+    from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.dataset import open_dataset
     from edgesdk.evaluate.gate import AccuracyGate
     from edgesdk_targets.errors import InputError
@@ -126,27 +161,19 @@ def _judge(
         )
     with progress_line("evaluate", every_s=5.0) as say:
         if unlabelled:
-            agreement = _agreement(data, max_drop, report, _counting(say))
-            return agreement.judge(name, _each_alone(other), _each_alone(model)), {}
+            agreement = _agreement(data, max_drop, report, _counting(say), baseline)
+            verdict = agreement.judge(name, each_alone(other), each_alone(model))
+            return _Judged(verdict, {}, agreement.page)
         gate = AccuracyGate(
             open_dataset(data, task=task, labels=model.manifest.labels),
             max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
             score_threshold=threshold,
             report=report,
             progress=_counting(say),
+            baseline=baseline,
         )
-        verdict = gate.judge(name, _each_alone(other), _each_alone(model))
-        return verdict, dict(zip(("baseline", "judged"), gate.scorecards(), strict=True))
-
-
-def _each_alone(model: Model) -> Callable[[Array], Result]:
-    """Return the model for pictures that have nothing to do with each other: no state is carried on."""
-
-    def predict(image: Array) -> Result:
-        model.reset()
-        return model(image)
-
-    return predict if model.manifest.state else model
+        verdict = gate.judge(name, each_alone(other), each_alone(model))
+        return _Judged(verdict, dict(zip(("baseline", "judged"), gate.scorecards(), strict=True)), gate.page)
 
 
 def _fail_unless_passed(name: str, verdict: Verdict) -> None:
@@ -167,15 +194,16 @@ def _fail_unless_passed(name: str, verdict: Verdict) -> None:
 
 
 def _agreement(
-    data: Path, max_drop: float | None, report: Path | None, progress: Callable[[int, int], None]
+    data: Path, max_drop: float | None, report: Path | None, progress: Callable[[int, int], None], baseline: str
 ) -> AgreementGate:
     from edgesdk.evaluate.gate import AgreementGate
     from edgesdk_targets.preprocess.image_file import list_images
 
-    return AgreementGate(list_images(data), max_drop=max_drop, report=report, progress=progress)
+    return AgreementGate(list_images(data), max_drop=max_drop, report=report, progress=progress, baseline=baseline)
 
 
-def _print_verdict(model: Model, other: Model, verdict: Verdict, cards: dict[str, Scorecard], *, json: bool) -> None:
+def _print_verdict(model: Model, other: Model, baseline: str, judged: _Judged, *, json: bool) -> None:
+    verdict, cards = judged.verdict, judged.cards
     if json:
         found = verdict.report
         own = (
@@ -199,7 +227,7 @@ def _print_verdict(model: Model, other: Model, verdict: Verdict, cards: dict[str
         )
         return
     if cards:
-        _print_metrics({"baseline": cards["baseline"], model.variant.id: cards["judged"]})
+        _print_metrics({f"{baseline} (baseline)": cards["baseline"], model.variant.id: cards["judged"]})
     warnings = verdict.report.get("warnings")
     for warning in warnings if isinstance(warnings, list) else []:
         note(f"note: {plain(str(warning))}")

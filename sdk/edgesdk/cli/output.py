@@ -71,9 +71,11 @@ def note(text: str) -> None:
 
 
 def note_choice(model: Model) -> None:
-    """Say which variant runs, and why each other does not."""
+    """Say which variant runs, and why each other that was asked for does not."""
     note(f"{model.variant.id}, run by {model.runtime.value}")
     for variant, reason in model.choice.rejected:
+        if variant in model.choice.not_asked_for:
+            continue
         note(f"  not {plain(variant)}: {plain(reason)}")
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Union
+from typing import TYPE_CHECKING, Protocol, Union
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
 from edgesdk_targets.tensor import Array
+
+if TYPE_CHECKING:
+    from edgesdk_targets.model import Model
 
 Predict = Callable[[Array], Result]
 Progress = Callable[[int, int], None]
@@ -71,6 +74,16 @@ class Answers:
     def broken(self) -> list[int]:
         """Return the places of answers that hold no numbers: undefined, infinite, or a classifier without any score."""
         return [i for i, result in enumerate(self.results) if _is_broken(result)]
+
+
+def each_alone(model: Model) -> Predict:
+    """Return the model for pictures that have nothing to do with each other: no state is carried on."""
+
+    def predict(image: Array) -> Result:
+        model.reset()
+        return model(image)
+
+    return predict if model.manifest.state else model
 
 
 def collect(predict: Predict, pictures: Pictures, progress: Progress | None = None) -> Answers:

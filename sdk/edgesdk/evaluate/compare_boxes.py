@@ -19,7 +19,7 @@ from edgesdk.evaluate.drop import Drop, drop_of_figure
 from edgesdk.evaluate.evaluate import absent_classes
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import Metric, between, jackknifed, resampled_counts
-from edgesdk.evaluate.label_check import slipped
+from edgesdk.evaluate.label_check import next_to_nothing, slipped
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.samples import BoxSample
 from edgesdk_targets.errors import InputError
@@ -28,8 +28,6 @@ from edgesdk_targets.tensor import Array
 
 # The part of a drop of AP that few boxes may hide; see `drop`.
 HIDDEN = 0.5
-# Of a float model that knows the labelled objects at all.
-_LEAST_AP = 0.02
 _WEAKEST_SHOWN = 0.05
 # Of the paired bootstrap, which is shown beside the jackknife and decides nothing.
 _RESAMPLES = 400
@@ -161,7 +159,4 @@ def _misplaced(
 
     # A picture without objects fits every other without.
     has_boxes = np.asarray([len(truth.boxes) > 0 for truth in truths])
-    reason = slipped(np.where(has_boxes, fits, 1.0), fit_with)
-    if reason or reference.high > _LEAST_AP:
-        return reason
-    return f"the float model itself finds next to nothing of what is labelled (AP50 {reference.value:.3f})"
+    return slipped(np.where(has_boxes, fits, 1.0), fit_with) or next_to_nothing(reference)

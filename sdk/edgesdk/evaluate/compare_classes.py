@@ -14,7 +14,7 @@ from edgesdk.evaluate.drop import drop_of_shares
 from edgesdk.evaluate.evaluate import absent_classes, class_numbers
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import proportion
-from edgesdk.evaluate.label_check import only_guessing, slipped
+from edgesdk.evaluate.label_check import misplaced_classes
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.samples import ClassSample
 from edgesdk_targets.results import Classification, name_of
@@ -35,7 +35,6 @@ def compare_classes(
     classes = judged(class_drops(class_numbers(dataset), before, after, units, dataset.labels), limits.class_floor)
     count = int(units.max()) + 1
     predicted = [int(r.class_ids[0]) for r in answered[0]]
-    known = max(len(dataset.labels), *(max(a) + 1 for a in accepted), max(predicted) + 1)
     truth_scores = [
         np.asarray([_score_of(r, a) for r, a in zip(results, accepted, strict=True)]) for results in answered
     ]
@@ -47,8 +46,7 @@ def compare_classes(
         scores={"score of the best class": (_best(answered[0]), _best(answered[1]))},
         harm=lost + (truth_scores[0] - truth_scores[1]) / 2,
         warnings=(*absent_classes(dataset, {min(a) for a in accepted}), *blind_warning(classes)),
-        misplaced=only_guessing(predicted, accepted, known)
-        or slipped(before.astype(float), lambda i, j: float(predicted[i] in accepted[j])),
+        misplaced=misplaced_classes(predicted, accepted, len(dataset.labels)),
     )
 
 

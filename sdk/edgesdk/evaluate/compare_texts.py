@@ -12,15 +12,12 @@ from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.drop import Drop, drop_of_figure, drop_of_shares
 from edgesdk.evaluate.groups import mean_by_unit
-from edgesdk.evaluate.label_check import slipped
+from edgesdk.evaluate.label_check import misplaced_texts
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.samples import TextSample
 from edgesdk.evaluate.text_error import character_errors, text_metrics
 from edgesdk_targets.results import Text
 from edgesdk_targets.tensor import Array
-
-# The share of characters that a reader gets wrong which reads something else.
-_NOTHING_READ = 0.9
 
 
 def compare_texts(dataset: Dataset, reference: Answers, artifact: Answers, units: Array, limits: Limits) -> Comparison:
@@ -37,14 +34,6 @@ def compare_texts(dataset: Dataset, reference: Answers, artifact: Answers, units
     lengths = np.asarray([len(text) for text in truth])
     worse = errors[1] - errors[0]
     exact = [np.asarray([a == b for a, b in zip(texts, truth, strict=True)], float) for texts in read]
-
-    def fit_with(i: int, j: int) -> float:
-        return 1 - float(character_errors([read[0][i]], [truth[j]])[0]) / max(1, len(truth[j]))
-
-    fits = 1 - errors[0] / np.maximum(lengths, 1)
-    misplaced = slipped(fits, fit_with)
-    if not misplaced and metrics[0]["cer"].low > _NOTHING_READ:
-        misplaced = f"the float model itself reads next to nothing of it (CER {metrics[0]['cer'].value:.2f})"
     return Comparison(
         drop=ratio_drop("cer", worse, lengths, units, limits.max_drop),
         reference=metrics[0],
@@ -52,7 +41,7 @@ def compare_texts(dataset: Dataset, reference: Answers, artifact: Answers, units
         further=(drop_of_shares("word_accuracy", mean_by_unit(exact[0] - exact[1], units), limits.max_drop),),
         scores={"confidence": (_confidences(results[0]), _confidences(results[1]))},
         harm=worse.astype(float),
-        misplaced=misplaced,
+        misplaced=misplaced_texts(read[0], truth, metrics[0]["cer"]),
     )
 
 

@@ -16,7 +16,7 @@ from edgesdk.evaluate.drop import drop_of_shares
 from edgesdk.evaluate.evaluate import class_numbers, scorecard
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import proportion
-from edgesdk.evaluate.label_check import slipped
+from edgesdk.evaluate.label_check import misplaced_values
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.samples import ValueSample
 from edgesdk.evaluate.vectors import checked_width, nearest_is_right, true_spread, unit_vectors
@@ -82,12 +82,6 @@ def compare_values(dataset: Dataset, reference: Answers, artifact: Answers, unit
     errors = [(np.abs(table - truth) / spread).mean(axis=1) for table in values]
     cards = [scorecard(dataset, one) for one in (reference, artifact)]
 
-    def fit_with(i: int, j: int) -> float:
-        return 1 - float((np.abs(values[0][i] - truth[j]) / spread).mean())
-
-    misplaced = slipped(1 - errors[0], fit_with)
-    if not misplaced and cards[0].metrics["relative_error"].low >= 1:
-        misplaced = "the float model itself is no better than always giving the median of the labels"
     return Comparison(
         drop=ratio_drop("relative_error", errors[1] - errors[0], np.ones(len(truth)), units, limits.max_drop),
         reference=cards[0].metrics,
@@ -98,5 +92,5 @@ def compare_values(dataset: Dataset, reference: Answers, artifact: Answers, unit
         },
         harm=errors[1] - errors[0],
         warnings=cards[0].warnings,
-        misplaced=misplaced,
+        misplaced=misplaced_values(values[0], truth, spread, cards[0].metrics["relative_error"]),
     )

@@ -16,6 +16,7 @@ from edgesdk.evaluate.groups import read_groups
 from edgesdk.evaluate.layouts.class_folders import read_class_folders, read_own_class_folders
 from edgesdk.evaluate.layouts.coco_json import find_coco, read_coco
 from edgesdk.evaluate.layouts.labels_csv import (
+    left_alone,
     read_class_table,
     read_own_class_table,
     read_text_table,
@@ -34,12 +35,14 @@ class Dataset:
         labels: the names which the samples' numbers refer to: the model's classes; of an embedding the dataset's own;
             of a regression the names of the numbers.
         groups: which pictures the dataset says belong together (the frames of a video), by picture.
+        warnings: what is there and was left alone.
     """
 
     task: str
     labels: tuple[str, ...]
     samples: tuple[Sample, ...]
     groups: Mapping[Path, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -73,7 +76,13 @@ def open_dataset(path: str | Path, *, task: str, labels: tuple[str, ...]) -> Dat
             f"The groups given in {path} name none of its pictures.",
             hint="Write the pictures' paths in the column `file`, relative to the dataset's folder.",
         )
-    return Dataset(task, names, tuple(samples), groups)
+    table = _table(path) if task != "detect" else None
+    warnings = (
+        left_alone(table, [sample.path for sample in samples], of_classes=task in {"classify", "embed"})
+        if table
+        else ()
+    )
+    return Dataset(task, names, tuple(samples), groups, warnings)
 
 
 _Read = tuple[Sequence[Sample], tuple[str, ...]]

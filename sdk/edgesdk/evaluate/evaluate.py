@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from edgesdk.evaluate.average_precision import match, mean_average_precision
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.intervals import Metric, proportion, ratio_of_sums
+from edgesdk.evaluate.label_check import misplaced_classes, misplaced_texts, misplaced_values, next_to_nothing
 from edgesdk.evaluate.samples import BoxSample, ClassSample, TextSample, ValueSample
 from edgesdk.evaluate.text_error import text_metrics
 from edgesdk.evaluate.vectors import checked_width, lonely_classes, nearest_is_right, true_spread, unit_vectors
@@ -23,6 +24,7 @@ from edgesdk_targets.tensor import Array
 # A detector has to be opened with this threshold: AP counts how the weak detections are ranked, too.
 AP_SCORE_THRESHOLD = 0.001
 _SHOWN = 8
+_MODEL = "the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,13 @@ def scorecard(dataset: Dataset, answers: Answers) -> Scorecard:
             f"{len(broken) - 1} more of {len(answers)}.",
             hint="Check the model's weights and its preprocessing.",
         )
-    return _MEASURES[dataset.task](dataset, answers)
+    card = _MEASURES[dataset.task](dataset, answers)
+    return replace(card, warnings=(*dataset.warnings, *card.warnings))
+
+
+def _doubt(misplaced: str) -> tuple[str, ...]:
+    """Return the warning that the figure says little of the model, or none."""
+    return (f"The labels do not seem to belong to these pictures: {misplaced}.",) if misplaced else ()
 
 
 def absent_classes(dataset: Dataset, present: set[int]) -> tuple[str, ...]:
@@ -105,7 +113,10 @@ def _classify(dataset: Dataset, answers: Answers) -> Scorecard:
         right.setdefault(min(sample.accepted), []).append(int(result.class_ids[0]) in sample.accepted)
     every = [hit for hits in right.values() for hit in hits]
     by_class = {name_of(c, dataset.labels): sum(hits) / len(hits) for c, hits in sorted(right.items())}
-    warnings = absent_classes(dataset, set(right))
+    accepted = [sample.accepted for sample in cast("tuple[ClassSample, ...]", dataset.samples)]
+    predicted = [int(r.class_ids[0]) for r in cast("tuple[Classification, ...]", answers.results)]
+    doubt = _doubt(misplaced_classes(predicted, accepted, len(dataset.labels), _MODEL))
+    warnings = (*doubt, *absent_classes(dataset, set(right)))
     return Scorecard(dataset.task, {"top1": proportion(sum(every), len(every))}, by_class, warnings=warnings)
 
 
@@ -123,13 +134,16 @@ def _detect(dataset: Dataset, answers: Answers) -> Scorecard:
         raise InputError("The dataset holds no boxes.", hint="Give pictures with labelled objects.")
     metric, by_class = mean_average_precision(pictures)
     named = {name_of(c, dataset.labels): v for c, v in by_class.items()}
-    return Scorecard(dataset.task, {"ap50": metric}, named, warnings=absent_classes(dataset, set(by_class)))
+    warnings = (*_doubt(next_to_nothing(metric, _MODEL)), *absent_classes(dataset, set(by_class)))
+    return Scorecard(dataset.task, {"ap50": metric}, named, warnings=warnings)
 
 
 def _text(dataset: Dataset, answers: Answers) -> Scorecard:
     read = [result.text for result in cast("tuple[Text, ...]", answers.results)]
     truth = [sample.text for sample in cast("tuple[TextSample, ...]", dataset.samples)]
-    return Scorecard(dataset.task, text_metrics(read, truth))
+    metrics = text_metrics(read, truth)
+    doubt = _doubt(misplaced_texts(read, truth, metrics["cer"], _MODEL))
+    return Scorecard(dataset.task, metrics, warnings=doubt)
 
 
 def _embed(dataset: Dataset, answers: Answers) -> Scorecard:
@@ -167,12 +181,14 @@ def _regress(dataset: Dataset, answers: Answers) -> Scorecard:
     truth = np.asarray([sample.values for sample in cast("tuple[ValueSample, ...]", dataset.samples)], np.float64)
     values = [result.values for result in cast("tuple[Regression, ...]", answers.results)]
     checked_width(truth.shape[1], len(values[0]))
-    errors = np.abs(np.stack(values).astype(np.float64) - truth)
+    answered = np.stack(values).astype(np.float64)
+    errors = np.abs(answered - truth)
     metrics = {"mae": ratio_of_sums(errors.mean(axis=1), np.ones(len(errors)))}
     spread = true_spread(truth)
     warnings: tuple[str, ...] = ()
     if (spread > 0).all():
         metrics["relative_error"] = ratio_of_sums((errors / spread).mean(axis=1), np.ones(len(errors)))
+        warnings = _doubt(misplaced_values(answered, truth, spread, metrics["relative_error"], _MODEL))
     else:
         alike = ", ".join(name_of(int(i), dataset.labels) for i in np.flatnonzero(spread == 0))
         warnings = (f"All labels of {alike} are the same number: a model that always gives it would look perfect.",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from edgesdk.evaluate.agreement import USUAL, compare_answers
@@ -23,6 +24,7 @@ from edgesdk.evaluate.gate_page import Shown, gate_page
 from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.judgement import too_few, verdict_of
 from edgesdk.evaluate.limits import Limits
+from edgesdk.evaluate.naming import FLOAT, begun
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
@@ -40,11 +42,12 @@ _COMPARES: dict[str, _Compare] = {
 class _Pair:
     """The float model's answers, kept, and an artifact's."""
 
-    def __init__(self, pictures: Pictures, progress: Progress | None) -> None:
+    def __init__(self, pictures: Pictures, progress: Progress | None, baseline: str) -> None:
         if len(pictures) == 0:
             raise InputError("There are no pictures to judge by.", hint="Give a folder with pictures.")
         self.pictures = pictures
         self._progress = progress
+        self._baseline = baseline
         self._asked: Predict | None = None
         self._answers: Answers | None = None
 
@@ -60,7 +63,7 @@ class _Pair:
             if broken:
                 first = answers.paths[broken[0]] or f"picture {broken[0] + 1}"
                 raise InputError(
-                    f"The float model's own answer to {first} is no number (NaN), and "
+                    f"{begun(self._baseline)}'s own answer to {first} is no number (NaN), and "
                     f"to {len(broken) - 1} more of {len(answers)}.",
                     hint="Check its weights and its preprocessing; nothing can be compared with it.",
                 )
@@ -85,6 +88,7 @@ class AccuracyGate:
         report: an .html file for the page of the first artifact, beside which those of others are written with their name;
             or a folder.
         progress: called with the number of pictures done and of all, for each model.
+        baseline: what texts call the model that artifacts are compared with.
 
     Attributes:
         warnings: what can be known before any model is asked, such as that the samples are too few for any pass.
@@ -102,11 +106,13 @@ class AccuracyGate:
         score_threshold: float = 0.25,
         report: Path | None = None,
         progress: Progress | None = None,
+        baseline: str = FLOAT,
     ) -> None:
         self._dataset = dataset
         self._limits = Limits(max_drop, class_floor, score_threshold)
+        self._baseline = baseline
         self._report = _Report(report)
-        self._pair = _Pair(paths_of(dataset), progress)
+        self._pair = _Pair(paths_of(dataset), progress, baseline)
         self.warnings = tuple(too_few(len(dataset), max_drop)) if dataset.task in {"classify", "embed"} else ()
         self._last: tuple[Answers, Answers] | None = None
 
@@ -138,12 +144,24 @@ class AccuracyGate:
         sound = after if not broken else before
         units = units_of(before.paths, before.thumbnails, dataset.groups)
         comparison = _COMPARES[dataset.task](dataset, before, sound, units, self._limits)
+        comparison = replace(comparison, warnings=(*dataset.warnings, *comparison.warnings))
         self._last = (before, sound)
         verdict = verdict_of(
-            comparison, self._limits, name=name, task=dataset.task, pictures=len(dataset), broken=len(broken)
+            comparison,
+            self._limits,
+            name=name,
+            task=dataset.task,
+            pictures=len(dataset),
+            broken=len(broken),
+            baseline=self._baseline,
         )
         self._report.write(verdict, comparison, Shown(self._pair.pictures, before, after, dataset), self._limits)
         return verdict
+
+    @property
+    def page(self) -> Path | None:
+        """Where the page of the last verdict was written."""
+        return self._report.written
 
     def scorecards(self) -> tuple[Scorecard, Scorecard]:
         """Return the figures of the float model and of the artifact that was judged last; of a broken one the former's.
@@ -164,7 +182,7 @@ class AgreementGate:
         max_drop: what may disagree, as a fraction; None for what is usual for the task (`agreement.USUAL`).
         class_floor: what a class may lose of its agreement.
         score_threshold: from which a detection counts.
-        report, progress: as of `AccuracyGate`.
+        report, progress, baseline: as of `AccuracyGate`.
 
     Raises:
         InputError: there are no pictures, or a limit is out of range.
@@ -179,12 +197,14 @@ class AgreementGate:
         score_threshold: float = 0.35,
         report: Path | None = None,
         progress: Progress | None = None,
+        baseline: str = FLOAT,
     ) -> None:
         self.warnings: tuple[str, ...] = ()
-        self._pair = _Pair(pictures, progress)
+        self._pair = _Pair(pictures, progress, baseline)
         self._max_drop = max_drop
         self._rest = (class_floor, score_threshold)
         Limits(0.01 if max_drop is None else max_drop, *self._rest)
+        self._baseline = baseline
         self._report = _Report(report)
 
     def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
@@ -205,9 +225,27 @@ class AgreementGate:
         limits = Limits(USUAL[task] if self._max_drop is None else self._max_drop, *self._rest)
         units = units_of(before.paths, before.thumbnails, {})
         comparison = compare_answers(task, before, before if broken else after, units, limits)
-        verdict = verdict_of(comparison, limits, name=name, task=task, pictures=len(before), broken=len(broken))
+        verdict = verdict_of(
+            comparison,
+            limits,
+            name=name,
+            task=task,
+            pictures=len(before),
+            broken=len(broken),
+            baseline=self._baseline,
+        )
         self._report.write(verdict, comparison, Shown(self._pair.pictures, before, after, None), limits)
         return verdict
+
+    @property
+    def page(self) -> Path | None:
+        """Where the page of the last verdict was written."""
+        return self._report.written
+
+
+def is_folder(report: Path) -> bool:
+    """Tell whether pages go into a folder, rather than into one file."""
+    return report.suffix.lower() not in {".html", ".htm"}
 
 
 class _Report:
@@ -216,15 +254,16 @@ class _Report:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._first: str | None = None
+        self.written: Path | None = None
 
     def write(self, verdict: Verdict, comparison: Comparison, shown: Shown, limits: Limits) -> None:
         if self._path is None:
             return
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(verdict.report["artifact"])).strip("-.") or "artifact"
         path = self._path
-        if path.suffix.lower() not in {".html", ".htm"}:
+        if is_folder(path):
             path /= f"{name}.html"
         elif self._first not in {None, name}:
             path = path.with_stem(f"{path.stem}-{name}")
         self._first = self._first or name
-        gate_page(verdict, comparison, shown, limits).write(path)
+        self.written = gate_page(verdict, comparison, shown, limits).write(path)

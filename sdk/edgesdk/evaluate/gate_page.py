@@ -14,6 +14,7 @@ from edgesdk.evaluate.answers import Answers, Pictures
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.limits import Limits
+from edgesdk.evaluate.naming import begun, the
 from edgesdk.evaluate.samples import BoxSample, ClassSample, Sample, TextSample, ValueSample
 from edgesdk.report.page import Page
 from edgesdk.report.plots import bars, histograms
@@ -24,6 +25,7 @@ from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.results import Detections, Result, name_of
 from edgesdk_targets.tensor import Array
 
+_ARTIFACT = "artifact"
 _WORST = 10
 _CLASSES = 30
 _LONG_SIDE = 480
@@ -51,18 +53,18 @@ def gate_page(verdict: Verdict, comparison: Comparison, shown: Shown, limits: Li
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    name = str(verdict.report["artifact"])
+    name, baseline = str(verdict.report["artifact"]), str(verdict.report["baseline"])
     page = Page(f"{_HEADLINE[verdict.outcome]}: {name}", verdict.reason)
     _figures(page, verdict, comparison, shown)
     for warning in _texts(verdict.report.get("warnings")):
         page.text(f"Note: {warning}")
-    _classes(page, comparison)
+    _classes(page, comparison, baseline)
     for title, (reference, artifact) in comparison.scores.items():
         if len(reference) or len(artifact):
             page.heading(f"Distribution: {title}")
-            plot = histograms({"float model": reference.tolist(), "artifact": artifact.tolist()}, unit=title)
-            page.figure(plot, f"{title}: the float model and the artifact, on the same pictures")
-    _worst(page, comparison, shown, limits)
+            plot = histograms({baseline: reference.tolist(), _ARTIFACT: artifact.tolist()}, unit=title)
+            page.figure(plot, f"{title}: {the(baseline)} and the artifact, on the same pictures")
+    _worst(page, comparison, shown, limits, baseline)
     return page
 
 
@@ -72,13 +74,14 @@ def _texts(found: object) -> list[str]:
 
 def _figures(page: Page, verdict: Verdict, comparison: Comparison, shown: Shown) -> None:
     page.heading("What was compared")
-    measure = "labels" if shown.dataset else "the float model's own answers"
+    baseline = str(verdict.report["baseline"])
+    measure = "labels" if shown.dataset else f"the answers of {the(baseline)}"
     page.text(
-        f"The float model and {verdict.report['artifact']}, task {verdict.report['task']}, on {len(shown.pictures)} "
+        f"{begun(baseline)} and {verdict.report['artifact']}, task {verdict.report['task']}, on {len(shown.pictures)} "
         f"pictures ({comparison.drop.n} independent samples), by {measure}."
     )
     rows = []
-    for model, metrics in (("float model", comparison.reference), ("artifact", comparison.artifact)):
+    for model, metrics in ((baseline, comparison.reference), (_ARTIFACT, comparison.artifact)):
         rows += [
             [model, name, f"{m.value:.4f}", f"{m.low:.4f} … {m.high:.4f}", str(m.n)] for name, m in metrics.items()
         ]
@@ -91,7 +94,7 @@ def _figures(page: Page, verdict: Verdict, comparison: Comparison, shown: Shown)
     page.table(columns, drops, "The first decides; the others must not be known to exceed their limit.")
 
 
-def _classes(page: Page, comparison: Comparison) -> None:
+def _classes(page: Page, comparison: Comparison, baseline: str) -> None:
     if not comparison.classes:
         return
     page.heading("Classes")
@@ -100,27 +103,27 @@ def _classes(page: Page, comparison: Comparison) -> None:
     if len(classes) < len(comparison.classes):
         page.text(f"The {len(classes)} of {len(comparison.classes)} classes whose recall changed most.")
     series: dict[str, Sequence[float]] = {
-        "float model": [c.reference for c in classes],
-        "artifact": [c.artifact for c in classes],
+        baseline: [c.reference for c in classes],
+        _ARTIFACT: [c.artifact for c in classes],
     }
-    page.figure(bars([c.name for c in classes], series, unit="recall"), "Recall of each class, both models")
+    page.figure(bars([c.name for c in classes], series, unit="recall", most=1.0), "Recall of each class, both models")
     rows = [
         [c.name, f"{c.reference:.3f}", f"{c.artifact:.3f}", f"{c.drop:+.3f}", str(c.n), _remark(c.collapsed, c.blind)]
         for c in classes
     ]
-    page.table(["class", "float model", "artifact", "drop", "n", ""], rows)
+    page.table(["class", baseline, _ARTIFACT, "drop", "n", ""], rows)
 
 
 def _remark(collapsed: bool, blind: bool) -> str:
     return "lost" if collapsed else "too few samples" if blind else ""
 
 
-def _worst(page: Page, comparison: Comparison, shown: Shown, limits: Limits) -> None:
+def _worst(page: Page, comparison: Comparison, shown: Shown, limits: Limits, baseline: str) -> None:
     page.heading("The pictures that became worst")
     order = np.argsort(-comparison.harm, kind="stable")[:_WORST]
     worst = [int(i) for i in order if comparison.harm[i] > 1e-6]
     if not worst:
-        page.text("No picture is answered worse than by the float model.")
+        page.text(f"No picture is answered worse than by {the(baseline)}.")
         return
     # Pictures may come only in their order, decoded when asked for.
     asked = set(worst)
@@ -133,8 +136,10 @@ def _worst(page: Page, comparison: Comparison, shown: Shown, limits: Limits) -> 
         said = ["; ".join(describe(result)[:3]) for result in results]
         truth = f"Right: {_truth(shown.dataset.samples[i], shown.dataset.labels)}. " if shown.dataset else ""
         name = picture.name if isinstance(picture, Path) else f"picture {i + 1}"
-        pairs.append((_pair(image, results), f"{name}. {truth}Float model: {said[0]}. Artifact: {said[1]}."))
-    page.pictures(pairs, "Left the float model, right the artifact.")
+        pairs.append(
+            (_pair(image, results), f"{name}. {truth}{begun(baseline, article=False)}: {said[0]}. Artifact: {said[1]}.")
+        )
+    page.pictures(pairs, f"Left {the(baseline)}, right the artifact.")
 
 
 def _counted(result: Result, limits: Limits) -> Result:

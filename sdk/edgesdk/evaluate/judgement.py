@@ -12,15 +12,25 @@ from collections.abc import Sequence
 from edgesdk.evaluate.comparison import Comparison, distance
 from edgesdk.evaluate.drop import Drop, least_samples
 from edgesdk.evaluate.limits import Limits
+from edgesdk.evaluate.naming import FLOAT, the
 from edgesdk_converters.proving.gate import Verdict
 
 _SHOWN = 5
+# Figures that are better when they are smaller.
+_ERRORS = {"cer", "relative_error", "characters_apart", "relative_difference"}
 # Distance of the distributions of scores from which a threshold set on one does not suit the other.
 _APART = 0.2
 
 
 def verdict_of(
-    comparison: Comparison, limits: Limits, *, name: str, task: str, pictures: int, broken: int = 0
+    comparison: Comparison,
+    limits: Limits,
+    *,
+    name: str,
+    task: str,
+    pictures: int,
+    broken: int = 0,
+    baseline: str = FLOAT,
 ) -> Verdict:
     """Judge an artifact.
 
@@ -28,10 +38,11 @@ def verdict_of(
         name: of the artifact.
         pictures: how many were asked about.
         broken: how many of the artifact's answers are no numbers.
+        baseline: what the artifact is compared with.
     """
     drop = comparison.drop
     failures = _failures(comparison, pictures, broken)
-    warnings = [*comparison.warnings, *_moved_scores(comparison), *_grouped(pictures, drop.n)]
+    warnings = [*comparison.warnings, *_moved_scores(comparison, baseline), *_grouped(pictures, drop.n)]
     needed = None
     if failures:
         outcome, reason = "fail", " ".join(failures)
@@ -43,6 +54,7 @@ def verdict_of(
         warnings += too_few(drop.n, drop.limit, drop.worst)
     report = {
         "artifact": name,
+        "baseline": baseline,
         "task": task,
         "outcome": outcome,
         "reason": reason,
@@ -79,8 +91,7 @@ def _failures(comparison: Comparison, pictures: int, broken: int) -> list[str]:
     if comparison.misplaced:
         return [f"The labels do not belong to these pictures: {comparison.misplaced}."]
     found = [
-        f"{drop.figure} worsened by {_points(drop.value)}, by at least {_points(drop.low)} with 95 % confidence; "
-        f"{_points(drop.limit)} are allowed."
+        f"{_change(drop)}; with 95 % confidence it {_worse(drop)} at least {_points(drop.low)}, and {_allowed(drop)}."
         for drop in (comparison.drop, *comparison.further)
         if drop.outcome == "fail"
     ]
@@ -93,24 +104,42 @@ def _failures(comparison: Comparison, pictures: int, broken: int) -> list[str]:
 
 
 def _passed(drop: Drop) -> str:
-    change = f"worsened by {_points(drop.value)}" if drop.value > 0 else f"improved by {_points(-drop.value)}"
+    if drop.high < 0:
+        gained = "fell by" if drop.figure in _ERRORS else "gained"
+        sure = f"{gained} at least {_points(-drop.high)}"
+    else:
+        sure = f"{_worse(drop)} at most {_points(drop.high)}"
+    return f"{_change(drop)}; with 95 % confidence it {sure}, and {_allowed(drop)}."
+
+
+def _change(drop: Drop) -> str:
+    """Say how a figure moved: an error that became worse rose, all else fell."""
     if abs(drop.value) < 1e-12:
-        change = "did not change"
-    return (
-        f"{drop.figure} {change} on {drop.n} independent samples, with 95 % confidence by at most {_points(drop.high)}; "
-        f"{_points(drop.limit)} are allowed."
-    )
+        moved = "did not change"
+    else:
+        rose = (drop.value > 0) == (drop.figure in _ERRORS)
+        moved = f"{'rose' if rose else 'fell'} by {_points(abs(drop.value))}"
+    return f"{drop.figure} {moved} on {drop.n} independent samples"
+
+
+def _worse(drop: Drop) -> str:
+    return "rose by" if drop.figure in _ERRORS else "lost"
+
+
+def _allowed(drop: Drop) -> str:
+    return f"{drop.limit * 100:.2f} {'is' if drop.limit <= 0.01 else 'are'} allowed"
 
 
 def _undecided(drop: Drop, needed: int | None) -> str:
     more = f"about {needed} would, {needed - drop.n} more" if needed else "no reasonable number of samples would"
+    what = "rise" if drop.figure in _ERRORS else "loss"
     return (
-        f"The loss in {drop.figure} lies between {_points(drop.low)} and {_points(drop.high)}: {drop.n} independent samples "
-        f"cannot tell whether it is more than {_points(drop.limit)}; {more}."
+        f"The {what} in {drop.figure} lies between {_points(drop.low)} and {_points(drop.high)}: {drop.n} independent "
+        f"samples cannot tell whether it is more than {_points(drop.limit)}; {more}."
     )
 
 
-def _moved_scores(comparison: Comparison) -> Sequence[str]:
+def _moved_scores(comparison: Comparison, baseline: str) -> Sequence[str]:
     found = []
     for name, (reference, artifact) in comparison.scores.items():
         if len(reference) < 20 or len(artifact) < 20 or name.startswith("cosine"):
@@ -118,8 +147,8 @@ def _moved_scores(comparison: Comparison) -> Sequence[str]:
         apart = distance(reference, artifact)
         if apart > _APART:
             found.append(
-                f"The distribution of {name} moved (distance {apart:.2f}): a threshold set for the float model does not "
-                "suit this artifact."
+                f"The distribution of {name} moved (distance {apart:.2f}): a threshold set for {the(baseline)} "
+                "does not suit this artifact."
             )
     return found
 

@@ -11,21 +11,29 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from edgesdk.evaluate.intervals import Metric
+from edgesdk.evaluate.naming import FLOAT, the
+from edgesdk.evaluate.text_error import character_errors
 from edgesdk_targets.tensor import Array
 
 _LEAST = 5
+# The share of characters that a reader gets wrong which reads something else.
+_NOTHING_READ = 0.9
+# Of a model that knows the labelled objects at all.
+_LEAST_AP = 0.02
 _SHARE = 0.05
 # Pictures further away, with which the neighbours are compared.
 _FURTHER = (3, 5, 8)
 _MOST = 400
 
 
-def slipped(fits: Array, fit_with: Callable[[int, int], float]) -> str:
+def slipped(fits: Array, fit_with: Callable[[int, int], float], model: str = the(FLOAT)) -> str:
     """Say how the labels slipped, or return "".
 
     Args:
-        fits: (n,) how well the float model's answer to each picture fits its label, 0..1.
+        fits: (n,) how well the model's answer to each picture fits its label, 0..1.
         fit_with: how well the answer to one picture fits the label of another.
+        model: what the sentence calls it.
     """
     n = len(fits)
     wrong = np.flatnonzero(fits < 0.5)[:_MOST]
@@ -41,17 +49,20 @@ def slipped(fits: Array, fit_with: Callable[[int, int], float]) -> str:
         found = share(side)
         if found >= 0.5 and found * len(wrong) >= _LEAST and found > chance + 0.25:
             return (
-                f"of {len(wrong)} pictures that the float model gets wrong, {found:.0%} fit the label of the picture "
+                f"of {len(wrong)} pictures that {model} gets wrong, {found:.0%} fit the label of the picture "
                 f"{where} them: the labels slipped by one"
             )
     return ""
 
 
-def only_guessing(predicted: Sequence[int], accepted: Sequence[frozenset[int]], classes: int) -> str:
-    """Say that the float model's classes are no better than chance, or return "".
+def only_guessing(
+    predicted: Sequence[int], accepted: Sequence[frozenset[int]], classes: int, model: str = the(FLOAT)
+) -> str:
+    """Say that the model's classes are no better than chance, or return "".
 
     Args:
         classes: how many the model has.
+        model: what the sentence calls it.
     """
     n = len(predicted)
     right = np.asarray([p in a for p, a in zip(predicted, accepted, strict=True)])
@@ -65,7 +76,69 @@ def only_guessing(predicted: Sequence[int], accepted: Sequence[frozenset[int]], 
         moved = np.mean([p + offset in a for p, a in zip(predicted, accepted, strict=True)])
         if moved > max(0.5, chance + 4 * error):
             return (
-                f"the float model is right in {right.mean():.0%}, but class number {offset:+d} would be right in "
+                f"{model} is right in {right.mean():.0%}, but class number {offset:+d} would be right in "
                 f"{moved:.0%}: the labels are counted from another number"
             )
-    return f"the float model itself is right in {right.mean():.0%}, no more than by chance ({chance:.0%})"
+    return f"{model} itself is right in {right.mean():.0%}, no more than by chance ({chance:.0%})"
+
+
+def misplaced_classes(
+    predicted: Sequence[int], accepted: Sequence[frozenset[int]], classes: int, model: str = the(FLOAT)
+) -> str:
+    """Say why a classifier's labels seem not to belong to the pictures, or return "".
+
+    Args:
+        predicted: the best class of each picture.
+        accepted: those that are right for it.
+        classes: how many the model has.
+        model: what the sentence calls it.
+    """
+    known = max(classes, *(max(a) + 1 for a in accepted), max(predicted) + 1)
+    right = np.asarray([p in a for p, a in zip(predicted, accepted, strict=True)], float)
+    return only_guessing(predicted, accepted, known, model) or slipped(
+        right, lambda i, j: float(predicted[i] in accepted[j]), model
+    )
+
+
+def misplaced_texts(read: Sequence[str], truth: Sequence[str], cer: Metric, model: str = the(FLOAT)) -> str:
+    """Say why a reader's labels seem not to belong to the pictures, or return "".
+
+    Args:
+        cer: its character errors.
+        model: what the sentence calls it.
+    """
+
+    def fit_with(i: int, j: int) -> float:
+        return 1 - float(character_errors([read[i]], [truth[j]])[0]) / max(1, len(truth[j]))
+
+    lengths = np.asarray([len(text) for text in truth])
+    fits = 1 - character_errors(list(read), list(truth)) / np.maximum(lengths, 1)
+    if reason := slipped(fits, fit_with, model):
+        return reason
+    return f"{model} itself reads next to nothing of it (CER {cer.value:.2f})" if cer.low > _NOTHING_READ else ""
+
+
+def misplaced_values(values: Array, truth: Array, spread: Array, error: Metric, model: str = the(FLOAT)) -> str:
+    """Say why an estimator's labels seem not to belong to the pictures, or return "".
+
+    Args:
+        values, truth: (n, numbers).
+        spread: (numbers,) how much the true ones differ.
+        error: its relative error.
+        model: what the sentence calls it.
+    """
+
+    def fit_with(i: int, j: int) -> float:
+        return 1 - float((np.abs(values[i] - truth[j]) / spread).mean())
+
+    fits = 1 - (np.abs(values - truth) / spread).mean(axis=1)
+    if reason := slipped(fits, fit_with, model):
+        return reason
+    return f"{model} itself is no better than always giving the median of the labels" if error.low >= 1 else ""
+
+
+def next_to_nothing(ap50: Metric, model: str = the(FLOAT)) -> str:
+    """Say that a detector finds next to nothing of what is labelled, or return ""."""
+    if ap50.high > _LEAST_AP:
+        return ""
+    return f"{model} itself finds next to nothing of what is labelled (AP50 {ap50.value:.3f})"

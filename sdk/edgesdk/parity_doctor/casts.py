@@ -44,6 +44,15 @@ def search_casts(given: Sequence[Reading], spec: Preprocess, picture: Picture) -
     return min((c for alike, c in found if alike >= best - _AS_GOOD), key=lambda c: (len(c.mistakes), -c.share))
 
 
+def cast_as(mistakes: Sequence[str], exact: Array) -> Array:
+    """Return a tensor as the cast among the mistakes leaves it; as it is where there is none."""
+    for mistake in mistakes:
+        name, _, how = mistake.partition(":")
+        if name == "cast":
+            return _CASTS[how](exact)
+    return exact
+
+
 def _plain(reading: Reading, spec: Preprocess, picture: Picture) -> Iterator[Candidate]:
     """Yield the ways with at most one mistake beside what the shape proves, before any cast."""
     room = 1 - (len(reading.mistakes) - reading.visible)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesdk.parity_doctor.casts import search_casts
+from edgesdk.parity_doctor.casts import cast_as, search_casts
 from edgesdk.parity_doctor.diagnosis import Diagnosis, Other
 from edgesdk.parity_doctor.pixels import Picture
 from edgesdk.parity_doctor.predict import predicted_by, reference, sqnr_db
 from edgesdk.parity_doctor.reading import Contract, Reading, readings
-from edgesdk.parity_doctor.search import EXPLAINED_SHARE, Candidate, Found, search
+from edgesdk.parity_doctor.search import EXPLAINED_SHARE, Candidate, search
 from edgesdk.parity_doctor.wording import name_all
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.errors import InputError
@@ -22,6 +22,10 @@ _FLAT = 3.0
 _FEWEST = 32
 # What rounding leaves.
 _SAME_LEVELS = 0.35
+# A mistake explains a dump only where it brings the first much; the second where all but a decoder's noise is explained.
+_WORTH_DB, _WORTH_NEAR_DB = 3.0, 0.25
+_NEAR_DB = 30.0
+_NO_BETTER = "The first of these brings the tensor no nearer to what the bundle asks for, and so explains nothing."
 _NEARLY = (
     "The first of these comes near. What remains may be another filter, a shift by a part of a pixel, a compression in "
     "between, or noise that was added."
@@ -75,13 +79,19 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
             f"A tensor of {height} x {width} pixels is too small to tell anything from.",
             hint=f"This model takes {list(contract.shape)}; dump the array that it is called with.",
         )
-    found = search(given, spec, picture) if np.ptp(given[0].values) > 0 else Found(None, ())
-    best = found.best or search_casts(given, spec, picture)
     before = _before(given[0], spec, picture)
+    if np.ptp(given[0].values) == 0:
+        return _unexplained(before, (), (_one_value(float(given[0].values.flat[0])),))
+    found = search(given, spec, picture)
+    best = found.best or search_casts(given, spec, picture)
     if best is None:
-        return _unexplained(before, found.nearest, _hopeless(given[0], found.nearest))
-    after = predicted_by(best, picture)
-    of_type = _of_type(dump, contract, best, after)
+        return _unexplained(before, found.nearest, _hopeless(found.nearest))
+    exact = predicted_by(best, picture)
+    after_db = sqnr_db(cast_as(best.mistakes, exact), best.reading.values)
+    worth_db = _WORTH_DB if after_db < _NEAR_DB else _WORTH_NEAR_DB
+    if best.mistakes and before is not None and after_db < before + worth_db:
+        return _unexplained(before, (best, *found.nearest), (_NO_BETTER,))
+    of_type = _of_type(dump, contract, best, exact)
     mistakes = (*best.mistakes, *of_type)
     levels = best.levels if found.best is not None else None
     return Diagnosis(
@@ -89,7 +99,7 @@ def examine_input(dump: Array, contract: Contract, spec: Preprocess, picture: Pi
         "explained" if mistakes else "matches",
         name_all(mistakes, spec, contract),
         before,
-        sqnr_db(after, best.reading.values),
+        after_db,
         levels,
         also=tuple(map(_other, found.nearest)) + _same_effect(best, of_type),
         notes=_notes(levels),
@@ -147,9 +157,14 @@ def _notes(levels: float | None) -> tuple[str, ...]:
     return (f"{levels:.1f} grey levels remain, as between two decoders of JPEG.",)
 
 
-def _hopeless(plain: Reading, nearest: tuple[Candidate, ...]) -> tuple[str, ...]:
-    if np.ptp(plain.values) == 0:
-        return (f"The tensor holds one value only ({plain.values.flat[0]:g}): an input that was never filled?",)
+def _one_value(value: float) -> str:
+    return (
+        f"All its values are equal ({value:g}), so nothing can be told from it: an input that was never filled, or values "
+        "of a small range that were cast to whole numbers. Dump it where the model is called, after it is filled."
+    )
+
+
+def _hopeless(nearest: tuple[Candidate, ...]) -> tuple[str, ...]:
     if nearest and nearest[0].share >= EXPLAINED_SHARE:
         return (_NEARLY,)
     return ("No usual mistake, nor two, gives this tensor from this picture: is it another picture's dump?",)

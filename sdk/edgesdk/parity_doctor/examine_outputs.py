@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from edgesdk_targets.tensor import Array, TensorSpec
 
 # Another precision of the same model leaves this much; another model does not.
 _EXPLAINS_DB = 15.0
+# And a mistake that leaves as much as was there explains nothing.
+_RISES_DB = 1.0
 # A change with more mistakes has to bring this much.
 _WORTH_DB = 6.0
 
@@ -44,8 +47,21 @@ def examine_outputs(
         tried = [
             _examine(manifest, spec, array, which, own[spec.name]) for spec in of for which, own in answers.items()
         ]
-        found.append(max(tried, key=_goodness))
+        best = max(tried, key=_goodness)
+        fits = best.verdict != "not explained" or best.nearest
+        found.append(best if fits else replace(best, notes=(_misfit(array, of, name),)))
     return tuple(found)
+
+
+def _misfit(given: Array, outputs: list[TensorSpec], name: str) -> str:
+    """Say what shapes there are; nothing was compared."""
+    theirs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in outputs)
+    which = f"the bundle's {theirs}" if name else f"any output of the bundle's ({theirs})"
+    calls = ", ".join(f"{spec.name}=…" for spec in outputs)
+    return (
+        f"Its shape {list(given.shape)} does not fit {which}. Save what the model returns, before anything is decoded or "
+        f"left out of it: numpy.savez(path, {calls})."
+    )
 
 
 def _goodness(diagnosis: Diagnosis) -> tuple[bool, int, float]:
@@ -66,7 +82,8 @@ def _examine(manifest: Manifest, spec: TensorSpec, given: Array, which: str, own
             best = mistakes, db, words
     before = likeness_db(own.astype(np.float64), given.astype(np.float64)) if own.shape == given.shape else None
     note = f"Compared with the bundle's answer to {which}."
-    if best is None or best[1] < _EXPLAINS_DB:
+    risen = best is not None and (not best[0] or before is None or best[1] >= before + _RISES_DB)
+    if best is None or best[1] < _EXPLAINS_DB or not risen:
         nearest = (Other(best[0], None, 1 - 10 ** (-best[1] / 10)),) if best else ()
         return Diagnosis(spec.name, "not explained", (), before, None, None, nearest=nearest, notes=(note,))
     verdict: Verdict = "explained" if best[0] else "matches"

@@ -1,4 +1,4 @@
-"""Verify a bundle on this machine, by the path that the agent takes."""
+"""Verify a bundle on this machine, by the path that the agent takes: each variant is tried in a process of its own first."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from edgesdk.verify.subject import evaluated_with, need_golden, open_data
 from edgesdk.verify.verification import Verdict, Verification, VerifiedVariant
+from edgesdk_converters.quiet import quiet
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Status, Variant
 from edgesdk_targets.catalogue import find_target
-from edgesdk_targets.errors import SessionFailed, UnknownTarget
+from edgesdk_targets.errors import MissingExtra, SessionFailed, UnknownTarget
 from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.model import Model, load_model
 from edgesdk_targets.results import Result
@@ -57,7 +58,8 @@ def verify_here(
         found = []
         for one in asked:
             say(one.id)
-            found.append(_check_here(opened, one, dataset, options))
+            with quiet("verify"):  # LiteRT greets on stderr
+                found.append(_check_here(opened, one, dataset, options))
         checked = {one.id for one in asked}
         asked_for = {one.id for one in opened.manifest.variants if variant in {None, one.id}}
         skipped = [(name, why) for name, why in choice.rejected if name in asked_for - checked]
@@ -66,10 +68,10 @@ def verify_here(
 
 def _check_here(bundle: Bundle, variant: Variant, dataset: Dataset | None, options: SessionOptions) -> VerifiedVariant:
     try:
-        with load_model(bundle, variant=variant.id, options=options) as model:
+        with load_model(bundle, variant=variant.id, options=options, probe=True) as model:
             runtime, report = model.runtime, check_golden(bundle, model)
         scores = _measure(bundle, variant, dataset, options) if dataset is not None else None
-    except SessionFailed as error:
+    except (SessionFailed, MissingExtra) as error:
         return VerifiedVariant(variant, "built only", "cannot run", problem=error.message, hint=error.hint)
     verdict: Verdict = "pass" if report.passed else "fail"
     return VerifiedVariant(variant, _status(variant, runtime), verdict, runtime.value, report.to_json(), scores)
@@ -79,7 +81,7 @@ def _measure(bundle: Bundle, variant: Variant, dataset: Dataset, options: Sessio
     from edgesdk.evaluate.evaluate import evaluate
 
     settings = evaluated_with(bundle.manifest.task)
-    with load_model(bundle, variant=variant.id, options=options, postprocess=settings) as model:
+    with load_model(bundle, variant=variant.id, options=options, postprocess=settings, probe=True) as model:
         return evaluate(_one_by_one(model), dataset)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import BadBundle
-from edgesdk_targets.golden.expected_result import ExpectedResult, Tolerance
+from edgesdk_targets.golden.expected_result import ExpectedResult, Finite, Tolerance
 from edgesdk_targets.preprocess.spec import Preprocess
-from edgesdk_targets.tensor import Array
+from edgesdk_targets.tensor import Array, TensorSpec
 
 FOLDER = "golden"
 INDEX = f"{FOLDER}/golden.json"
@@ -37,7 +38,7 @@ class Group(_Frozen):
     name: str
     output: str
     axis: int | None = Field(default=None, ge=0)
-    start: int = 0
+    start: int = Field(default=0, ge=0)
     stop: int | None = None
 
 
@@ -65,8 +66,8 @@ class Limit(_Frozen):
         tiny: differences up to this are nothing, in the output's own unit.
     """
 
-    db: float
-    tiny: float = Field(ge=0)
+    db: Finite
+    tiny: Finite = Field(ge=0)
 
 
 class VariantAnswers(_Frozen):
@@ -104,10 +105,10 @@ class GoldenSet(_Frozen):
     preprocess: Preprocess
     postprocess: Postprocess
     frames: int = Field(default=1, ge=1, le=16)
-    prepare_off: float = Field(gt=0)
+    prepare_off: Finite = Field(gt=0)
     pictures: tuple[Picture, ...] = Field(min_length=1, max_length=64)
     groups: tuple[Group, ...]
-    counts: tuple[int, ...]
+    counts: tuple[Annotated[int, Field(ge=0)], ...]
     variants: dict[str, VariantAnswers]
 
     def to_bytes(self) -> bytes:
@@ -154,6 +155,10 @@ def read_golden(bundle: Bundle, variant_id: str) -> GoldenVariant:
     answers = golden.variants.get(variant_id)
     if answers is None:
         raise BadBundle(f"The golden set of {bundle.path} does not know the variant {variant_id}.", hint=_AGAIN)
+    why = _preprocess_problem(golden, bundle.manifest.preprocess)
+    why = why or _groups_problem(golden, _outputs_of(bundle, variant_id))
+    if why is not None:
+        raise _damaged(bundle, why)
     shape = (len(golden.pictures), sum(golden.counts))
     index = _array(bundle, f"{FOLDER}/index.npy", np.int32, shape)
     values = _array(bundle, answers.outputs, np.float32, shape)
@@ -176,10 +181,51 @@ def read_member(bundle: Bundle, name: str) -> bytes:
     return bundle.read(name)
 
 
+def _outputs_of(bundle: Bundle, variant_id: str) -> dict[str, TensorSpec]:
+    """Return a variant's outputs by logical name, of the shapes that this variant gives; none for an unknown variant."""
+    manifest = bundle.manifest
+    own = next((variant.outputs for variant in manifest.variants if variant.id == variant_id), ())
+    return {spec.name: given for spec, given in zip(manifest.outputs, own)}  # noqa: B905  (the manifest is checked)
+
+
+def _preprocess_problem(golden: GoldenSet, spec: Preprocess | None) -> str | None:
+    """Return what keeps the golden pictures from the model's input: arrays are made of the size that the set names."""
+    made_with = golden.preprocess
+    if spec is None:
+        return "the model takes no picture"
+    if made_with.size != spec.size or made_with.channels != spec.channels:
+        made, wanted = (f"{list(one.size)} x {one.channels}" for one in (made_with, spec))
+        return f"its pictures are prepared as {made}, and the model takes {wanted}"
+    return None
+
+
+def _groups_problem(golden: GoldenSet, outputs: Mapping[str, TensorSpec]) -> str | None:
+    """Return what is wrong with the groups, or None."""
+    if len(golden.counts) != len(golden.groups):
+        return f"{len(golden.groups)} groups have {len(golden.counts)} counts"
+    if len({group.name for group in golden.groups}) != len(golden.groups):
+        return "two groups have the same name"
+    for group in golden.groups:
+        spec = outputs.get(group.output)
+        if spec is None:
+            return f"the group {group.name} is of an output {group.output!r}, which the model has not"
+        if spec.dynamic:
+            return f"the group {group.name} is of an output whose size depends on the picture"
+        if group.axis is None:
+            continue
+        if group.axis >= len(spec.shape):
+            return f"the group {group.name} is along axis {group.axis} of an output {list(spec.shape)}"
+        stop = spec.shape[group.axis] if group.stop is None else group.stop
+        if group.start >= stop:
+            return f"the group {group.name} is the channels {group.start} to {stop}"
+    return None
+
+
 def _array(bundle: Bundle, name: str, dtype: type[np.generic], shape: tuple[int, int]) -> Array:
+    data = read_member(bundle, name)
     try:
-        array: Array = np.load(io.BytesIO(read_member(bundle, name)), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # a wrong header ends in whatever numpy's parsing of it raises
         raise _damaged(bundle, f"{name} is no array") from error
     if array.dtype != np.dtype(dtype) or array.shape != shape:
         raise _damaged(bundle, f"{name} is {list(array.shape)} {array.dtype} and not {list(shape)}")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgesdk.evaluate.layouts.class_names import ClassNames
 from edgesdk.evaluate.layouts.named_files import find_picture, missing
 from edgesdk.evaluate.samples import ClassSample, TextSample, ValueSample
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.preprocess.image_file import list_images
 
 
 def read_class_table(table: Path, labels: tuple[str, ...]) -> list[ClassSample]:
@@ -72,6 +73,30 @@ def read_value_table(table: Path, labels: tuple[str, ...]) -> tuple[list[ValueSa
         path = cells[0][0]
         samples.append(ValueSample(path, tuple(_number(text, f"{table}: {path.name}") for _, text in cells)))
     return samples, labels or names
+
+
+def left_alone(table: Path, listed: Iterable[Path], *, of_classes: bool) -> tuple[str, ...]:
+    """Return the warnings about pictures beside the table that it does not list, and class folders that do not count.
+
+    Args:
+        listed: the pictures that it lists.
+        of_classes: the labels are classes, which folders could name as well.
+    """
+    known = set(listed)
+    beside = {folder: list_images(folder) for folder in (table.parent, *_folders_below(table.parent))}
+    found = []
+    folders = [f for f, images in beside.items() if images and f not in {table.parent, table.parent / "images"}]
+    if of_classes and len(folders) > 1:
+        found.append(f"{table} counts, not the names of the {len(folders)} folders of pictures beside it.")
+    absent = sum(1 for images in beside.values() for image in images if image not in known)
+    if absent:
+        said = "picture beside it is" if absent == 1 else "pictures beside it are"
+        found.append(f"{absent} {said} not listed in {table.name}, and {'was' if absent == 1 else 'were'} not used.")
+    return tuple(found)
+
+
+def _folders_below(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir())
 
 
 def _value_columns(table: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
