@@ -157,9 +157,7 @@ def choose_variants(
         of_it = [(name, reason) for name, reason in rejected if variant_id in {None, name}]
         raise _nothing_fits(manifest, wanted, variant_id, of_it)
     candidates.sort(key=lambda candidate: _rank(candidate, host))
-    choice = Choice(
-        tuple(candidates), (), unfit=tuple(rejected), host=host, not_asked_for=frozenset(not_asked_for)
-    )
+    choice = Choice(tuple(candidates), (), unfit=tuple(rejected), host=host, not_asked_for=frozenset(not_asked_for))
     return choice.taken(candidates[0], ())
 
 

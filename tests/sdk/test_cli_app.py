@@ -7,14 +7,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from edgesdk import __version__
 from edgesdk.cli import app as app_module
 from edgesdk.cli.app import COMMANDS, Command, exit_code, run
+from edgesdk.cli.output import note_choice
 from edgesdk_targets import errors
 from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.target import Runtime
+
+if TYPE_CHECKING:
+    from edgesdk_targets.model import Model
 
 
 @pytest.fixture(autouse=True)
@@ -204,6 +212,21 @@ def test_a_signal_is_told_as_such_whatever_becomes_of_it(
     assert signal.getsignal(number) == before
 
 
+def test_ctrl_c_inside_an_exec_is_the_code_and_no_death_by_signal(tmp_path: Path) -> None:
+    program = """
+import signal
+from edgesdk.cli import app
+def fail(): exec("signal.raise_signal(signal.SIGINT)", {"signal": signal})
+app.fail = fail
+app.COMMANDS["fail"] = app.Command("edgesdk.cli.app:fail", "Fail.")
+app.main(["fail"])
+"""
+    (tmp_path / "interrupted.py").write_text(program)
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
 def test_a_signal_that_was_handled_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that stops in its own way, as the agent does, keeps its code."""
 
@@ -227,6 +250,14 @@ def test_an_ignored_signal_stays_ignored(failing: object) -> None:
         assert stop.by is None
     finally:
         signal.signal(signal.SIGHUP, previous)
+
+
+def test_variants_that_were_not_asked_for_are_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    rejected = (("one", "litert is not installed"), ("other", "not the variant asked for (mine)"))
+    choice = SimpleNamespace(rejected=rejected, not_asked_for=frozenset({"other"}))
+    model = SimpleNamespace(variant=SimpleNamespace(id="mine"), runtime=Runtime.ONNXRUNTIME, choice=choice)
+    note_choice(cast("Model", model))
+    assert capsys.readouterr().err == "mine, run by onnxruntime\n  not one: litert is not installed\n"
 
 
 def _process(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -149,7 +149,9 @@ def test_people_are_shown_words_and_no_python(tmp_path: Path, capsys: pytest.Cap
     assert row.split()[-2:] == ["yes", "no"]
     assert "color: bgr" in shown
     for text in (shown, inspected):
-        assert not {"True", "False", "None", "{", "'"} & {word for word in ("True", "False", "None", "{", "'") if word in text}
+        assert not {"True", "False", "None", "{", "'"} & {
+            word for word in ("True", "False", "None", "{", "'") if word in text
+        }
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no bundle"])

@@ -21,6 +21,7 @@ from edgesdk_converters.reference import open_reference
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.model import load_model
 
+OTHER = ("--variant", "generic-onnx-onnxruntime-fp32")
 FLOORS = {"detector": ("ap50", 0.97), "classifier": ("top1", 0.9), "row_reader": ("word_accuracy", 0.85)}
 
 
@@ -71,9 +72,9 @@ def classifier(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("classifier")
     rendered = _run(root / "examples/digits/render_eval.py", "classifier", folder / "data", "--count", "320")
     assert rendered.returncode == 0, rendered.stderr
-    for precision in ("fp32", "fp16"):
+    for precision, targets in (("fp32", ["x86-cpu", "generic-onnx"]), ("fp16", ["x86-cpu"])):
         path = folder / f"{precision}.edgebundle"
-        convert(root / "examples/digits/classifier.yaml", "x86-cpu", precision=precision, output=path)
+        convert(root / "examples/digits/classifier.yaml", targets, precision=precision, output=path)
     shutil.copytree(root / "examples/digits", folder / "digits")
     card = folder / "digits/classifier.yaml"
     card.write_text(card.read_text().replace("mean: [0]", "mean: [200]"))
@@ -88,7 +89,35 @@ def _judge(folder: Path, bundle: str, *options: str | Path) -> subprocess.Comple
     )
 
 
+def test_shifted_class_folders_are_doubted(classifier: Path, tmp_path: Path) -> None:
+    shutil.copytree(classifier / "data", tmp_path / "data")
+    for digit in range(9, -1, -1):
+        (tmp_path / "data" / str(digit)).rename(tmp_path / "data" / f"new-{digit + 1 if digit < 9 else 0}")
+    for folder in list((tmp_path / "data").glob("new-*")):
+        folder.rename(folder.with_name(folder.name.removeprefix("new-")))
+    command = ("-m", "edgesdk", "evaluate", classifier / "fp32.edgebundle", "--data", tmp_path / "data")
+    document = json.loads(_run(*command, "--json").stdout)
+    assert document["metrics"]["top1"]["value"] < 0.1
+    assert any("counted from another number" in text for text in document["warnings"])
+    assert "labels do not seem to belong to these pictures" in _run(*command).stderr
+
+
 class TestBaseline:
+    def test_the_same_variant_in_a_copy_of_the_bundle(self, classifier: Path, tmp_path: Path) -> None:
+        copy = shutil.copy(classifier / "fp32.edgebundle", tmp_path / "copy.edgebundle")
+        done = _run(
+            "-m",
+            "edgesdk",
+            "evaluate",
+            copy,
+            "--data",
+            classifier / "data",
+            "--baseline",
+            classifier / "fp32.edgebundle",
+        )
+        assert done.returncode == 2, done.stderr
+        assert "Name another with --variant" in done.stderr
+
     def test_an_unharmed_artifact_passes(self, classifier: Path) -> None:
         done = _judge(classifier, "fp16", "--max-drop", "0.02", "--json", "--report", classifier / "fp16.html")
         assert done.returncode == 0, done.stderr
@@ -109,11 +138,11 @@ class TestBaseline:
         assert "Traceback" not in done.stderr
 
     def test_too_few_samples_are_no_pass_and_say_how_many(self, classifier: Path) -> None:
-        done = _judge(classifier, "fp32", "--max-drop", "0.002")
+        done = _judge(classifier, "fp32", *OTHER, "--max-drop", "0.002")
         assert done.returncode == 3, done.stderr
         assert "is not proven" in done.stderr
         assert "Give 1500 samples in all" in done.stderr
-        assert "baseline" in done.stdout
+        assert "x86-cpu-openvino-fp32 (baseline)" in done.stdout
 
     def test_agreement_needs_no_labels(self, classifier: Path) -> None:
         pictures = classifier / "pictures"
@@ -128,10 +157,15 @@ class TestBaseline:
 
     def test_a_variant_of_the_same_bundle(self, classifier: Path) -> None:
         bundle, name = classifier / "fp32.edgebundle", "x86-cpu-openvino-fp32"
-        done = _run("-m", "edgesdk", "evaluate", bundle, "--data", classifier / "data", "--baseline", name)
+        command = ("-m", "edgesdk", "evaluate", bundle, "--data", classifier / "data", "--baseline", name)
+        done = _run(*command, *OTHER, "--report", f"{classifier / 'pages'}/")
         assert done.returncode == 0, done.stderr
         assert "pass: top1 did not change" in done.stdout
         assert f"baseline: {name}" in done.stderr
+        page = classifier / "pages/generic-onnx-onnxruntime-fp32.html"
+        assert page.is_file()
+        assert page.name in done.stderr
+        assert "float model" not in page.read_text("utf-8").lower()
 
     @pytest.mark.parametrize(
         ("options", "says"),
@@ -139,7 +173,9 @@ class TestBaseline:
             (("--max-drop", "0.01"), "only one is given"),
             (("--report", "x.html"), "only one is given"),
             (("--baseline", "no-such-variant"), "no-such-variant"),
-            (("--baseline", "x86-cpu-openvino-fp32", "--max-drop", "2"), "max-drop must lie between 0 and 1"),
+            (("--baseline", "x86-cpu-openvino-fp32"), "the judged variant are the same"),
+            (("--baseline", "x86-cpu-openvino-fp32", *OTHER, "--report", "/dev/null/x.html"), "cannot be written"),
+            (("--baseline", "x86-cpu-openvino-fp32", *OTHER, "--max-drop", "2"), "max-drop must lie between 0 and 1"),
         ],
     )
     def test_what_makes_no_sense_ends_with_2(self, classifier: Path, options: tuple[str, ...], says: str) -> None:

@@ -108,7 +108,7 @@ def test_a_runtime_that_dies_is_a_row_and_not_the_end(
     digits_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dies_of_an_illegal_instruction("openvino", tmp_path / "site")
-    monkeypatch.setenv("EDGESDK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path / "site")
     code, found = document(capsys, digits_bundle)
     assert (code, found["verdict"]) == (4, "cannot run")

@@ -13,6 +13,8 @@ import pytest
 import typer
 
 from edgesdk.benchmark.contest import Bounds, Entry, Figure, front, judged, pick, with_faster_floats
+from edgesdk.benchmark.contest_page import comparison_page
+from edgesdk.benchmark.host import HostFacts
 from edgesdk.benchmark.interleave import Contender, Race, faster_of, interleaved
 from edgesdk.benchmark.live_child import LiveChild
 from edgesdk.benchmark.statistics import Ratio
@@ -193,6 +195,10 @@ class TestChoice:
         chosen = pick(entries, max_drop=0.01)
         assert chosen.name is None
         assert chosen.passed_over == ("slow: too slow", "dead: it crashed")
+        assert "Convert with --precision int8" in chosen.why
+        missed = judged(_entry("slow", ms=9.0), None, Bounds(ms=1.0, size_bytes=10))
+        assert "Allow more with --max-ms or --max-bytes, or convert" in pick([missed], max_drop=0.01).why
+        assert "edgesdk doctor" in pick([_entry("dead", ms=None)], max_drop=0.01).why
 
     def test_a_time_from_another_machine_is_said_to_be_one(self) -> None:
         assert "not on rpi5" in pick([_entry("a", status="simulated")], max_drop=0.01).why
@@ -210,6 +216,20 @@ class TestChoice:
     def test_parity_counts_where_no_metric_is_known_but_not_beyond_what_matters(self) -> None:
         entries = [_entry("a", worst_db=140.0), _entry("b", worst_db=90.0, ms=9.0), _entry("c", worst_db=20.0, ms=12.0)]
         assert front(entries) == ["b"]
+
+
+class TestPage:
+    HOST = HostFacts("a cpu", "x86_64", 2, None, "a system", "3.11", None, None, 0.0)
+
+    def test_says_what_the_front_is(self) -> None:
+        entries = [_entry("one", ms=1.0, figure=_top1(0.9)), _entry("two", ms=2.0, figure=_top1(0.8))]
+        captions = []
+        for shown in (entries, entries[:1], [entries[1], replace(entries[0], ms=3.0)]):
+            html = comparison_page(shown, pick(shown, max_drop=0.2), self.HOST, 1).html()
+            captions.append(html.partition("<figcaption>")[2].partition("</figcaption>")[0])
+        assert "one beats all others in both" in captions[0]
+        assert "one artifact only" in captions[1]
+        assert "the line joins" in captions[2]
 
 
 class TestCommand:
@@ -269,6 +289,20 @@ class TestCommand:
             assert entry["metric"]["name"] == "ap50"
             assert entry["metric"]["low"] <= entry["metric"]["value"] <= entry["metric"]["high"]
             assert entry["worst_parity_db"] > 60
+
+    @pytest.mark.parametrize("drop", [5.0, -0.1, float("nan")])
+    def test_a_drop_that_is_no_fraction_is_refused(self, two_bundles: tuple[Path, Path], drop: float) -> None:
+        with pytest.raises(InputError, match="max-drop must lie between 0 and 1"):
+            compare([str(two_bundles[0])], max_drop=drop)
+
+    def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(
+        self, two_bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("edgesdk.cli.compare._timed", lambda *_: pytest.fail("it was measured"))
+        (tmp_path / "file").write_text("")
+        for report in (tmp_path, tmp_path / "file/report.html"):
+            with pytest.raises(InputError, match=r"folder|cannot be written"):
+                compare([str(two_bundles[0])], report=report)
 
     def test_data_does_not_fit_two_tasks(self, two_bundles: tuple[Path, Path], tmp_path: Path) -> None:
         other = write_tiny_bundle(tmp_path / "o.edgebundle", CNN, (("rpi5", Runtime.LITERT),), labels=tuple("abcde"))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
 
+from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
 from edgesdk_targets.errors import InputError
@@ -115,3 +118,32 @@ def test_a_picture_that_is_none(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, task="classify", labels=LABELS)
     with pytest.raises(InputError, match=r"1\.png"):
         evaluate(lambda _: classified(0), dataset)
+
+
+def test_what_lies_beside_the_table_is_said(tmp_path: Path) -> None:
+    dataset = text_dataset(tmp_path, ["a", "b"])
+    pictures(tmp_path, ["unlisted.png"])
+    dataset = open_dataset(tmp_path, task="text", labels=())
+    assert any(
+        "1 picture beside it is not listed" in text for text in evaluate(lambda _: Text("a", 1.0), dataset).warnings
+    )
+
+
+@pytest.mark.parametrize("state", [True, False])
+def test_a_model_with_state_begins_anew_for_each_picture(state: bool) -> None:
+    class Streaming:
+        """Counts the pictures since it was reset."""
+
+        manifest = SimpleNamespace(state=(("in", "out"),) if state else ())
+        seen = 0
+
+        def reset(self) -> None:
+            self.seen = 0
+
+        def __call__(self, _image: Array) -> Text:
+            self.seen += 1
+            return Text(str(self.seen), 1.0)
+
+    predict = each_alone(cast("Any", Streaming()))
+    answers = [cast("Text", predict(np.zeros((2, 2, 3), np.uint8))).text for _ in range(3)]
+    assert answers == (["1", "1", "1"] if state else ["1", "2", "3"])

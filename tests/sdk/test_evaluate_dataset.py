@@ -261,3 +261,26 @@ def test_folders_without_a_dataset(tmp_path: Path, task: str, says: str) -> None
         open_dataset(tmp_path, task=task, labels=LABELS)
     with pytest.raises(InputError, match="does not exist"):
         open_dataset(tmp_path / "absent", task=task, labels=LABELS)
+
+
+class TestBesideTheTable:
+    def test_pictures_that_it_does_not_list_are_counted(self, tmp_path: Path) -> None:
+        for name in ("a.png", "b.png", "images/c.png", "images/d.png"):
+            picture(tmp_path / name)
+        write(tmp_path / "labels.csv", "file,label\na.png,cat\nc.png,owl\n")
+        dataset = open_dataset(tmp_path, task="classify", labels=LABELS)
+        assert dataset.warnings == ("2 pictures beside it are not listed in labels.csv, and were not used.",)
+
+    def test_class_folders_do_not_count(self, tmp_path: Path) -> None:
+        for name in ("cat/a.png", "owl/b.png"):
+            picture(tmp_path / name)
+        write(tmp_path / "labels.csv", "file,label\ncat/a.png,owl\nowl/b.png,owl\n")
+        dataset = open_dataset(tmp_path, task="classify", labels=LABELS)
+        assert classes(dataset) == {"a.png": [2], "b.png": [2]}
+        (said,) = dataset.warnings
+        assert "labels.csv counts, not the names of the 2 folders" in said
+
+    def test_all_listed_is_nothing_to_say(self, tmp_path: Path) -> None:
+        picture(tmp_path / "images/a.png")
+        write(tmp_path / "labels.csv", "file,text\na.png,x\n")
+        assert open_dataset(tmp_path, task="text", labels=()).warnings == ()

@@ -9,8 +9,11 @@ import pytest
 
 from edgesdk.evaluate.average_precision import Matched, average_precisions, left_out, mean_average_precision, whole
 from edgesdk.evaluate.compare_boxes import HIDDEN
+from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.drop import Drop, drop_of_figure, drop_of_shares, least_samples
 from edgesdk.evaluate.intervals import jackknifed, student
+from edgesdk.evaluate.judgement import verdict_of
+from edgesdk.evaluate.limits import Limits
 from edgesdk_targets.tensor import Array
 
 LIMIT = 0.02
@@ -160,3 +163,23 @@ def test_many_pictures_are_left_out_in_blocks() -> None:
     assert draws.shape == (200, 1000)
     assert (draws.sum(axis=1) == 995).all()
     assert (left_out(np.asarray([0, 0, 1, 2])) == [[0, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]]).all()
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "low", "high", "says"),
+    [
+        ("top1", -0.0033, -0.01, 0.0057, "rose by 0.33 points; lost at most 0.57 points"),
+        ("top1", 0.002, -0.01, 0.0057, "fell by 0.20 points; lost at most 0.57 points"),
+        ("top1", 0.0, -0.0057, 0.0057, "did not change; lost at most 0.57 points"),
+        ("cer", 0.002, -0.01, 0.0057, "rose by 0.20 points; rose by at most 0.57 points"),
+        ("top1", -0.1, -0.2, -0.05, "rose by 10.00 points; gained at least 5.00 points"),
+        ("top1", 0.1, 0.05, 0.2, "fell by 10.00 points; lost at least 5.00 points"),
+        ("cer", 0.1, 0.05, 0.2, "rose by 10.00 points; rose by at least 5.00 points"),
+    ],
+)
+def test_the_sentence(figure: str, value: float, low: float, high: float, says: str) -> None:
+    moved, _, sure = says.partition("; ")
+    comparison = Comparison(Drop(figure, value, low, high, 300, 0.01, 0.1), {}, {})
+    assert verdict_of(comparison, Limits(0.01), name="a", task="classify", pictures=300).reason == (
+        f"{figure} {moved} on 300 independent samples; with 95 % confidence it {sure}, and 1.00 is allowed."
+    )

@@ -102,7 +102,10 @@ def test_other_outputs_are_not_explained(seed: int) -> None:
 def test_a_shape_that_fits_no_output_is_told_with_what_to_do() -> None:
     own = {"logits": LOGITS}
     manifest = manifest_of("classify", own, LABELS)
-    for name, says in (("", "does not fit any output of the bundle's (logits [1, 10])"), ("logits", "the bundle's logits")):
+    for name, says in (
+        ("", "does not fit any output of the bundle's (logits [1, 10])"),
+        ("logits", "the bundle's logits"),
+    ):
         found = examine(manifest, own, np.ones((1, 55)), name)
         assert (found.verdict, found.before_db) == ("not explained", None)
         assert found.notes[0].startswith("Its shape [1, 55] does")

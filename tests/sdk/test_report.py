@@ -13,8 +13,9 @@ import pytest
 
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.gate import AccuracyGate
-from edgesdk.report.page import Page
+from edgesdk.report.page import Page, check_place
 from edgesdk.report.plots import bars, histograms, scatter
+from edgesdk_targets.errors import InputError
 from edgesdk_testkit.coloured_models import (
     COLOURS,
     colour_predictor,
@@ -81,6 +82,51 @@ def test_text_from_outside_stays_text() -> None:
 
 def test_a_long_name_leaves_room_for_the_plot() -> None:
     assert "<svg" in bars(["a very long name " * 40, "b"], {"one": [1, 2], "two": [2, 1]}, unit="recall")
+
+
+def test_a_dollar_is_no_formula() -> None:
+    """Names come from labels and files; a formula that cannot be read would end the whole report."""
+    name = "$x_{$ costs $1^$"
+    plots = (
+        bars([name, "b"], {name: [0.1, 0.2], "two": [0.2, 0.1]}, unit=name, most=1.0),
+        histograms({name: [0.1, 0.2]}, unit=name),
+        scatter([(1, 2, name)], across=name, up=name),
+    )
+    assert all(name in svg for svg in plots)
+
+
+class TestScatter:
+    NAMES = ("x86-cpu-openvino-fp32", "generic-onnx-onnxruntime-fp32", "rpi5-litert-int8", "a-name-that-is-rather-long")
+
+    def _labels(self, monkeypatch: pytest.MonkeyPatch, points: list[tuple[float, float, str]]) -> Any:
+        """Return the axes after a plot was drawn."""
+        from matplotlib.figure import Figure
+
+        drawn: list[Any] = []
+        monkeypatch.setattr(Figure, "savefig", lambda self, out, **_: (drawn.append(self), out.write("<svg/>")))
+        scatter(points, across="ms", up="top1", front=[0], most=1.0)
+        return drawn[0].axes[0]
+
+    def test_names_stay_on_the_plot_and_apart(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        points = [(1.0 + i / 50, 1.0 - i / 500, name) for i, name in enumerate(self.NAMES)]
+        axes = self._labels(monkeypatch, [*points, (9.0, 0.9, "the slowest one, at the right end")])
+        frame = axes.get_window_extent()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 5
+        assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+    def test_a_share_ends_at_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self._labels(monkeypatch, [(1.0, 1.0, "a"), (2.0, 0.99, "b")]).get_ylim()[1] == 1.0
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, says in ((tmp_path / "file/report.html", "cannot be written"), (tmp_path, "is a folder")):
+        with pytest.raises(InputError, match=says):
+            check_place(path)
+    check_place(tmp_path / "new/report.html")
+    assert not (tmp_path / "new/report.html").exists()
 
 
 def test_nothing_is_asked_from_outside() -> None:
@@ -172,10 +218,29 @@ class TestPageOfAVerdict:
         assert (tmp_path / "one-b-..-c.html").is_file()
         assert "No picture is answered worse" in (tmp_path / "one-b-..-c.html").read_text("utf-8")
 
+    def test_names_what_it_was_compared_with(self, tmp_path: Path) -> None:
+        write_colours(tmp_path / "data", 30)
+        dataset = open_dataset(tmp_path / "data", task="classify", labels=COLOURS)
+        gate = AccuracyGate(dataset, report=tmp_path / "page.html", baseline="old.edgebundle:rpi5-fp16")
+        gate.judge("a", colour_predictor(), colour_predictor(lambda logits: logits[::-1]))
+        assert gate.page == tmp_path / "page.html"
+        text = gate.page.read_text("utf-8")
+        assert "old.edgebundle:rpi5-fp16 and a, task classify" in text
+        assert "float model" not in text.lower()
+
+    def test_a_narrow_picture_leaves_room_for_its_answer(self) -> None:
+        from edgesdk.evaluate.gate_page import _pair
+        from edgesdk_targets.results import Classification
+
+        result = Classification(np.asarray([0]), np.asarray([0.9], np.float32), ("a rather long label",))
+        data = np.frombuffer(_pair(np.zeros((60, 6, 3), np.uint8), [result, result]), np.uint8)
+        assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (480, 2 * 256 + 8, 3)
+
     def test_a_folder_gets_a_page_for_each(self, tmp_path: Path) -> None:
         write_colours(tmp_path / "data", 30)
         gate = AccuracyGate(open_dataset(tmp_path / "data", task="classify", labels=COLOURS), report=tmp_path / "pages")
         (tmp_path / "pages").mkdir()
         verdict = gate.judge("a", colour_predictor(), colour_predictor())
         assert verdict.outcome == "need more samples"
+        assert gate.page == tmp_path / "pages/a.html"
         assert "Not decided: a" in (tmp_path / "pages/a.html").read_text("utf-8")

@@ -152,7 +152,11 @@ class TestWrongTarget:
 
     @pytest.mark.parametrize(
         ("asked", "meant"),
-        [({"variant_id": "rpi5-litrt"}, "rpi5-litert"), ({"target": "my-bord"}, None), ({"target": "x86-cpuu"}, "x86-cpu")],
+        [
+            ({"variant_id": "rpi5-litrt"}, "rpi5-litert"),
+            ({"target": "my-bord"}, None),
+            ({"target": "x86-cpuu"}, "x86-cpu"),
+        ],
     )
     def test_a_name_that_nothing_has_is_told_shortly(self, asked: dict[str, str], meant: str | None) -> None:
         with pytest.raises(WrongTarget) as raised:
@@ -160,7 +164,9 @@ class TestWrongTarget:
         (name,) = asked.values()
         assert raised.value.message.endswith(f"{name!r}.")
         assert not any(variant.id in raised.value.message for variant in ALL.variants)
-        assert raised.value.hint.startswith(f"Did you mean {meant!r}? The bundle has: " if meant else "The bundle has: ")
+        assert raised.value.hint.startswith(
+            f"Did you mean {meant!r}? The bundle has: " if meant else "The bundle has: "
+        )
 
     def test_a_variant_whose_runtime_is_absent_gives_only_its_own_reason(self) -> None:
         message = self.message(ORT, variant_id="rpi5-litert")
@@ -171,7 +177,9 @@ class TestWrongTarget:
         assert "'other'" in self.message(variant_id="other")
 
     def test_target_and_variant_that_contradict_each_other(self) -> None:
-        assert "x86-cpu-openvino: made for x86-cpu, not rpi5." in self.message(target="rpi5", variant_id="x86-cpu-openvino")
+        assert "x86-cpu-openvino: made for x86-cpu, not rpi5." in self.message(
+            target="rpi5", variant_id="x86-cpu-openvino"
+        )
 
     def test_nothing_installed(self) -> None:
         with pytest.raises(WrongTarget) as raised:

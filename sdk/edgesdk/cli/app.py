@@ -25,7 +25,6 @@ from edgesdk_targets.errors import (
     WrongTarget,
 )
 
-
 # The exit code after Ctrl-C, as a shell has it.
 _STOPPED = 128 + signal.SIGINT
 
@@ -165,6 +164,9 @@ def run(arguments: list[str]) -> int:
     if code and stop.by is not None:
         code = 128 + stop.by
     if code == _STOPPED:
+        # Python remembers a KeyboardInterrupt that came out of any exec() of text, as dataclasses are made with, and would
+        # end by the signal instead of the code; the next exec() makes it forget.
+        exec("")  # noqa: S102
         with suppress(OSError):  # the terminal may be closed
             sys.stderr.write("Stopped.\n")
     return code

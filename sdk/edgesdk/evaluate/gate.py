@@ -144,7 +144,7 @@ class AccuracyGate:
         sound = after if not broken else before
         units = units_of(before.paths, before.thumbnails, dataset.groups)
         comparison = _COMPARES[dataset.task](dataset, before, sound, units, self._limits)
-        comparison = replace(comparison, warnings=(*dataset.warnings, *comparison.warnings))
+        comparison = replace(comparison, warnings=tuple(dict.fromkeys((*dataset.warnings, *comparison.warnings))))
         self._last = (before, sound)
         verdict = verdict_of(
             comparison,

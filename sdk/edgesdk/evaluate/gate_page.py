@@ -29,6 +29,7 @@ _ARTIFACT = "artifact"
 _WORST = 10
 _CLASSES = 30
 _LONG_SIDE = 480
+_LEAST_WIDTH = 256
 _GAP = 8
 _HEADLINE = {"pass": "Passed", "fail": "Failed", "need more samples": "Not decided"}
 
@@ -156,6 +157,9 @@ def _pair(image: Array, results: Sequence[Result]) -> bytes:
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     base = cv2.resize(image, size, interpolation=interpolation)
+    # Beside a narrow picture there is room for what is written on it.
+    room = max(0, _LEAST_WIDTH - size[0])
+    base = np.pad(base, ((0, 0), (0, room), (0, 0)), constant_values=255)
     drawn = []
     for result in results:
         copy = np.ascontiguousarray(base).copy()
