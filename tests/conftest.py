@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+# Started in the background by a shell, or by nohup: the processes that tests start would not hear these either.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Started in the background by a shell: the processes that tests start would not hear Ctrl-C either.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Template classes and shared checks fail as readably as tests do.
 pytest.register_assert_rewrite("camera_contract", "session_contract", "edgesdk_testkit")

@@ -62,9 +62,9 @@ class Quantiser:
                 order = Int8Order(self._calibrating, tier.keep_float, tier.last_resort, _overflows(target))
                 artifact = self._workshop.build(route, order)
             except StepFailed as error:
-                # Nothing would be left in INT8; what was found before still counts.
+                # Nothing would be left in INT8, say; what was found before, and another way, still count.
                 failures.append(error)
-                break
+                continue
             precision = Precision.MIXED if tier.mixed else Precision.INT8
             told = (*notes, *tried, *([f"kept in float: {tier.name}"] if tier.mixed else []))
             try:
