@@ -96,6 +96,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verified(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()  # what setting the board up said
     code = run(["verify", *map(str, arguments), "--json"])
     return code, json.loads(capsys.readouterr().out)
 
