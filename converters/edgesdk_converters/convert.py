@@ -24,7 +24,7 @@ from edgesdk_converters.proving.gate import Gate
 from edgesdk_converters.proving.parity_pictures import parity_pictures, pictures_below
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
-from edgesdk_converters.routes import QUANTISED, Route, routes
+from edgesdk_converters.routes import QUANTISED, Route, precision_named, routes
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_targets.card import ModelCard
 from edgesdk_targets.catalogue import find_target
@@ -261,11 +261,7 @@ def _jobs(targets: Sequence[Target], wanted: Sequence[Precision], *, from_onnx: 
 
 def _precisions(names: str | Sequence[str] | None) -> list[Precision]:
     given = [names] if isinstance(names, str) else list(names or ())
-    try:
-        return list(dict.fromkeys(Precision(name) for name in given))
-    except ValueError as error:
-        choices = ", ".join(p.value for p in Precision)
-        raise InputError(f"Unknown precision {', '.join(given)!r}.", hint=f"One of: {choices}.") from error
+    return list(dict.fromkeys(precision_named(name) for name in given))
 
 
 def _check_calibration(wanted: Sequence[Precision], calib_data: Any, *, explain: bool) -> None:

@@ -63,6 +63,19 @@ def routes(target: Target, *, from_onnx: bool, precision: Precision | None) -> t
     return tuple(found)
 
 
+def precision_named(name: str) -> Precision:
+    """Return the precision of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return Precision(name)
+    except ValueError as error:
+        choices = ", ".join(p.value for p in Precision)
+        raise InputError(f"Unknown precision {name!r}.", hint=f"One of: {choices}.") from error
+
+
 def in_words(precision: Precision) -> Literal["fp32", "fp16"]:
     """Return a float precision as the steps take it."""
     return "fp16" if precision is Precision.FP16 else "fp32"

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from edgesdk_targets.card import ModelCard
     from edgesdk_targets.tensor import Array
 
-DEFAULT_MAX_DROP = 0.01
 # Without labels, agreement is measured on so many of the calibration pictures.
 _AGREEMENT_PICTURES = 100
 _PLOTTED_LAYERS = 30
@@ -153,9 +152,10 @@ class _Judging:
         deployed = card.postprocess.score_threshold
         if self.data is not None and _is_labelled(self.data, card.task):
             from edgesdk.evaluate.dataset import open_dataset
+            from edgesdk.evaluate.limits import MAX_DROP
 
             dataset = open_dataset(self.data, task=card.task, labels=labels)
-            drop = DEFAULT_MAX_DROP if self.max_drop is None else self.max_drop
+            drop = MAX_DROP if self.max_drop is None else self.max_drop
             gate = AccuracyGate(dataset, max_drop=drop, score_threshold=deployed, report=self.report)
             return gate, [path for path in paths_of(dataset) if isinstance(path, Path)]
         if self.data is not None:

@@ -35,6 +35,8 @@ _BOARDS = {
     "AGX Orin": "jetson-agx-orin",
     "Thor": "jetson-thor",
 }
+# "x86-cpu" means any such processor, and "generic-onnx" any at all.
+_ANY_OF_THE_KIND = frozenset({"x86-cpu", "generic-onnx"})
 _ARCH = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 
@@ -121,6 +123,11 @@ def runs_here(runtime: Runtime) -> bool:
     """
     rtx = runtime is Runtime.TENSORRT and importlib.util.find_spec("tensorrt_rtx") is not None
     return is_installed(runtime) or (rtx and bool(nvidia_driver()))
+
+
+def is_here(target: str, host: Host) -> bool:
+    """Tell whether this machine is what a target's name means, so that what is measured here holds for the target."""
+    return target == host.target or (target in _ANY_OF_THE_KIND and _arch_of(target) in {host.arch, "any"})
 
 
 def choose_variants(

@@ -15,7 +15,7 @@ from edgesdk_converters.preflight.graph import Graph
 from edgesdk_converters.preflight.read_graph import read_graph
 from edgesdk_converters.preflight.support import Support, support
 from edgesdk_converters.reference import open_reference
-from edgesdk_converters.routes import Route, routes
+from edgesdk_converters.routes import Route, precision_named, routes
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_converters.steps.parse_onnx import parse_onnx
 from edgesdk_converters.steps.static_onnx import static_onnx
@@ -78,7 +78,9 @@ def preflight(
     say: Progress = progress or (lambda _line: None)
     found = [find_target(name) for name in ([target] if isinstance(target, str) else target)]
     targets = list({one.name: one for one in found}.values())
-    wanted = [_precision(name) for name in ([precision] if isinstance(precision, str) else precision or ())] or [None]
+    wanted = [precision_named(name) for name in ([precision] if isinstance(precision, str) else precision or ())] or [
+        None
+    ]
     say("loading the model")
     model = resolve_source(source, card=card, head=head, overrides=overrides)
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
@@ -171,13 +173,3 @@ def _verdict(facts: Facts, target: Target, wanted: Precision | None, asked: _Ask
     except EdgeError as error:
         return Fit(target.name, problems=(error.message.rstrip("."),))
     return fit(facts, target, ways, asked.of_route)
-
-
-def _precision(name: str | None) -> Precision | None:
-    if name is None:
-        return None
-    try:
-        return Precision(name)
-    except ValueError as error:
-        choices = ", ".join(p.value for p in Precision)
-        raise InputError(f"Unknown precision {name!r}.", hint=f"One of: {choices}.") from error

@@ -17,10 +17,8 @@ from edgesdk_targets.errors import GateFailed, InputError, ParityError, StepFail
 from edgesdk_targets.session import Session, open_files
 from edgesdk_targets.target import Precision, Runtime, Target
 from edgesdk_targets.tensor import Array
-from edgesdk_targets.variant_choice import this_host
+from edgesdk_targets.variant_choice import is_here, this_host
 
-# "x86-cpu" means any such processor, so building on one is building on the target.
-_THIS_KIND = frozenset({"x86-cpu", "generic-onnx"})
 # A detector is judged over its whole curve, so its weak detections must come through.
 _JUDGED_WITH = {"detect": {"score_threshold": 0.001}}
 
@@ -142,6 +140,4 @@ def _status(target: Target, runtime: Runtime, used: Runtime) -> Status:
     """Say on what the variant has run; never more than is true."""
     if used is not runtime:
         return "built only"
-    host = this_host()
-    same_kind = target.name in _THIS_KIND and target.arch in {host.arch, "any"}
-    return "measured" if same_kind or target.name == host.target else "simulated"
+    return "measured" if is_here(target.name, this_host()) else "simulated"

@@ -15,13 +15,12 @@ from edgesdk.benchmark.subject import Subject, bundle_subject
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.target import Runtime, Status
+from edgesdk_targets.variant_choice import Host, is_here
 
 log = logging.getLogger(__name__)
 
 Hint = Literal["latency", "throughput"]
 Say = Callable[[str], None]
-# "x86-cpu" means any such processor, and "generic-onnx" any at all.
-_ANY_OF_THE_KIND = {"x86-cpu": "x86_64", "generic-onnx": ""}
 _LOAD_S, _BUILD_S = 120.0, 1800.0  # building a TensorRT engine is part of its first load
 _ANSWER_S = 60.0  # beside the time that was asked for
 
@@ -189,8 +188,7 @@ def measure_all(
 
 def status_here(variant: Variant, runtime: Runtime, host: HostFacts) -> Literal["measured", "simulated"]:
     """Say whether a time taken here is the target's own, or only that of its file on another machine."""
-    kind = _ANY_OF_THE_KIND.get(variant.target)
-    own = variant.target == host.target or (kind is not None and kind in {"", host.arch})
+    own = is_here(variant.target, Host(host.target, host.arch))
     return Status.MEASURED.value if own and runtime is variant.runtime else Status.SIMULATED.value
 
 

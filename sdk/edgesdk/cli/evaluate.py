@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from edgesdk_converters.proving.gate import Verdict
     from edgesdk_targets.model import Model
 
-DEFAULT_MAX_DROP = 0.01
-
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file or its unpacked folder.")],
@@ -151,6 +149,7 @@ def _judge(
     from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.dataset import open_dataset
     from edgesdk.evaluate.gate import AccuracyGate
+    from edgesdk.evaluate.limits import MAX_DROP
     from edgesdk_targets.errors import InputError
 
     task, name = model.manifest.task, model.variant.id
@@ -166,7 +165,7 @@ def _judge(
             return _Judged(verdict, {}, agreement.page)
         gate = AccuracyGate(
             open_dataset(data, task=task, labels=model.manifest.labels),
-            max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
+            max_drop=MAX_DROP if max_drop is None else max_drop,
             score_threshold=threshold,
             report=report,
             progress=_counting(say),

@@ -19,6 +19,7 @@ from pathlib import Path
 from edgesdk.emulate.board import CORES, Board
 from edgesdk.emulate.debian import check_programs, unpack_python
 from edgesdk.emulate.wheels import LOCK, PYTHON, unpack_wheels
+from edgesdk_converters.cache import default_folder as cache_folder
 from edgesdk_targets.errors import InputError
 
 Say = Callable[[str], None]
@@ -46,9 +47,7 @@ class EmulatedBoard:
 
 def default_folder() -> Path:
     """Return where emulated boards are kept."""
-    cache = os.environ.get("EDGESDK_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(cache) if cache else home / "edgesdk") / "emulated"
+    return cache_folder() / "emulated"
 
 
 def find_emulated(board: Board, folder: Path | None = None) -> EmulatedBoard | None:

@@ -23,7 +23,7 @@ from edgesdk.evaluate.evaluate import Scorecard, scorecard
 from edgesdk.evaluate.gate_page import Shown, gate_page
 from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.judgement import too_few, verdict_of
-from edgesdk.evaluate.limits import Limits
+from edgesdk.evaluate.limits import MAX_DROP, Limits
 from edgesdk.evaluate.naming import FLOAT, begun
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
@@ -101,7 +101,7 @@ class AccuracyGate:
         self,
         dataset: Dataset,
         *,
-        max_drop: float = 0.01,
+        max_drop: float = MAX_DROP,
         class_floor: float = 0.1,
         score_threshold: float = 0.25,
         report: Path | None = None,

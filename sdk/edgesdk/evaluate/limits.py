@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from edgesdk_targets.errors import InputError
 
+# What the main figure may lose unless it is said otherwise: one point.
+MAX_DROP = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

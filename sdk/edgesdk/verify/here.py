@@ -11,23 +11,18 @@ from edgesdk.verify.verification import Verdict, Verification, VerifiedVariant
 from edgesdk_converters.quiet import quiet
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Status, Variant
-from edgesdk_targets.catalogue import find_target
-from edgesdk_targets.errors import MissingExtra, SessionFailed, UnknownTarget
+from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.golden.check import check_golden
-from edgesdk_targets.model import Model, load_model
-from edgesdk_targets.results import Result
+from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.target import Runtime
-from edgesdk_targets.tensor import Array
-from edgesdk_targets.variant_choice import choose_variants, this_host
+from edgesdk_targets.variant_choice import choose_variants, is_here, this_host
 
 if TYPE_CHECKING:
     from edgesdk.evaluate.dataset import Dataset
     from edgesdk.evaluate.evaluate import Scorecard
 
 Say = Callable[[str], None]
-# "x86-cpu" means any such processor, so a check on one is a check on the target.
-_THIS_KIND = frozenset({"x86-cpu", "generic-onnx"})
 
 
 def verify_here(
@@ -78,30 +73,16 @@ def _check_here(bundle: Bundle, variant: Variant, dataset: Dataset | None, optio
 
 
 def _measure(bundle: Bundle, variant: Variant, dataset: Dataset, options: SessionOptions) -> Scorecard:
+    from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.evaluate import evaluate
 
     settings = evaluated_with(bundle.manifest.task)
     with load_model(bundle, variant=variant.id, options=options, postprocess=settings, probe=True) as model:
-        return evaluate(_one_by_one(model), dataset)
-
-
-def _one_by_one(model: Model) -> Callable[[Array], Result]:
-    """Return the model as a function that takes every picture for the first of a stream."""
-
-    def predict(image: Array) -> Result:
-        model.reset()
-        return model(image)
-
-    return predict
+        return evaluate(each_alone(model), dataset)
 
 
 def _status(variant: Variant, runtime: Runtime) -> Status:
     """Say on what the variant was checked; never more than is true."""
-    host = this_host()
     if runtime is not variant.runtime:
         return "built only"
-    try:
-        same_kind = variant.target in _THIS_KIND and find_target(variant.target).arch in {host.arch, "any"}
-    except UnknownTarget:
-        same_kind = False
-    return "measured" if same_kind or variant.target == host.target else "simulated"
+    return "measured" if is_here(variant.target, this_host()) else "simulated"
