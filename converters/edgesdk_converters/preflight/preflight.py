@@ -78,9 +78,8 @@ def preflight(
     say: Progress = progress or (lambda _line: None)
     found = [find_target(name) for name in ([target] if isinstance(target, str) else target)]
     targets = list({one.name: one for one in found}.values())
-    wanted = [precision_named(name) for name in ([precision] if isinstance(precision, str) else precision or ())] or [
-        None
-    ]
+    names = [precision] if isinstance(precision, str) else precision or ()
+    wanted: list[Precision | None] = [*map(precision_named, names)] or [None]
     say("loading the model")
     model = resolve_source(source, card=card, head=head, overrides=overrides)
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
