@@ -53,7 +53,7 @@ class Slot:
 
 
 class Model:
-    """A loaded variant of a bundle. One thread infers at a time.
+    """A loaded variant of a bundle. Up to `lanes` of its slots infer at the same time, each from a thread of its own.
 
     Attributes:
         choice: which variants could run here, and why the others were not taken.
@@ -90,6 +90,11 @@ class Model:
     @property
     def session(self) -> Session:
         return self._session
+
+    @property
+    def lanes(self) -> int:
+        """How many slots may infer at the same time; one where a frame's answer depends on that of the frame before."""
+        return 1 if self.manifest.state else self._session.streams
 
     def __call__(self, image: Array | str | Path, *, camera: str = "default") -> Result:
         """Answer for one picture: an array (H, W, 3) uint8 BGR, or the path of a file.

@@ -128,7 +128,7 @@ def _load(request: dict[str, Any], folder: Path, on_build: Callable[[bool], None
         variant=Variant.model_validate(request["variant"]),
         inputs=tuple(TensorSpec.model_validate(spec) for spec in request["inputs"]),
         outputs=tuple(TensorSpec.model_validate(spec) for spec in request["outputs"]),
-        options=SessionOptions(request["threads"], Path(cache) if cache else None, on_build),
+        options=SessionOptions(threads=request["threads"], cache_dir=Path(cache) if cache else None, on_build=on_build),
     )
 
 

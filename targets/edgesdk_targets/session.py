@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,21 +37,25 @@ class Binding(Protocol):
 
 
 class Session(Protocol):
-    """A loaded variant. One thread runs at a time; another may write into a binding that does not run.
+    """A loaded variant. Up to `streams` bindings run at the same time, each from a thread of its own.
+
+    A binding that does not run may be written into meanwhile. `run` itself is for one thread at a time.
 
     Attributes:
         inputs, outputs: by the manifest's names; shapes and dtypes as this variant takes and gives them.
+        streams: how many bindings may run at the same time; one more waits for one of them, and is as right.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    streams: int
 
     def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
         """Run once; outputs are valid until the next run. Raises InputError on feeds that do not fit."""
         ...
 
     def bind(self, slots: int = 1) -> tuple[Binding, ...]:
-        """Allocate `slots` sets of inputs and outputs, to be filled and run independently, one run at a time."""
+        """Allocate `slots` sets of inputs and outputs, to be filled and run independently; as many as one likes."""
         ...
 
     def close(self) -> None:
@@ -64,13 +69,29 @@ class SessionOptions:
 
     Attributes:
         threads: for one inference; 0 lets the runtime choose.
+        streams: inferences that are to run at the same time; a session tells how many it really lets.
+        pin: hold the threads to cores, where the runtime can (OpenVINO): right only for a process that has the machine to
+            itself, as two that pin land on the same core.
         cache_dir: where what is built on the device is kept (TensorRT's engines); None for the user's cache folder.
         on_build: called with True when an engine begins to be built, which takes minutes, and with False when that ended.
     """
 
     threads: int = 0
+    streams: int = 1
+    pin: bool = False
     cache_dir: Path | None = None
     on_build: Callable[[bool], None] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.threads < 0 or self.streams < 1:
+            raise ValueError(f"threads must be at least 0 and streams at least 1: {self.threads}, {self.streams}")
+
+    @property
+    def threads_each(self) -> int:
+        """The threads of one inference: what was asked for, else an equal share of the cores; 0 for the runtime's own."""
+        if self.threads or self.streams == 1:
+            return self.threads
+        return max(1, len(os.sched_getaffinity(0)) // self.streams)
 
     @contextmanager
     def building(self) -> Iterator[None]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from edgesdk_targets.errors import InputError, MissingExtra, SessionFailed
-from edgesdk_targets.session import RUNTIMES, Load, Session, SessionOptions
+from edgesdk_targets.session import RUNTIMES, Binding, Load, Session, SessionOptions
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 from edgesdk_testkit.tiny_models import CNN, PIXELS, STREAM, WIDE, TinyFile, TinyModel
 
 RUNS = 50
+ROUNDS = 20
 
 
 class SessionContract:
@@ -34,7 +38,15 @@ class SessionContract:
         """Open a session with this backend."""
         raise NotImplementedError
 
-    def load(self, model: TinyModel, file: TinyFile | None = None, *, threads: int = 0, precision: str = "f32") -> Load:
+    def load(
+        self,
+        model: TinyModel,
+        file: TinyFile | None = None,
+        *,
+        threads: int = 0,
+        streams: int = 1,
+        precision: str = "f32",
+    ) -> Load:
         from edgesdk_targets.bundle.manifest import Variant
 
         file = file or model.file(self.runtime)
@@ -48,7 +60,7 @@ class SessionContract:
             inputs=file.inputs,
             outputs=file.outputs,
         )
-        return Load(file.files, variant, model.inputs, model.outputs, SessionOptions(threads=threads))
+        return Load(file.files, variant, model.inputs, model.outputs, SessionOptions(threads=threads, streams=streams))
 
     @pytest.fixture(params=[CNN, PIXELS, STREAM], ids=lambda model: model.name)
     def model(self, request: pytest.FixtureRequest) -> TinyModel:
@@ -168,6 +180,36 @@ class SessionContract:
         self.check(model, feeds[0], first)
         self.check(model, feeds[0], slots[0].run())
 
+    @pytest.mark.parametrize("streams", [1, 2, 4])
+    def test_bindings_run_at_the_same_time(self, model: TinyModel, streams: int) -> None:
+        """Each from a thread of its own, one more than there are streams: bit for bit the answers of one at a time."""
+        session = self.open(self.load(model, threads=1, streams=streams))
+        # A runtime may let no more than there are cores.
+        assert min(streams, len(os.sched_getaffinity(0))) <= session.streams <= streams
+        slots = session.bind(streams + 1)
+        feeds = [[model.feeds(100 * place + turn) for turn in range(ROUNDS)] for place in range(len(slots))]
+        alone = [[_run(slots[place], frame) for frame in frames] for place, frames in enumerate(feeds)]
+        self.check(model, feeds[0][0], alone[0][0])
+        together: list[list[dict[str, Array]]] = [[] for _ in slots]
+        barrier = threading.Barrier(len(slots))
+
+        def run(place: int) -> None:
+            for frame in feeds[place]:
+                barrier.wait(30)
+                together[place].append(_run(slots[place], frame))
+
+        with ThreadPoolExecutor(len(slots)) as threads:
+            for ended in [threads.submit(run, place) for place in range(len(slots))]:
+                ended.result(60)
+        session.close()
+        for place, frames in enumerate(alone):
+            for turn, expected in enumerate(frames):
+                for name, array in expected.items():
+                    np.testing.assert_array_equal(together[place][turn][name], array, err_msg=f"{place} {turn} {name}")
+
+    def test_streams_are_one_unless_asked_for(self, session: Session) -> None:
+        assert session.streams == 1
+
     def test_run_and_bindings_do_not_disturb_each_other(self, session: Session, model: TinyModel) -> None:
         (binding,) = session.bind()
         held, other = model.feeds(20), model.feeds(21)
@@ -252,3 +294,10 @@ class SessionContract:
         assert "uint8" in refused((image.model_copy(update={"dtype": "uint8"}),), file.outputs)
         larger = image.model_copy(update={"shape": (1, 3, 32, 32)})
         assert "[1, 3, 32, 32]" in refused((larger,), file.outputs)
+
+
+def _run(binding: Binding, feeds: dict[str, Array]) -> dict[str, Array]:
+    """Fill a binding, run it, and keep its answer."""
+    for name, array in feeds.items():
+        binding.inputs[name][...] = array
+    return {name: array.copy() for name, array in binding.run().items()}

@@ -19,8 +19,10 @@ class NumpySession:
 
     def __init__(self, load: Load, fault: str) -> None:
         self.inputs, self.outputs = load.inputs, load.outputs
+        self.streams = 1 if fault == "one stream" else load.options.streams
         self.fault = fault
         self.model = next(m for m in MODELS.values() if m.inputs == load.inputs and m.outputs == load.outputs)
+        self.scratch: dict[str, Array] = {}
         self.shared = NumpyBinding(self)
 
     def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -48,8 +50,15 @@ class NumpyBinding:
     def run(self) -> Mapping[str, Array]:
         if self._owner.fault == "copies":
             self._kept = [array.copy() for array in self._memory.values()]
+        if self._owner.fault == "shared scratch":
+            # The arithmetic gives other threads time to write their own frame there.
+            self._owner.scratch = self._memory
+            self._owner.run(self._memory)
+            feeds = self._owner.scratch
+        else:
+            feeds = self._memory
         if self._owner.model is not WIDE:
-            for name, array in self._owner.run(self._memory).items():
+            for name, array in self._owner.run(feeds).items():
                 self._outputs[name][...] = array
         if self._owner.fault == "new outputs":
             self._outputs = {name: array.copy() for name, array in self._outputs.items()}
@@ -79,6 +88,8 @@ RULES: dict[str, tuple[Callable[..., None], TinyModel | None]] = {
     "spoils inputs": (SessionContract.test_inputs_keep_their_content_when_run, CNN),
     "new outputs": (SessionContract.test_outputs_are_the_same_memory_each_run, CNN),
     "copies": (SessionContract.test_a_run_allocates_nothing_of_frame_size, None),
+    "one stream": (SessionContract.test_bindings_run_at_the_same_time, CNN),
+    "shared scratch": (SessionContract.test_bindings_run_at_the_same_time, CNN),
 }
 
 
@@ -86,6 +97,8 @@ def keep(fault: str, rule: Callable[..., None], model: TinyModel | None) -> None
     contract = Faulty(fault)
     if model is None:
         rule(contract)
+    elif rule is SessionContract.test_bindings_run_at_the_same_time:
+        rule(contract, model, 3)
     else:
         contract.with_session(rule, model)
 

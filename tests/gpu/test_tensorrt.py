@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from edgesdk_targets.runtimes.cuda_memory import Cuda
 from edgesdk_targets.runtimes.tensorrt import open_session
 from edgesdk_targets.runtimes.tensorrt_recipe import Library, Recipe
 from edgesdk_targets.runtimes.tensorrt_versions import TensorRt, import_library
-from edgesdk_targets.session import Load, Session, SessionOptions
+from edgesdk_targets.session import Load, Session
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
 from edgesdk_testkit.onnx_writer import Node, onnx_model
@@ -55,7 +56,7 @@ class OnTheGpu(SessionContract):
         self.cache_dir: Path = tmp_path_factory.getbasetemp() / "engines"
 
     def open(self, load: Load) -> Session:
-        options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)
+        options = replace(load.options, cache_dir=self.cache_dir)
         files = {"recipe": Recipe(libraries=(self.library,)).to_bytes(), **load.files}
         return open_session(Load(files, load.variant, load.inputs, load.outputs, options))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,7 +58,7 @@ class TensorRtContract(SessionContract):
         monkeypatch.setattr(f"{VERSIONS}.import_library", lambda name: self.library)
 
     def open(self, load: Load) -> Session:
-        options = SessionOptions(threads=load.options.threads, cache_dir=self.cache_dir)
+        options = replace(load.options, cache_dir=self.cache_dir)
         return tensorrt.open_session(Load(load.files, load.variant, load.inputs, load.outputs, options))
 
     def test_a_run_allocates_nothing_of_frame_size(self) -> None:

@@ -47,6 +47,7 @@ class LiteRtSession(RunByBinding):
     def __init__(self, load: Load) -> None:
         self.inputs = load.inputs
         self.outputs = load.outputs
+        self.streams = load.options.streams
         self._load: Load | None = load
         # Loading the first one now tells a bad file from a good one; `run` or the first binding then takes it.
         self._spare: LiteRtBinding | None = LiteRtBinding(self, load)
@@ -132,7 +133,7 @@ def _interpreter_class() -> Any:
 
 def _new_interpreter(load: Load) -> Any:
     make = _interpreter_class()
-    threads = load.options.threads or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = load.options.threads_each or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
     try:
         interpreter = make(model_content=load.files["model"], num_threads=threads)
         _fix_open_shapes(interpreter, load.variant.inputs)

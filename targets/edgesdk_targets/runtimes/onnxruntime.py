@@ -1,4 +1,8 @@
-"""ONNX Runtime: runs `.onnx` on any CPU, and TensorRT's ONNX files where TensorRT itself is absent or fails."""
+"""ONNX Runtime: runs `.onnx` on any CPU, and TensorRT's ONNX files where TensorRT itself is absent or fails.
+
+One session serves all streams: it keeps nothing of a run, and its threads are shared. With one thread each the thread
+that calls does the work itself.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,8 @@ def open_session(load: Load) -> Session:
         raise MissingExtra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    if load.options.threads:
-        options.intra_op_num_threads = load.options.threads
+    if load.options.threads_each:
+        options.intra_op_num_threads = load.options.threads_each
     options.inter_op_num_threads = 1
     session, passed_over = start(onnxruntime, load, options)
     check_agreement(NAME, "input", load.variant.inputs, _found(session.get_inputs()))
@@ -54,6 +58,7 @@ class OnnxRuntimeSession:
         self.passed_over = passed_over
         self.inputs = load.inputs
         self.outputs = load.outputs
+        self.streams = load.options.streams
         self._session: Any = session
         self._input_names = [spec.name for spec in load.variant.inputs]
         self._output_names = [spec.name for spec in load.variant.outputs]

@@ -2,7 +2,8 @@
 
 - The precision is set, never left to the runtime: on a processor with bf16 it would otherwise compute in bf16, which
   is far from what was verified.
-- Threads are not pinned to cores: pinned, two processes on one machine land on the same core.
+- Threads are pinned to cores only where that is asked for: pinned, two processes on one machine land on the same core.
+- A stream is a set of threads that runs one inference; requests of several threads spread over them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class OpenVinoSession(RunByBinding):
     def __init__(self, compiled: Any, load: Load) -> None:
         self.inputs = load.inputs
         self.outputs = load.outputs
+        self.streams = int(compiled.get_property("NUM_STREAMS"))
         self._input_ports = [compiled.input(spec.name) for spec in load.variant.inputs]
         self._output_ports = [compiled.output(spec.name) for spec in load.variant.outputs]
         self._compiled: Any = compiled
@@ -142,10 +144,12 @@ def _settings(load: Load) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
-        "ENABLE_CPU_PINNING": False,
+        "NUM_STREAMS": load.options.streams,
+        "ENABLE_CPU_PINNING": load.options.pin,
     }
     if load.options.threads:
-        settings["INFERENCE_NUM_THREADS"] = load.options.threads
+        # Of all streams together.
+        settings["INFERENCE_NUM_THREADS"] = load.options.threads * load.options.streams
     return settings
 
 

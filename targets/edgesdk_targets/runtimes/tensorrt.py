@@ -8,7 +8,9 @@ tried with TensorRT-RTX, running against a simulation of CUDA.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from queue import LifoQueue
 from typing import Any
 
 from edgesdk_targets.cache_folder import default_cache_dir
@@ -61,8 +63,26 @@ def _engine(trt: TensorRt, cuda: Cuda, load: Load) -> Any:
     return engine
 
 
+class _Lane:
+    """An execution context with a stream of its own: it runs one binding at a time.
+
+    Attributes:
+        addressed: the binding whose memory the context knows.
+    """
+
+    def __init__(self, engine: Any, stream: int) -> None:
+        self.context: Any = engine.create_execution_context()
+        if self.context is None:
+            raise SessionFailed(f"{NAME} has no memory left for this model.", hint="Stop other programs on the GPU.")
+        self.stream = stream
+        self.addressed: object = None
+
+
 class TensorRtSession(RunByBinding):
-    """An engine with one execution context and one stream."""
+    """An engine with a lane for each stream; a binding takes one that is free, or waits for it.
+
+    The memory in which a model computes is the context's, so that more bindings than lanes cost only their tensors.
+    """
 
     def __init__(self, trt: TensorRt, engine: Any, cuda: Cuda, load: Load) -> None:
         inputs, outputs = trt.found(engine)
@@ -70,18 +90,18 @@ class TensorRtSession(RunByBinding):
         check_agreement(NAME, "output", load.variant.outputs, outputs)
         self.inputs = load.inputs
         self.outputs = load.outputs
+        self.streams = load.options.streams
         self.cuda = cuda
-        self.stream = cuda.new_stream()
         self._trt = trt
         self._own_names = [spec.name for spec in (*load.variant.inputs, *load.variant.outputs)]
         self._engine: Any = engine
-        self._context: Any = engine.create_execution_context()
-        if self._context is None:
-            raise SessionFailed(f"{NAME} has no memory left for this model.", hint="Stop other programs on the GPU.")
-        self._addressed: object = None
+        self._lanes = [_Lane(engine, cuda.new_stream()) for _ in range(self.streams)]
+        self._free: LifoQueue[_Lane] = LifoQueue()
+        for lane in self._lanes:
+            self._free.put(lane)
 
     def bind(self, slots: int = 1) -> tuple[TensorRtBinding, ...]:
-        if self._context is None:
+        if self._engine is None:
             raise closed(NAME)
         return tuple(TensorRtBinding(self) for _ in range(slots))
 
@@ -89,18 +109,29 @@ class TensorRtSession(RunByBinding):
         """Return where on the GPU these tensors (inputs, then outputs) are, by the engine's names."""
         return {name: tensor.device for name, tensor in zip(self._own_names, tensors, strict=True)}
 
-    def enqueue(self, binding: object, addresses: Mapping[str, int]) -> None:
-        """Start the engine on a binding's tensors on the session's stream."""
-        if self._context is None:
+    @contextmanager
+    def lane(self) -> Iterator[_Lane]:
+        """Hold a lane that nobody else uses."""
+        if self._engine is None:
             raise closed(NAME)
-        moved, self._addressed = self._addressed is not binding, binding
-        if not self._trt.run(self._engine, self._context, addresses, self.stream, moved=moved):
+        lane = self._free.get()
+        try:
+            yield lane
+        finally:
+            self._free.put(lane)
+
+    def enqueue(self, lane: _Lane, binding: object, addresses: Mapping[str, int]) -> None:
+        """Start the engine on a binding's tensors on the lane's stream."""
+        if lane.context is None:
+            raise closed(NAME)
+        moved, lane.addressed = lane.addressed is not binding, binding
+        if not self._trt.run(self._engine, lane.context, addresses, lane.stream, moved=moved):
             raise SessionFailed(f"{NAME} could not run the model.", hint="Look at `dmesg` and the GPU's memory.")
 
     def close(self) -> None:
         self._own = None
-        self._addressed = None
-        self._context = None
+        for lane in self._lanes:
+            lane.context = lane.addressed = None
         self._engine = None
 
 
@@ -116,13 +147,14 @@ class TensorRtBinding:
         self._outputs = _by_name(owner.outputs, self._out)
 
     def run(self) -> Mapping[str, Array]:
-        cuda, stream = self._owner.cuda, self._owner.stream
-        for tensor in self._in:
-            cuda.upload(tensor, stream)
-        self._owner.enqueue(self, self._addresses)
-        for tensor in self._out:
-            cuda.download(tensor, stream)
-        cuda.wait(stream)
+        cuda = self._owner.cuda
+        with self._owner.lane() as lane:
+            for tensor in self._in:
+                cuda.upload(tensor, lane.stream)
+            self._owner.enqueue(lane, self, self._addresses)
+            for tensor in self._out:
+                cuda.download(tensor, lane.stream)
+            cuda.wait(lane.stream)
         return self._outputs
 
 

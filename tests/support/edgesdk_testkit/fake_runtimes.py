@@ -42,6 +42,8 @@ def open_session(load):
     return Session(load)
 
 class Session:
+    streams = 1
+
     def __init__(self, load):
         self.inputs, self.outputs = load.inputs, load.outputs
 

@@ -1,8 +1,8 @@
 """A simulation of CUDA, for machines without a GPU.
 
 It keeps CUDA's contract where a session could break it: device memory is apart from the host's unless it is mapped,
-copies stay within what was allocated, and work runs only when its stream is waited for. TensorRT's execution on it:
-`simulated_tensorrt`.
+copies stay within what was allocated, and work runs only when its own stream is waited for, by the thread that waits.
+TensorRT's execution on it: `simulated_tensorrt`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SimulatedCuda:
         self._shares = shares_memory
         self._left = memory_bytes
         self._buffers: dict[int, Any] = {}
-        self._queue: list[Callable[[], None]] = []
+        self._queues: dict[int, list[Callable[[], None]]] = {}
         self.copied = 0
         self.computes = True
         self.cudaGetErrorString = _ErrorString()
@@ -47,8 +47,8 @@ class SimulatedCuda:
         data = (ctypes.c_uint8 * spec.size_bytes).from_address(address)
         return np.frombuffer(data, spec.numpy_dtype).reshape(spec.shape)
 
-    def enqueue(self, work: Callable[[], None]) -> None:
-        self._queue.append(work)
+    def enqueue(self, work: Callable[[], None], stream: int) -> None:
+        self._queues[stream].append(work)
 
     def _holds(self, address: int, size: int) -> bool:
         return any(start <= address and address + size <= start + len(b) for start, b in self._buffers.items())
@@ -88,12 +88,14 @@ class SimulatedCuda:
         return OK
 
     def cudaStreamCreate(self, stream: Any) -> int:
-        stream._obj.value = 77
+        number = 77 + len(self._queues)
+        self._queues[number] = []
+        stream._obj.value = number
         return OK
 
     def cudaStreamSynchronize(self, stream: Any) -> int:
-        assert stream.value == 77
-        queue, self._queue = self._queue, []
+        queue = self._queues[stream.value]
+        self._queues[stream.value] = []
         for work in queue:
             work()
         return OK
@@ -119,7 +121,7 @@ class SimulatedCuda:
         if not (self._holds(target.value, size.value) and self._holds(source.value, size.value)):
             return INVALID
         self.copied += size.value
-        self.enqueue(lambda: ctypes.memmove(target.value, source.value, size.value) and None)
+        self.enqueue(lambda: ctypes.memmove(target.value, source.value, size.value) and None, stream.value)
         return OK
 
 

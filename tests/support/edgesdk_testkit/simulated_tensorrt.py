@@ -171,7 +171,7 @@ class _Engine:
     def is_input(self, name: str) -> bool:
         return any(spec.name == name for spec in self.model.inputs)
 
-    def run(self, addresses: Mapping[str, int]) -> bool:
+    def run(self, addresses: Mapping[str, int], stream: int) -> bool:
         model, cuda = self.model, self.cuda
         if set(addresses) != set(self.specs):
             return False
@@ -184,7 +184,7 @@ class _Engine:
             for spec in model.outputs:
                 cuda.memory(addresses[spec.name], spec)[...] = answer[spec.name]
 
-        cuda.enqueue(work)
+        cuda.enqueue(work, stream)
         return True
 
 
@@ -222,7 +222,7 @@ class _ContextByName:
         self._addresses[name] = address
 
     def execute_async_v3(self, stream: int) -> bool:
-        return self._engine.run(dict(self._addresses))
+        return self._engine.run(dict(self._addresses), stream)
 
 
 class _EngineByIndex(_Engine):
@@ -257,4 +257,4 @@ class _ContextByIndex:
         self._engine = engine
 
     def execute_async_v2(self, bindings: Sequence[int], stream: int) -> bool:
-        return self._engine.run(dict(zip(self._engine.names, bindings, strict=True)))
+        return self._engine.run(dict(zip(self._engine.names, bindings, strict=True)), stream)
