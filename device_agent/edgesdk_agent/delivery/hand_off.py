@@ -1,0 +1,149 @@
+"""A bounded queue from the pipeline to one hook, and what happens when the hook is slower than the frames.
+
+- `wait`: nothing is lost; the pipeline waits for the hook, as for any other stage. It does not wait for ever: after
+  `patience_s` without room the hook counts as stalled, and until it takes a result again each one is dropped at once.
+- `drop_oldest`: the pipeline never waits; the hook gets the newest results, and what it had no time for is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, Protocol, TypeVar
+
+from edgesdk_agent.frame import FrameResult
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.tensor import Array
+
+WhenFull = Literal["wait", "drop_oldest"]
+
+
+class PictureMemory(Protocol):
+    """Room for one picture, which is kept and used again."""
+
+    def hold(self, image: Array) -> Array:
+        """Copy a picture in, and return it as it is here."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back."""
+        ...
+
+
+M = TypeVar("M", bound=PictureMemory)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[M]):
+    """A result on its way to the hook.
+
+    Attributes:
+        result: its picture, where it has one, is in `memory`.
+        memory: None where the result has no picture.
+    """
+
+    result: FrameResult
+    memory: M | None
+
+
+class HandOff(Generic[M]):
+    """Hand results from one thread at a time to one reader.
+
+    Args:
+        memories: room for pictures, one more than may wait: one is with the hook.
+        when_full: the policy, as above.
+        patience_s: how long `wait` waits for room.
+
+    Raises:
+        InputError: the policy is unknown, or nothing may wait.
+    """
+
+    def __init__(self, memories: Sequence[M], when_full: WhenFull, patience_s: float) -> None:
+        if when_full not in {"wait", "drop_oldest"}:
+            raise InputError(f"There is no policy {when_full!r}.", hint="One of wait, drop_oldest.")
+        if len(memories) < 2:
+            raise InputError("At least one result must be able to wait for a hook.", hint="Give queue=1 or more.")
+        self._when_full = when_full
+        self._patience_s = patience_s
+        self._free = list(memories)
+        self._room = len(memories) - 1
+        self._ready: deque[Waiting[M]] = deque()
+        self._stalled = False
+        self._closed = False
+        self._lock = threading.Lock()
+        self._readable = threading.Condition(self._lock)
+        self._writable = threading.Condition(self._lock)
+
+    def put(self, result: FrameResult, on_drop: Callable[[], None]) -> None:
+        """Hand a result over; `on_drop` is called for each that is lost by it, this one or an older one."""
+        dropped = False
+        with self._lock:
+            if len(self._ready) >= self._room:
+                dropped = self._when_full == "drop_oldest" or not self._wait_for_room()
+            if self._closed or (dropped and self._when_full == "wait"):
+                memory = None
+                refused = True
+            else:
+                refused = False
+                if dropped:
+                    self._give_back(self._ready.popleft())
+                memory = self._free.pop() if result.image is not None else None
+        if dropped or refused:
+            on_drop()
+        if refused:
+            return
+        # Outside the lock: the hook may take what waits while a picture is copied.
+        if memory is not None and result.image is not None:
+            result = replace(result, image=memory.hold(result.image))
+        with self._lock:
+            if not self._closed:
+                self._ready.append(Waiting(result, memory))
+                self._readable.notify()
+                return
+        on_drop()
+
+    def take(self) -> Waiting[M] | None:
+        """Return the next result, waiting for it; None when the hand-off is closed and empty."""
+        with self._lock:
+            while not self._ready:
+                if self._closed:
+                    return None
+                self._readable.wait()
+            self._stalled = False
+            waiting = self._ready.popleft()
+            self._writable.notify()
+            return waiting
+
+    def release(self, waiting: Waiting[M]) -> None:
+        """Give back the room of a picture that the hook is done with."""
+        with self._lock:
+            self._give_back(waiting)
+
+    def close(self) -> None:
+        """Take nothing more; what waits can still be taken."""
+        with self._lock:
+            self._closed = True
+            self._readable.notify_all()
+            self._writable.notify_all()
+
+    def abort(self) -> int:
+        """Close, drop what waits, and return how many that were."""
+        with self._lock:
+            dropped = len(self._ready)
+            while self._ready:
+                self._give_back(self._ready.popleft())
+        self.close()
+        return dropped
+
+    def _wait_for_room(self) -> bool:
+        if self._stalled:
+            return False
+        roomy = self._writable.wait_for(lambda: self._closed or len(self._ready) < self._room, self._patience_s)
+        self._stalled = not roomy
+        return roomy
+
+    def _give_back(self, waiting: Waiting[M]) -> None:
+        if waiting.memory is not None:
+            self._free.append(waiting.memory)

@@ -1,0 +1,50 @@
+"""A hook that is called on the pipeline's own thread: no hand-over, and no protection from a slow one."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.tally import HookNews, Tally
+from edgesdk_agent.frame import FrameResult
+
+
+class InlineDelivery:
+    """Call the hook where the result is.
+
+    Args:
+        hook: what it raises is counted and told once, and the pipeline goes on; what it holds up is held up.
+        name: of the hook, for the log and for `on_news`.
+        on_news: is told when the hook begins to fail, and when it is well again.
+    """
+
+    def __init__(
+        self,
+        hook: Callable[[FrameResult], object],
+        *,
+        name: str = "on_result",
+        on_news: Callable[[HookNews], None] | None = None,
+    ) -> None:
+        self._hook = hook
+        self._tally = Tally(name, on_news)
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def __call__(self, result: FrameResult) -> None:
+        """Call the hook."""
+        self._tally.given()
+        try:
+            self._hook(result)
+        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the camera goes on)
+            self._tally.failed(f"at frame {result.seq}: {traceback.format_exc()}")
+        else:
+            self._tally.delivered()
+
+    def close(self, timeout_s: float) -> None:
+        """Nothing waits."""
+
+    def counts(self) -> DeliveryCounts:
+        """Return what happened so far."""
+        return self._tally.counts()

@@ -1,0 +1,86 @@
+"""Room for one picture that outlives the pipeline's own: in this process, or shared with a child.
+
+Shared memory is an anonymous file of the kernel (`memfd`), handed to the child when it is started: it has no name that
+could be left behind, and is gone with the last process that holds it, also after SIGKILL. Python's own
+`multiprocessing.shared_memory` has names and, before 3.13, a tracker that removes them while others still use them.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+
+import numpy as np
+
+from edgesdk_targets.tensor import Array
+
+
+class OwnPicture:
+    """Room in this process; grows with the pictures, and is used again."""
+
+    def __init__(self) -> None:
+        self._bytes: Array = np.empty(0, np.uint8)
+
+    def hold(self, image: Array) -> Array:
+        """Copy a picture in, and return the copy."""
+        if self._bytes.size < image.nbytes:
+            self._bytes = np.empty(image.nbytes, np.uint8)
+        copy = self._bytes[: image.nbytes].view(image.dtype).reshape(image.shape)
+        np.copyto(copy, image)
+        return copy
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._bytes = np.empty(0, np.uint8)
+
+
+class SharedPicture:
+    """Room that a child process sees too; grows with the pictures.
+
+    Attributes:
+        fd: the file to hand to the child, which maps it with `SharedView`.
+    """
+
+    def __init__(self) -> None:
+        self.fd = _anonymous_file()
+        self._size = 0
+        self._bytes: Array = np.empty(0, np.uint8)
+
+    def hold(self, image: Array) -> Array:
+        """Copy a picture in, and return it as it lies there."""
+        if self._size < image.nbytes:
+            os.ftruncate(self.fd, image.nbytes)
+            self._bytes = np.frombuffer(mmap.mmap(self.fd, image.nbytes), np.uint8)
+            self._size = image.nbytes
+        shared = self._bytes[: image.nbytes].view(image.dtype).reshape(image.shape)
+        np.copyto(shared, image)
+        return shared
+
+    def close(self) -> None:
+        """Let go of the memory; may be called twice."""
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd, self._size, self._bytes = -1, 0, np.empty(0, np.uint8)
+
+
+class SharedView:
+    """The child's side of a `SharedPicture`: read only, and nothing is copied."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._bytes: Array = np.empty(0, np.uint8)
+
+    def picture(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """Return the picture that lies there now, valid until the hook returns."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if self._bytes.size < size:
+            self._bytes = np.frombuffer(mmap.mmap(self._fd, size, prot=mmap.PROT_READ), np.uint8)
+        return self._bytes[:size].view(dtype).reshape(shape)
+
+
+def _anonymous_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("edgesdk-picture")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,191 @@
+"""A hook behind a bounded queue, with a thread of its own that calls it.
+
+The thread is a daemon and is not waited for without bound: a hook that blocks for ever costs its own results, and
+neither the pipeline nor its stop.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.hand_off import HandOff, PictureMemory, Waiting, WhenFull
+from edgesdk_agent.delivery.tally import Tally
+from edgesdk_agent.frame import FrameResult
+from edgesdk_targets.errors import EdgeError
+
+M = TypeVar("M", bound=PictureMemory)
+
+# After the time of a clean end is over, what was told to break off still gets this long to do so.
+_ABORT_GRACE_S = 1.0
+
+
+class HookHung(Exception):
+    """The hook did not return in its time, and was ended."""
+
+
+class HookCrashed(Exception):
+    """The hook's process ended."""
+
+
+class HookRaised(Exception):
+    """The hook raised elsewhere; the message is its traceback."""
+
+
+class HookCall(Protocol[M]):
+    """How the hook is reached; all but `abort` are called by the delivery's thread only."""
+
+    def open(self) -> None:
+        """Be ready for calls.
+
+        Raises:
+            EdgeError: the hook cannot be used at all.
+        """
+        ...
+
+    def __call__(self, waiting: Waiting[M]) -> None:
+        """Call the hook; whatever is raised counts as its failure."""
+        ...
+
+    def abort(self) -> None:
+        """Break off a call that is under way, if that is possible; from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the hook."""
+        ...
+
+
+class QueuedDelivery(Generic[M]):
+    """Hand results to a thread that calls the hook.
+
+    Args:
+        call: reaches the hook.
+        memories: room for the pictures, one more than may wait.
+        tally: counts, and tells changes of state.
+        when_full: what happens when the hook is slower than the frames; see `hand_off`.
+        timeout_s: a call that takes longer is written off; with `wait` also how long the pipeline waits for room.
+        ends_by_itself: whether `call` ends a hook that takes too long; else it can only be given up.
+    """
+
+    def __init__(
+        self,
+        call: HookCall[M],
+        memories: Sequence[M],
+        tally: Tally,
+        *,
+        when_full: WhenFull,
+        timeout_s: float,
+        ends_by_itself: bool,
+    ) -> None:
+        self._call = call
+        self._memories = memories
+        self._tally = tally
+        self._timeout_s = timeout_s
+        self._ends_by_itself = ends_by_itself
+        self._hand_off = HandOff(memories, when_full, timeout_s)
+        self._lock = threading.Lock()
+        # When the present call began; None between calls, and once the call was written off as hung.
+        self._began: float | None = None
+        self._written_off = False
+        self._opened = threading.Event()
+        self._refused: EdgeError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"edgesdk-hook-{tally.hook}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, and wait until the hook can be called.
+
+        Raises:
+            EdgeError: it cannot.
+        """
+        self._thread.start()
+        self._opened.wait()
+        if self._refused is not None:
+            self._thread.join()
+            raise self._refused
+
+    def __call__(self, result: FrameResult) -> None:
+        """Hand a result over."""
+        self._tally.given()
+        self._hand_off.put(result, self._tally.dropped)
+        if not self._ends_by_itself:
+            self._write_off_if_overdue(self._timeout_s)
+
+    def close(self, timeout_s: float) -> None:
+        """Deliver what waits, within the time; drop the rest, and end. May be called twice."""
+        self._hand_off.close()
+        if self._thread.ident is None:
+            self._close_memories()
+            return
+        if threading.current_thread() is self._thread:
+            return
+        # Nobody needs to wait for a hook that is known to hang.
+        self._thread.join(0.0 if self._written_off else timeout_s)
+        if self._thread.is_alive():
+            self._tally.dropped(self._hand_off.abort())
+            self._call.abort()
+            self._thread.join(_ABORT_GRACE_S if self._ends_by_itself else 0.0)
+            self._write_off_if_overdue(0.0)
+
+    def counts(self) -> DeliveryCounts:
+        """Return what happened so far."""
+        return self._tally.counts()
+
+    def _run(self) -> None:
+        try:
+            self._call.open()
+        except EdgeError as error:
+            self._refused = error
+            self._hand_off.close()
+        finally:
+            self._opened.set()
+        try:
+            while (waiting := self._hand_off.take()) is not None:
+                self._deliver(waiting)
+                self._hand_off.release(waiting)
+        finally:
+            self._call.close()
+            self._close_memories()
+
+    def _deliver(self, waiting: Waiting[M]) -> None:
+        with self._lock:
+            self._began = time.monotonic()
+        at = f"at frame {waiting.result.seq}"
+        tally = self._tally
+        count: Callable[[], None] = tally.delivered
+        try:
+            self._call(waiting)
+        except HookHung as error:
+            count = partial(tally.hung, f"{at}: {error}")
+        except HookCrashed as error:
+            count = partial(tally.crashed, f"{at}: {error}")
+        except HookRaised as error:
+            count = partial(tally.failed, f"{at}: {error}")
+        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is delivered)
+            count = partial(tally.failed, f"{at}: {traceback.format_exc()}")
+        if self._over():
+            count()
+
+    def _close_memories(self) -> None:
+        for memory in self._memories:
+            memory.close()
+
+    def _over(self) -> bool:
+        """Note that the call is over, and say whether it still has to be counted."""
+        with self._lock:
+            counted, self._began = self._began is not None, None
+            self._written_off = False
+        return counted
+
+    def _write_off_if_overdue(self, after_s: float) -> None:
+        with self._lock:
+            if self._began is None or time.monotonic() - self._began < after_s:
+                return
+            self._began = None
+            self._written_off = True
+        self._tally.hung(f"It did not return within {self._timeout_s:g} s; results are dropped until it does.")
