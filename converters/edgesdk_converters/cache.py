@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgesdk_targets.bundle.archive import Limits, open_archive, pack
-from edgesdk_targets.bundle.bundle import write_whole
 from edgesdk_targets.errors import BundleError, EdgeError
+from edgesdk_targets.whole_file import write_whole
 
 BUDGET_BYTES = 2 << 30
 

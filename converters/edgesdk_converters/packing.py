@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from edgesdk_targets.bundle.bundle import write_bundle
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.target import Runtime
+from edgesdk_targets.whole_file import check_writable
 
 Built = tuple[Variant, Artifact]
 
@@ -34,7 +34,7 @@ def bundle_path(output: Path, source: Source) -> Path:
         raise InputError(f"{output} is a file and no bundle.", hint=f"Give a folder, or a name ending in {SUFFIX}.")
     else:
         path = output / f"{source.card.name}-{source.card.version}{SUFFIX}"
-    check_writable(path)
+    check_writable(path, "-o")
     return path
 
 
@@ -102,19 +102,6 @@ def _place(files: dict[str, bytes], variant_id: str, role: str, runtime: Runtime
     path = f"models/{variant_id}/{role}.{suffix}"
     files[path] = data
     return path
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a place that cannot be written before minutes are spent on what goes there.
-
-    Raises:
-        InputError: the nearest folder above it that exists is no folder, or must not be written.
-    """
-    place = path.absolute().parent
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{path} cannot be written: {place} does not let you.", hint="Choose another -o.")
 
 
 def _json(data: object) -> bytes:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk.evaluate.answers import paths_of
 from edgesdk.report.page import Page
+from edgesdk.report.place import check_report, page_path
 from edgesdk.report.plots import bars
 from edgesdk_converters.convert import convert as convert_ungated
-from edgesdk_converters.packing import check_writable
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_converters.proving.parity_pictures import pictures_below
 from edgesdk_targets.errors import InputError
@@ -68,7 +68,7 @@ def convert(
         keep_float: patterns of names of ONNX nodes that INT8 leaves in float.
         explain: measure what each layer costs when it is quantised.
         report: an HTML file about the gate's findings on the first artifact; those on others, and what `explain` found, are
-            written beside it, with the artifact's name, or `layers`, added.
+            written beside it, with the artifact's name, or `layers`, added. A folder takes a page for each.
 
     Raises:
         InputError: the model, card, data or target is wrong.
@@ -98,7 +98,7 @@ def convert(
         progress=progress,
     )
     if page is not None and conversion.sensitivity:
-        layers_page(conversion).write(page.with_stem(f"{page.stem}-layers"))
+        layers_page(conversion).write(page_path(page, "layers"))
     return conversion
 
 
@@ -132,7 +132,7 @@ def _check_request(
     if keep_float and calib_data is None:
         raise InputError("--keep-float is about INT8, which needs --calib-data.", hint="Give typical pictures.")
     if report is not None:
-        check_writable(report)
+        check_report(report)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesdk_targets.bundle.bundle import write_whole
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.probe_result import Outcome, ProbeResult
+from edgesdk_targets.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 

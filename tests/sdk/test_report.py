@@ -13,7 +13,8 @@ import pytest
 
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.gate import AccuracyGate
-from edgesdk.report.page import Page, check_place
+from edgesdk.report.page import Page
+from edgesdk.report.place import check_report, page_path, pages_at
 from edgesdk.report.plots import bars, histograms, scatter
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.coloured_models import (
@@ -120,13 +121,40 @@ class TestScatter:
         assert self._labels(monkeypatch, [(1.0, 1.0, "a"), (2.0, 0.99, "b")]).get_ylim()[1] == 1.0
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for path, says in ((tmp_path / "file/report.html", "cannot be written"), (tmp_path, "is a folder")):
-        with pytest.raises(InputError, match=says):
-            check_place(path)
-    check_place(tmp_path / "new/report.html")
-    assert not (tmp_path / "new/report.html").exists()
+class TestPlace:
+    def test_one_that_cannot_be_written_is_refused_and_nothing_is_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        (tmp_path / "folder.html").mkdir()
+        for path, says in (
+            (tmp_path / "file/report.html", "cannot be written"),
+            (tmp_path / "file/reports", "cannot be written"),
+            (tmp_path / "folder.html", "is a folder"),
+        ):
+            with pytest.raises(InputError, match=says) as caught:
+                check_report(path)
+            assert "--report" in (caught.value.hint or "")
+        check_report(tmp_path / "new/report.html")
+        check_report(tmp_path / "new/reports")
+        assert not (tmp_path / "new").exists()
+
+    def test_a_file_takes_the_first_page_and_others_lie_beside_it(self, tmp_path: Path) -> None:
+        report = tmp_path / "gate.html"
+        places = [page_path(report, "a", first=True), page_path(report, "b x/y"), page_path(report, "layers")]
+        assert [place.name for place in places] == ["gate.html", "gate-b-x-y.html", "gate-layers.html"]
+        self._write(places)
+        (tmp_path / "other.html").write_text("")
+        assert pages_at(report) == sorted(places)
+
+    def test_a_folder_takes_a_page_for_each(self, tmp_path: Path) -> None:
+        places = [page_path(tmp_path / "pages", name, first=name == "a") for name in ("a", "../b")]
+        assert [place.relative_to(tmp_path).as_posix() for place in places] == ["pages/a.html", "pages/b.html"]
+        self._write(places)
+        assert pages_at(tmp_path / "pages") == places
+
+    def _write(self, places: list[Path]) -> None:
+        for place in places:
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("<html>")
 
 
 def test_nothing_is_asked_from_outside() -> None:

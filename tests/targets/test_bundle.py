@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk_targets.bundle import bundle as bundle_module
+from edgesdk_targets import whole_file
 from edgesdk_targets.bundle.archive import Limits, pack
-from edgesdk_targets.bundle.bundle import Bundle, open_bundle, write_bundle, write_whole
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.errors import BadBundle, BadHash, BundleError, InputError, NoSpace, TooLarge, UnknownSchema
 from edgesdk_targets.target import Runtime
+from edgesdk_targets.whole_file import write_whole
 from edgesdk_testkit.tiny_bundles import USUAL, tiny_manifest, tiny_variant, write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN
 
@@ -228,7 +229,7 @@ class TestDiskTrouble:
         def full(_: int) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(bundle_module.os, "fsync", full)
+        monkeypatch.setattr(whole_file.os, "fsync", full)
         with pytest.raises(NoSpace, match="was not written"):
             write_whole(path, b"new")
         assert path.read_bytes() == good
@@ -239,7 +240,8 @@ class TestDiskTrouble:
         good = path.read_bytes()
         script = (
             "import resource, sys, pathlib\n"
-            "from edgesdk_targets.bundle.bundle import open_bundle, write_whole\n"
+            "from edgesdk_targets.bundle.bundle import open_bundle\n"
+            "from edgesdk_targets.whole_file import write_whole\n"
             "from edgesdk_targets.errors import EdgeError\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
             "path = pathlib.Path(sys.argv[1])\n"

@@ -27,8 +27,8 @@ def init(
     """Draft a commented card from what a model file says of itself."""
     from edgesdk_converters.drafting.card_draft import draft_card
     from edgesdk_converters.sniff import sniff
-    from edgesdk_targets.bundle.bundle import write_whole
     from edgesdk_targets.errors import InputError
+    from edgesdk_targets.whole_file import write_whole
 
     sniff(model)
     # The paths in a card start at the card; a printed one is meant to lie beside the model.

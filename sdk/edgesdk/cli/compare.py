@@ -55,9 +55,9 @@ def compare(
     if not 0 <= max_drop < 1:
         raise InputError(f"The max-drop must lie between 0 and 1, not {max_drop:g}.", hint="0.01 is one point.")
     if report is not None:
-        from edgesdk.report.page import check_place
+        from edgesdk_targets.whole_file import check_writable
 
-        check_place(report)
+        check_writable(report, "--report")
     bounds = Bounds(max_ms, _bytes(max_bytes, "--max-bytes"), _bytes(max_rss, "--max-rss"))
     threads = threads or cores()
     host = host_facts()

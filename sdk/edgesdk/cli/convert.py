@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,7 +101,9 @@ def convert(
         _print(conversion)
     next_command(f"edgesdk verify {conversion.path}")
     if report is not None:
-        for page in sorted(report.parent.glob(f"{glob.escape(report.stem)}*{report.suffix}")):
+        from edgesdk.report.place import pages_at
+
+        for page in pages_at(report):
             note(f"report: {page}")
     if max_drop is not None and conversion.unproven:
         # Who asked for a limit must not take "cannot tell" for "kept".

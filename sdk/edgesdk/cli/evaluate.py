@@ -48,10 +48,9 @@ def evaluate(
             hint="Add --baseline with a variant of the bundle, or with another bundle.",
         )
     if report is not None:
-        from edgesdk.evaluate.gate import is_folder
-        from edgesdk.report.page import check_place
+        from edgesdk.report.place import check_report
 
-        check_place(report / "page.html" if is_folder(report) else report)
+        check_report(report)
     model, threshold = _open(bundle, target, variant, threads)
     with model:
         note_choice(model)

@@ -6,7 +6,6 @@ answers, so that several artifacts are judged at the cost of one; and both write
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.judgement import too_few, verdict_of
 from edgesdk.evaluate.limits import MAX_DROP, Limits
 from edgesdk.evaluate.naming import FLOAT, begun
+from edgesdk.report.place import page_path
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
@@ -243,11 +243,6 @@ class AgreementGate:
         return self._report.written
 
 
-def is_folder(report: Path) -> bool:
-    """Tell whether pages go into a folder, rather than into one file."""
-    return report.suffix.lower() not in {".html", ".htm"}
-
-
 class _Report:
     """Where the pages go: into the file that was named, those of further artifacts beside it."""
 
@@ -259,11 +254,7 @@ class _Report:
     def write(self, verdict: Verdict, comparison: Comparison, shown: Shown, limits: Limits) -> None:
         if self._path is None:
             return
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(verdict.report["artifact"])).strip("-.") or "artifact"
-        path = self._path
-        if is_folder(path):
-            path /= f"{name}.html"
-        elif self._first not in {None, name}:
-            path = path.with_stem(f"{path.stem}-{name}")
+        name = str(verdict.report["artifact"])
         self._first = self._first or name
+        path = page_path(self._path, name, first=self._first == name)
         self.written = gate_page(verdict, comparison, shown, limits).write(path)

@@ -6,14 +6,13 @@ Text is escaped by the template; pictures and plots are embedded. A report is wr
 from __future__ import annotations
 
 import base64
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgesdk_targets.bundle.bundle import write_whole
-from edgesdk_targets.errors import InputError, MissingExtra
+from edgesdk_targets.errors import MissingExtra
+from edgesdk_targets.whole_file import write_whole
 
 
 @dataclass(slots=True)
@@ -73,24 +72,6 @@ class Page:
     def _add(self, **block: Any) -> Page:
         self._blocks.append(block)
         return self
-
-
-def check_place(path: Path) -> None:
-    """Refuse a place where no page can be written, before long work is done for it.
-
-    Raises:
-        InputError: it is a folder, or nothing can be written there.
-    """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder.", hint="Name a file, such as report.html in it.")
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.absolute().parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"The report cannot be written to {path}: {error.strerror or error}.", hint="Name another place."
-        ) from error
 
 
 def _data_url(data: bytes) -> str:

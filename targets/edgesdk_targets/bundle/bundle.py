@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from pathlib import Path
 
 from edgesdk_targets.bundle.archive import Archive, Limits, open_archive, pack
 from edgesdk_targets.bundle.manifest import BundleFile, Manifest, Variant
-from edgesdk_targets.errors import BadBundle, BadHash, InputError, NoSpace, TooLarge
+from edgesdk_targets.errors import BadBundle, BadHash, InputError, TooLarge
+from edgesdk_targets.whole_file import disk_errors, made_parent, write_whole
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 4 << 20
@@ -56,7 +55,7 @@ class Bundle:
         """
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is a file, or not empty.", hint="Give a new folder.")
-        with _disk_errors(folder), tempfile.TemporaryDirectory(prefix=".unpack-", dir=_parent(folder)) as scratch:
+        with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".unpack-", dir=made_parent(folder)) as scratch:
             whole = Path(scratch) / "bundle"
             for name in self._archive.sizes:
                 target = whole / name
@@ -123,27 +122,6 @@ def file_entry(data: bytes) -> BundleFile:
     return BundleFile(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a crash.
-
-    Raises:
-        NoSpace: the disk is full.
-        InputError: the place cannot be written.
-    """
-    with _disk_errors(path):
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=_parent(path))
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
 def _check_files(bundle: Bundle, archive: Archive) -> None:
     declared = bundle.manifest.files
     present = set(archive.sizes) - {MANIFEST}
@@ -158,28 +136,3 @@ def _check_files(bundle: Bundle, archive: Archive) -> None:
         if archive.sizes[name] != entry.size:
             raise BadHash(f"{name} in {bundle.path} has another size than its manifest says.", hint="Copy it again.")
         bundle.read(name)
-
-
-def _parent(path: Path) -> Path:
-    parent = path.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    return parent
-
-
-class _disk_errors:  # noqa: N801  (reads as a statement)
-    """Translate the operating system's refusal to write."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if not isinstance(error, OSError):
-            return
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise NoSpace(f"The disk is full; {self._path} was not written.", hint="Free some space.") from error
-        raise InputError(
-            f"{self._path} cannot be written: {error.strerror or error}.", hint="Check the folder and its rights."
-        ) from error

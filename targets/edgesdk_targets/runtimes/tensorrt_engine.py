@@ -21,11 +21,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk_targets.bundle.bundle import write_whole
 from edgesdk_targets.child_watch import Ending, last_message, start_child, watch
 from edgesdk_targets.errors import EdgeError, SessionFailed
 from edgesdk_targets.runtimes.tensorrt_build import FAILED, REFUSED
 from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
+from edgesdk_targets.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
