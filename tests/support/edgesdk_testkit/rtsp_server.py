@@ -1,69 +1,106 @@
-"""A real RTSP server for one H.264 file, by GStreamer's RTSP server under the system's Python.
+"""Real RTSP cameras on loopback, by GStreamer's RTSP server in a process of its own under the system's Python.
 
-Run by itself: `python3 rtsp_server.py FILE` prints its address, and serves until its standard input closes.
+    with RtspServer(file) as url:                                   the file once, at its own rate, and then the end
+    with RtspServer(stamped(file, fps=30)) as url:                  without end; the time is drawn into each picture
+    with RtspServer(*[looped(file, fps=5, name=f"camera{i}") for i in range(8)]) as server: server.urls
+
+Stamps are read by `pixel_stamp.read_stamp`. Stamped pictures are encoded while they are served (x264, zero latency: about
+3 ms for 640x360), as a camera does; looped ones were encoded before and cost almost nothing here, so that the processor is
+the reader's. Let `missing_part()` say first whether this machine can do it.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
-import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
 
-SYSTEM_PYTHON = "/usr/bin/python3"
+from edgesdk_testkit.system_gstreamer import SYSTEM_PYTHON, environment, missing_elements
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True, slots=True)
+class RtspStream:
+    """One path of a server.
+
+    Attributes:
+        file: MP4 or MKV with H.264; without B frames where it is looped.
+        play: `once` to its end; `looped` without end; `stamped` without end, with the time in the pixels.
+        name: the path.
+        fps: at which pictures are sent; ignored for `once`.
+        width, height: to which stamped pictures are scaled, multiples of 8; the film's own where 0.
+    """
+
+    file: str
+    play: Literal["once", "looped", "stamped"] = "once"
+    name: str = "video"
+    fps: float = 30.0
+    width: int = 0
+    height: int = 0
+
+
+def looped(file: Path, *, fps: float, name: str = "video") -> RtspStream:
+    """Return a stream that plays an H.264 file at `fps` without end, as it is encoded."""
+    return RtspStream(str(file), "looped", name, fps)
+
+
+def stamped(file: Path, *, fps: float, name: str = "video", width: int = 0, height: int = 0) -> RtspStream:
+    """Return a stream of a film with the time in its pixels, without end."""
+    return RtspStream(str(file), "stamped", name, fps, width, height)
 
 
 def missing_part() -> str | None:
     """Return what is missing to run the server, or None."""
-    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    try:
-        done = subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, check=False)
-    except OSError:
-        return f"{SYSTEM_PYTHON} is missing"
-    return (
-        None if done.returncode == 0 else "GStreamer's RTSP server is not installed (Debian gir1.2-gst-rtsp-server-1.0)"
-    )
+    return missing_elements("x264enc", "h264parse", "rtph264pay", "parsebin", "avdec_h264")
 
 
 class RtspServer:
-    """Serve a file in a process of its own; use it in a `with` statement."""
+    """Serve streams in a process of its own; the `with` statement gives the address of the first.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    Args:
+        streams: what to serve; a path stands for that file, once.
+    """
+
+    def __init__(self, *streams: RtspStream | Path) -> None:
+        self._streams = [s if isinstance(s, RtspStream) else RtspStream(str(s)) for s in streams]
+        self.urls: list[str] = []
+
+    def start(self) -> Self:
+        """Start the process, and wait until it serves.
+
+        Raises:
+            RuntimeError: it ended instead; its reason is on standard error.
+        """
+        specification = json.dumps([asdict(stream) for stream in self._streams])
+        self.process = subprocess.Popen(
+            [SYSTEM_PYTHON, "-m", "edgesdk_testkit.rtsp_process", specification],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        assert self.process.stdout is not None
+        port = self.process.stdout.readline().strip()
+        if not port:
+            self.stop()
+            raise RuntimeError("the RTSP server did not start")
+        self.urls = [f"rtsp://127.0.0.1:{port}/{stream.name}" for stream in self._streams]
+        return self
+
+    def stop(self) -> None:
+        """End the process at once, as a camera that loses its power."""
+        self.process.kill()
+        self.process.communicate()
 
     def __enter__(self) -> str:
-        self._process = subprocess.Popen(
-            [SYSTEM_PYTHON, __file__, str(self._file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        return self.start().urls[0]
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-def _serve(file: str) -> None:
-    import gi  # type: ignore[import-not-found]
-
-    gi.require_version("Gst", "1.0")
-    gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-found]
-
-    Gst.init(None)
-    server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
-    server.set_service("0")
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(
-        f'( filesrc location="{file}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )'
-    )
-    server.get_mount_points().add_factory("/video", factory)
-    server.attach(None)
-    print(f"rtsp://127.0.0.1:{server.get_bound_port()}/video", flush=True)
-    loop = GLib.MainLoop()
-    GLib.io_add_watch(sys.stdin, GLib.IO_HUP, lambda *_: loop.quit())
-    loop.run()
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1])
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()

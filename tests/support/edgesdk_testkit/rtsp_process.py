@@ -1,0 +1,136 @@
+"""The RTSP server's process: `python -m edgesdk_testkit.rtsp_process JSON`, under the system's Python with GStreamer.
+
+The JSON is a list of streams (`RtspStream` in `rtsp_server`). Prints the server's port, and serves until its standard
+input closes. Only the standard library and GStreamer are imported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gi  # type: ignore[import-not-found]
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-found]  # noqa: E402
+
+from edgesdk_testkit.pixel_stamp import stamp_i420  # noqa: E402
+
+_DEMUX = 'filesrc location="{file}" ! parsebin ! h264parse'
+_PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
+_SOURCE = "appsrc name=source is-live=true do-timestamp=true format=time"
+# As long as a film is kept in memory; longer ones begin again earlier.
+_MOST_PICTURES = 150
+
+
+@dataclass
+class Film:
+    """A film in memory: encoded frames, or pictures as planes of luma and colour."""
+
+    pictures: list[bytes]
+    width: int
+    height: int
+
+
+def main(streams: list[dict[str, Any]]) -> None:
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service("0")
+    loaded: dict[tuple[Any, ...], Film] = {}
+    for stream in streams:
+        server.get_mount_points().add_factory(f"/{stream['name']}", _factory(stream, loaded))
+    server.attach(None)
+    print(server.get_bound_port(), flush=True)
+    loop = GLib.MainLoop()
+    GLib.io_add_watch(sys.stdin, GLib.IO_HUP, lambda *_: loop.quit())
+    loop.run()
+
+
+def _factory(stream: dict[str, Any], loaded: dict[tuple[Any, ...], Film]) -> Any:
+    factory = GstRtspServer.RTSPMediaFactory()
+    demux = _DEMUX.format(file=stream["file"])
+    if stream["play"] == "once":
+        factory.set_launch(f"( {demux} ! {_PAY} )")
+        return factory
+    fps, stamped = stream["fps"], stream["play"] == "stamped"
+    # Eight paths of one film keep it once.
+    key = (stream["file"], stamped, stream["width"], stream["height"])
+    if key not in loaded:
+        size = f",width={stream['width']},height={stream['height']}" if stream["width"] else ""
+        loaded[key] = (
+            _film(f"{demux} ! decodebin ! videoconvert ! videoscale ! video/x-raw,format=I420{size}")
+            if stamped
+            else _film(f"{demux} ! video/x-h264,stream-format=byte-stream,alignment=au")
+        )
+    film = loaded[key]
+    rate = f"width={film.width},height={film.height},framerate={round(fps * 1000)}/1000"
+    if stamped:
+        factory.set_launch(
+            f'( {_SOURCE} caps="video/x-raw,format=I420,{rate}" ! x264enc tune=zerolatency speed-preset=ultrafast '
+            f"threads=1 key-int-max={max(1, round(2 * fps))} bitrate=4000 ! {_PAY} )"
+        )
+    else:
+        factory.set_launch(
+            f'( {_SOURCE} caps="video/x-h264,stream-format=byte-stream,alignment=au,{rate}" ! h264parse ! {_PAY} )'
+        )
+    finished = _stamping(film.width, film.height) if stamped else None
+    factory.set_shared(stamped)
+    factory.connect("media-configure", lambda _, media: _feed(media, film.pictures, fps, finished))
+    return factory
+
+
+def _stamping(width: int, height: int) -> Callable[[bytes], bytes]:
+    def stamped(picture: bytes) -> bytes:
+        frame = bytearray(picture)
+        stamp_i420(frame, width, height, time.monotonic())
+        return bytes(frame)
+
+    return stamped
+
+
+def _feed(media: Any, pictures: list[bytes], fps: float, finished: Callable[[bytes], bytes] | None) -> None:
+    """Push picture after picture at `fps`, without an end, until nobody watches."""
+    source = media.get_element().get_child_by_name("source")
+    over = threading.Event()
+    media.connect("unprepared", lambda _: over.set())
+
+    def run() -> None:
+        started, number = time.monotonic(), 0
+        while not over.wait(max(0.0, started + number / fps - time.monotonic())):
+            picture = pictures[number % len(pictures)]
+            buffer = Gst.Buffer.new_wrapped(finished(picture) if finished else picture)
+            if source.emit("push-buffer", buffer) == Gst.FlowReturn.EOS:
+                return
+            # A stamped picture is made now: what it was too late for is left out. A film is sent whole.
+            number = max(number + 1, int((time.monotonic() - started) * fps)) if finished else number + 1
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _film(text: str) -> Film:
+    """Keep what a pipeline delivers, buffer by buffer."""
+    pipeline = Gst.parse_launch(f"{text} ! appsink name=sink sync=false max-buffers=4")
+    sink = pipeline.get_by_name("sink")
+    pipeline.set_state(Gst.State.PLAYING)
+    found, caps = [], None
+    while len(found) < _MOST_PICTURES and (sample := sink.emit("pull-sample")) is not None:
+        buffer = sample.get_buffer()
+        found.append(buffer.extract_dup(0, buffer.get_size()))
+        caps = caps or sample.get_caps()
+    message = pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    if not found:
+        raise SystemExit(f"nothing came out of {text}: {message.parse_error() if message else 'no error told'}")
+    structure = caps.get_structure(0)
+    return Film(found, structure.get_value("width"), structure.get_value("height"))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
