@@ -37,6 +37,10 @@ class HookRaised(Exception):
     """The hook raised elsewhere; the message is its traceback."""
 
 
+class HookGone(Exception):
+    """There is nobody to give the result to."""
+
+
 class HookCall(Protocol[M]):
     """How the hook is reached; all but `abort` are called by the delivery's thread only."""
 
@@ -160,6 +164,8 @@ class QueuedDelivery(Generic[M]):
         count: Callable[[], None] = tally.delivered
         try:
             self._call(waiting)
+        except HookGone:
+            count = tally.dropped
         except HookHung as error:
             count = partial(tally.hung, f"{at}: {error}")
         except HookCrashed as error:

@@ -1,0 +1,70 @@
+"""The hook's process: it imports the hook, takes results until its parent closes the line, and answers each.
+
+It starts with nothing of the parent but the line, the shared pictures and the places where Python looks for modules.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from edgesdk_agent.delivery.frame_encoding import FrameDecoder
+from edgesdk_agent.delivery.hook_name import HookName
+from edgesdk_agent.delivery.picture_memory import SharedView
+from edgesdk_targets.child_watch import behave_as_child
+
+# First byte of an answer; what follows is text.
+READY, REFUSED, TAKEN, RAISED = b"+", b"-", b"t", b"r"
+_LONGEST_TEXT = 8192
+
+
+def main() -> None:
+    """Run with the arguments: hook, folder to look in, file of the line, files of the pictures."""
+    hook_name, folder, line, *pictures = sys.argv[1:]
+    # The parent says when to end. A service manager tells every process of the service, and results still come.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    behave_as_child()
+    with Connection(int(line)) as connection:
+        try:
+            hook = HookName.parse(hook_name).load(Path(folder) if folder else None)
+        except Exception as error:  # noqa: BLE001  (a plug-in's border: its import may raise anything)
+            traceback.print_exc()
+            connection.send_bytes(REFUSED + _text(f"{type(error).__name__}: {error}".splitlines()[0]))
+            return
+        views = [SharedView(int(fd)) for fd in pictures]
+        decoder = FrameDecoder(lambda at: views[at[0]].picture(at[1], at[2]))
+        connection.send_bytes(READY)
+        while True:
+            try:
+                message = connection.recv_bytes()
+            except (EOFError, ConnectionError):
+                return
+            answer = TAKEN
+            try:
+                hook(decoder.decode(message))
+            except Exception:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is taken)
+                answer = RAISED + _text(traceback.format_exc())
+            try:
+                connection.send_bytes(answer)
+            except ConnectionError:
+                return
+
+
+def _text(text: str) -> bytes:
+    """Return the end of a text, where a traceback says what happened."""
+    return text.encode("utf-8", "replace")[-_LONGEST_TEXT:]
+
+
+def command(hook: HookName, folder: Path | None, line: int, pictures: list[int]) -> list[str]:
+    """Return the command that starts this process with the parent's places to look for modules."""
+    program = (
+        "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); from edgesdk_agent.delivery.child import main; main()"
+    )
+    places = "\n".join(os.fspath(place) for place in sys.path)
+    fds = [str(fd) for fd in (line, *pictures)]
+    return [sys.executable, "-c", program, places, str(hook), "" if folder is None else str(folder), *fds]

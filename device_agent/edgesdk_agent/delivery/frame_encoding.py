@@ -1,0 +1,122 @@
+"""A result as bytes for the hook's process and back: JSON for what is small, then the arrays as they lie in memory.
+
+Nothing is executed while it is read, as a pickle would be. The labels of a model come with every result and hardly
+ever change: they are sent when they do. A picture is not sent, only where it lies in shared memory.
+
+    4 bytes, length of the header │ header, JSON │ arrays
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, get_args
+
+import numpy as np
+
+from edgesdk_agent.frame import FrameResult
+from edgesdk_targets.results import Result
+from edgesdk_targets.tensor import Array
+
+_LENGTH = struct.Struct("<I")
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (FrameResult, *get_args(Result))}
+
+# Where a picture lies: number of its memory, shape, dtype.
+PictureAt = tuple[int, tuple[int, ...], str]
+
+
+class FrameEncoder:
+    """The sending side; one for each receiver, whose memory of the labels it mirrors."""
+
+    def __init__(self) -> None:
+        self._labels: tuple[str, ...] = ()
+
+    def encode(self, frame: FrameResult, picture: int | None) -> bytes:
+        """Return a result as bytes.
+
+        Args:
+            frame: what to send; its picture stays where it is.
+            picture: the number of the shared memory that holds it, or None where there is no picture.
+
+        Raises:
+            TypeError: a value of the result is of a type that cannot be sent.
+        """
+        arrays: list[Array] = []
+        image = frame.image
+        header = {
+            "frame": self._plain(frame if image is None else replace(frame, image=None), arrays),
+            "picture": None if image is None else (picture, image.shape, image.dtype.str),
+            "arrays": [(array.shape, array.dtype.str) for array in arrays],
+        }
+        text = json.dumps(header, separators=(",", ":")).encode()
+        return b"".join((_LENGTH.pack(len(text)), text, *(array.tobytes() for array in arrays)))
+
+    def _plain(self, value: object, arrays: list[Array]) -> object:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if isinstance(value, np.ndarray):
+            arrays.append(value)
+            return {"array": len(arrays) - 1}
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, tuple):
+            if value and all(isinstance(item, str) for item in value):
+                return self._labelled(value)
+            return {"tuple": [self._plain(item, arrays) for item in value]}
+        if isinstance(value, Mapping):
+            return {"map": {str(key): self._plain(item, arrays) for key, item in value.items()}}
+        kind = type(value).__name__
+        if is_dataclass(value) and _KINDS.get(kind) is type(value):
+            return {"kind": kind, "of": {f.name: self._plain(getattr(value, f.name), arrays) for f in fields(value)}}
+        raise TypeError(f"A {kind} cannot be sent to another process.")
+
+    def _labelled(self, labels: tuple[str, ...]) -> object:
+        if labels is self._labels:
+            return {"labels": None}
+        self._labels = labels
+        return {"labels": labels}
+
+
+class FrameDecoder:
+    """The receiving side.
+
+    Args:
+        picture: returns the picture that lies somewhere.
+    """
+
+    def __init__(self, picture: Callable[[PictureAt], Array]) -> None:
+        self._picture = picture
+        self._labels: tuple[str, ...] = ()
+
+    def decode(self, message: bytes) -> FrameResult:
+        """Return the result; its arrays are its own, its picture is only lent."""
+        (length,) = _LENGTH.unpack_from(message)
+        header = json.loads(message[_LENGTH.size : _LENGTH.size + length])
+        arrays, at = [], _LENGTH.size + length
+        for shape, dtype in header["arrays"]:
+            count = int(np.prod(shape, dtype=np.int64))
+            arrays.append(np.frombuffer(message, dtype, count, at).reshape(shape).copy())
+            at += arrays[-1].nbytes
+        frame = self._value(header["frame"], arrays)
+        assert isinstance(frame, FrameResult)  # noqa: S101  (it is what the encoder wrote)
+        if header["picture"] is None:
+            return frame
+        memory, shape, dtype = header["picture"]
+        return replace(frame, image=self._picture((memory, tuple(shape), dtype)))
+
+    def _value(self, value: Any, arrays: list[Array]) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if "kind" in value:
+            return _KINDS[value["kind"]](**{name: self._value(item, arrays) for name, item in value["of"].items()})
+        if "array" in value:
+            return arrays[value["array"]]
+        if "tuple" in value:
+            return tuple(self._value(item, arrays) for item in value["tuple"])
+        if "map" in value:
+            return {name: self._value(item, arrays) for name, item in value["map"].items()}
+        if value["labels"] is not None:
+            self._labels = tuple(value["labels"])
+        return self._labels
