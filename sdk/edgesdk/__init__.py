@@ -12,14 +12,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edgesdk.conversion import convert
+    from edgesdk.embedded_model import Model, load
     from edgesdk_agent.embedding import Pipeline
-    from edgesdk_agent.pipeline import FrameResult
+    from edgesdk_agent.frame import FrameResult
     from edgesdk_targets.bundle.bundle import Bundle, open_bundle
     from edgesdk_targets.catalogue import find_target
     from edgesdk_targets.errors import EdgeError
-    from edgesdk_targets.model import Model
-    from edgesdk_targets.model import load_model as load
-    from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text
+    from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
     from edgesdk_targets.target import Target
 
 _WHERE = {
@@ -28,15 +27,16 @@ _WHERE = {
     "Detections": "edgesdk_targets.results:Detections",
     "EdgeError": "edgesdk_targets.errors:EdgeError",
     "Embedding": "edgesdk_targets.results:Embedding",
-    "FrameResult": "edgesdk_agent.pipeline:FrameResult",
-    "Model": "edgesdk_targets.model:Model",
+    "FrameResult": "edgesdk_agent.frame:FrameResult",
+    "Model": "edgesdk.embedded_model:Model",
     "Pipeline": "edgesdk_agent.embedding:Pipeline",
     "Regression": "edgesdk_targets.results:Regression",
+    "Result": "edgesdk_targets.results:Result",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
     "convert": "edgesdk.conversion:convert",
     "find_target": "edgesdk_targets.catalogue:find_target",
-    "load": "edgesdk_targets.model:load_model",
+    "load": "edgesdk.embedded_model:load",
     "open_bundle": "edgesdk_targets.bundle.bundle:open_bundle",
 }
 
@@ -50,6 +50,7 @@ __all__ = [
     "Model",
     "Pipeline",
     "Regression",
+    "Result",
     "Target",
     "Text",
     "convert",

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from pydantic import ValidationError
-
-from edgesdk_targets.bundle.bundle import Bundle, open_bundle
-from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.bundle.bundle import Bundle
+from edgesdk_targets.bundle.manifest import Manifest
+from edgesdk_targets.calls import Calls, Picture, is_batch
 from edgesdk_targets.decode.decoder import Decoder
-from edgesdk_targets.decode.postprocess import Postprocess
-from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, SessionFailed
-from edgesdk_targets.field_problems import dotted, field_problems
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.loading import Loaded, LoadOptions, load_variant
 from edgesdk_targets.preprocess.geometry import Geometry
-from edgesdk_targets.probe import ProbeLimits, refusal, trial_of_bundle
-from edgesdk_targets.probe import probe as probe_variant
 from edgesdk_targets.results import Result
-from edgesdk_targets.session import Binding, Session, SessionOptions, open_session, passed_over
+from edgesdk_targets.session import Binding, Session
 from edgesdk_targets.state import StreamState
-from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
-from edgesdk_targets.variant_choice import Candidate, Choice, choose_variants
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+AnyModel = TypeVar("AnyModel", bound="Model")
 
 
 class Slot:
@@ -55,18 +53,20 @@ class Slot:
 class Model:
     """A loaded variant of a bundle. Up to `lanes` of its slots infer at the same time, each from a thread of its own.
 
+    It may be called from any number of threads: those that find no lane free wait for one.
+
     Attributes:
         choice: which variants could run here, and why the others were not taken.
         runtime: what runs it; differs from the variant's own where that is not installed.
     """
 
-    def __init__(self, bundle: Bundle, variant: Variant, runtime: Runtime, session: Session, choice: Choice) -> None:
-        self.manifest: Manifest = bundle.manifest
-        self.digest = bundle.digest
-        self.variant = variant
-        self.runtime = runtime
-        self.choice = choice
-        self._session = session
+    def __init__(self, loaded: Loaded) -> None:
+        self.manifest: Manifest = loaded.bundle.manifest
+        self.digest = loaded.bundle.digest
+        self.variant = loaded.variant
+        self.runtime = loaded.runtime
+        self.choice = loaded.choice
+        session = self._session = loaded.session
         self._states = StreamState(self.manifest.state, session.inputs)
         carried = {state.input for state in self.manifest.state}
         images = [spec for spec in session.inputs if spec.name not in carried]
@@ -84,8 +84,9 @@ class Model:
             tuple(s for s in session.outputs if s.name not in {state.output for state in self.manifest.state}),
             self.manifest.preprocess.size,
         )
-        self._own: Slot | None = None
-        self._own_seq: dict[str, int] = {}
+        # Recurrent state is fed, run and kept as one step, whoever asks.
+        self._turn = threading.Lock() if self.manifest.state else nullcontext()
+        self._calls: Calls[Result] = Calls(self)
 
     @property
     def session(self) -> Session:
@@ -96,22 +97,28 @@ class Model:
         """How many slots may infer at the same time; one where a frame's answer depends on that of the frame before."""
         return 1 if self.manifest.state else self._session.streams
 
-    def __call__(self, image: Array | str | Path, *, camera: str = "default") -> Result:
-        """Answer for one picture: an array (H, W, 3) uint8 BGR, or the path of a file.
+    @overload
+    # A path is a sequence of texts as well: it means one picture.
+    def __call__(self, image: Picture, *, camera: str = ...) -> Result: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, image: Sequence[Picture], *, camera: str = ...) -> list[Result]: ...
+
+    def __call__(self, image: Picture | Sequence[Picture], *, camera: str = "default") -> Result | list[Result]:
+        """Answer for one picture, or for several.
+
+        Args:
+            image: an array (H, W, 3) uint8 BGR, or the path of a file; a list or tuple of these, or an array
+                (N, H, W, 3), is answered with a list, on all lanes at once.
+            camera: whose recurrent state is used; the pictures are its next frames, in their order.
 
         Raises:
-            InputError: the picture cannot be used.
+            InputError: a picture cannot be used.
             SessionFailed: the runtime failed.
         """
-        if isinstance(image, (str, Path)):
-            from edgesdk_targets.preprocess.image_file import read_image
-
-            image = read_image(image)
-        if self._own is None:
-            self._own = self.slots(1)[0]
-        seq = self._own_seq[camera] = self._own_seq.get(camera, -1) + 1
-        self._own.prepare(image)
-        return self._own.infer(camera, seq)
+        if is_batch(image):
+            return self._calls.each(image, camera)  # type: ignore[arg-type]  # told apart by what it is
+        return self._calls.one(image, camera)  # type: ignore[arg-type]
 
     def slots(self, count: int) -> tuple[Slot, ...]:
         """Preallocate `count` inputs, which a pipeline fills and infers by turns."""
@@ -128,43 +135,30 @@ class Model:
         """Run one binding with the camera's recurrent state, and decode."""
         if not self.manifest.state:
             return self._decoder(binding.run(), geometry, None)
-        self._states.feed(camera, seq, binding.inputs)
-        outputs: Mapping[str, Array] = binding.run()
-        self._states.keep(camera, outputs)
-        return self._decoder(outputs, geometry, self._states.memory(camera))
+        with self._turn:
+            self._states.feed(camera, seq, binding.inputs)
+            outputs: Mapping[str, Array] = binding.run()
+            self._states.keep(camera, outputs)
+            return self._decoder(outputs, geometry, self._states.memory(camera))
 
     def reset(self, camera: str | None = None) -> None:
         """Forget the recurrent state of one camera, or of all."""
-        self._states.reset(camera)
+        with self._turn:
+            self._states.reset(camera)
 
     def close(self) -> None:
-        self._own = None
+        self._calls.close()
         self._session.close()
 
-    def __enter__(self) -> Model:  # noqa: PYI034  (typing.Self came with Python 3.11)
+    def __enter__(self: AnyModel) -> AnyModel:  # noqa: PYI019  (typing.Self came with Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def load_model(
-    bundle: Bundle | str | Path,
-    *,
-    target: str | None = None,
-    variant: str | None = None,
-    options: SessionOptions | None = None,
-    postprocess: Mapping[str, Any] | None = None,
-    probe: bool | ProbeLimits = False,
-) -> Model:
-    """Open a bundle and load the best variant that works on this host.
-
-    Args:
-        target, variant: take only this target's variants, or this variant.
-        postprocess: values that replace the bundle's own, such as `{"score_threshold": 0.001}`.
-        probe: try each variant in a process of its own first, so that one whose runtime crashes or hangs here is passed
-            over and this process lives. The first load of a bundle on a machine takes about twice as long; the answer is
-            kept. The agent does it; in your own program it is off unless you ask.
+def load_model(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Model:
+    """Open a bundle and load the best variant that works on this host; see `LoadOptions`.
 
     Raises:
         InputError: a value of `postprocess` is wrong, or the model does not take one picture.
@@ -172,49 +166,4 @@ def load_model(
         SessionFailed: every variant that could run here failed; the best one's failure.
         MissingExtra: likewise, as its runtime does not load.
     """
-    if not isinstance(bundle, Bundle):
-        # The sessions hold what they need in memory; the file itself need not stay open.
-        with open_bundle(bundle) as opened:
-            return load_model(
-                opened, target=target, variant=variant, options=options, postprocess=postprocess, probe=probe
-            )
-    if postprocess:
-        bundle = _with_postprocess(bundle, postprocess)
-    choice = choose_variants(bundle.manifest, target=target, variant_id=variant)
-    failures: list[tuple[str, str]] = []
-    first: EdgeError | None = None
-    for candidate in choice.candidates:
-        try:
-            session = _open(bundle, candidate, options, probe)
-        except (SessionFailed, MissingExtra) as error:
-            name = f"{candidate.variant.id} by {candidate.runtime.value}"
-            log.warning("%s cannot be used: %s", name, error.message)
-            failures.append((name, error.message))
-            first = first or error
-            continue
-        ended = choice.taken(candidate, tuple(failures), passed_over(session))
-        return Model(bundle, candidate.variant, candidate.runtime, session, ended)
-    assert first is not None  # noqa: S101  (choose_variants gives at least one candidate)
-    raise first
-
-
-def _open(bundle: Bundle, candidate: Candidate, options: SessionOptions | None, probe: bool | ProbeLimits) -> Session:
-    """Open a session; try it in a child first where that is asked for."""
-    if probe is not False:
-        trial = trial_of_bundle(bundle, candidate.variant, candidate.runtime)
-        result = probe_variant(trial, options=options, limits=probe if isinstance(probe, ProbeLimits) else None)
-        if not result.fine:
-            raise refusal(result)
-    return open_session(bundle, candidate.variant, runtime=candidate.runtime, options=options)
-
-
-def _with_postprocess(bundle: Bundle, values: Mapping[str, Any]) -> Bundle:
-    import dataclasses
-
-    manifest = bundle.manifest
-    try:
-        merged = Postprocess.model_validate({**manifest.postprocess.model_dump(), **values})
-    except ValidationError as error:
-        problem = field_problems(Postprocess, error)[0]
-        raise InputError(f"postprocess.{dotted(problem.path)} {problem.message}.", hint=problem.hint) from error
-    return dataclasses.replace(bundle, manifest=manifest.model_copy(update={"postprocess": merged}))
+    return Model(load_variant(bundle, **how))

@@ -1,7 +1,7 @@
 """What a model answers: small frozen values, one type for each task.
 
 Boxes are in pixels of the original image, never of the model's input. Arrays are the result's own: a result may
-be kept as long as one likes.
+be kept as long as one likes. `to_json()` gives plain values with the names of classes, `to_numpy()` the arrays by name.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Union
+
+import numpy as np
 
 from edgesdk_targets.errors import InputError, MissingExtra
 from edgesdk_targets.tensor import Array
@@ -53,6 +55,18 @@ class Classification:
         ]
         return {"kind": self.kind, "classes": classes}
 
+    def to_numpy(self) -> dict[str, Array]:
+        """Return `class_ids` (K,) int64 and `scores` (K,) float32."""
+        return {"class_ids": self.class_ids, "scores": self.scores}
+
+    def to_supervision(self) -> Any:
+        """Return these as `supervision.Classifications`.
+
+        Raises:
+            MissingExtra: the package `supervision` is not installed.
+        """
+        return _supervision().Classifications(class_id=self.class_ids, confidence=self.scores)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
@@ -94,18 +108,18 @@ class Detections:
         ]
         return {"kind": self.kind, "objects": objects}
 
+    def to_numpy(self) -> dict[str, Array]:
+        """Return `boxes` (N, 4) float32, `scores` (N,) float32 and `class_ids` (N,) int64."""
+        return {"boxes": self.boxes, "scores": self.scores, "class_ids": self.class_ids}
+
     def to_supervision(self) -> Any:
         """Return these as `supervision.Detections`.
 
         Raises:
             MissingExtra: the package `supervision` is not installed.
         """
-        try:
-            import supervision
-        except ImportError as error:
-            raise MissingExtra("supervision", "supervision") from error
-        labels = [self.label(i) for i in range(len(self))]
-        return supervision.Detections(
+        labels = np.array([self.label(i) for i in range(len(self))])
+        return _supervision().Detections(
             xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": labels}
         )
 
@@ -126,6 +140,10 @@ class Text:
     def to_json(self) -> dict[str, object]:
         return {"kind": self.kind, "text": self.text, "confidence": round(self.confidence, 4)}
 
+    def to_numpy(self) -> dict[str, Array]:
+        """Return `text` () str and `confidence` () float32."""
+        return {"text": np.asarray(self.text), "confidence": np.asarray(self.confidence, np.float32)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
@@ -136,6 +154,10 @@ class Embedding:
 
     def to_json(self) -> dict[str, object]:
         return {"kind": self.kind, "vector": [round(float(v), 6) for v in self.vector]}
+
+    def to_numpy(self) -> dict[str, Array]:
+        """Return `vector` (D,) float32."""
+        return {"vector": self.vector}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +172,10 @@ class Regression:
         values: Mapping[str, float] = {name_of(i, self.names): round(float(v), 6) for i, v in enumerate(self.values)}
         return {"kind": self.kind, "values": values}
 
+    def to_numpy(self) -> dict[str, Array]:
+        """Return `values` (D,) float32."""
+        return {"values": self.values}
+
 
 Result = Union[Classification, Detections, Text, Embedding, Regression]  # noqa: UP007  (Python 3.10 at run time)
 
@@ -157,3 +183,11 @@ Result = Union[Classification, Detections, Text, Embedding, Regression]  # noqa:
 def _same_length(*arrays: Array) -> None:
     if len({len(a) for a in arrays}) > 1:
         raise InputError(f"The parts of a result differ in length: {[len(a) for a in arrays]}.")
+
+
+def _supervision() -> Any:
+    try:
+        import supervision
+    except ImportError as error:
+        raise MissingExtra("supervision", "supervision") from error
+    return supervision

@@ -3,12 +3,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgesdk_targets.errors import InputError, MissingExtra
-from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text, name_of
+from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text, name_of
 
 NAMES = ("cat", "dog")
 BOXES = np.array([[1.234, 2, 3, 4], [5, 6, 7, 8]], np.float32)
@@ -49,6 +50,31 @@ class TestJson:
     @pytest.mark.parametrize("result", [CLASSES, DETECTIONS, Text("a", 1.0)], ids=lambda r: r.kind)
     def test_is_plain(self, result: Classification | Detections | Text) -> None:
         assert json.loads(json.dumps(result.to_json(), allow_nan=False))["kind"] == result.kind
+
+
+class TestNumpy:
+    @pytest.mark.parametrize(
+        "result",
+        [
+            CLASSES,
+            DETECTIONS,
+            Text("aé", 0.5),
+            Embedding(np.array([0.5], np.float32)),
+            Regression(np.array([1.5, 2.5], np.float32)),
+        ],
+        ids=lambda result: result.kind,
+    )
+    def test_every_field_with_a_number_is_an_array_of_its_name(self, result: Result) -> None:
+        arrays = result.to_numpy()
+        assert set(arrays) == {field.name for field in dataclasses.fields(result)} - {"names"}
+        for name, array in arrays.items():
+            assert isinstance(array, np.ndarray)
+            np.testing.assert_array_equal(array, getattr(result, name))
+
+    def test_it_can_be_saved(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "d.npz", **DETECTIONS.to_numpy())  # type: ignore[arg-type]
+        with np.load(tmp_path / "d.npz", allow_pickle=False) as back:
+            np.testing.assert_array_equal(back["boxes"], BOXES)
 
 
 class TestChecks:

@@ -1,0 +1,164 @@
+"""`edgesdk.Model` as an application sees it: batches, threads, asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import edgesdk
+from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tensor import Array
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+from edgesdk_testkit.tiny_models import STREAM
+
+pytest.importorskip("onnxruntime")
+ONNX_ONLY = (("generic-onnx", Runtime.ONNXRUNTIME),)
+RANDOM = np.random.default_rng(5)
+PICTURES = RANDOM.integers(0, 256, (12, 16, 16, 3), np.uint8)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_tiny_bundle(tmp_path / "cnn-1.0.0.edgebundle", variants=ONNX_ONLY)
+
+
+def scores(result: edgesdk.Result) -> Array:
+    assert isinstance(result, edgesdk.Classification)
+    return result.scores[np.argsort(result.class_ids)]
+
+
+def each(model: edgesdk.Model) -> list[Array]:
+    return [scores(model(picture)) for picture in PICTURES]
+
+
+def same(answers: list[Array], expected: list[Array]) -> bool:
+    return len(answers) == len(expected) and all(np.array_equal(a, b) for a, b in zip(answers, expected, strict=True))
+
+
+class TestBatch:
+    @pytest.mark.parametrize("form", [list, tuple, np.asarray])
+    def test_it_answers_as_single_calls_do(self, bundle: Path, form: Any) -> None:
+        with edgesdk.load(bundle) as model:
+            assert same([scores(result) for result in model(form(list(PICTURES)))], each(model))
+
+    @pytest.mark.parametrize("target", ["generic-onnx", "x86-cpu"])
+    def test_on_several_lanes_too(self, tmp_path: Path, target: str) -> None:
+        if target == "x86-cpu":
+            pytest.importorskip("openvino")
+        path = write_tiny_bundle(tmp_path / "a", variants=(*ONNX_ONLY, ("x86-cpu", Runtime.OPENVINO)))
+        options = SessionOptions(threads=1, streams=2)
+        with edgesdk.load(path, target=target, options=options) as model:
+            assert model.lanes == 2
+            expected = each(model)
+            assert same([scores(result) for result in model(PICTURES)], expected)
+
+    def test_another_order_is_another_answer(self, bundle: Path) -> None:
+        """Negative control of the comparison above."""
+        with edgesdk.load(bundle) as model:
+            assert not same([scores(result) for result in model(list(PICTURES[::-1]))], each(model))
+
+    def test_paths_and_arrays(self, bundle: Path, tmp_path: Path) -> None:
+        path = tmp_path / "p.png"
+        cv2.imwrite(str(path), PICTURES[0])
+        with edgesdk.load(bundle) as model:
+            answers = [scores(result) for result in model([path, str(path), PICTURES[1]])]
+            assert same(answers, [each(model)[i] for i in (0, 0, 1)])
+            assert model([]) == []
+
+    def test_a_wrong_picture_in_it_is_refused(self, bundle: Path) -> None:
+        with edgesdk.load(bundle) as model, pytest.raises(edgesdk.EdgeError, match="picture"):
+            model([PICTURES[0], np.zeros((4, 4), np.float32)])
+
+    def test_of_a_recurrent_model_it_is_the_cameras_next_frames(self, tmp_path: Path) -> None:
+        path = write_tiny_bundle(tmp_path / "s", STREAM, variants=ONNX_ONLY)
+        with edgesdk.load(path) as model:
+            together = [scores(result) for result in model(PICTURES, camera="a")]
+            alone = [scores(model(picture, camera="b")) for picture in PICTURES]
+            assert same(together, alone)
+            # Without the frames before it the last one is answered otherwise.
+            assert not np.array_equal(scores(model(PICTURES[-1], camera="c")), together[-1])
+
+
+def test_threads_get_the_answers_of_their_own_pictures(bundle: Path) -> None:
+    with edgesdk.load(bundle) as model:
+        expected = each(model)
+        wrong: list[int] = []
+
+        def ask(first: int) -> None:
+            for turn in range(60):
+                number = (first + turn) % len(PICTURES)
+                if not np.array_equal(scores(model(PICTURES[number])), expected[number]):
+                    wrong.append(number)
+
+        threads = [threading.Thread(target=ask, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+
+
+class TestAsyncio:
+    def test_many_at_once(self, bundle: Path) -> None:
+        async def ask(model: edgesdk.Model) -> list[edgesdk.Result]:
+            return list(await asyncio.gather(*(model.acall(picture) for picture in PICTURES)))
+
+        with edgesdk.load(bundle) as model:
+            assert same([scores(result) for result in asyncio.run(ask(model))], each(model))
+
+    def test_a_batch(self, bundle: Path) -> None:
+        with edgesdk.load(bundle) as model:
+            answers = asyncio.run(model.acall(list(PICTURES)))
+            assert same([scores(result) for result in answers], each(model))
+
+    def test_errors_come_through(self, bundle: Path) -> None:
+        with edgesdk.load(bundle) as model, pytest.raises(edgesdk.EdgeError, match="picture"):
+            asyncio.run(model.acall(np.zeros((4, 4), np.float32)))
+
+    def test_the_loop_goes_on_and_cancelling_leaves_the_model_usable(
+        self, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model = edgesdk.load(bundle)
+        expected = each(model)
+        entered, leave = threading.Event(), threading.Event()
+        asked: list[int] = []
+        infer = model.infer
+
+        def held(*arguments: Any) -> edgesdk.Result:
+            asked.append(1)
+            entered.set()
+            assert leave.wait(20)
+            return infer(*arguments)
+
+        monkeypatch.setattr(model, "infer", held)
+
+        async def ask() -> None:
+            runs, waits = (asyncio.create_task(model.acall(PICTURES[i])) for i in (0, 1))
+            assert await asyncio.to_thread(entered.wait, 20)
+            for task in (runs, waits):
+                task.cancel()
+            for task in (runs, waits):
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            leave.set()
+            monkeypatch.undo()
+            answer = await model.acall(PICTURES[2])
+            assert np.array_equal(scores(answer), expected[2])
+
+        asyncio.run(ask())
+        model.close()
+        # The one that waited was never run.
+        assert len(asked) == 1
+
+    def test_a_closed_model(self, bundle: Path) -> None:
+        model = edgesdk.load(bundle)
+        model.close()
+        with pytest.raises(edgesdk.EdgeError, match="closed"):
+            asyncio.run(model.acall(PICTURES[0]))
