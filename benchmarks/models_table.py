@@ -1,42 +1,41 @@
 """Make the table of models: family by precision, each with its accuracy, parity, size and speed.
 
-    python benchmarks/models_table.py [--quick] [--only NAME …] [--again]
+    python benchmarks/models_table.py [--phase build judge time] [--only NAME …] [--again] [--quick]
 
-Writes `benchmarks/results/models.json` and the table in `docs/models.md`. Real weights come from the folder that
-EDGESDK_ASSETS names (`../shared/assets` beside the repository otherwise); without it only the sample models are
-measured. What is finished is kept in `.cache/models_table`, so that a run that was broken off goes on where it was;
-a change of the code or of the versions measures anew. About 25 minutes on two cores.
+Writes `benchmarks/results/models.json` and the table in `docs/models.md`. Without `--phase` it makes whatever is missing:
+*build* converts each model for each family, *judge* measures the figures of what was built, *time* lets all artifacts of a
+model take turns. The first two may run on a busy machine. *time* wants a quiet one: a turn that others disturb is repeated.
+
+What is finished is kept in `.cache/models_table`, under a hash of all that it depends on: a run that was broken off goes on
+where it was, and a change of the code measures anew what it may have changed. Speed that was not measured on the artifacts
+as they are now is not in the table. Real weights come from the folder that EDGESDK_ASSETS names (`../shared/assets` beside
+the repository otherwise).
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import hashlib
 import json
 import os
 import sys
-import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from table.cases import ROOT, Case, Places, cases
-from table.measure_case import Effort, measure_case
+from table.cases import ROOT, Places, cases
+from table.kept import Kept
+from table.making import PHASES, Making
 from table.page import write_page
-
-from edgesdk.benchmark.host import host_facts
+from table.progress import Progress
+from table.results import document
+from table.timing import Effort
 
 RESULTS = ROOT / "benchmarks/results/models.json"
 PAGE = ROOT / "docs/models.md"
-_PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert", "litert-torch", "ai-edge-quantizer")
-_SOURCES = ("sdk", "targets", "converters", "benchmarks", "tests/real/models", "examples/digits")
-_FULL, _QUICK = Effort(rounds=7, slice_s=0.3), Effort(rounds=3, slice_s=0.1)
+_FULL, _QUICK = Effort(rounds=7, turn_s=0.25), Effort(rounds=3, turn_s=0.1)
 _QUICK_EVERY = 12
 
 
 def main() -> None:
-    """Measure what is asked for, and write the files."""
+    """Make what is asked for, and write the files."""
     options = _options()
     assets = Path(os.environ.get("EDGESDK_ASSETS") or ROOT.parent / "shared/assets")
     places = Places(
@@ -44,86 +43,60 @@ def main() -> None:
         ROOT / ".cache/models_table",
         _QUICK_EVERY if options.quick else 1,
     )
-    chosen = [case for case in cases() if not options.only or case.name in options.only]
+    every = cases()
+    chosen = [case for case in every if not options.only or case.name in options.only]
     if places.assets is None:
         print(f"no real weights in {assets}: only the sample models", file=sys.stderr)
         chosen = [case for case in chosen if not case.from_assets]
     if not chosen:
-        raise SystemExit(f"nothing to measure; there are: {', '.join(case.name for case in cases())}")
-    models = [_measured(case, places, options) for case in chosen]
-    results = {"made": _made(options), "models": models}
-    if options.quick or options.only:
-        target = places.scratch / "models.json"
-        target.write_text(_json(results), "utf-8")
-        print(f"{target} (a part of the table is not published)")
+        raise SystemExit(f"nothing to measure; there are: {', '.join(case.name for case in every)}")
+    kept = Kept(places.own)
+    making = Making(places, kept, _QUICK if options.quick else _FULL, again=options.again)
+    steps = making.missing(chosen, options.phase)
+    progress = Progress([step for _, step in steps], kept)
+    for case, step in steps:
+        progress.begin(step)
+        making.make(case, step, progress)
+    if options.quick:
+        target = places.own / "models.json"
+        parts = [part for case in chosen if (part := making.part(case))]
+        target.write_text(_json(document("python benchmarks/models_table.py --quick", parts)), "utf-8")
+        print(f"{target} (a quick table is not published)")
         return
+    _publish(making)
+
+
+def _publish(making: Making) -> None:
+    """Write the committed files from everything that is kept, or say what is still missing."""
+    parts, missing = [], []
+    for case in cases():
+        part = making.part(case)
+        if part is None:
+            missing.append(case.name)
+            continue
+        if making.stale(case):
+            print(f"{case.name}: the code has changed since it was built or judged", file=sys.stderr)
+        parts.append(part)
+    if missing:
+        print(f"not published: {', '.join(missing)} not built and judged yet", file=sys.stderr)
+        return
+    results = document("python benchmarks/models_table.py", parts)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(_json(results), "utf-8")
     write_page(PAGE, results)
     print(f"{RESULTS.relative_to(ROOT)}, {PAGE.relative_to(ROOT)}")
 
 
-def _measured(case: Case, places: Places, options: argparse.Namespace) -> dict[str, Any]:
-    """Return a model's part, from an earlier run where nothing has changed since."""
-    kept = places.scratch / f"{case.name}{'-quick' if options.quick else ''}.json"
-    key = _key()
-    if kept.is_file() and not options.again:
-        document: dict[str, Any] = json.loads(kept.read_text("utf-8"))
-        if document["key"] == key:
-            print(f"{case.name}: kept", file=sys.stderr)
-            return dict(document["model"])
-    begun = time.monotonic()
-
-    def say(line: str) -> None:
-        print(f"{case.name} {time.monotonic() - begun:5.0f} s  {line}", file=sys.stderr)
-
-    model = measure_case(case, places, _QUICK if options.quick else _FULL, say)
-    model["seconds"] = round(time.monotonic() - begun)
-    places.scratch.mkdir(parents=True, exist_ok=True)
-    kept.write_text(_json({"key": key, "model": model}), "utf-8")
-    return model
-
-
-def _key() -> str:
-    """Name the code and the versions that the figures come from."""
-    digest = hashlib.sha256(json.dumps(_versions()).encode())
-    for folder in _SOURCES:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in {".py", ".yaml", ".json"} and path != RESULTS:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _made(options: argparse.Namespace) -> dict[str, object]:
-    command = " ".join(["python benchmarks/models_table.py", *(["--quick"] if options.quick else [])])
-    host = host_facts().to_json()
-    return {
-        "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
-        "command": command,
-        "host": {name: host[name] for name in ("cpu", "arch", "cores", "system", "python")},
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _json(document: object) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+def _json(content: object) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, help="only these phases")
+    parser.add_argument("--only", nargs="+", metavar="NAME", default=(), help="only these models")
+    parser.add_argument("--again", action="store_true", help="make anew what is there already")
     parser.add_argument("--quick", action="store_true", help="few pictures, short turns; publishes nothing")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these models; publishes nothing")
-    parser.add_argument("--again", action="store_true", help="measure anew what is kept from an earlier run")
     return parser.parse_args()
 
 

@@ -40,6 +40,11 @@ class Places:
     scratch: Path
     every: int = 1
 
+    @property
+    def own(self) -> Path:
+        """Of this kind of run: a quick one leaves alone what a whole one has built and measured."""
+        return self.scratch / ("whole" if self.every == 1 else f"every-{self.every}")
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

@@ -11,10 +11,18 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesdk.evaluate.average_precision import Truth, match, mean_average_precision
+from edgesdk.evaluate.average_precision import (
+    Matched,
+    Truth,
+    average_precisions,
+    match,
+    mean_average_precision,
+    whole,
+)
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.groups import mean_by_unit
-from edgesdk.evaluate.intervals import Metric, jackknifed, proportion
+from edgesdk.evaluate.intervals import Metric, between, jackknifed, proportion, resampled_counts
+from edgesdk.evaluate.paired_proportions import drop_bounds
 from edgesdk.evaluate.samples import BoxSample, TextSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image
@@ -77,7 +85,7 @@ def boxes_exam(assets: Path, labels: tuple[str, ...] | None, every: int, *, fram
     def figures(wanted: Answers, got: Answers) -> dict[str, Metric]:
         found = {"F1 with float": _f1(wanted[: len(listed)], got[: len(listed)])}
         if samples:
-            found["AP50"] = _ap50(samples, images[len(listed) :], got[len(listed) :])
+            found |= _ap50(samples, images[len(listed) :], wanted[len(listed) :], got[len(listed) :])
         return found
 
     return Exam(images, "F1 with float", figures)
@@ -107,10 +115,11 @@ def digits_exam(examples: Path, every: int) -> Exam:
 
     def figures(wanted: Answers, got: Answers) -> dict[str, Metric]:
         best = np.asarray([_top(answer) for answer in got])
-        same = best == [_top(answer) for answer in wanted]
-        right = best == labels
+        before = np.asarray([_top(answer) for answer in wanted])
+        same, right = best == before, best == labels
         return {
             "top-1": proportion(int(right.sum()), len(right)),
+            "top-1 lost": _lost(before == labels, right),
             "top-1, never trained on": proportion(int(right[test].sum()), int(test.sum())),
             "agrees with float": proportion(int(same.sum()), len(same)),
         }
@@ -125,7 +134,7 @@ def rendered_boxes_exam(folder: Path, labels: tuple[str, ...], every: int) -> Ex
     images = [read_image(sample.path) for sample in samples]
 
     def figures(wanted: Answers, got: Answers) -> dict[str, Metric]:
-        return {"AP50": _ap50(samples, images, got), "F1 with float": _f1(wanted, got)}
+        return {**_ap50(samples, images, wanted, got), "F1 with float": _f1(wanted, got)}
 
     return Exam(images, "AP50", figures)
 
@@ -187,14 +196,32 @@ def _f1(wanted: Answers, got: Answers) -> Metric:
     return jackknifed(float(whole[0] / whole[1]), left_out, len(counts))
 
 
-def _ap50(samples: Sequence[BoxSample], images: Sequence[Array], got: Answers) -> Metric:
+def _lost(before: Array, after: Array) -> Metric:
+    """Return by how much a share of the same samples dropped, with its exact paired interval."""
+    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+    low, high = drop_bounds(len(before), lost, won, alpha=0.025)  # each end; both hold with 95 %
+    return Metric((lost - won) / len(before), low, high, len(before))
+
+
+def _ap50(samples: Sequence[BoxSample], images: Sequence[Array], wanted: Answers, got: Answers) -> dict[str, Metric]:
+    """Return AP50 with its interval, and what of the float model's is lost, by the paired bootstrap."""
+    before, after = (_matched(samples, images, answers) for answers in (wanted, got))
+    draws = np.concatenate([whole(len(samples)), resampled_counts(len(samples))])
+    lost = average_precisions(before, draws)[0] - average_precisions(after, draws)[0]
+    return {
+        "AP50": mean_average_precision(after)[0],
+        "AP50 lost": between(lost[1:], float(lost[0]), len(samples)),
+    }
+
+
+def _matched(samples: Sequence[BoxSample], images: Sequence[Array], answers: Answers) -> list[Matched]:
     matched = []
-    for sample, image, answer in zip(samples, images, got, strict=True):
+    for sample, image, answer in zip(samples, images, answers, strict=True):
         result = _as(Detections, answer)
         sides = np.asarray((image.shape[1], image.shape[0]) * 2) if sample.fractions else 1.0
         truth = Truth(sample.truth.boxes * sides, sample.truth.class_ids, sample.truth.crowd)
         matched.append(match(result.boxes, result.scores, result.class_ids, truth))
-    return mean_average_precision(matched)[0]
+    return matched
 
 
 def _text_figures(texts: Sequence[str]) -> Callable[[Answers, Answers], dict[str, Metric]]:

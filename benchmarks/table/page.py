@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +41,35 @@ def table_text(results: Mapping[str, Any]) -> str:
     made = results["made"]
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     head = f"Made {made['date']} by `{made['command']}` on {made['host']['cpu']}, {made['host']['cores']} cores. {versions}.\n"
-    return "\n".join([head, *(_model_text(model) for model in results["models"])])
+    return "\n".join([head, _asked_text(results["asked"]), *(_model_text(model) for model in results["models"])])
+
+
+def _asked_text(asked: Sequence[Mapping[str, Any]]) -> str:
+    """Say what of the demands on INT8 is not met, by name, and what is not measured."""
+    held = sum(line["holds"] is True for line in asked)
+    lines = [f"Of {len(asked)} demands on the INT8 artifacts {held} are met.", ""]
+    for title, verdict in (("Not met:", False), ("Not measured yet:", None)):
+        found = [line for line in asked if line["holds"] is verdict]
+        if found:
+            lines += [title, "", *(f"- {_demand(line)}" for line in found), ""]
+    return "\n".join(lines)
+
+
+def _demand(line: Mapping[str, Any]) -> str:
+    said = f"{_title(line['model'])}, {line['family']}: {line['asked']}"
+    if "why" in line:
+        return f"{said}; not built: {_cell(line['why'])}"
+    return said if line["measured"] is None else f"{said}; measured {line['measured']:.3g}"
 
 
 def _model_text(model: Mapping[str, Any]) -> str:
-    plain = ", ".join(f"{name} {_figure(figure)}" for name, figure in model["float"].items() if "float" not in name)
-    eager = f" PyTorch eager: {model['eager_ms']:.3g} ms." if model.get("eager_ms") else ""
+    own = {name: figure for name, figure in model["float"].items() if not {"float", "lost"} & set(name.split())}
+    plain = ", ".join(f"{name} {_figure(figure)}" for name, figure in own.items())
     of_float = f" The float model: {plain}." if plain else ""
     lines = [
-        f"### {model['model'].replace('_', '-')}",
+        f"### {_title(model['model'])}",
         "",
-        f'{model["pictures"]} pictures; the figure is "{model["main"]}".{of_float}{eager}',
+        f'{model["pictures"]} pictures; the figure is "{model["main"]}".{of_float} {_timing_text(model)}',
         "",
         f"| {' | '.join(_COLUMNS)} | also |",
         f"|{'---|' * (len(_COLUMNS) + 1)}",
@@ -59,6 +77,21 @@ def _model_text(model: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _timing_text(model: Mapping[str, Any]) -> str:
+    timing = model.get("timing")
+    if timing is None:
+        return "Speed: not measured yet."
+    eager = f"PyTorch eager: {model['eager_ms']:.3g} ms. " if model.get("eager_ms") else ""
+    others = timing["others_pct"]
+    return (
+        f"{eager}While it was timed, others took {others['median']:.0f} % of a core, at worst {others['worst']:.0f} %."
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _row_text(row: Mapping[str, Any], main: str) -> str:

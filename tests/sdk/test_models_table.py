@@ -117,6 +117,91 @@ class TestFigures:
         with pytest.raises(InputError, match="not Text"):
             figures([one], [one])
 
+    def test_what_is_lost_counts_pictures_lost_and_won(self) -> None:
+        before, after = np.ones(200, bool), np.ones(200, bool)
+        before[:2], after[:2], after[2:6] = False, True, False
+        lost = _module("figures")._lost(before, after)
+        assert lost.value == pytest.approx(2 / 200)
+        assert lost.low < 0 < lost.value < lost.high < 0.06
+
+
+class TestKept:
+    def test_a_part_is_fresh_until_what_it_depends_on_changes(self, tmp_path: Path) -> None:
+        kept = _module("kept").Kept(tmp_path)
+        assert kept.find("build", "m--t") is None
+        kept.put("build", "m--t", "one", {"cells": {}}, 12.34)
+        assert kept.fresh("build", "m--t", "one") == {"cells": {}}
+        assert kept.fresh("build", "m--t", "two") is None
+        assert kept.find("build", "m--t").seconds == 12.3  # how long it will take is known all the same
+
+    def test_a_damaged_part_counts_as_absent(self, tmp_path: Path) -> None:
+        kept = _module("kept").Kept(tmp_path)
+        kept.put("judge", "m--t", "one", {"figures": {}}, 1)
+        (tmp_path / "judge/m--t.json").write_text('{"key": "one", "conte')
+        assert kept.find("judge", "m--t") is None
+
+    def test_figures_and_times_belong_to_the_bundles_they_were_measured_on(self) -> None:
+        keys = _module("keys")
+        assert keys.judge_key(["a", "b"], None, 1) == keys.judge_key(["b", "a"], None, 1)
+        assert keys.judge_key(["a"], None, 1) != keys.judge_key(["b"], None, 1)
+        assert keys.time_key(["a"], "cpu") != keys.time_key(["b"], "cpu")
+        assert keys.time_key(["a"], "cpu") != keys.time_key(["a"], "another cpu")
+
+
+class TestOtherLoad:
+    def _proc(self, folder: Path, ticks: list[int], own: dict[int, int]) -> None:
+        (folder / "stat").write_text(f"cpu  {' '.join(map(str, ticks))} 0 0\ncpu0 1 2 3\n")
+        for pid, used in own.items():
+            (folder / str(pid)).mkdir(exist_ok=True)
+            (folder / str(pid) / "stat").write_text(f"{pid} (a (b) c) R {'0 ' * 10}{used} 0 0\n")
+
+    def test_it_is_what_is_busy_and_not_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = _module("other_load")
+        clock = iter((10.0, 12.0))
+        monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+        hz = module._HZ
+        self._proc(tmp_path, [0] * 8, {7: 0})
+        load = module.OtherLoad([7], tmp_path)
+        # user 3 s, idle 5 s, waiting 1 s, stolen by other machines 1 s; of these 2 s are ours: 2 s of others in 2 s.
+        self._proc(tmp_path, [3 * hz, 0, 0, 5 * hz, hz, 0, 0, hz], {7: 2 * hz})
+        assert load.percent() == pytest.approx(100)
+
+    def test_a_process_of_ours_that_ended_is_no_error(self, tmp_path: Path) -> None:
+        self._proc(tmp_path, [1] * 8, {})
+        assert _module("other_load").OtherLoad([999], tmp_path).percent() == 0
+
+
+class TestAsked:
+    def _model(self, **int8: Any) -> dict[str, Any]:
+        rows = [
+            {"family": family, "precision": precision, "bytes": size, "figures": {"agrees with float": {"value": 0.96}}}
+            for family in ("ONNX Runtime", "OpenVINO", "LiteRT", "TensorRT")
+            for precision, size in (("fp32", 1400), ("int8", 400))
+        ]
+        rows[1] |= int8
+        return {"model": "mobilenet_v2", "rows": rows}
+
+    def test_a_demand_is_met_or_named(self) -> None:
+        lines = _module("bounds").judged([self._model(figures={"agrees with float": {"value": 0.949}})])
+        agreement = [line for line in lines if "agrees" in line["asked"]]
+        assert [(line["family"], line["holds"]) for line in agreement] == [
+            ("ONNX Runtime", False),
+            ("OpenVINO", True),
+            ("TensorRT", True),
+            ("LiteRT", True),
+        ]
+        assert all(line["holds"] for line in lines if "smaller" in line["asked"])
+
+    def test_what_is_not_measured_is_neither_met_nor_missed(self) -> None:
+        lines = _module("bounds").judged([self._model()])
+        assert {line["holds"] for line in lines if "as fast" in line["asked"]} == {None}
+
+    def test_what_could_not_be_built_is_missed(self) -> None:
+        model = self._model()
+        model["rows"][1] = {"family": "ONNX Runtime", "precision": "int8", "failure": "no tier passes"}
+        lines = [line for line in _module("bounds").judged([model]) if line["family"] == "ONNX Runtime"]
+        assert {(line["holds"], line["why"]) for line in lines} == {(False, "no tier passes")}
+
 
 class TestPage:
     def _results(self) -> dict[str, Any]:
@@ -136,7 +221,12 @@ class TestPage:
         failed = {"family": "LiteRT", "precision": "int8", "failure": "op X is\nnot known"}
         model = {"model": "m_v2", "pictures": 100, "main": "top-1", "float": {"top-1": figure}, "eager_ms": 6.0}
         made = {"date": "2026-01-01", "command": "c", "versions": {"torch": "1"}, "host": {"cpu": "CPU", "cores": 2}}
-        return {"made": made, "models": [{**model, "rows": [row, failed]}]}
+        asked = [
+            {"model": "m_v2", "family": "LiteRT", "asked": "top-1: at least 0.9", "measured": 0.8, "holds": False},
+            {"model": "m_v2", "family": "OpenVINO", "asked": "speed: at least 4", "measured": None, "holds": None},
+        ]
+        timing = {"threads": 1, "others_pct": {"median": 2.0, "worst": 9.0}, "repeated": 1}
+        return {"made": made, "asked": asked, "models": [{**model, "timing": timing, "rows": [row, failed]}]}
 
     def test_the_table_is_put_between_the_marks(self, tmp_path: Path) -> None:
         page = _module("page")
@@ -152,6 +242,8 @@ class TestPage:
         assert "int8, built mixed" in text
         assert "**slower**" in text
         assert "op X is not known" in text
+        assert "- m-v2, LiteRT: top-1: at least 0.9; measured 0.8" in text
+        assert "Not measured yet:\n\n- m-v2, OpenVINO: speed: at least 4\n" in text
         rows = [line for line in text.splitlines() if line.startswith("|")]
         assert len({line.replace("\\|", "").count("|") for line in rows}) == 1, rows
 

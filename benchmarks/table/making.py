@@ -1,0 +1,135 @@
+"""Which parts of the table are missing, and how each is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edgesdk.benchmark.host import host_facts
+from edgesdk_targets.target import Runtime
+from table.build import build_family, bundle_of
+from table.cases import FAMILIES, PRECISIONS, Case, Places
+from table.judge import judge_family
+from table.kept import Kept
+from table.keys import build_key, judge_key, time_key
+from table.prepared import Prepared
+from table.progress import Progress, Step
+from table.results import contender, model_part
+from table.timing import MOST_OTHERS, Effort, race, subjects_of
+
+PHASES = ("build", "judge", "time")
+
+
+class Making:
+    """Makes the parts of some models' tables, and puts them together.
+
+    Args:
+        effort: of the phase "time".
+        again: make also what is there already.
+    """
+
+    def __init__(self, places: Places, kept: Kept, effort: Effort, *, again: bool = False) -> None:
+        self._places = places
+        self._kept = kept
+        self._effort = effort
+        self._again = again
+        self._model: Prepared | None = None
+
+    def missing(self, cases: Sequence[Case], phases: Iterable[str]) -> list[tuple[Case, Step]]:
+        """Return the steps that are left to do: each model whole, one after another, and all times at the end."""
+        steps: list[tuple[Case, Step]] = []
+        for case in cases:
+            for phase in (p for p in PHASES[:2] if p in phases):
+                parts = [Step(phase, _part(case, target)) for target in FAMILIES.values()]
+                steps += [(case, one) for one in parts if self._again or not self._is_fresh(case, one)]
+        if PHASES[2] in phases:
+            changing = {case.name for case, _ in steps}
+            for case in cases:
+                step = Step("time", case.name)
+                if self._again or case.name in changing or not self._is_fresh(case, step):
+                    steps.append((case, step))
+        return steps
+
+    def make(self, case: Case, step: Step, progress: Progress) -> None:
+        """Make one part, unless what it depends on came out as before.
+
+        Raises:
+            SystemExit: what it is made from is not there.
+        """
+        if step.phase != "build" and not self._again and self._is_fresh(case, step):
+            progress.say("unchanged")
+            return
+        if step.phase == "time":
+            content = race(subjects_of(case.card(self._places), self._timed(case)), self._effort, progress.say)
+            if self._places.every == 1 and content["others_pct"]["median"] > MOST_OTHERS:
+                progress.say(f"not kept: others took {content['others_pct']['median']:.0f} % of a core")
+                return
+        else:
+            target = step.name.partition("--")[2]
+            if self._model is None or self._model.case is not case:
+                self._model = Prepared(case, self._places, self._kept)
+            if step.phase == "build":
+                content = build_family(self._model, target, PRECISIONS, progress.say)
+            else:
+                content = judge_family(self._model, self._cells(case, target), progress.say)
+        self._kept.put(step.phase, step.name, self._key(case, step), content, progress.seconds)
+
+    def part(self, case: Case) -> dict[str, Any] | None:
+        """Return a model's part of the table; None where it is not built and judged."""
+        found = [self._kept.find(phase, _part(case, t)) for phase in PHASES[:2] for t in FAMILIES.values()]
+        if not all(found):
+            return None
+        cells = {family: self._cells(case, target) for family, target in FAMILIES.items()}
+        figures = {}
+        for family, target in FAMILIES.items():
+            part = self._kept.find("judge", _part(case, target))
+            figures[family] = part.content if part else {}
+        times = self._kept.fresh("time", case.name, self._key(case, Step("time", case.name)))
+        return model_part(case.name, cells, figures, times)
+
+    def stale(self, case: Case) -> bool:
+        """Tell whether the code has changed since a model was built or judged."""
+        return not all(
+            self._is_fresh(case, Step(phase, _part(case, t))) for phase in PHASES[:2] for t in FAMILIES.values()
+        )
+
+    def _is_fresh(self, case: Case, step: Step) -> bool:
+        try:
+            content = self._kept.fresh(step.phase, step.name, self._key(case, step))
+        except SystemExit:
+            return False
+        if content is None or step.phase != "build":
+            return content is not None
+        scratch = self._places.scratch
+        return all("bundle" not in cell or bundle_of(cell, scratch) for cell in content["cells"].values())
+
+    def _key(self, case: Case, step: Step) -> str:
+        assets, every = self._places.assets if case.from_assets else None, self._places.every
+        if step.phase == "build":
+            return build_key(assets, every)
+        targets = list(FAMILIES.values()) if step.phase == "time" else [step.name.partition("--")[2]]
+        built = [cell for target in targets for cell in self._cells(case, target).values()]
+        digests = [f"{cell['sha256']} {cell['variant']}" for cell in built if "sha256" in cell]
+        if step.phase == "judge":
+            return judge_key(digests, assets, every)
+        return time_key(digests, str(host_facts().to_json()["cpu"]))
+
+    def _cells(self, case: Case, target: str) -> dict[str, dict[str, Any]]:
+        part = self._kept.find("build", _part(case, target))
+        if part is None:
+            raise SystemExit(f"{case.name} is not built for {target} (--phase build)")
+        return dict(part.content["cells"])
+
+    def _timed(self, case: Case) -> dict[str, Any]:
+        """Return the artifacts that take part in a race: those that their own runtime runs on this machine."""
+        found = {}
+        for family, target in FAMILIES.items():
+            for precision, cell in self._cells(case, target).items():
+                bundle = bundle_of(cell, self._places.scratch)
+                if bundle is not None and f"-{Runtime.TENSORRT.value}-" not in cell["variant"]:
+                    found[contender(family, precision)] = (bundle, cell["variant"])
+        return found
+
+
+def _part(case: Case, target: str) -> str:
+    return f"{case.name}--{target}"

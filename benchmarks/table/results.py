@@ -1,0 +1,99 @@
+"""Put what the phases found together: the document that is committed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgesdk.benchmark.host import host_facts
+from edgesdk.benchmark.statistics import Ratio, ratio
+from table.bounds import judged
+from table.keys import versions
+from table.torch_lane import NAME as EAGER
+
+# family → precision → what a phase found
+Found = Mapping[str, Mapping[str, Any]]
+
+
+def document(command: str, models: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the whole table, ready for JSON."""
+    host = host_facts().to_json()
+    made = {
+        "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        "command": command,
+        "host": {name: host[name] for name in ("cpu", "arch", "cores", "system", "python")},
+        "versions": versions(),
+    }
+    return {"made": made, "asked": judged(models), "models": list(models)}
+
+
+def model_part(
+    name: str, cells: Found, figures: Mapping[str, Mapping[str, Any]], race: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return a model's part of the table.
+
+    Args:
+        cells: what was built.
+        figures: by family, what the phase "judge" found.
+        race: what the phase "time" found about these artifacts; None where they are not timed yet.
+    """
+    first = next(iter(figures.values()))
+    rows = [
+        _row(family, precision, cell, figures[family]["figures"].get(precision), race)
+        for family, built in cells.items()
+        for precision, cell in built.items()
+    ]
+    part = {"model": name, **{key: first[key] for key in ("task", "pictures", "main", "float")}}
+    if race is not None:
+        timed = {key: race[key] for key in ("threads", "others_pct", "repeated")}
+        part |= {"eager_ms": _ms(race, EAGER), "timing": timed}
+    return {**part, "rows": rows}
+
+
+def contender(family: str, precision: str) -> str:
+    """Return the name under which an artifact is timed."""
+    return f"{family} {precision}"
+
+
+def _row(
+    family: str,
+    precision: str,
+    cell: Mapping[str, Any],
+    judged_cell: Mapping[str, Any] | None,
+    race: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    row = {
+        "family": family,
+        "precision": precision,
+        **{k: v for k, v in cell.items() if k not in {"bundle", "variant"}},
+    }
+    row |= judged_cell or {}
+    name = contender(family, precision)
+    if race is None or "figures" not in row:
+        return row
+    if name in race["failed"]:
+        return {**row, "not_timed": race["failed"][name]}
+    if name not in race["contenders"]:
+        return row
+    row |= {"ms": _ms(race, name), "rss_bytes": race["contenders"][name]["rss_bytes"]}
+    plain = contender(family, "fp32")
+    if plain in race["contenders"]:
+        taken = _ratio(race, name, plain)
+        row |= {"fp32_ms": _ms(race, plain), "times_fp32": taken.to_json(), "slower_than_fp32": taken.slower}
+    if EAGER in race["contenders"]:
+        # How many times as fast as PyTorch: its time over this one.
+        row["speedup_over_eager"] = _ratio(race, EAGER, name).to_json()
+    return row
+
+
+def _ratio(race: Mapping[str, Any], one: str, other: str) -> Ratio:
+    return ratio(race["contenders"][one]["rounds_ms"], race["contenders"][other]["rounds_ms"])
+
+
+def _ms(race: Mapping[str, Any], name: str) -> float | None:
+    times = sorted(race["contenders"].get(name, {}).get("rounds_ms", ()))
+    if not times:
+        return None
+    half = len(times) // 2
+    return float(f"{(times[half] + times[~half]) / 2:.4g}")
