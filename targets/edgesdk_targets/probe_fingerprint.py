@@ -1,4 +1,4 @@
-"""What a probe's answer depends on: the files, the runtime as installed, Python, the processor and the driver.
+"""What the answers of probes and of tuning depend on: files, runtimes as installed, Python, processor and driver.
 
 Nothing of it needs the runtime to be imported, as that may be what fails.
 """
@@ -29,19 +29,32 @@ def fingerprint(digests: Mapping[str, str], description: Mapping[str, Any], entr
         digests: role → sha256 of the variant's files.
         description: the variant and its tensors, as JSON.
     """
-    facts = {
-        "files": dict(digests),
-        "description": description,
+    facts = {"files": dict(digests), "description": description, "threads": threads}
+    return hash_of(facts | runtime_facts(entry) | machine_facts())
+
+
+def hash_of(facts: Mapping[str, Any]) -> str:
+    """Return the fingerprint of facts, which are JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def runtime_facts(entry: RuntimeEntry) -> dict[str, Any]:
+    """Describe our code of a runtime, and the packages that it needs as they are installed."""
+    return {
         "module": entry.module,
         "code": _stamp(entry.module),
         "packages": {name: _installed(name) for name in (*entry.packages, *entry.also)},
-        "threads": threads,
+    }
+
+
+def machine_facts() -> dict[str, Any]:
+    """Describe this Python and this machine."""
+    return {
         "python": sys.version,
         "machine": [platform.machine(), platform.release(), str(os.sysconf("SC_PAGE_SIZE"))],
         "cpu": _cpu(),
         "driver": nvidia_driver(),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _installed(package: str) -> list[str]:
