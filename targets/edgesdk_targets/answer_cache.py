@@ -13,8 +13,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from edgesdk_targets.bundle.bundle import write_whole
 from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
