@@ -1,0 +1,76 @@
+"""User code before inference: it may change a picture, or say that the model need not see it.
+
+It runs on the preprocessing thread, between capture and the model's own preprocessing, and nowhere else: there a frame
+that is late is replaced by a newer one, and a child process would add two hand-overs to the age of each frame. So it is
+to be quick: drawing over a region, comparing with the last picture. What it holds up, all cameras wait for.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.tally import HookNews, Tally
+from edgesdk_agent.frame import Frame
+from edgesdk_targets.tensor import Array
+
+
+class FrameFilter:
+    """Ask the user's code what the model is to see of a frame; never raises.
+
+    Args:
+        function: is given the frame, whose picture it may write into, and returns a picture, (H, W, 3) uint8 BGR, or
+            None where the frame is to be left out. Boxes of the result are in pixels of what it returns.
+        name: of the filter, for the log and for `on_news`.
+        on_news: is told when it begins to fail, and when it is well again.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Frame], Array | None],
+        *,
+        name: str = "on_frame",
+        on_news: Callable[[HookNews], None] | None = None,
+    ) -> None:
+        self._function = function
+        self._tally = Tally(name, on_news)
+
+    def __call__(self, frame: Frame) -> Array | None:
+        """Return what the model is to see; None also where the function failed, as nobody said that it may see it."""
+        self._tally.given()
+        try:
+            picture: Any = self._function(frame)
+        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
+            self._tally.failed(f"at frame {frame.seq}: {traceback.format_exc()}")
+            return None
+        if picture is None:
+            self._tally.dropped()
+        elif not _is_picture(picture):
+            self._tally.failed(f"at frame {frame.seq}: it returned {_shown(picture)}, not a picture (H, W, 3) uint8.")
+            return None
+        else:
+            self._tally.delivered()
+        seen: Array | None = picture
+        return seen
+
+    def counts(self) -> DeliveryCounts:
+        """Return how many frames went on (delivered), were left out (dropped), and failed."""
+        return self._tally.counts()
+
+
+def _is_picture(value: object) -> bool:
+    return (
+        isinstance(value, np.ndarray)
+        and value.dtype == np.uint8
+        and value.ndim == 3
+        and value.shape[2] == 3
+        and value.size > 0
+    )
+
+
+def _shown(value: object) -> str:
+    return f"{list(value.shape)} {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

@@ -1,0 +1,1 @@
+"""Where the time of each frame goes, recorded while the pipeline runs."""

@@ -1,0 +1,146 @@
+"""User code in the pipeline's way: filters before and after inference, several who take results, and how hooks are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.each import DeliverToEach
+from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.hook_settings import HookSettings, Isolation, hook_delivery
+from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.process import ProcessDelivery
+from edgesdk_agent.delivery.result_filter import FilteredDelivery
+from edgesdk_agent.delivery.tally import HookNews
+from edgesdk_agent.delivery.thread import ThreadDelivery
+from edgesdk_agent.frame import Frame, FrameResult
+from edgesdk_targets.errors import EdgeError, InputError
+from edgesdk_targets.results import Text
+from edgesdk_testkit import hooks
+
+PICTURE = np.zeros((4, 6, 3), np.uint8)
+
+
+def result(seq: int) -> FrameResult:
+    return FrameResult("door", seq, 1.0, 2.0, 0.1, 0.01, 0.02, Text(str(seq), 1.0))
+
+
+def test_a_frame_filter_lets_through_changes_and_leaves_out() -> None:
+    def seen(frame: Frame) -> Any:
+        frame.image[0] = 9
+        return (frame.image, frame.image[:2], None)[frame.seq]
+
+    filtered = FrameFilter(seen)
+    shapes = [got if got is None else got.shape for got in (filtered(Frame("d", n, 0, 0, PICTURE)) for n in range(3))]
+    assert shapes == [(4, 6, 3), (2, 6, 3), None]
+    assert filtered.counts() == DeliveryCounts(delivered=2, dropped=1)
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        (np.zeros((4, 6), np.uint8), "[4, 6] uint8"),
+        (np.zeros((4, 6, 3), np.float32), "[4, 6, 3] float32"),
+        (np.zeros((0, 6, 3), np.uint8), "[0, 6, 3] uint8"),
+        (True, "a bool"),
+    ],
+)
+def test_a_frame_filter_that_returns_no_picture_fails_and_says_so_once(returned: object, shown: str) -> None:
+    news: list[HookNews] = []
+    filtered = FrameFilter(lambda _: returned, on_news=news.append)  # type: ignore[arg-type,return-value]
+    assert [filtered(Frame("d", n, 0, 0, PICTURE)) for n in range(3)] == [None] * 3
+    assert filtered.counts() == DeliveryCounts(failed=3)
+    assert [n.message for n in news] == [f"at frame 0: it returned {shown}, not a picture (H, W, 3) uint8."]
+
+
+def test_a_frame_filter_that_raises_lets_nothing_through() -> None:
+    news: list[HookNews] = []
+    filtered = FrameFilter(lambda _: 1 / 0, on_news=news.append)  # type: ignore[arg-type,return-value]
+    assert filtered(Frame("d", 0, 0, 0, PICTURE)) is None
+    assert [(n.hook, n.state, n.message) for n in news] == [
+        ("on_frame", "failing", "ZeroDivisionError: division by zero")
+    ]
+
+
+def test_a_result_filter_changes_keeps_back_and_fails_closed() -> None:
+    took: list[tuple[int, str]] = []
+    inner = InlineDelivery(lambda r: took.append((r.seq, r.result.text)))  # type: ignore[union-attr]
+
+    def changed(frame: FrameResult) -> Any:
+        if frame.seq == 3:
+            raise ValueError
+        return (replace(frame, result=Text("new", 1.0)), None, "text")[frame.seq]
+
+    delivery = FilteredDelivery(changed, inner)
+    delivery.start()
+    for seq in range(4):
+        delivery(result(seq))
+    delivery.close(1.0)
+    assert took == [(0, "new")]
+    assert delivery.filtered() == DeliveryCounts(delivered=1, dropped=1, failed=2)
+    assert delivery.counts() == DeliveryCounts(delivered=1)
+
+
+def test_each_gets_every_result_also_beside_one_that_fails() -> None:
+    first: list[int] = []
+    last: list[int] = []
+
+    def fails(frame: FrameResult) -> None:
+        raise ValueError
+
+    deliveries = [InlineDelivery(lambda r: first.append(r.seq)), InlineDelivery(fails)]
+    each = DeliverToEach([*deliveries, ThreadDelivery(lambda r: last.append(r.seq))])
+    each.start()
+    for seq in range(5):
+        each(result(seq))
+    each.close(10.0)
+    assert first == last == list(range(5))
+    assert each.counts() == DeliveryCounts(delivered=10, failed=5)
+
+
+def test_when_one_cannot_start_those_before_it_are_closed() -> None:
+    thread = ThreadDelivery(lambda _: None)
+    each = DeliverToEach([thread, ProcessDelivery("edgesdk_testkit.absent:hook")])
+    with pytest.raises(InputError, match="ModuleNotFoundError"):
+        each.start()
+    thread._thread.join(10.0)
+    assert not thread._thread.is_alive()
+
+
+@pytest.mark.parametrize(("isolate", "kind"), [("thread", ThreadDelivery), ("inline", InlineDelivery)])
+def test_a_hook_is_run_as_it_is_set(isolate: Isolation, kind: type, tmp_path: Path) -> None:
+    (tmp_path / f"mine_{isolate}.py").write_text("took = []\non_result = took.append\n")
+    settings = HookSettings(isolate, folder=tmp_path)
+    delivery = hook_delivery(f"mine_{isolate}:on_result", settings)
+    assert isinstance(delivery, kind)
+    delivery.start()
+    delivery(result(1))
+    delivery.close(10.0)
+    assert delivery.counts() == DeliveryCounts(delivered=1)
+
+
+def test_a_hook_in_a_process_is_set_by_name_or_function() -> None:
+    for hook in ("edgesdk_testkit.hooks:note", hooks.note):
+        delivery = hook_delivery(hook, HookSettings("process"))
+        assert isinstance(delivery, ProcessDelivery)
+        delivery.close(0.0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: hook_delivery("absent_module:f", HookSettings("inline")),
+        lambda: hook_delivery("edgesdk_testkit.hooks:absent", HookSettings("thread")),
+        lambda: hook_delivery(hooks.note, HookSettings("jail")),  # type: ignore[arg-type]
+        lambda: hook_delivery("no colon", HookSettings("process")),
+    ],
+)
+def test_what_cannot_be_run_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(EdgeError):
+        make()
