@@ -1,8 +1,8 @@
 """The agent: its parts, wired once, run until told to stop.
 
-    cameras → pipelines → reporter → queue → link → broker
+    cameras → pipeline → reporter → queue → link → broker
 
-Start: model, cameras, link, pipelines; a part that cannot start ends the others. Stop: cameras first, then what is in
+Start: model, cameras, link, pipeline; a part that cannot start ends the others. Stop: cameras first, then what is in
 flight is finished, reported and delivered, then the link says goodbye.
 """
 
@@ -13,8 +13,8 @@ import logging
 import platform
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,10 +22,9 @@ from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.config import LoadedConfig, effective
 from edgesdk_agent.config_sections import AgentConfig, CameraSection
+from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.meter import Meter
-from edgesdk_agent.model_inputs import SLOTS_WANTED, Policy
-from edgesdk_agent.pipeline import Pipeline
+from edgesdk_agent.pipeline.policy import Policy
 from edgesdk_agent.presence import Identity, Presence
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
@@ -45,16 +44,6 @@ _STOP_PIPELINE_S = 10.0
 _POLL_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One camera with a loaded model of its own: one session runs one inference at a time."""
-
-    name: str
-    camera: Camera
-    model: Model
-    policy: Policy
-
-
 class Agent:
     """One run of the agent.
 
@@ -68,9 +57,9 @@ class Agent:
         self._loaded = loaded
         self._version = version
         self._mqtt = mqtt
-        self._meter = Meter()
         self._vitals = VitalsReader()
-        self._errors: list[EdgeError] = []
+        self._pipeline: Pipeline | None = None
+        self._error: EdgeError | None = None
         self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
         self.variant = ""
 
@@ -85,29 +74,26 @@ class Agent:
             EdgeError: a part could not start, or failed for good.
         """
         with ExitStack() as stack:
-            channels = self._open_channels(stack)
-            reporter = self._reporter(channels[0].model)
-            link = self._link(channels, stack)
-            pipelines = [stack.enter_context(self._pipeline(channel, reporter)) for channel in channels]
+            model = self._load_model(stack)
+            cameras = self._open_cameras(stack)
+            reporter = self._reporter(model)
+            pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter)
+            link = self._link(model, cameras, pipeline.policies, stack)
             if self._mqtt:
-                for name, reason in channels[0].model.choice.failed:
+                for name, reason in model.choice.failed:
                     reporter.event("variant_failed", "warning", f"{name}: {reason}")
                 reporter.start()
             try:
-                while not stop.wait(_POLL_S):
-                    if all(pipeline.wait(0) for pipeline in pipelines):
-                        break
+                pipeline.start()
+                while not stop.wait(_POLL_S) and not pipeline.wait(0):
+                    pass
             finally:
-                for pipeline in pipelines:
-                    pipeline.request_stop()
-                for pipeline in pipelines:
-                    pipeline.stop(_STOP_PIPELINE_S)
+                pipeline.stop(_STOP_PIPELINE_S)
                 if link is not None:
                     reporter.stop()
                     self._deliver_rest(link)
-        # One camera that fails for good is told as an event while the others go on; when none is left, it is an error.
-        if self._errors and len(self._errors) == len(channels):
-            raise self._errors[0]
+        if self._error is not None:
+            raise self._error
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
@@ -118,50 +104,62 @@ class Agent:
             "lost": counts.lost,
             "undelivered": counts.pending + counts.in_flight,
         }
-        return {**run_summary(self._meter.totals(), self._vitals.read()), "reports": sent, "variant": self.variant}
+        stats = self._running.stats()
+        return {**run_summary(stats, self._vitals.read()), "reports": sent, "variant": self.variant}
 
-    def _open_channels(self, stack: ExitStack) -> list[Channel]:
+    @property
+    def _running(self) -> Pipeline:
+        assert self._pipeline is not None  # noqa: S101  (asked for by what runs beside it, and after it)
+        return self._pipeline
+
+    def _load_model(self, stack: ExitStack) -> Model:
+        """Load one model for all cameras."""
         config = self.config
-        bundle = stack.enter_context(open_bundle(config.bundle))
-        options = SessionOptions(threads=config.pipeline.threads or 0)
         patience = config.pipeline.probe_timeout_s
-        probe = ProbeLimits(phase_s=patience) if patience else False
-        target, variant = config.target or None, config.variant or None
-        channels = []
-        for section in config.cameras:
-            model = stack.enter_context(
-                load_model(bundle, target=target, variant=variant, options=options, probe=probe)
+        model = stack.enter_context(
+            load_model(
+                stack.enter_context(open_bundle(config.bundle)),
+                target=config.target or None,
+                variant=config.variant or None,
+                options=SessionOptions(threads=config.pipeline.threads or 0),
+                probe=ProbeLimits(phase_s=patience) if patience else False,
             )
-            camera = open_camera(section.source, **_source_options(section))
-            stack.callback(camera.close)
-            policy: Policy = (
-                section.mode if section.mode != "auto" else ("freshest" if camera.info.live else "every_frame")
-            )
-            channels.append(Channel(section.name, camera, model, policy))
-        chosen = channels[0].model
-        self.variant = chosen.variant.id
-        log.info("Runs %s by %s", chosen.variant.id, chosen.runtime.value)
-        for name, reason in chosen.choice.rejected:
+        )
+        self.variant = model.variant.id
+        log.info("Runs %s by %s", model.variant.id, model.runtime.value)
+        for name, reason in model.choice.rejected:
             log.info("Not %s: %s", name, reason)
-        return channels
+        return model
 
-    def _pipeline(self, channel: Channel, reporter: Reporter) -> Pipeline:
+    def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
+        cameras = {}
+        for section in self.config.cameras:
+            cameras[section.name] = camera = open_camera(section.source, **_source_options(section))
+            stack.callback(camera.close)
+        return cameras
+
+    def _make_pipeline(self, model: Model, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
+        asked: dict[str, Policy] = {c.name: c.mode for c in self.config.cameras if c.mode != "auto"}
         return Pipeline(
-            channel.model.slots(SLOTS_WANTED[channel.policy]),
-            channel.camera,
+            model,
+            cameras,
             on_result=reporter if self._mqtt else _only_count,
-            camera_name=channel.name,
-            policy=channel.policy,
-            on_error=partial(self._failed, channel.name, reporter),
-            meter=self._meter,
+            policy=asked,
+            on_error=partial(self._failed, reporter),
+            on_camera_error=partial(self._camera_failed, reporter),
         )
 
-    def _failed(self, camera: str, reporter: Reporter, error: EdgeError) -> None:
-        """Note what ended a camera's pipeline, and tell it at once."""
-        log.error("%s: %s %s", camera, error.message, error.hint)
-        self._errors.append(error)
+    def _camera_failed(self, reporter: Reporter, camera: str, error: EdgeError) -> None:
+        """Tell at once that a camera is given up; the others go on."""
         if self._mqtt:
             reporter.event(error.code, "error", error.message, camera=camera)
+
+    def _failed(self, reporter: Reporter, error: EdgeError) -> None:
+        """Note what ended the pipeline, and tell it, unless it was told as a camera's."""
+        log.error("%s %s", error.message, error.hint)
+        self._error = error
+        if self._mqtt and error not in self._running.camera_errors.values():
+            reporter.event(error.code, "error", error.message)
 
     def _reporter(self, model: Model) -> Reporter:
         config = self.config
@@ -178,19 +176,22 @@ class Agent:
     def _sample(self) -> Sample:
         return telemetry_sample(
             at=time.time(),
-            interval=self._meter.interval(),
-            totals=self._meter.totals(),
+            interval=self._running.interval_stats(),
+            totals=self._running.stats(),
             vitals=self._vitals.read(),
             queue=self.queue.counts(),
         )
 
-    def _link(self, channels: list[Channel], stack: ExitStack) -> Any:
+    def _link(
+        self, model: Model, cameras: Mapping[str, Camera], policies: Mapping[str, Policy], stack: ExitStack
+    ) -> Any:
         if not self._mqtt:
             return None
         from edgesdk_agent.link import Link
 
         mqtt = self.config.mqtt
-        presence = Presence(self._identity(channels), epoch=self.queue.epoch, next_seq=lambda: self.queue.next_seq)
+        identity = self._identity(model, cameras, policies)
+        presence = Presence(identity, epoch=self.queue.epoch, next_seq=lambda: self.queue.next_seq)
         settings = LinkSettings(
             client_id=mqtt.client_id,
             keepalive_s=mqtt.keepalive_s,
@@ -214,8 +215,7 @@ class Agent:
             )
         link.stop()
 
-    def _identity(self, channels: list[Channel]) -> Identity:
-        model = channels[0].model
+    def _identity(self, model: Model, cameras: Mapping[str, Camera], policies: Mapping[str, Policy]) -> Identity:
         return Identity(
             node=self.config.device.node,
             agent_version=self._version,
@@ -223,7 +223,10 @@ class Agent:
             variant=model.variant.id,
             runtime=model.runtime.value,
             bundle=_bundle_name(model),
-            cameras=tuple(CameraName(name=c.name, source=c.camera.info.description, mode=c.policy) for c in channels),
+            cameras=tuple(
+                CameraName(name=name, source=camera.info.description, mode=policies[name])
+                for name, camera in cameras.items()
+            ),
             hardware={"machine": platform.machine(), "system": platform.system(), "python": platform.python_version()},
             config_hash=_config_hash(self._loaded),
         )

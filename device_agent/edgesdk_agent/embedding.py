@@ -1,70 +1,96 @@
-"""The pipeline for somebody's own application: a model, a source, a callback. It knows nothing of MQTT."""
+"""The pipeline for somebody's own application: a model, sources, a callback. It knows nothing of MQTT."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
+from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.model_inputs import SLOTS_WANTED, Policy
-from edgesdk_agent.pipeline import Pipeline as SlotPipeline
+from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
+from edgesdk_agent.pipeline.pipeline import policies_for
+from edgesdk_agent.pipeline.policy import Policy, slots_wanted
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import Model
 
+Source = str | Path | int | Camera
+
 
 class Pipeline(SlotPipeline):
-    """Run a model on a source and give each result to a callback.
+    """Run a model on one source or several, and give each result to a callback.
 
         with edgesdk.Pipeline(edgesdk.load("m.edgebundle"), "rtsp://…", on_result=print) as pipeline:
             pipeline.wait()
 
-    The model stays the caller's; one model serves one pipeline at a time.
+    The model stays the caller's; one model serves one pipeline at a time. Several sources share it fairly: one session,
+    whatever their number, and a recurrent model keeps a state for each. One that fails is told and counted, and the
+    others go on.
 
     Args:
-        model: from `edgesdk.load`.
-        source: a path, an address, a camera's number (see `SOURCE_FORMS`), or an opened camera.
-        on_result: is given a `FrameResult` for each frame, in order, on the inference thread.
-        camera_name: stands in every result.
-        policy: `freshest` (a live camera's default) or `every_frame` (a file's).
+        model: from `edgesdk.load`. Loaded with `options=SessionOptions(threads=1, streams=n)` it infers `n` frames at
+            the same time where its runtime can, which gives the highest rate; results stay in order.
+        source: a path, an address, a camera's number (see `SOURCE_FORMS`), or an opened camera; or several by name.
+        on_result: is given a `FrameResult` for each frame, each camera's in order, one at a time. A callable runs on
+            the inference thread and holds it up; a delivery hands results to a thread or a process.
+        camera_name: stands in every result of a source that is given alone.
+        policy: `freshest` (a live camera's default) or `every_frame` (a file's), for all sources or by name.
         keep_image: give each result its picture, valid during the callback.
         on_error: is given the error that ended the pipeline; without it `wait` and `stop` raise it.
-        source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`.
+        on_camera_error: is given the name and the error of each source that fails.
+        source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`, for all sources.
 
     Raises:
-        InputError: the source is unknown.
-        CameraLost: the camera does not answer.
+        InputError: a source or a policy is unknown, or there is no source.
+        CameraLost: a camera does not answer.
     """
 
     def __init__(
         self,
         model: Model,
-        source: str | Path | int | Camera,
+        source: Source | Mapping[str, Source],
         *,
-        on_result: Callable[[FrameResult], None],
+        on_result: Callable[[FrameResult], object] | Delivery,
         camera_name: str = "camera",
-        policy: Policy | None = None,
+        policy: Policy | Mapping[str, Policy] | None = None,
         keep_image: bool = False,
         on_error: Callable[[EdgeError], None] | None = None,
+        on_camera_error: Callable[[str, EdgeError], None] | None = None,
         **source_options: Any,
     ) -> None:
-        camera = open_camera(str(source), **source_options) if isinstance(source, (str, Path, int)) else source
-        # Frames a second of the source, or None where it is not known.
-        self.source_fps = camera.info.fps
-        chosen: Policy = policy or ("freshest" if camera.info.live else "every_frame")
-        try:
-            slots = model.slots(SLOTS_WANTED.get(chosen, 1))
+        named = source if isinstance(source, Mapping) else {camera_name: source}
+        with ExitStack() as undo:
+            cameras: dict[str, Camera] = {}
+            for name, one in named.items():
+                cameras[name] = _opened(one, source_options)
+                undo.callback(cameras[name].close)
+            # Frames a second of the first source, or None where it is not known.
+            self.source_fps = next((camera.info.fps for camera in cameras.values()), None)
+            policies = policies_for(cameras, policy)
             super().__init__(
-                slots,
-                camera,
+                model.slots(slots_wanted(tuple(policies.values()), model.lanes)),
+                cameras,
                 on_result=on_result,
-                camera_name=camera_name,
-                policy=chosen,
+                policy=policies,
+                lanes=model.lanes,
                 keep_image=keep_image,
                 on_error=on_error,
+                on_camera_error=on_camera_error,
             )
-        except BaseException:
-            camera.close()
-            raise
+            undo.pop_all()
+
+    def swap_model(self, model: Model, timeout_s: float = 30.0) -> None:
+        """Let another model take over between two frames, losing none; then the old model may be closed.
+
+        Raises:
+            SessionFailed: the old model does not finish its last frame within the time.
+        """
+        policies = tuple(self.policies.values())
+        self.swap(model.slots(slots_wanted(policies, model.lanes)), timeout_s, lanes=model.lanes)
+
+
+def _opened(source: Source, options: dict[str, Any]) -> Camera:
+    return open_camera(str(source), **options) if isinstance(source, (str, Path, int)) else source

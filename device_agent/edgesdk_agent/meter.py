@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgesdk_agent.latency_histogram import LatencyHistogram, Percentiles
@@ -21,6 +21,10 @@ Cause = Literal[
     "camera_lost",
     "failed",
     "stopped",
+    "paused",
+    "filtered",
+    "filter_failed",
+    "windowed",
 ]
 
 
@@ -32,10 +36,13 @@ class FrameStats:
         captured, processed: frames of this span.
         dropped: cause → frames; causes that did not occur are absent.
         in_flight: captured and neither processed nor dropped yet, at the end of the span.
-        callback_errors: results whose callback raised.
+        callback_errors: results whose callback raised, or did not return in its time; of a whole pipeline only.
         seconds: the span's length; of the totals, from the start to the last result.
         fps: results a second of the span.
         age: of frames at their result; preprocess, infer: what the stages took.
+        cpu_s: stage → processor time of the pipeline's own threads; of a whole pipeline only. The worker threads of
+            a runtime or a decoder are not in it, they count for the process.
+        cameras: the same for each camera of a pipeline.
     """
 
     captured: int
@@ -48,10 +55,12 @@ class FrameStats:
     age: Percentiles
     preprocess: Percentiles
     infer: Percentiles
+    cpu_s: Mapping[str, float] = field(default_factory=dict)
+    cameras: Mapping[str, FrameStats] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return the stable keys that `--json` and telemetry print."""
-        return {
+        told: dict[str, object] = {
             "frames": {
                 "captured": self.captured,
                 "processed": self.processed,
@@ -65,29 +74,37 @@ class FrameStats:
             "preprocess_ms": self.preprocess.to_ms(),
             "infer_ms": self.infer.to_ms(),
         }
+        if self.cpu_s:
+            told["cpu_s"] = {stage: round(seconds, 6) for stage, seconds in self.cpu_s.items()}
+        if self.cameras:
+            told["cameras"] = {name: stats.to_json() for name, stats in self.cameras.items()}
+        return told
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
     """The counts of one span, while it lasts."""
 
     captured: int = 0
     processed: int = 0
-    callback_errors: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     age: LatencyHistogram = field(default_factory=LatencyHistogram)
     preprocess: LatencyHistogram = field(default_factory=LatencyHistogram)
     infer: LatencyHistogram = field(default_factory=LatencyHistogram)
 
-    def merge(self, other: _Tally) -> None:
+    def merge(self, other: Tally) -> None:
         self.captured += other.captured
         self.processed += other.processed
-        self.callback_errors += other.callback_errors
         for cause, count in other.dropped.items():
             self.dropped[cause] = self.dropped.get(cause, 0) + count
         self.age.merge(other.age)
         self.preprocess.merge(other.preprocess)
         self.infer.merge(other.infer)
+
+    @property
+    def ended(self) -> int:
+        """Frames that are processed or dropped."""
+        return self.processed + sum(self.dropped.values())
 
     def stats(self, seconds: float, in_flight: int) -> FrameStats:
         return FrameStats(
@@ -95,7 +112,7 @@ class _Tally:
             processed=self.processed,
             dropped=dict(self.dropped),
             in_flight=in_flight,
-            callback_errors=self.callback_errors,
+            callback_errors=0,
             seconds=seconds,
             fps=self.processed / seconds if seconds > 0 else 0.0,
             age=self.age.percentiles(),
@@ -105,39 +122,23 @@ class _Tally:
 
 
 class Meter:
-    """Count frames from several threads, for the whole run and for the current interval.
+    """Count one camera's frames from several threads, for the whole run and for the current interval."""
 
-    Args:
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._past = _Tally()
-        self._now = _Tally()
-        self._in_flight = 0
-        self._running = False
-        self._started = self._interval_from = self._last_result = clock()
-
-    def start(self) -> None:
-        """Begin to count time now, unless it is counted already: pipelines that share a meter all call this."""
-        with self._lock:
-            if not self._running:
-                self._running = True
-                self._started = self._interval_from = self._last_result = self._clock()
+        self._past = Tally()
+        self._now = Tally()
+        self._last_result: float | None = None
 
     def captured(self) -> None:
         """Count a frame that was captured."""
         with self._lock:
             self._now.captured += 1
-            self._in_flight += 1
 
     def dropped(self, cause: Cause) -> None:
         """Count a captured frame that will have no result."""
         with self._lock:
             self._now.dropped[cause] = self._now.dropped.get(cause, 0) + 1
-            self._in_flight -= 1
 
     def processed(self, at: float, age_s: float, preprocess_s: float, infer_s: float) -> None:
         """Count a result that was there at `at` seconds of the clock."""
@@ -147,31 +148,64 @@ class Meter:
             tally.age.add(age_s)
             tally.preprocess.add(preprocess_s)
             tally.infer.add(infer_s)
-            self._in_flight -= 1
             self._last_result = at
 
-    def callback_failed(self) -> bool:
-        """Count a callback that raised, and say whether it was the first of the run."""
+    def cut(self) -> tuple[Tally, int]:
+        """Begin a new interval; return the counts of the last one, and the frames in flight."""
         with self._lock:
-            self._now.callback_errors += 1
-            return self._now.callback_errors + self._past.callback_errors == 1
-
-    def interval(self) -> FrameStats:
-        """Return what happened since the last call, and begin a new interval."""
-        with self._lock:
-            now = self._clock()
-            tally, self._now = self._now, _Tally()
-            seconds, self._interval_from = now - self._interval_from, now
-            in_flight = self._in_flight
+            tally, self._now = self._now, Tally()
             self._past.merge(tally)
-        return tally.stats(seconds, in_flight)
+            return tally, self._past.captured - self._past.ended
 
-    def totals(self) -> FrameStats:
-        """Return what happened since the start."""
-        whole = _Tally()
+    def whole(self) -> tuple[Tally, int, float | None]:
+        """Return the counts since the start, the frames in flight, and when the last result was there."""
+        whole = Tally()
         with self._lock:
             whole.merge(self._past)
             whole.merge(self._now)
-            seconds = self._last_result - self._started
-            in_flight = self._in_flight
-        return whole.stats(seconds, in_flight)
+            return whole, whole.captured - whole.ended, self._last_result
+
+
+class Meters:
+    """The meters of all cameras of a pipeline, told apart and together.
+
+    Args:
+        names: of the cameras.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, names: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._meters = {name: Meter() for name in names}
+        self._started = self._interval_from = clock()
+
+    def __getitem__(self, camera: str) -> Meter:
+        return self._meters[camera]
+
+    def start(self) -> None:
+        """Begin to count time now."""
+        self._started = self._interval_from = self._clock()
+
+    def interval(self) -> FrameStats:
+        """Return what happened since the last call, and begin a new interval."""
+        now = self._clock()
+        seconds, self._interval_from = now - self._interval_from, now
+        together, in_flight, apart = Tally(), 0, {}
+        for name, meter in self._meters.items():
+            tally, flying = meter.cut()
+            together.merge(tally)
+            in_flight += flying
+            apart[name] = tally.stats(seconds, flying)
+        return replace(together.stats(seconds, in_flight), cameras=apart)
+
+    def totals(self) -> FrameStats:
+        """Return what happened since the start."""
+        together, in_flight, apart, last = Tally(), 0, {}, self._started
+        for name, meter in self._meters.items():
+            tally, flying, at = meter.whole()
+            together.merge(tally)
+            in_flight += flying
+            at = self._started if at is None else at
+            last = max(last, at)
+            apart[name] = tally.stats(at - self._started, flying)
+        return replace(together.stats(last - self._started, in_flight), cameras=apart)

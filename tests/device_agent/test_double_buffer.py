@@ -5,11 +5,11 @@ import threading
 from collections import deque
 
 import pytest
+from edgesdk_agent.double_buffer import DoubleBuffer, Drop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edgesdk_agent.double_buffer import DoubleBuffer, Drop
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.slots import PATIENCE_S, wait_until
 

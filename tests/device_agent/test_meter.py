@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesdk_agent.latency_histogram import LatencyHistogram, Percentiles
-from edgesdk_agent.meter import Meter
+from edgesdk_agent.meter import Meters
 
 
 class Clock:
@@ -59,110 +59,120 @@ def test_a_merge_equals_counting_in_one() -> None:
 
 
 def test_memory_does_not_grow_with_the_frames() -> None:
-    meter = Meter()
+    meters = Meters(["a"])
 
     def size() -> int:
-        tally = meter._now
+        tally = meters["a"]._now
         return len(tally.age._counts) + len(tally.dropped)
 
-    meter.captured()
-    meter.processed(0.0, 0.01, 0.01, 0.01)
-    meter.captured()
-    meter.dropped("stopped")
+    meters["a"].captured()
+    meters["a"].processed(0.0, 0.01, 0.01, 0.01)
+    meters["a"].captured()
+    meters["a"].dropped("stopped")
     before = size()
     for index in range(5_000):
-        meter.captured()
-        meter.processed(0.0, index * 1e-4, 1e-3, 1e-3)
-        meter.captured()
-        meter.dropped("stopped")
+        meters["a"].captured()
+        meters["a"].processed(0.0, index * 1e-4, 1e-3, 1e-3)
+        meters["a"].captured()
+        meters["a"].dropped("stopped")
     assert size() == before
 
 
 def test_an_interval_begins_anew_and_the_totals_go_on() -> None:
     clock = Clock()
-    meter = Meter(clock)
-    meter.start()
+    meters = Meters(["a"], clock)
+    meters.start()
     for _ in range(10):
-        meter.captured()
+        meters["a"].captured()
         clock.now += 0.1
-        meter.processed(clock.now, 0.020, 0.001, 0.005)
-    meter.captured()
-    meter.dropped("replaced_before_inference")
-    first = meter.interval()
+        meters["a"].processed(clock.now, 0.020, 0.001, 0.005)
+    meters["a"].captured()
+    meters["a"].dropped("replaced_before_inference")
+    first = meters.interval()
     assert (first.captured, first.processed) == (11, 10)
     assert first.fps == pytest.approx(10.0)
     assert first.dropped == {"replaced_before_inference": 1}
     assert first.age.p50 == pytest.approx(0.020, rel=0.011)
 
     clock.now += 5.0
-    meter.captured()
-    second = meter.interval()
+    meters["a"].captured()
+    second = meters.interval()
     assert (second.captured, second.processed, second.fps, second.dropped) == (1, 0, 0.0, {})
     assert second.age == Percentiles()
     assert second.in_flight == 1
     assert second.seconds == pytest.approx(5.0)
 
-    total = meter.totals()
+    total = meters.totals()
     assert (total.captured, total.processed, total.in_flight) == (12, 10, 1)
     assert total.captured == total.processed + sum(total.dropped.values()) + total.in_flight
     # The time after the last result is waiting, not slowness.
     assert total.fps == pytest.approx(10.0)
 
 
-def test_time_is_counted_from_the_first_start() -> None:
+def test_time_is_counted_from_the_start() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meters = Meters(["a"], clock)
     clock.now += 50.0
-    meter.start()
-    clock.now += 2.0
-    # A second pipeline that shares the meter.
-    meter.start()
-    clock.now += 2.0
-    meter.captured()
-    meter.processed(clock.now, 0.1, 0.1, 0.1)
-    assert meter.totals().seconds == pytest.approx(4.0)
-    assert meter.interval().seconds == pytest.approx(4.0)
+    meters.start()
+    clock.now += 4.0
+    meters["a"].captured()
+    meters["a"].processed(clock.now, 0.1, 0.1, 0.1)
+    assert meters.totals().seconds == pytest.approx(4.0)
+    assert meters.interval().seconds == pytest.approx(4.0)
 
 
-def test_only_the_first_failing_callback_is_announced() -> None:
-    meter = Meter()
-    assert meter.callback_failed()
-    meter.interval()
-    assert not meter.callback_failed()
-    assert meter.totals().callback_errors == 2
+def test_cameras_are_told_apart_and_together() -> None:
+    clock = Clock()
+    meters = Meters(["a", "b"], clock)
+    for name, age_s, frames in (("a", 0.010, 3), ("b", 0.100, 1)):
+        for _ in range(frames):
+            meters[name].captured()
+            clock.now += 1.0
+            meters[name].processed(clock.now, age_s, 0.001, 0.001)
+    meters["b"].captured()
+    meters["b"].dropped("paused")
+    for stats in (meters.totals(), meters.interval()):
+        assert (stats.processed, stats.cameras["a"].processed, stats.cameras["b"].processed) == (4, 3, 1)
+        assert stats.dropped == stats.cameras["b"].dropped == {"paused": 1}
+        assert stats.cameras["a"].dropped == {}
+        assert stats.cameras["a"].age.p95 == pytest.approx(0.010, rel=0.011)
+        assert stats.cameras["b"].age.p50 == pytest.approx(0.100, rel=0.011)
+        assert stats.age.p95 == pytest.approx(0.100, rel=0.011)
+    document = meters.totals().to_json()
+    assert list(document["cameras"]) == ["a", "b"]  # type: ignore[call-overload]
 
 
 def test_json_has_the_keys_that_scripts_rely_on() -> None:
-    meter = Meter()
-    meter.captured()
-    meter.processed(0.0, 0.0123, 0.001, 0.01)
-    document = meter.totals().to_json()
+    meters = Meters(["a"])
+    meters["a"].captured()
+    meters["a"].processed(0.0, 0.0123, 0.001, 0.01)
+    document = meters.totals().to_json()
     assert document["frames"] == {"captured": 1, "processed": 1, "dropped": {}, "in_flight": 0}
     assert document["age_ms"] == {name: pytest.approx(12.3, rel=0.011) for name in ("p50", "p95", "p99")}
     assert {"fps", "preprocess_ms", "infer_ms", "callback_errors", "seconds"} <= set(document)
 
 
 def test_counts_from_several_threads_agree() -> None:
-    meter = Meter()
+    meters = Meters(["a"])
     snapshots = []
 
     def work() -> None:
         for index in range(2_000):
-            meter.captured()
+            meters["a"].captured()
             if index % 3:
-                meter.processed(0.0, 1e-3, 1e-3, 1e-3)
+                meters["a"].processed(0.0, 1e-3, 1e-3, 1e-3)
             else:
-                meter.dropped("stopped")
+                meters["a"].dropped("stopped")
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        snapshots.append(meter.totals())
-        meter.interval()
+        snapshots.append(meters.totals())
+        meters.interval()
     for thread in threads:
         thread.join()
-    total = meter.totals()
+    total = meters.totals()
     assert (total.captured, total.in_flight) == (6_000, 0)
     for seen in [*snapshots, total]:
         assert seen.captured == seen.processed + sum(seen.dropped.values()) + seen.in_flight

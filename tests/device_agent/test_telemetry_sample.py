@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgesdk_agent.meter import Meter
+from edgesdk_agent.meter import Meters
 from edgesdk_agent.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.telemetry_sample import telemetry_sample
 from edgesdk_agent.vitals import Vitals
@@ -11,20 +11,20 @@ VITALS = Vitals(1.0, 50.0, None, 1000, None, None, 45.5, None)
 
 def test_rates_are_of_the_interval_and_counts_of_the_whole_run() -> None:
     now = [0.0]
-    meter, queue = Meter(clock=lambda: now[0]), ReportQueue(max_items=1)
+    meters, queue = Meters(["a"], clock=lambda: now[0]), ReportQueue(max_items=1)
     for span in range(2):
         for _ in range(5):
-            meter.captured()
-            meter.processed(now[0], 0.050, 0.002, 0.040)
-        meter.captured()
-        meter.dropped("replaced_before_preprocess")
+            meters["a"].captured()
+            meters["a"].processed(now[0], 0.050, 0.002, 0.040)
+        meters["a"].captured()
+        meters["a"].dropped("replaced_before_preprocess")
         now[0] += 10
         if span == 0:
-            meter.interval()
+            meters.interval()
     for _ in range(3):
         queue.put(ReportKind.RESULT, lambda *_: Encoded(b""))
     sample = telemetry_sample(
-        at=100.0, interval=meter.interval(), totals=meter.totals(), vitals=VITALS, queue=queue.counts()
+        at=100.0, interval=meters.interval(), totals=meters.totals(), vitals=VITALS, queue=queue.counts()
     )
     assert (sample.window_s, sample.fps) == (10, 0.5)
     assert (sample.captured, sample.processed) == (12, 10)
@@ -37,9 +37,9 @@ def test_rates_are_of_the_interval_and_counts_of_the_whole_run() -> None:
 
 
 def test_an_interval_without_a_frame_has_no_percentiles() -> None:
-    meter = Meter(clock=lambda: 0.0)
+    meters = Meters(["a"], clock=lambda: 0.0)
     sample = telemetry_sample(
-        at=0.0, interval=meter.interval(), totals=meter.totals(), vitals=VITALS, queue=ReportQueue().counts()
+        at=0.0, interval=meters.interval(), totals=meters.totals(), vitals=VITALS, queue=ReportQueue().counts()
     )
     assert sample.age_ms.p95 is None
     assert sample.fps == 0

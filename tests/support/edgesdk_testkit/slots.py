@@ -24,9 +24,10 @@ class Script:
         gate: when set to a semaphore, each inference waits for one permit.
         began: is released once when each inference begins.
         fail_infer, fail_prepare: raise this at that frame number.
+        windowed: only every so many frames there is a result.
     """
 
-    def __init__(self, *, infer_s: float = 0.0, prepare_s: float = 0.0, gated: bool = False) -> None:
+    def __init__(self, *, infer_s: float = 0.0, prepare_s: float = 0.0, gated: bool = False, windowed: int = 1) -> None:
         self.prepared: list[int] = []
         self.inferred: list[tuple[str, int, int]] = []
         self.infer_s = infer_s
@@ -35,6 +36,7 @@ class Script:
         self.began = threading.Semaphore(0)
         self.fail_infer: dict[int, BaseException] = {}
         self.fail_prepare: dict[int, BaseException] = {}
+        self.windowed = windowed
         self._never = threading.Event()
 
     def slots(self, count: int) -> tuple[ScriptedSlot, ...]:
@@ -66,7 +68,7 @@ class ScriptedSlot:
         finally:
             self._busy.release()
 
-    def infer(self, camera: str, seq: int) -> Regression:
+    def infer(self, camera: str, seq: int) -> Regression | None:
         assert self._busy.acquire(blocking=False), "a slot was inferred while it was prepared"
         try:
             stamp = read_stamp(self._memory)
@@ -77,6 +79,8 @@ class ScriptedSlot:
             if stamp in self._script.fail_infer:
                 raise self._script.fail_infer[stamp]
             self._script.inferred.append((camera, seq, stamp))
+            if (seq + 1) % self._script.windowed:
+                return None
             return Regression(np.array([stamp], np.float32))
         finally:
             self._busy.release()

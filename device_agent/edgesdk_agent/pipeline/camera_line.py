@@ -1,0 +1,94 @@
+"""What stands between one camera and the model: preallocated pictures, and the inputs that are ready."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import numpy as np
+
+from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.frame import Frame
+from edgesdk_agent.meter import Meter
+from edgesdk_agent.pipeline.frame_rhythm import FrameRhythm
+from edgesdk_agent.pipeline.model_inputs import InputCell
+from edgesdk_agent.pipeline.policy import Policy
+from edgesdk_targets.tensor import Array
+
+# One being captured, one waiting, one being preprocessed. With two, a camera could only write over the one that waits,
+# and a reader that comes meanwhile would wait for a whole frame period.
+PICTURES = 3
+# How many captured pictures wait where none may be lost.
+_AHEAD = 2
+
+
+class FrameCell:
+    """One preallocated picture, and the frame that is in it.
+
+    Args:
+        width, height: pixels; 0 leaves the allocation to the first read, where the camera does not know its size yet.
+    """
+
+    __slots__ = ("frame", "image")
+
+    def __init__(self, width: int, height: int) -> None:
+        # Memory that is not written to is not resident: a cell that is never needed costs nothing.
+        self.image: Array | None = np.empty((height, width, 3), np.uint8) if width and height else None
+        self.frame: Frame | None = None
+
+
+class CameraLine:
+    """One camera's part of the hand-over, under the hand-over's lock.
+
+    Args:
+        name: of the camera, in every result.
+        camera: read by its own thread.
+        policy: what may be lost.
+        kept: how many pictures may be kept beyond preprocessing.
+        meter: counts this camera's frames.
+        lock: the hand-over's.
+
+    Attributes:
+        free, pictures: cells to capture into; captured and not taken yet.
+        inputs: prepared and not taken yet; where `replaces`, at most one.
+        filling: whether the capture thread holds a cell.
+        served: when a lane took one of its inputs last, as a running number.
+        stopping, ended, paused: capture no more; nothing more will come; drop what comes.
+        writable: wakes the capture thread.
+    """
+
+    def __init__(
+        self, name: str, camera: Camera, policy: Policy, kept: int, meter: Meter, lock: threading.Lock
+    ) -> None:
+        info = camera.info
+        self.name = name
+        self.camera = camera
+        self.live = info.live
+        self.policy = policy
+        self.replaces = policy == "freshest"
+        self.meter = meter
+        self.rhythm = FrameRhythm()
+        self.free = [FrameCell(info.width, info.height) for _ in range(PICTURES + kept)]
+        self.pictures: deque[FrameCell] = deque()
+        self.inputs: deque[InputCell] = deque()
+        self.filling = self.stopping = self.ended = self.paused = False
+        self.served = -1
+        self.writable = threading.Condition(lock)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to prepare, and nothing will come."""
+        return self.ended and not self.filling and not self.pictures
+
+    def may_capture(self) -> bool:
+        """Say whether a picture may be taken from the camera now."""
+        if self.paused and not self.live:
+            return False
+        if self.replaces:
+            return bool(self.free or self.pictures)
+        return bool(self.free) and len(self.pictures) < _AHEAD
+
+    def give_back(self, cell: FrameCell) -> None:
+        """Take a picture's cell back, for the next capture."""
+        self.free.append(cell)
+        self.writable.notify()

@@ -1,0 +1,69 @@
+"""The first stage: one thread for each camera reads it all the time, so that nothing grows old in a driver or a socket."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from edgesdk_agent.cameras.camera import FrameLost
+from edgesdk_agent.frame import Frame
+from edgesdk_agent.pipeline.camera_line import CameraLine
+from edgesdk_agent.pipeline.handover import Handover
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+class CaptureStage:
+    """Read one camera into free pictures, and number its frames.
+
+    Args:
+        line: the camera's.
+        clock: monotonic seconds; wall_clock: seconds since 1970.
+    """
+
+    def __init__(self, line: CameraLine, handover: Handover, clock: Clock, wall_clock: Clock) -> None:
+        self._line = line
+        self._handover = handover
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._seq = 0
+
+    def run(self) -> None:
+        """Capture until the camera ends or is told to stop.
+
+        Raises:
+            CameraLost: the camera stopped delivering.
+        """
+        line, handover = self._line, self._handover
+        while (cell := handover.picture_to_fill(line)) is not None:
+            try:
+                image = line.camera.read(cell.image)
+            except FrameLost as lost:
+                handover.not_captured(line, cell)
+                self._lost(lost)
+                continue
+            except BaseException:
+                handover.not_captured(line, cell)
+                raise
+            if image is None:
+                handover.not_captured(line, cell)
+                return
+            at = self._clock()
+            cell.image = image
+            cell.frame = Frame(line.name, self._seq, at, self._wall_clock(), image)
+            self._seq += 1
+            line.rhythm.captured(at)
+            line.meter.captured()
+            handover.captured(line, cell)
+
+    def end(self) -> None:
+        """Let what was captured be processed to the end."""
+        self._handover.capture_ended(self._line)
+
+    def _lost(self, lost: FrameLost) -> None:
+        log.warning("%s: frame %d is lost: %s", self._line.name, self._seq, lost.message)
+        self._seq += 1
+        self._line.meter.captured()
+        self._line.meter.dropped(lost.cause)

@@ -1,0 +1,79 @@
+"""Whether a lane that is free should wait for a frame that is due at any moment.
+
+A model that is slower than its camera takes the newest frame there is, which is up to one frame period old. Where the
+next frame is due within a few milliseconds, waiting for it makes the result younger by nearly the whole period, and
+costs only those milliseconds. Waiting happens at most once an inference and never for more than a small part of it, so
+that the rate stays; where the model is faster than the camera, lanes wait for frames anyway.
+"""
+
+from __future__ import annotations
+
+# Of the time of one inference, and in all. Measured in docs/decisions/0005.
+_PART_OF_INFERENCE = 0.06
+_LONGEST_S = 0.004
+# A frame that is this much later than expected is still waited for; clocks and sockets shake.
+_JITTER_S = 0.0005
+# How much a new measurement counts against those before it.
+_NEW = 0.1
+# Periods to have seen before the rhythm is believed.
+_ENOUGH = 8
+
+
+class FrameRhythm:
+    """The period of one camera's frames and the time of its inferences, as running means.
+
+    Not locked: captures are told by one thread, inferences and the question come from the lanes, and a value that is
+    one frame old does no harm.
+
+    Attributes:
+        matters: whether the model may be slower than the camera, so that the question is worth its time.
+    """
+
+    __slots__ = ("_infer_s", "_last", "_period_s", "_prepare_s", "_seen", "matters")
+
+    def __init__(self) -> None:
+        self._period_s = 0.0
+        self._infer_s = 0.0
+        self._prepare_s = 0.0
+        self._last = 0.0
+        self._seen = 0
+        self.matters = False
+
+    def captured(self, at: float) -> None:
+        """Note when a frame was there, seconds of the monotonic clock."""
+        period, self._last = at - self._last, at
+        self._seen += 1
+        if self._seen <= 1:
+            return
+        if self._seen == 2:
+            self._period_s = period
+        # A camera that paused says nothing of its rhythm.
+        elif period < 3 * self._period_s:
+            self._period_s += _NEW * (period - self._period_s)
+        else:
+            self._seen, self._period_s = 2, period
+
+    def inferred(self, prepare_s: float, infer_s: float) -> None:
+        """Note how long the model worked."""
+        if not self._infer_s:
+            self._prepare_s, self._infer_s = prepare_s, infer_s
+        self._prepare_s += _NEW * (prepare_s - self._prepare_s)
+        self._infer_s += _NEW * (infer_s - self._infer_s)
+        self.matters = self._infer_s >= self._period_s and self._seen >= _ENOUGH
+
+    def worth_waiting_s(self, now: float, captured_at: float, lanes: int) -> float:
+        """Return how long a free lane should wait for a frame newer than the one of `captured_at`; 0 is not at all.
+
+        Args:
+            now: seconds of the monotonic clock.
+            captured_at: of the frame that is ready.
+            lanes: inferences at a time.
+        """
+        if not self.matters or self._infer_s < lanes * self._period_s:
+            return 0.0
+        budget_s = min(_PART_OF_INFERENCE * self._infer_s, _LONGEST_S)
+        due = max(captured_at, self._last) + self._prepare_s + _JITTER_S
+        if self._last <= captured_at:
+            due += self._period_s
+        wait_s = due - now
+        return wait_s if 0.0 < wait_s <= budget_s else 0.0

@@ -1,0 +1,88 @@
+"""The last stage: lanes run the model, each on a slot of its own, and hand the results over in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.pipeline.handover import Finished, Handover
+from edgesdk_agent.pipeline.model_inputs import InputCell
+from edgesdk_agent.pipeline.stage_thread import ProcessorTime
+
+
+class InferStage:
+    """One lane: infer the next prepared slot, and deliver every result whose turn has come.
+
+    Args:
+        clock: monotonic seconds.
+        deliver: takes each result, and does not raise.
+        delivering: is told the processor time that the deliveries took on this thread.
+    """
+
+    def __init__(
+        self,
+        handover: Handover,
+        clock: Callable[[], float],
+        deliver: Callable[[FrameResult], None],
+        delivering: ProcessorTime,
+    ) -> None:
+        self._handover = handover
+        self._clock = clock
+        self._deliver = deliver
+        self._delivering = delivering
+
+    def run(self) -> None:
+        """Infer until nothing more is prepared."""
+        while (cell := self._handover.next_to_infer()) is not None:
+            self._infer(cell)
+
+    def end(self) -> None:
+        """Nothing follows."""
+
+    def _infer(self, cell: InputCell) -> None:
+        frame, line = cell.frame, cell.line
+        assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
+        finished = Finished(line, frame, cell.prepare_s, 0.0, None, None)
+        started = self._clock()
+        try:
+            finished.result = cell.slot.infer(frame.camera, frame.seq)
+        except BaseException:
+            line.meter.dropped("failed")
+            raise
+        else:
+            finished.infer_s = self._clock() - started
+            line.rhythm.inferred(finished.prepare_s, finished.infer_s)
+            if finished.result is None:
+                line.meter.dropped("windowed")
+        finally:
+            # A result owns its arrays, so the slot is free for the next frame while the result is handed over.
+            self._hand_over(self._handover.inferred(cell, finished))
+
+    def _hand_over(self, finished: Finished | None) -> None:
+        while finished is not None:
+            if finished.result is not None:
+                self._deliver_one(finished)
+            finished = self._handover.delivered(finished)
+
+    def _deliver_one(self, finished: Finished) -> None:
+        frame, now, result = finished.frame, self._clock(), finished.result
+        assert result is not None  # noqa: S101  (asked by the caller)
+        age = now - frame.captured_at
+        finished.line.meter.processed(now, age, finished.prepare_s, finished.infer_s)
+        image = None if finished.kept is None else frame.image
+        before = time.thread_time()
+        self._deliver(
+            FrameResult(
+                frame.camera,
+                frame.seq,
+                frame.captured_at,
+                frame.wall_at,
+                age,
+                finished.prepare_s,
+                finished.infer_s,
+                result,
+                image,
+            )
+        )
+        self._delivering.add(time.thread_time() - before)

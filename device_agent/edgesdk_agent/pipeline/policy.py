@@ -1,0 +1,45 @@
+"""What may be lost and who waits, and how many preallocated slots that takes.
+
+- `freshest` bounds the age of what is reported: a newer frame replaces the one that the next stage did not take yet,
+  and each that is replaced is counted. The camera is never made to wait.
+- `every_frame` loses nothing: a full pipeline makes the source wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from edgesdk_targets.errors import InputError
+
+Policy = Literal["freshest", "every_frame"]
+POLICIES: tuple[Policy, ...] = ("freshest", "every_frame")
+
+
+def policy_for(asked: str | None, *, live: bool) -> Policy:
+    """Return the policy that is asked for, or the one that fits the camera.
+
+    Raises:
+        InputError: there is no such policy.
+    """
+    if asked is None:
+        return "freshest" if live else "every_frame"
+    for policy in POLICIES:
+        if policy == asked:
+            return policy
+    raise InputError(f"There is no policy {asked!r}.", hint=f"One of {', '.join(POLICIES)}.")
+
+
+def slots_wanted(policies: Sequence[Policy], lanes: int = 1) -> int:
+    """Return how many slots let every thread work without waiting for another; fewer work too, with less overlap.
+
+    Each lane infers one and one is being prepared. Of each `freshest` camera one more stands ready to be replaced. Where
+    frames queue and several lanes may end at the same moment, one more is ready for the second of them.
+
+    Args:
+        policies: one for each camera.
+        lanes: inferences at a time.
+    """
+    fresh = policies.count("freshest")
+    queued = 0 if fresh == len(policies) else (1 if fresh or lanes > 1 else 0)
+    return lanes + 1 + fresh + queued

@@ -1,0 +1,51 @@
+"""The second stage: one thread prepares the frames of all cameras, straight into the model's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
+from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.model_inputs import InputCell
+from edgesdk_targets.errors import InputError
+
+
+class PreprocessStage:
+    """Prepare each frame into a free slot of the model.
+
+    Args:
+        clock: monotonic seconds.
+        on_unusable: is told the camera whose picture no model can take; it is read no more, and the others go on.
+    """
+
+    def __init__(
+        self, handover: Handover, clock: Callable[[], float], on_unusable: Callable[[CameraLine, InputError], None]
+    ) -> None:
+        self._handover = handover
+        self._clock = clock
+        self._on_unusable = on_unusable
+
+    def run(self) -> None:
+        """Prepare until nothing more is captured."""
+        while (work := self._handover.next_to_prepare()) is not None:
+            self._prepare(*work)
+
+    def end(self) -> None:
+        """Let what was prepared be inferred to the end."""
+        self._handover.preparing_ended()
+
+    def _prepare(self, picture: FrameCell, cell: InputCell) -> None:
+        frame = picture.frame
+        assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
+        started = self._clock()
+        try:
+            cell.slot.prepare(frame.image)
+        except BaseException as error:
+            cell.line.meter.dropped("failed")
+            self._handover.not_prepared(picture, cell)
+            if not isinstance(error, InputError):
+                raise
+            self._on_unusable(cell.line, error)
+            return
+        cell.prepare_s = self._clock() - started
+        self._handover.prepared(picture, cell)

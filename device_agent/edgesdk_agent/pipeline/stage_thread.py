@@ -1,0 +1,106 @@
+"""A thread that runs one stage, and the processor time it took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+StageKind = Literal["capture", "preprocess", "infer"]
+
+
+class Stage(Protocol):
+    """A loop of the pipeline."""
+
+    def run(self) -> None:
+        """Work until what feeds this stage has ended."""
+        ...
+
+    def end(self) -> None:
+        """Tell what follows that nothing more comes; called also when `run` raised."""
+        ...
+
+
+class ProcessorTime:
+    """Seconds of processor time of a kind of work; one thread at a time adds to it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class StageThread:
+    """Run one stage on a thread of its own.
+
+    A daemon, so that a driver that never returns cannot keep the process from ending.
+
+    Args:
+        kind: which stage.
+        of: the camera's name or the lane's number.
+        on_failure: is given what the stage raised.
+        on_end: is called last.
+    """
+
+    def __init__(
+        self,
+        kind: StageKind,
+        of: str,
+        stage: Stage,
+        *,
+        on_failure: Callable[[BaseException], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self.kind = kind
+        self._stage = stage
+        self._on_failure = on_failure
+        self._on_end = on_end
+        self._thread = threading.Thread(target=self._run, name=f"edgesdk-{kind}{of and '-'}{of}", daemon=True)
+        self._lock = threading.Lock()
+        self._cpu_clock: int | None = None
+        self._cpu_s = 0.0
+
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
+    @property
+    def started(self) -> bool:
+        return self._thread.ident is not None
+
+    @property
+    def is_current(self) -> bool:
+        return self._thread is threading.current_thread()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
+
+    def cpu_s(self) -> float:
+        """Return the processor time so far; a runtime's or decoder's own worker threads are not in it."""
+        with self._lock:
+            # Read from outside, so that the loop itself pays nothing for being watched.
+            return self._cpu_s if self._cpu_clock is None else time.clock_gettime(self._cpu_clock)
+
+    def _run(self) -> None:
+        with self._lock:
+            # Where a system cannot tell, the time is known when the thread has ended.
+            clock_of = getattr(time, "pthread_getcpuclockid", None)
+            self._cpu_clock = clock_of(threading.get_ident()) if clock_of else None
+        try:
+            self._stage.run()
+        except BaseException as error:  # noqa: BLE001  (a thread's top: whatever it is ends the pipeline, explained)
+            self._on_failure(error)
+        finally:
+            self._stage.end()
+            with self._lock:
+                self._cpu_s, self._cpu_clock = time.thread_time(), None
+            self._on_end()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from edgesdk_agent.cameras.paced import PacedCamera
+from edgesdk_agent.cameras.synthetic import SyntheticCamera, read_stamp
+from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.pipeline import Policy
+from edgesdk_agent.pipeline.policy import POLICIES
+from edgesdk_targets.tensor import Array
+from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
+from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_kept_picture_is_the_results_own_until_the_callback_returns(policy: Policy) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def look(result: FrameResult) -> None:
+        assert result.image is not None
+        before = read_stamp(result.image)
+        threading.Event().wait(0.002)
+        seen.append((result.seq, before, read_stamp(result.image)))
+
+    camera = PacedCamera(SyntheticCamera(width=32, height=16, frames=60), 1000)
+    with make(camera, Script(), look, policy, keep_image=True) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert seen
+    assert all(seq == before == after for seq, before, after in seen)
+    assert_accounts(pipeline.stats())
+
+
+def test_replaced_frames_give_their_kept_pictures_back() -> None:
+    script, sink, camera = Script(gated=True), Sink(), ScriptedCamera(20)
+    assert script.gate is not None
+
+    def prepared(number: int) -> Callable[[], None]:
+        return lambda: wait_until(lambda: number in script.prepared, f"preparing {number}")
+
+    # The model holds frame 0 all the while, and each other frame is prepared and then replaced: pictures that are not
+    # given back would soon leave the camera without a cell.
+    camera.at.update({n + 1: prepared(n) for n in range(20)})
+    with make(camera, script, sink, "freshest", keep_image=True) as pipeline:
+        assert script.began.acquire(timeout=PATIENCE_S)
+        wait_until(lambda: camera.reads == 21, "the camera's end")
+        script.gate.release(100)
+        assert pipeline.wait(PATIENCE_S)
+    assert_accounts(pipeline.stats())
+
+
+def test_pictures_are_not_kept_unless_asked() -> None:
+    sink = Sink()
+    with make(ScriptedCamera(2), Script(), sink, "every_frame") as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert [result.image for result in sink.results] == [None, None]
+
+
+class WastefulCamera(SyntheticCamera):
+    """A camera that ignores the array it is offered: the negative control of the allocation test."""
+
+    def read(self, out: Array | None) -> Array | None:
+        return super().read(None)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("keep_image", [False, True])
+@pytest.mark.parametrize(("camera", "allocates"), [(SyntheticCamera, False), (WastefulCamera, True)])
+def test_nothing_of_frame_size_is_allocated_once_warm(
+    camera: type[SyntheticCamera], allocates: bool, keep_image: bool, policy: Policy
+) -> None:
+    width, height, frames, peaks = 320, 240, 120, []
+    frame_bytes = width * height * 3
+
+    def watch(result: FrameResult) -> None:
+        if result.seq >= 60 and not tracemalloc.is_tracing():
+            tracemalloc.start()
+        elif tracemalloc.is_tracing():
+            peaks.append(tracemalloc.get_traced_memory()[1])
+
+    source = PacedCamera(camera(width=width, height=height, frames=frames), 500)
+    try:
+        with make(source, Script(infer_s=0.001), watch, policy, keep_image=keep_image) as pipeline:
+            assert pipeline.wait(PATIENCE_S)
+    finally:
+        tracemalloc.stop()
+    assert len(peaks) > 5
+    assert (max(peaks) > frame_bytes) == allocates
