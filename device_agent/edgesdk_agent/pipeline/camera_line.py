@@ -53,7 +53,8 @@ class CameraLine:
         inputs: prepared and not taken yet; where `replaces`, at most one.
         filling: whether the capture thread holds a cell.
         served: when a lane took one of its inputs last, as a running number.
-        stopping, ended, paused: capture no more; nothing more will come; drop what comes.
+        stopping, ended: capture no more; nothing more will come.
+        paused: what a live camera brings is dropped, and another source waits.
         writable: wakes the capture thread.
     """
 

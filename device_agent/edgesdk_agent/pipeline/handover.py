@@ -109,7 +109,7 @@ class Handover:
         """Make a captured picture ready to be prepared."""
         with self._lock:
             line.filling = False
-            if self._aborted or line.paused:
+            if self._aborted or (line.paused and line.live):
                 line.meter.dropped("stopped" if self._aborted else "paused")
                 line.give_back(cell)
                 return
