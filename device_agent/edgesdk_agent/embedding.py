@@ -14,6 +14,7 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
 from edgesdk_agent.pipeline.pipeline import policies_for
 from edgesdk_agent.pipeline.policy import Policy, slots_wanted
+from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import Model
 
@@ -31,7 +32,7 @@ class Pipeline(SlotPipeline):
     others go on.
 
     Args:
-        model: from `edgesdk.load`. Loaded with `options=SessionOptions(threads=1, streams=n)` it infers `n` frames at
+        model: from `edgesdk.load`, or an `edgesdk.Chain`. Loaded with `options=SessionOptions(threads=1, streams=n)` it infers `n` frames at
             the same time where its runtime can, which gives the highest rate; results stay in order.
         source: a path, an address, a camera's number (see `SOURCE_FORMS`), or an opened camera; or several by name.
         on_result: is given a `FrameResult` for each frame, each camera's in order, one at a time. A callable runs on
@@ -50,7 +51,7 @@ class Pipeline(SlotPipeline):
 
     def __init__(
         self,
-        model: Model,
+        model: Model | Chain,
         source: Source | Mapping[str, Source],
         *,
         on_result: Callable[[FrameResult], object] | Delivery,
@@ -82,7 +83,7 @@ class Pipeline(SlotPipeline):
             )
             undo.pop_all()
 
-    def swap_model(self, model: Model, timeout_s: float = 30.0) -> None:
+    def swap_model(self, model: Model | Chain, timeout_s: float = 30.0) -> None:
         """Let another model take over between two frames, losing none; then the old model may be closed.
 
         Raises:

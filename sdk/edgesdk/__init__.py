@@ -12,17 +12,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edgesdk.conversion import convert
-    from edgesdk.embedded_model import Model, load
+    from edgesdk.embedded_model import Chain, Model, load
     from edgesdk_agent.embedding import Pipeline
     from edgesdk_agent.frame import FrameResult
     from edgesdk_targets.bundle.bundle import Bundle, open_bundle
     from edgesdk_targets.catalogue import find_target
     from edgesdk_targets.errors import EdgeError
-    from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
+    from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
     from edgesdk_targets.target import Target
 
 _WHERE = {
     "Bundle": "edgesdk_targets.bundle.bundle:Bundle",
+    "Chain": "edgesdk.embedded_model:Chain",
+    "Chained": "edgesdk_targets.results:Chained",
     "Classification": "edgesdk_targets.results:Classification",
     "Detections": "edgesdk_targets.results:Detections",
     "EdgeError": "edgesdk_targets.errors:EdgeError",
@@ -42,6 +44,8 @@ _WHERE = {
 
 __all__ = [
     "Bundle",
+    "Chain",
+    "Chained",
     "Classification",
     "Detections",
     "EdgeError",

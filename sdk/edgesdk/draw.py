@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgesdk_targets.preprocess.opencv import cv2
-from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text, name_of
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text, name_of
 from edgesdk_targets.tensor import Array
 
 # Colours (BGR) that stay apart on dark and light pictures, taken by class in turn.
@@ -24,7 +24,9 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def draw_result(image: Array, result: Result) -> None:
     """Draw boxes, labels or text onto (H, W, 3) uint8 BGR, which must be writable."""
     if isinstance(result, Detections):
-        _draw_boxes(image, result)
+        _draw_boxes(image, result, describe(result))
+    elif isinstance(result, Chained):
+        _draw_boxes(image, result.detections, describe(result))
     else:
         for row, line in enumerate(describe(result)):
             _draw_label(image, line, 6, 6 + row * _line_height(image), _PALETTE[0])
@@ -34,6 +36,9 @@ def describe(result: Result) -> list[str]:
     """Return a result as lines for people."""
     if isinstance(result, Detections):
         return [f"{result.label(i)} {result.scores[i]:.2f}" for i in range(len(result))] or ["nothing"]
+    if isinstance(result, Chained):
+        lines = zip(describe(result.detections), result.then, strict=False)
+        return [line if answer is None else f"{line}: {describe(answer)[0]}" for line, answer in lines] or ["nothing"]
     if isinstance(result, Classification):
         pairs = zip(result.class_ids[:3], result.scores[:3], strict=True)
         return [f"{name_of(int(i), result.names)} {score:.2f}" for i, score in pairs]
@@ -45,7 +50,7 @@ def describe(result: Result) -> list[str]:
     return [f"{name_of(i, result.names)} {value:.3f}" for i, value in enumerate(result.values)]
 
 
-def _draw_boxes(image: Array, result: Detections) -> None:
+def _draw_boxes(image: Array, result: Detections, texts: list[str]) -> None:
     height, width = image.shape[:2]
     thickness = max(1, round(min(height, width) / 240))
     # A box that reaches out on all sides would not be seen at all.
@@ -54,8 +59,7 @@ def _draw_boxes(image: Array, result: Detections) -> None:
         colour = _PALETTE[int(result.class_ids[index]) % len(_PALETTE)]
         left, top, right, bottom = (round(float(v)) for v in box)
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
-        text = f"{result.label(index)} {result.scores[index]:.2f}"
-        _draw_label(image, text, left, max(0, top - _line_height(image)), colour)
+        _draw_label(image, texts[index], left, max(0, top - _line_height(image)), colour)
 
 
 def _draw_label(image: Array, text: str, left: int, top: int, colour: tuple[int, ...]) -> None:

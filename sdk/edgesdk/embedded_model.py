@@ -1,33 +1,35 @@
-"""A model in somebody's own application: what the ground's model can do, with asyncio and with a source of pictures."""
+"""Models in somebody's own application: what the ground's can do, and asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from edgesdk_targets.calls import Picture
+from edgesdk_targets.chain import Chain as GroundChain
 from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.loading import Loaded, LoadOptions, load_variant
 from edgesdk_targets.model import Model as GroundModel
-from edgesdk_targets.results import Result
+from edgesdk_targets.results import Chained, Result
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from edgesdk_targets.bundle.bundle import Bundle
 
+Answer = TypeVar("Answer")
+
 
 class Model(GroundModel):
-    """A loaded variant of a bundle, called like a function; also `await model.acall(…)` and `model.stream(…)`."""
+    """A loaded variant of a bundle, called like a function; under asyncio, `await model.acall(…)`."""
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)
-        # Threads of its own, so that waiting for a lane takes none of the application's. None is started before the first call.
-        self._waiting = ThreadPoolExecutor(self.lanes, "edgesdk-acall")
+        self._waiting = _waiting(self.lanes)
 
     @overload
     async def acall(self, image: Picture, *, camera: str = ...) -> Result: ...  # type: ignore[overload-overlap]
@@ -45,15 +47,44 @@ class Model(GroundModel):
             InputError: a picture cannot be used.
             SessionFailed: the runtime failed, or the model is closed.
         """
-        ask = partial(self.__call__, image, camera=camera)
-        try:
-            asked = asyncio.get_running_loop().run_in_executor(self._waiting, ask)
-        except RuntimeError as error:  # what an executor says after `close`
-            raise SessionFailed("The model is closed.", hint="Load it again.") from error
-        return await asked
+        return await _ask(self._waiting, partial(self.__call__, image, camera=camera))
 
     def close(self) -> None:
         """Wait for the calls that are running, and give the runtime's memory back."""
+        self._waiting.shutdown(cancel_futures=True)
+        super().close()
+
+
+class Chain(GroundChain):
+    """A detector and a model that is asked about each detection, used as one; under asyncio, `await chain.acall(…)`.
+
+        chain = edgesdk.Chain(edgesdk.load("cars.edgebundle"), edgesdk.load("plates.edgebundle"), classes=["car"], margin=0.2)
+
+    Args:
+        detector: answers with `Detections`.
+        then: is asked about the part of the picture that each detection covers.
+        rule: `classes`, `max_crops`, `margin`, `square`, `min_px`.
+
+    Raises:
+        InputError: the models cannot be chained, or a field of the rule is wrong.
+    """
+
+    def __init__(self, detector: GroundModel, then: GroundModel, **rule: Any) -> None:
+        super().__init__(detector, then, **rule)
+        self._waiting = _waiting(self.lanes)
+
+    @overload
+    async def acall(self, image: Picture, *, camera: str = ...) -> Chained: ...  # type: ignore[overload-overlap]
+
+    @overload
+    async def acall(self, image: Sequence[Picture], *, camera: str = ...) -> list[Chained]: ...
+
+    async def acall(self, image: Picture | Sequence[Picture], *, camera: str = "default") -> Chained | list[Chained]:
+        """Answer as `chain(image)` does, while the event loop goes on; see `Model.acall`."""
+        return await _ask(self._waiting, partial(self.__call__, image, camera=camera))
+
+    def close(self) -> None:
+        """Wait for the calls that are running, and close both models."""
         self._waiting.shutdown(cancel_futures=True)
         super().close()
 
@@ -72,3 +103,16 @@ def load(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Model:
         MissingExtra: likewise, as its runtime does not load.
     """
     return Model(load_variant(bundle, **how))
+
+
+def _waiting(lanes: int) -> ThreadPoolExecutor:
+    """Return threads for calls that wait for a lane, so that they take none of the application's; started by the first call."""
+    return ThreadPoolExecutor(lanes, "edgesdk-acall")
+
+
+async def _ask(waiting: ThreadPoolExecutor, call: Callable[[], Answer]) -> Answer:
+    try:
+        asked = asyncio.get_running_loop().run_in_executor(waiting, call)
+    except RuntimeError as error:  # what an executor says after `shutdown`
+        raise SessionFailed("The model is closed.", hint="Load it again.") from error
+    return await asked

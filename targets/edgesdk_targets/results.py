@@ -177,7 +177,66 @@ class Regression:
         return {"values": self.values}
 
 
-Result = Union[Classification, Detections, Text, Embedding, Regression]  # noqa: UP007  (Python 3.10 at run time)
+# What the second model of a chain may say of a crop.
+CropResult = Union[Classification, Text, Embedding, Regression]  # noqa: UP007  (Python 3.10 at run time)
+_NOTHING: Mapping[str, object] = {"f": np.nan, "i": -1, "U": ""}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chained:
+    """The objects found in one image, with what a second model says of each.
+
+    Attributes:
+        detections: all of them, also those that were not cropped.
+        then: for each detection the second model's answer; None where it was not asked.
+    """
+
+    kind: ClassVar[str] = "chain"
+    detections: Detections
+    then: tuple[CropResult | None, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.then) != len(self.detections):
+            raise InputError(f"There are {len(self.then)} answers to {len(self.detections)} detections.")
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def to_json(self) -> dict[str, object]:
+        objects = self.detections.to_json()["objects"]
+        assert isinstance(objects, list)  # noqa: S101  (written so above)
+        answers = [None if answer is None else answer.to_json() for answer in self.then]
+        joined = [{**one, "then": answer} for one, answer in zip(objects, answers, strict=True)]
+        return {"kind": self.kind, "objects": joined}
+
+    def to_numpy(self) -> dict[str, Array]:
+        """Return the detections' arrays, `cropped` (N,) bool, and the answers' arrays with N rows as `then_…`.
+
+        A row of a detection that was not cropped holds NaN, -1 or an empty text. Where none was cropped, there is no `then_…`.
+        """
+        arrays = {
+            **self.detections.to_numpy(),
+            "cropped": np.array([answer is not None for answer in self.then], bool),
+        }
+        answered = [None if answer is None else answer.to_numpy() for answer in self.then]
+        first = next((answer for answer in answered if answer is not None), {})
+        for name, like in first.items():
+            nothing = np.full(like.shape, _NOTHING[like.dtype.kind], like.dtype)
+            arrays[f"then_{name}"] = np.stack([nothing if answer is None else answer[name] for answer in answered])
+        return arrays
+
+    def to_supervision(self) -> Any:
+        """Return the detections as `supervision.Detections`, with the answers' arrays among their `data`.
+
+        Raises:
+            MissingExtra: the package `supervision` is not installed.
+        """
+        detections = self.detections.to_supervision()
+        detections.data.update({name: rows for name, rows in self.to_numpy().items() if name.startswith("then_")})
+        return detections
+
+
+Result = Union[Classification, Detections, Text, Embedding, Regression, Chained]  # noqa: UP007  (Python 3.10 at run time)
 
 
 def _same_length(*arrays: Array) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesdk.draw import describe, draw_result
-from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
 
 NAMES = ("cat", "dog", "bird", "fish")
 BOX = (40.0, 60.0, 120.0, 130.0)
@@ -109,3 +109,11 @@ def test_results_without_a_place_are_written_in_the_corner(result: Result) -> No
     touched = changed(result)
     assert touched[:60].any()
     assert not touched[100:].any()
+
+
+def test_an_answer_to_a_crop_stands_beside_its_detection() -> None:
+    found = detections(BOX, (10.0, 140.0, 60.0, 190.0))
+    chained = Chained(found, (Text("AB 12", 0.9), None))
+    assert describe(chained) == ["dog 0.90: 'AB 12' 0.90", "dog 0.50"]
+    assert changed(chained)[:, :].sum() > changed(found).sum()
+    assert describe(Chained(detections(), ())) == ["nothing"]

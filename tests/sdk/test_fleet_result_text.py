@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesdk.fleet.result_text import printable, result_text
-from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
 
 LABELS = ("zero", "one")
 
@@ -25,6 +25,13 @@ LABELS = ("zero", "one")
             "4: zero 1, zero 1, zero 1, …",
         ),
         (Detections(np.zeros((0, 4), np.float32), np.zeros(0), np.zeros(0, int), LABELS), "nothing"),
+        (
+            Chained(
+                Detections(np.zeros((2, 4), np.float32), np.array([0.91, 0.5]), np.array([1, 0]), LABELS),
+                (Text("abc", 0.9), None),
+            ),
+            "2: one 0.91 (“abc”), zero 0.5",
+        ),
         (Classification(np.array([1, 0]), np.array([0.75, 0.25]), LABELS), "one 0.75"),
         (Text("abc", 0.9), "“abc”"),
         (Embedding(np.zeros(128, np.float32)), "vector of 128"),
@@ -34,6 +41,14 @@ LABELS = ("zero", "one")
 def test_each_kind_has_its_words(result: Result, text: str) -> None:
     written: Any = result.to_json()
     assert result_text(written) == text
+
+
+def test_answers_that_go_on_for_ever_are_not_followed() -> None:
+    """From the network: a detection whose answer is a detection whose answer …"""
+    result: Any = {"kind": "chain", "objects": []}
+    for _ in range(5000):
+        result = {"kind": "chain", "objects": [{"label": "a", "score": 1, "then": result}]}
+    assert result_text(result) == "1: a 1"
 
 
 def test_nothing_can_drive_the_terminal() -> None:

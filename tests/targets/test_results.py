@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesdk_targets.errors import InputError, MissingExtra
-from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text, name_of
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text, name_of
 
 NAMES = ("cat", "dog")
 BOXES = np.array([[1.234, 2, 3, 4], [5, 6, 7, 8]], np.float32)
@@ -75,6 +75,35 @@ class TestNumpy:
         np.savez(tmp_path / "d.npz", **DETECTIONS.to_numpy())  # type: ignore[arg-type]
         with np.load(tmp_path / "d.npz", allow_pickle=False) as back:
             np.testing.assert_array_equal(back["boxes"], BOXES)
+
+
+class TestChained:
+    CHAINED = Chained(DETECTIONS, (CLASSES, None))
+
+    def test_each_object_has_its_answer(self) -> None:
+        first, second = self.CHAINED.to_json()["objects"]  # type: ignore[misc]
+        assert (first["label"], first["then"]) == ("dog", CLASSES.to_json())
+        assert second["then"] is None
+        assert json.loads(json.dumps(self.CHAINED.to_json(), allow_nan=False))["kind"] == "chain"
+
+    def test_arrays_have_a_row_for_each_detection(self) -> None:
+        arrays = self.CHAINED.to_numpy()
+        assert arrays["cropped"].tolist() == [True, False]
+        assert arrays["then_class_ids"].tolist() == [[1, 0], [-1, -1]]
+        np.testing.assert_array_equal(arrays["then_scores"], [[0.75, 0.25], [np.nan, np.nan]])
+        np.testing.assert_array_equal(arrays["boxes"], BOXES)
+
+    def test_texts(self) -> None:
+        arrays = Chained(DETECTIONS, (None, Text("abc", 0.5))).to_numpy()
+        assert arrays["then_text"].tolist() == ["", "abc"]
+
+    def test_nothing_was_cropped(self) -> None:
+        arrays = Chained(DETECTIONS, (None, None)).to_numpy()
+        assert set(arrays) == {"boxes", "scores", "class_ids", "cropped"}
+
+    def test_one_answer_each(self) -> None:
+        with pytest.raises(InputError, match="1 answers to 2"):
+            Chained(DETECTIONS, (None,))
 
 
 class TestChecks:

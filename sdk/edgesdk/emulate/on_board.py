@@ -37,7 +37,10 @@ def answer_of(result: Result) -> dict[str, Any]:
         return {"boxes": result.boxes.tolist(), **numbers}
     if isinstance(result, Text):
         return {"text": result.text, "confidence": result.confidence}
-    return {"values": (result.vector if isinstance(result, Embedding) else result.values).tolist()}
+    if isinstance(result, Embedding):
+        return {"values": result.vector.tolist()}
+    assert isinstance(result, Regression)  # noqa: S101  (no single model answers otherwise)
+    return {"values": result.values.tolist()}
 
 
 def result_of(task: str, answer: dict[str, Any], names: tuple[str, ...]) -> Result:

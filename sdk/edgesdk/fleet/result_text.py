@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 _SHOWN_OBJECTS = 3
+_WITH_OBJECTS = ("detections", "chain")
 
 
 def printable(text: str, limit: int = 60) -> str:
@@ -21,7 +22,7 @@ def printable(text: str, limit: int = 60) -> str:
 def result_text(result: Mapping[str, JsonValue]) -> str:
     """Return a result as one line; of an unknown kind, its name."""
     kind = result.get("kind")
-    if kind == "detections":
+    if kind in _WITH_OBJECTS:
         return printable(_objects(result.get("objects")))
     if kind == "classification":
         return printable(_scored(_first(result.get("classes"))))
@@ -45,7 +46,12 @@ def _objects(value: JsonValue) -> str:
 
 
 def _scored(value: JsonValue) -> str:
-    return f"{value.get('label')} {_number(value.get('score'))}" if isinstance(value, dict) else "?"
+    if not isinstance(value, dict):
+        return "?"
+    then = value.get("then")
+    # One level, whatever the network says: what follows a detection is no detection again.
+    more = f" ({result_text(then)})" if isinstance(then, dict) and then.get("kind") not in _WITH_OBJECTS else ""
+    return f"{value.get('label')} {_number(value.get('score'))}{more}"
 
 
 def _first(value: JsonValue) -> JsonValue:

@@ -87,7 +87,7 @@ class ResultMessage(UpMessage):
         age_ms: from capture to result.
         latency_ms: time by stage (`preprocess`, `infer`, …).
         result: the answer; `kind` says which (`detections`, `classification`, `text`, `embedding`,
-            `regression`).
+            `regression`, `chain`: detections of which each has `then`, a second model's answer or null).
     """
 
     kind: ClassVar[str] = "result"
