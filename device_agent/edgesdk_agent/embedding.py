@@ -32,8 +32,8 @@ class Pipeline(SlotPipeline):
     others go on.
 
     Args:
-        model: from `edgesdk.load`, or an `edgesdk.Chain`. Loaded with `options=SessionOptions(threads=1, streams=n)` it infers `n` frames at
-            the same time where its runtime can, which gives the highest rate; results stay in order.
+        model: from `edgesdk.load`, or an `edgesdk.Chain`. Loaded with `options=SessionOptions(threads=1, streams=n)` it
+            infers `n` frames at the same time where its runtime can, which gives the highest rate; results stay in order.
         source: a path, an address, a camera's number (see `SOURCE_FORMS`), or an opened camera; or several by name.
         on_result: is given a `FrameResult` for each frame, each camera's in order, one at a time. A callable runs on
             the inference thread and holds it up; a delivery hands results to a thread or a process.
