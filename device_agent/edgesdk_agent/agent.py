@@ -236,6 +236,7 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
     given = {
         "live": section.live,
         "fps": section.fps,
+        "detect_fps": section.detect_fps,
         "loop": section.loop or None,
         "width": section.width,
         "height": section.height,

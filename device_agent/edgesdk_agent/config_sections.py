@@ -80,6 +80,7 @@ class CameraSection(Section):
         mode: `freshest` drops what is late, `every_frame` loses nothing; `auto` takes the first for live sources.
         live: whether pictures come when they come, or when they are read; by the source's nature unless given.
         fps: of what has no rate of its own; asked of a live camera.
+        detect_fps: only so many frames a second are decoded to pictures and seen by the model; all unless given.
         loop: begin a file or folder again at its end.
         width, height: ask a live camera for this size, pixels.
     """
@@ -89,6 +90,7 @@ class CameraSection(Section):
     mode: Literal["freshest", "every_frame", "auto"] = "auto"
     live: bool | None = None
     fps: float | None = Field(default=None, gt=0, le=1000)
+    detect_fps: float | None = Field(default=None, gt=0, le=1000)
     loop: bool = False
     width: int | None = Field(default=None, ge=1, le=16384)
     height: int | None = Field(default=None, ge=1, le=16384)

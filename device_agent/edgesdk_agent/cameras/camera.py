@@ -35,6 +35,7 @@ class CameraInfo:
         fps: pictures a second, or None where that is not known.
         live: pictures come whether they are read or not; a late reader gets a later one.
         description: for people; never holds a password.
+        decoder: what decodes its pictures, and with which element; empty where nothing is decoded.
     """
 
     width: int
@@ -42,6 +43,32 @@ class CameraInfo:
     fps: float | None
     live: bool
     description: str
+    decoder: str = ""
+
+
+@dataclass(slots=True)
+class CameraCounts:
+    """What a camera did so far; it is kept when the camera is opened again.
+
+    One thread writes it, so that others read numbers that are at most one frame old.
+
+    Attributes:
+        skipped: frames that came and were not wanted (`detect_fps`): never captured, so never dropped.
+        reconnects: how often the camera was lost and came back.
+        resized: how often the pictures' size changed in mid-stream.
+        decode_cpu_s: processor time of taking and decoding its pictures; None where other processes or a driver do it.
+    """
+
+    skipped: int = 0
+    reconnects: int = 0
+    resized: int = 0
+    decode_cpu_s: float | None = None
+
+
+def counts_of(camera: Camera) -> CameraCounts:
+    """Return what a camera counted; nothing for one that counts nothing, such as an application's own."""
+    counts = getattr(camera, "counts", None)
+    return counts if isinstance(counts, CameraCounts) else CameraCounts()
 
 
 class Camera(Protocol):

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.cameras.camera import Camera, CameraCounts
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options
 from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
 from edgesdk_agent.cameras.supervised import SupervisedCamera
+from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_targets.errors import InputError
 
 _RECORDED_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".ts")
@@ -93,7 +94,14 @@ def _load(path: str) -> Any:
 
 
 def _open_file(path: str, options: SourceOptions) -> Camera:
-    camera: Camera = _load(f"{_CAMERAS}.opencv:open_video_file")(path, loop=options.loop)
+    open_file = _load(f"{_CAMERAS}.opencv:open_video_file")
+    camera: Camera = open_file(path, loop=options.loop)
+    if options.detect_fps is not None:
+        # Played at another rate than its own, a film has more or fewer of its seconds in one of ours.
+        own_fps = camera.info.fps or _DEFAULT_FPS
+        wanted = WantedFrames(WantedFrames(options.detect_fps).fps * own_fps / _asked(options.fps, own_fps))
+        camera.close()
+        camera = open_file(path, loop=options.loop, wanted=wanted)
     return _paced(camera, options)
 
 
@@ -105,9 +113,17 @@ def _open_folder(path: str, options: SourceOptions) -> Camera:
 def _paced(camera: Camera, options: SourceOptions) -> Camera:
     """Play a recording at its speed where it is to look live; a rate that is asked for says so too."""
     live = options.live if options.live is not None else options.fps is not None
-    if not live:
-        return camera
-    return PacedCamera(camera, _asked(options.fps, camera.info.fps or _DEFAULT_FPS))
+    return PacedCamera(camera, _rate(options, camera.info.fps)) if live else camera
+
+
+def _rate(options: SourceOptions, own_fps: float | None) -> float:
+    """Return how many pictures a second to make or play: none that are not wanted."""
+    fps = _asked(options.fps, own_fps or _DEFAULT_FPS)
+    return fps if options.detect_fps is None else min(fps, WantedFrames(options.detect_fps).fps)
+
+
+def _wanted(options: SourceOptions) -> WantedFrames | None:
+    return None if options.detect_fps is None else WantedFrames(options.detect_fps)
 
 
 def _asked(value: float | None, otherwise: float) -> float:
@@ -121,21 +137,29 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
     if live is None:
         live = not source.partition("?")[0].lower().endswith(_RECORDED_SUFFIXES) or source.startswith("rtsp")
     open_stream = _load(f"{_CAMERAS}.opencv:open_stream")
+    counts = CameraCounts()
 
     def opener() -> Camera:
         camera: Camera = open_stream(
-            url, live=live, open_timeout_s=options.open_timeout_s, read_timeout_s=options.read_timeout_s
+            url,
+            live=live,
+            open_timeout_s=options.open_timeout_s,
+            read_timeout_s=options.read_timeout_s,
+            wanted=_wanted(options),
+            counts=counts,
         )
         return camera
 
-    return SupervisedCamera(opener, attempts=options.attempts) if live else opener()
+    return SupervisedCamera(opener, attempts=options.attempts, counts=counts) if live else opener()
 
 
 def _open_v4l2(device: int, options: SourceOptions) -> Camera:
     open_v4l2 = _load(f"{_CAMERAS}.opencv:open_v4l2")
+    counts, size = CameraCounts(), {"width": options.width, "height": options.height}
     return SupervisedCamera(
-        lambda: open_v4l2(device, width=options.width, height=options.height, fps=options.fps),
+        lambda: open_v4l2(device, **size, fps=options.fps, wanted=_wanted(options), counts=counts),
         attempts=options.attempts,
+        counts=counts,
     )
 
 
@@ -146,9 +170,14 @@ def _open_csi(source: str, rest: str, options: SourceOptions) -> Camera:
     jetson = Path("/etc/nv_tegra_release").exists()
     open_csi = _load(f"{_CAMERAS}.gstreamer:open_csi" if jetson else f"{_CAMERAS}.picamera2:PiCamera")
     return SupervisedCamera(
-        lambda: open_csi(int(rest or 0), width=options.width, height=options.height, fps=options.fps),
+        lambda: open_csi(int(rest or 0), width=options.width, height=options.height, fps=_sensor_fps(options)),
         attempts=options.attempts,
     )
+
+
+def _sensor_fps(options: SourceOptions) -> float | None:
+    """A sensor is asked for no more than is wanted; it chooses its own rate where nothing is asked."""
+    return options.fps if options.detect_fps is None else _rate(options, None)
 
 
 def _open_gstreamer(_: str, pipeline: str, options: SourceOptions) -> Camera:
@@ -182,7 +211,7 @@ def _open_conveyor(source: str, rest: str, options: SourceOptions) -> Camera:
     options = with_text_options(options, source, rest.partition("?")[2])
     camera: Camera = _load(f"{_CAMERAS}.conveyor:ConveyorCamera")(
         seed=options.seed,
-        fps=_asked(options.fps, _DEFAULT_FPS),
+        fps=_rate(options, None),
         live=options.live is not False,
         frames=options.frames,
         truth_path=options.truth,

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from edgesdk_agent.cameras.camera import Camera, CameraInfo
+from edgesdk_agent.cameras.camera import Camera, CameraInfo, counts_of
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 
@@ -39,6 +39,7 @@ class PacedCamera:
         if not 0 < fps <= 1000:
             raise InputError(f"A source cannot be played at {fps:g} frames/s.", hint="Give fps within 0.1..1000.")
         self._camera = camera
+        self.counts = counts_of(camera)
         self._fps = fps
         self._info = dataclasses.replace(camera.info, fps=fps, live=True)
         self._clock = clock

@@ -18,6 +18,8 @@ class SourceOptions:
         live: None for what the source is by nature. True plays a recording at its own speed, as a camera would; False
             takes a network stream for a recording, whose end is an end, and never connects again.
         fps: frames a second of what has no rate of its own; asked of a camera.
+        detect_fps: only so many frames a second are decoded to pictures and handed on, evenly spaced; the others are
+            counted as skipped. A source that makes its pictures at will is asked for that many.
         loop: begin a recording again at its end.
         width, height: asked of a camera; the size of a synthetic one.
         frames, seed: of a synthetic source.
@@ -28,6 +30,7 @@ class SourceOptions:
 
     live: bool | None = None
     fps: float | None = None
+    detect_fps: float | None = None
     loop: bool = False
     width: int | None = None
     height: int | None = None
@@ -50,6 +53,7 @@ def _truth_value(text: str) -> bool:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "live": _truth_value,
     "fps": float,
+    "detect_fps": float,
     "loop": _truth_value,
     "width": int,
     "height": int,
@@ -86,6 +90,7 @@ def with_text_options(options: SourceOptions, source: str, text: str) -> SourceO
 _EXAMPLES = {
     "live": "1",
     "fps": "30",
+    "detect_fps": "5",
     "loop": "1",
     "width": "640",
     "height": "480",
@@ -96,4 +101,4 @@ _EXAMPLES = {
 
 
 def _kind(name: str) -> str:
-    return {"live": "yes or no", "loop": "yes or no", "fps": "number"}.get(name, "whole number")
+    return {"live": "yes or no", "loop": "yes or no", "fps": "number", "detect_fps": "number"}.get(name, "whole number")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from edgesdk_agent.backoff import Backoff
-from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost
+from edgesdk_agent.cameras.camera import Camera, CameraCounts, CameraInfo, FrameLost
 from edgesdk_targets.errors import CameraLost
 from edgesdk_targets.tensor import Array
 
@@ -27,6 +27,7 @@ class SupervisedCamera:
         attempts: to open it after a loss, before it counts as lost for good.
         backoff: how long to wait before each attempt.
         wait: waits so many seconds, or until this camera is closed, and returns True if it was.
+        counts: of the camera over all its lives; `opener` gives the same to each.
 
     Raises:
         CameraLost: it cannot be opened the first time, when a person is there to see the reason.
@@ -39,7 +40,9 @@ class SupervisedCamera:
         attempts: int = 5,
         backoff: Backoff | None = None,
         wait: Callable[[float], bool] | None = None,
+        counts: CameraCounts | None = None,
     ) -> None:
+        self.counts = counts or CameraCounts()
         self._opener = opener
         self._attempts = attempts
         self._backoff = backoff or Backoff(first_s=0.5, limit_s=30.0)
@@ -47,7 +50,6 @@ class SupervisedCamera:
         self._wait = wait or self._closed.wait
         self._failed = 0
         self._camera = opener()
-        self.reconnects = 0
 
     @property
     def info(self) -> CameraInfo:
@@ -92,7 +94,7 @@ class SupervisedCamera:
             if self._closed.is_set():
                 camera.close()
                 return
-            self.reconnects += 1
+            self.counts.reconnects += 1
             raise FrameLost(f"{camera.info.description} was lost and is back.", cause="camera_lost")
         raise CameraLost(
             f"{loss.message} It did not come back after {self._attempts} attempts.", hint=loss.hint
