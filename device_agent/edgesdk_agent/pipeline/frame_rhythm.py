@@ -51,7 +51,7 @@ class FrameRhythm:
         elif period < 3 * self._period_s:
             self._period_s += _NEW * (period - self._period_s)
         else:
-            self._seen, self._period_s = 2, period
+            self._seen = 1
 
     def inferred(self, prepare_s: float, infer_s: float) -> None:
         """Note how long the model worked."""
@@ -72,8 +72,7 @@ class FrameRhythm:
         if not self.matters or self._infer_s < lanes * self._period_s:
             return 0.0
         budget_s = min(_PART_OF_INFERENCE * self._infer_s, _LONGEST_S)
-        due = max(captured_at, self._last) + self._prepare_s + _JITTER_S
+        due = max(captured_at, self._last) + self._prepare_s
         if self._last <= captured_at:
             due += self._period_s
-        wait_s = due - now
-        return wait_s if 0.0 < wait_s <= budget_s else 0.0
+        return due - now + _JITTER_S if -_JITTER_S < due - now <= budget_s else 0.0
