@@ -1,0 +1,1 @@
+"""The pieces of `hooks.py` and `switch_interval.py`."""

@@ -1,0 +1,66 @@
+"""One measurement in a process of its own: frames a second of a pipeline whose model takes 4 ms without Python's lock.
+
+    python -m hook_load.slice RIVAL ISOLATION SWITCH_INTERVAL_S SECONDS
+
+Prints the rate. The model sleeps, so that its time is the same however busy the machine is, and all that is lost is
+what the hook costs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import cast
+
+import numpy as np
+from hook_load.rivals import RIVALS
+
+from edgesdk_agent.cameras.camera import CameraInfo
+from edgesdk_agent.delivery.hook_settings import HookSettings, Isolation, hook_delivery
+from edgesdk_agent.pipeline import Pipeline
+from edgesdk_targets.results import Regression, Result
+from edgesdk_targets.tensor import Array
+
+MODEL_S = 0.004
+_WARM_UP_S = 0.5
+
+
+class EndlessCamera:
+    """The same small picture, as fast as it is read."""
+
+    info = CameraInfo(64, 48, None, live=False, description="endless")
+
+    def read(self, out: Array | None) -> Array | None:
+        return np.zeros((48, 64, 3), np.uint8) if out is None else out
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class SleepingSlot:
+    """A model that takes its time elsewhere."""
+
+    inferred = 0
+
+    def prepare(self, image: Array) -> None:
+        """The picture is of no interest."""
+
+    def infer(self, _camera: str, _seq: int) -> Result:
+        time.sleep(MODEL_S)
+        SleepingSlot.inferred += 1
+        return Regression(np.zeros(4, np.float32))
+
+
+def rate(rival: str, isolation: Isolation, seconds: float) -> float:
+    """Return how many frames a second the model saw while the rival was at work."""
+    delivery = hook_delivery(RIVALS[rival], HookSettings(isolation, when_full="drop_oldest"))
+    with Pipeline([SleepingSlot(), SleepingSlot()], EndlessCamera(), on_result=delivery, policy="every_frame"):
+        time.sleep(_WARM_UP_S)
+        before, began = SleepingSlot.inferred, time.perf_counter()
+        time.sleep(seconds)
+        return (SleepingSlot.inferred - before) / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    sys.setswitchinterval(float(sys.argv[3]))
+    print(rate(sys.argv[1], cast("Isolation", sys.argv[2]), float(sys.argv[4])))
