@@ -13,13 +13,13 @@ import time
 from typing import cast
 
 import numpy as np
-from hook_load.rivals import RIVALS
 
 from edgesdk_agent.cameras.camera import CameraInfo
 from edgesdk_agent.delivery.hook_settings import HookSettings, Isolation, hook_delivery
 from edgesdk_agent.pipeline import Pipeline
 from edgesdk_targets.results import Regression, Result
 from edgesdk_targets.tensor import Array
+from hook_load.rivals import RIVALS
 
 MODEL_S = 0.004
 _WARM_UP_S = 0.5

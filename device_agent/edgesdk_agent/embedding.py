@@ -10,13 +10,16 @@ from typing import Any
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.delivery.delivery import Delivery
-from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
 from edgesdk_agent.pipeline.pipeline import policies_for
 from edgesdk_agent.pipeline.policy import Policy, slots_wanted
+from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import Model
+from edgesdk_targets.tensor import Array
 
 Source = str | Path | int | Camera
 
@@ -42,6 +45,9 @@ class Pipeline(SlotPipeline):
         keep_image: give each result its picture, valid during the callback.
         on_error: is given the error that ended the pipeline; without it `wait` and `stop` raise it.
         on_camera_error: is given the name and the error of each source that fails.
+        on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
+            the preprocessing thread.
+        profile: records where each frame's time goes.
         source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`, for all sources.
 
     Raises:
@@ -60,6 +66,8 @@ class Pipeline(SlotPipeline):
         keep_image: bool = False,
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
+        on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        profile: Timeline | None = None,
         **source_options: Any,
     ) -> None:
         named = source if isinstance(source, Mapping) else {camera_name: source}
@@ -80,6 +88,8 @@ class Pipeline(SlotPipeline):
                 keep_image=keep_image,
                 on_error=on_error,
                 on_camera_error=on_camera_error,
+                on_frame=on_frame,
+                profile=profile,
             )
             undo.pop_all()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,13 +18,17 @@ from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.frame import Frame
 from edgesdk_targets.tensor import Array
 
+# Why a frame is left out. One with which the function failed is left out too: nobody said that it may be seen.
+Left = Literal["filtered", "filter_failed"]
+
 
 class FrameFilter:
     """Ask the user's code what the model is to see of a frame; never raises.
 
     Args:
         function: is given the frame, whose picture it may write into, and returns a picture, (H, W, 3) uint8 BGR, or
-            None where the frame is to be left out. Boxes of the result are in pixels of what it returns.
+            None where the frame is to be left out. Boxes of the result are in pixels of what it returns. What it returns
+            must stay as it is until the frame's result is delivered: the frame's own picture, or a new one.
         name: of the filter, for the log and for `on_news`.
         on_news: is told when it begins to fail, and when it is well again.
     """
@@ -39,22 +43,22 @@ class FrameFilter:
         self._function = function
         self._tally = Tally(name, on_news)
 
-    def __call__(self, frame: Frame) -> Array | None:
-        """Return what the model is to see; None also where the function failed, as nobody said that it may see it."""
+    def __call__(self, frame: Frame) -> Array | Left:
+        """Return what the model is to see, or why it is to see nothing."""
         self._tally.given()
         try:
             picture: Any = self._function(frame)
         except Exception:  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
             self._tally.failed(f"at frame {frame.seq}: {traceback.format_exc()}")
-            return None
+            return "filter_failed"
         if picture is None:
             self._tally.dropped()
-        elif not _is_picture(picture):
+            return "filtered"
+        if not _is_picture(picture):
             self._tally.failed(f"at frame {frame.seq}: it returned {_shown(picture)}, not a picture (H, W, 3) uint8.")
-            return None
-        else:
-            self._tally.delivered()
-        seen: Array | None = picture
+            return "filter_failed"
+        self._tally.delivered()
+        seen: Array = picture
         return seen
 
     def counts(self) -> DeliveryCounts:

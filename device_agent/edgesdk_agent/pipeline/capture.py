@@ -9,6 +9,7 @@ from edgesdk_agent.cameras.camera import FrameLost
 from edgesdk_agent.frame import Frame
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +22,22 @@ class CaptureStage:
     Args:
         line: the camera's.
         clock: monotonic seconds; wall_clock: seconds since 1970.
+        profile: records when each frame was read, where one is wanted.
     """
 
-    def __init__(self, line: CameraLine, handover: Handover, clock: Clock, wall_clock: Clock) -> None:
+    def __init__(
+        self,
+        line: CameraLine,
+        handover: Handover,
+        clock: Clock,
+        wall_clock: Clock,
+        profile: Timeline | None = None,
+    ) -> None:
         self._line = line
         self._handover = handover
         self._clock = clock
         self._wall_clock = wall_clock
+        self._profile = profile
         self._seq = 0
 
     def run(self) -> None:
@@ -36,8 +46,9 @@ class CaptureStage:
         Raises:
             CameraLost: the camera stopped delivering.
         """
-        line, handover = self._line, self._handover
+        line, handover, profile = self._line, self._handover, self._profile
         while (cell := handover.picture_to_fill(line)) is not None:
+            began = 0.0 if profile is None else self._clock()
             try:
                 image = line.camera.read(cell.image)
             except FrameLost as lost:
@@ -53,6 +64,8 @@ class CaptureStage:
             at = self._clock()
             cell.image = image
             cell.frame = Frame(line.name, self._seq, at, self._wall_clock(), image)
+            if profile is not None:
+                profile.add("capture", line.name, self._seq, began, at)
             self._seq += 1
             line.rhythm.captured(at)
             line.meter.captured()

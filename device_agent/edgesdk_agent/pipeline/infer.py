@@ -9,6 +9,7 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.handover import Finished, Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_agent.pipeline.stage_thread import ProcessorTime
+from edgesdk_agent.timeline.timeline import Timeline
 
 
 class InferStage:
@@ -18,6 +19,7 @@ class InferStage:
         clock: monotonic seconds.
         deliver: takes each result, and does not raise.
         delivering: is told the processor time that the deliveries took on this thread.
+        profile: records when each frame was inferred and delivered, where one is wanted.
     """
 
     def __init__(
@@ -26,11 +28,13 @@ class InferStage:
         clock: Callable[[], float],
         deliver: Callable[[FrameResult], None],
         delivering: ProcessorTime,
+        profile: Timeline | None = None,
     ) -> None:
         self._handover = handover
         self._clock = clock
         self._deliver = deliver
         self._delivering = delivering
+        self._profile = profile
 
     def run(self) -> None:
         """Infer until nothing more is prepared."""
@@ -51,7 +55,10 @@ class InferStage:
             line.meter.dropped("failed")
             raise
         else:
-            finished.infer_s = self._clock() - started
+            ended = self._clock()
+            finished.infer_s = ended - started
+            if self._profile is not None:
+                self._profile.add("infer", frame.camera, frame.seq, started, ended)
             line.rhythm.inferred(finished.prepare_s, finished.infer_s)
             if finished.result is None:
                 line.meter.dropped("windowed")
@@ -86,3 +93,5 @@ class InferStage:
             )
         )
         self._delivering.add(time.thread_time() - before)
+        if self._profile is not None:
+            self._profile.add("deliver", frame.camera, frame.seq, now, self._clock())

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.source_url import redact_text
 from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.inline import InlineDelivery
-from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
@@ -32,7 +33,9 @@ from edgesdk_agent.pipeline.model_inputs import Slot
 from edgesdk_agent.pipeline.policy import Policy, policy_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.stage_thread import ProcessorTime, Stage, StageKind, StageThread
+from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError, SessionFailed
+from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,6 +71,9 @@ class Pipeline:
         on_error: is given the error that ended the pipeline, on the thread that met it; `wait` and `stop` then do not
             raise it.
         on_camera_error: is given the name and the error of each camera that fails, on its own thread.
+        on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
+            the preprocessing thread.
+        profile: records where each frame's time goes.
         clock, wall_clock: monotonic seconds, and seconds since 1970.
 
     Raises:
@@ -86,6 +92,8 @@ class Pipeline:
         keep_image: bool = False,
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
+        on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        profile: Timeline | None = None,
         clock: Clock = time.monotonic,
         wall_clock: Clock = time.time,
     ) -> None:
@@ -97,6 +105,7 @@ class Pipeline:
         self._on_camera_error = on_camera_error
         self._clock = clock
         self._delivery = _as_delivery(on_result)
+        self._profile = profile
         self._meters = Meters(named, clock)
         lock = threading.Lock()
         kept = len(slots)
@@ -106,11 +115,13 @@ class Pipeline:
         )
         self._handover = Handover(self._lines, slots, lanes, keep_image=keep_image, clock=clock, lock=lock)
         self._delivering = ProcessorTime()
+        seen = on_frame if on_frame is None or isinstance(on_frame, FrameFilter) else FrameFilter(on_frame)
+        preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         self._threads = [
             *(self._lane(number) for number in range(lanes)),
-            self._thread("preprocess", "", PreprocessStage(self._handover, clock, self._camera_unusable)),
+            self._thread("preprocess", "", preprocess),
             *(
-                self._thread("capture", line.name, CaptureStage(line, self._handover, clock, wall_clock), line)
+                self._thread("capture", line.name, CaptureStage(line, self._handover, clock, wall_clock, profile), line)
                 for line in self._lines
             ),
         ]
@@ -236,7 +247,7 @@ class Pipeline:
                 log.warning("while stopping: %s", failure.message)
 
     def _lane(self, number: int) -> StageThread:
-        stage = InferStage(self._handover, self._clock, self._delivery, self._delivering)
+        stage = InferStage(self._handover, self._clock, self._delivery, self._delivering, self._profile)
         return self._thread("infer", str(number + 1), stage)
 
     def _thread(self, kind: StageKind, of: str, stage: Stage, line: CameraLine | None = None) -> StageThread:

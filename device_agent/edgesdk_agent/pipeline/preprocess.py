@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
+from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.errors import InputError
 
 
@@ -16,14 +19,23 @@ class PreprocessStage:
     Args:
         clock: monotonic seconds.
         on_unusable: is told the camera whose picture no model can take; it is read no more, and the others go on.
+        on_frame: says what the model is to see of a frame, where a filter is wanted.
+        profile: records when each frame was prepared, where one is wanted.
     """
 
     def __init__(
-        self, handover: Handover, clock: Callable[[], float], on_unusable: Callable[[CameraLine, InputError], None]
+        self,
+        handover: Handover,
+        clock: Callable[[], float],
+        on_unusable: Callable[[CameraLine, InputError], None],
+        on_frame: FrameFilter | None = None,
+        profile: Timeline | None = None,
     ) -> None:
         self._handover = handover
         self._clock = clock
         self._on_unusable = on_unusable
+        self._on_frame = on_frame
+        self._profile = profile
 
     def run(self) -> None:
         """Prepare until nothing more is captured."""
@@ -38,6 +50,14 @@ class PreprocessStage:
         frame = picture.frame
         assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
         started = self._clock()
+        if self._on_frame is not None:
+            seen = self._on_frame(frame)
+            if isinstance(seen, str):
+                cell.line.meter.dropped(seen)
+                self._handover.not_prepared(picture, cell)
+                return
+            # Whoever sees this frame's picture from here on, sees it filtered.
+            picture.frame = frame = replace(frame, image=seen)
         try:
             cell.slot.prepare(frame.image)
         except BaseException as error:
@@ -47,5 +67,8 @@ class PreprocessStage:
                 raise
             self._on_unusable(cell.line, error)
             return
-        cell.prepare_s = self._clock() - started
+        ended = self._clock()
+        cell.prepare_s = ended - started
+        if self._profile is not None:
+            self._profile.add("preprocess", frame.camera, frame.seq, started, ended)
         self._handover.prepared(picture, cell)

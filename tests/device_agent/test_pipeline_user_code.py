@@ -1,0 +1,151 @@
+"""The pipeline beside user code: filters before inference, hooks elsewhere, and the record of where the time went."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from edgesdk_agent.cameras.synthetic import SyntheticCamera
+from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.process import ProcessDelivery
+from edgesdk_agent.delivery.thread import ThreadDelivery
+from edgesdk_agent.frame import Frame, FrameResult
+from edgesdk_agent.pipeline import Pipeline
+from edgesdk_agent.timeline.timeline import Timeline
+from edgesdk_targets.errors import InputError
+from edgesdk_testkit import hooks
+from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
+
+
+def camera(frames: int | None) -> SyntheticCamera:
+    return SyntheticCamera(width=32, height=16, frames=frames)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    children = psutil.Process().children()
+    yield
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("edgesdk-")], "the threads' end")
+    assert psutil.Process().children() == children
+
+
+def test_what_a_filter_leaves_out_is_counted_with_its_cause() -> None:
+    script, seqs = Script(), []
+
+    def on_frame(frame: Frame) -> Any:
+        if frame.seq % 4 == 1:
+            raise ValueError
+        return (frame.image, None, frame.image.copy(), "text")[frame.seq % 4]
+
+    pipeline = Pipeline(
+        script.slots(2),
+        camera(40),
+        on_result=lambda frame: seqs.append(frame.seq),
+        policy="every_frame",
+        on_frame=on_frame,
+    )
+    with pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    stats = pipeline.stats()
+    assert seqs == [seq for seq in range(40) if seq % 4 in {0, 2}]
+    assert stats.dropped == {"filter_failed": 20}
+    assert (stats.captured, stats.processed, stats.in_flight) == (40, 20, 0)
+
+
+def test_a_filter_that_says_no_leaves_the_frame_out() -> None:
+    pipeline = Pipeline(Script().slots(2), camera(9), on_result=print, policy="every_frame", on_frame=lambda _: None)
+    with pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert pipeline.stats().dropped == {"filtered": 9}
+
+
+def test_who_gets_the_picture_gets_it_filtered() -> None:
+    seen = []
+
+    def grey(frame: Frame) -> Any:
+        frame.image[4:] = 7
+        return frame.image
+
+    pipeline = Pipeline(
+        Script().slots(2),
+        camera(5),
+        on_result=lambda frame: seen.append(set(np.unique(frame.image[4:]))),
+        policy="every_frame",
+        keep_image=True,
+        on_frame=grey,
+    )
+    with pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert seen == [{7}] * 5
+
+
+@pytest.mark.parametrize("isolate", ["thread", "process"])
+def test_a_hook_elsewhere_gets_every_frame_of_a_file(
+    isolate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(hooks.NOTES, str(tmp_path))
+    delivery: Delivery = (ThreadDelivery if isolate == "thread" else ProcessDelivery)(hooks.note, queue=2)
+    with Pipeline(Script().slots(2), camera(50), on_result=delivery, policy="every_frame", keep_image=True) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    lines = [line.split(" ", 3) for line in hooks.noted(tmp_path)]
+    assert [int(line[2]) for line in lines] == list(range(50))
+    assert all("(16, 32, 3)" in line[3] for line in lines)
+    assert pipeline.stats().callback_errors == 0
+
+
+@pytest.mark.parametrize("policy", ["every_frame", "freshest"])
+def test_a_hook_that_blocks_for_ever_ends_neither_the_pipeline_nor_its_stop(policy: Any) -> None:
+    never = threading.Event()
+    delivery = ThreadDelivery(lambda _: never.wait(), timeout_s=0.1)
+    script = Script()
+    pipeline = Pipeline(script.slots(3), camera(None), on_result=delivery, policy=policy).start()
+    wait_until(lambda: len(script.inferred) > 300, "frames after the hook began to hang")
+    stats = pipeline.stop()
+    never.set()
+    assert stats.captured == stats.processed + sum(stats.dropped.values())
+    counts = delivery.counts()
+    assert (counts.hung, counts.delivered, counts.waiting) == (1, 0, 0)
+    assert counts.given == stats.processed
+
+
+def test_a_process_that_cannot_start_is_told_before_any_frame() -> None:
+    script = Script()
+    pipeline = Pipeline(script.slots(2), camera(5), on_result=ProcessDelivery("edgesdk_testkit.absent:hook"))
+    with pytest.raises(InputError, match="ModuleNotFoundError"):
+        pipeline.start()
+    pipeline.stop()
+    assert script.inferred == []
+
+
+def test_a_profile_has_every_stage_of_every_frame_and_changes_nothing() -> None:
+    profile, results = Timeline(), []
+
+    def run(profile: Timeline | None) -> list[FrameResult]:
+        results.clear()
+        pipeline = Pipeline(
+            Script().slots(2), camera(20), on_result=results.append, policy="every_frame", profile=profile
+        )
+        with pipeline:
+            assert pipeline.wait(PATIENCE_S)
+        return list(results)
+
+    plain = [(frame.camera, frame.seq) for frame in run(None)]
+    timed = run(profile)
+    assert [(frame.camera, frame.seq) for frame in timed] == plain
+    spans = profile.spans()
+    for stage in ("capture", "preprocess", "infer", "deliver"):
+        assert [span.seq for span in spans if span.stage == stage] == list(range(20))
+    by = {(span.stage, span.seq): span for span in spans}
+    for frame in timed:
+        way = [by[stage, frame.seq] for stage in ("capture", "preprocess", "infer", "deliver")]
+        edges = [edge for span in way for edge in (span.start_s, span.end_s)]
+        assert edges == sorted(edges)
+        assert way[0].end_s == frame.captured_at
+        assert way[2].end_s - way[2].start_s == pytest.approx(frame.infer_s)
+    assert {span.thread.split("-")[1] for span in spans} == {"capture", "preprocess", "infer"}
