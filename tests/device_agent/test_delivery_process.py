@@ -24,7 +24,7 @@ from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import FrameResult
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit import hooks
 from edgesdk_testkit.slots import PATIENCE_S, wait_until
@@ -37,6 +37,10 @@ RESULTS: list[Result] = [
     Text("tréma", 0.5),
     Embedding(np.arange(5, dtype=np.float32)),
     Regression(np.array([1.0, np.nan], np.float32), ("x", "y")),
+    Chained(
+        Detections(np.ones((2, 4), np.float32), np.ones(2, np.float32), np.array([1, 0]), NAMES),
+        (Classification(np.array([0]), np.array([1.0], np.float32), ("full", "empty")), None),
+    ),
 ]
 
 
@@ -67,7 +71,7 @@ def test_a_result_travels_whole(result: Result) -> None:
         assert (got.camera, got.seq, got.age_s, got.image) == ("door", seq, 0.1, None)
         assert type(got.result) is type(result)
         assert repr(got.result.to_json()) == repr(result.to_json())
-        assert (b"bottle" in message) == (seq == 1 and isinstance(result, (Classification, Detections)))
+        assert (b"bottle" in message) == (seq == 1 and isinstance(result, (Classification, Detections, Chained)))
     for name in ("boxes", "vector", "values"):
         array = getattr(got.result, name, None)
         assert array is None or (array.flags.owndata and array.flags.writeable and array.dtype == np.float32)
@@ -246,3 +250,12 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text("ascii").split()[2] != "Z"
     except OSError:
         return False
+
+
+def test_labels_of_many_models_stay_apart() -> None:
+    encoder, decoder = FrameEncoder(), FrameDecoder(lambda _: pytest.fail("there is no picture"))
+    models = [Classification(np.array([0]), np.array([1.0]), (f"a{n}", f"b{n}")) for n in range(20)]
+    for model in (*models, *models[-8:], *models[:3], *reversed(models)):
+        assert decoder.decode(encoder.encode(frame(0, None, model), None)).result.to_json() == model.to_json()
+    assert b"a19" in encoder.encode(frame(0, None, models[19]), None)  # long ago
+    assert b"a0" not in encoder.encode(frame(0, None, models[0]), None)  # just now

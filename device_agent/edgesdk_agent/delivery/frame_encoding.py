@@ -23,6 +23,9 @@ from edgesdk_targets.tensor import Array
 _LENGTH = struct.Struct("<I")
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (FrameResult, *get_args(Result))}
 
+# So many models' labels are remembered; a chain has those of two.
+_LABELS_KEPT = 8
+
 # Where a picture lies: number of its memory, shape, dtype.
 PictureAt = tuple[int, tuple[int, ...], str]
 
@@ -31,7 +34,8 @@ class FrameEncoder:
     """The sending side; one for each receiver, whose memory of the labels it mirrors."""
 
     def __init__(self) -> None:
-        self._labels: tuple[str, ...] = ()
+        self._labels: list[tuple[str, ...]] = []
+        self._newest = 0
 
     def encode(self, frame: FrameResult, picture: int | None) -> bytes:
         """Return a result as bytes.
@@ -73,10 +77,14 @@ class FrameEncoder:
         raise TypeError(f"A {kind} cannot be sent to another process.")
 
     def _labelled(self, labels: tuple[str, ...]) -> object:
-        if labels is self._labels:
-            return {"labels": None}
-        self._labels = labels
-        return {"labels": labels}
+        for place, known in enumerate(self._labels):
+            if known is labels:
+                return {"labels": place}
+        if len(self._labels) < _LABELS_KEPT:
+            self._labels.append(())
+        place, self._newest = self._newest, (self._newest + 1) % _LABELS_KEPT
+        self._labels[place] = labels
+        return {"labels": place, "are": labels}
 
 
 class FrameDecoder:
@@ -88,7 +96,7 @@ class FrameDecoder:
 
     def __init__(self, picture: Callable[[PictureAt], Array]) -> None:
         self._picture = picture
-        self._labels: tuple[str, ...] = ()
+        self._labels: dict[int, tuple[str, ...]] = {}
 
     def decode(self, message: bytes) -> FrameResult:
         """Return the result; its arrays are its own, its picture is only lent."""
@@ -117,6 +125,6 @@ class FrameDecoder:
             return tuple(self._value(item, arrays) for item in value["tuple"])
         if "map" in value:
             return {name: self._value(item, arrays) for name, item in value["map"].items()}
-        if value["labels"] is not None:
-            self._labels = tuple(value["labels"])
-        return self._labels
+        if "are" in value:
+            self._labels[value["labels"]] = tuple(value["are"])
+        return self._labels[value["labels"]]
