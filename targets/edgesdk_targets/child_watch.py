@@ -81,7 +81,7 @@ def watch(
     """
     try:
         while not _ended(child, min(_LOOK_EVERY_S, max(0.0, ends_at() - time.monotonic()))):
-            if available_bytes() < keep_free_bytes or _held_bytes(child.pid) > (memory_bytes or sys.maxsize):
+            if available_bytes() < keep_free_bytes or held_bytes(child.pid) > (memory_bytes or sys.maxsize):
                 return Ending.TOO_MUCH_MEMORY
             if time.monotonic() >= ends_at():
                 return Ending.TOO_LONG
@@ -117,7 +117,8 @@ def _cut_messages(folder: Path) -> None:
         os.truncate(path, 0)
 
 
-def _held_bytes(pid: int) -> int:
+def held_bytes(pid: int) -> int:
+    """Return how much memory a process holds; 0 where it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * resource.getpagesize()
     except (OSError, IndexError, ValueError):  # it has just ended

@@ -1,0 +1,71 @@
+"""Which settings are looked at (pure).
+
+For one answer at a time only the number of threads counts; for many a second, the ways to fill the cores: few streams of
+several threads, or many of one. Whoever gives threads or streams himself leaves only the rest open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tuning.setting import Hint, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user decided.
+
+    Attributes:
+        threads, streams: 0 leaves them open.
+        may_pin: this process holds the claim on its cores, so that pinning is tried where the runtime can.
+    """
+
+    threads: int = 0
+    streams: int = 0
+    may_pin: bool = False
+
+
+def ways(hint: Hint, cores: int, given: Given, *, one_stream: bool = False) -> tuple[tuple[int, int], ...]:
+    """Return (threads, streams), the usual best first.
+
+    Args:
+        one_stream: the model's answers depend on the frame before.
+    """
+    streams = 1 if one_stream else given.streams
+    if hint is not Hint.THROUGHPUT:
+        found = [(threads, streams or 1) for threads in _threads(cores)]
+    else:
+        found = [(threads, streams or max(1, cores // threads)) for threads in reversed(_threads(cores))]
+    if given.threads:
+        fitting = streams or (1 if hint is not Hint.THROUGHPUT else max(1, cores // given.threads))
+        found = [(given.threads, fitting)]
+    return tuple(dict.fromkeys(found))
+
+
+def _threads(cores: int) -> list[int]:
+    """Return the numbers of threads that are worth a look, most first: all cores, all but one, and powers of two."""
+    counts = {cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)}
+    if cores > 2:
+        counts.add(cores - 1)
+    return sorted(counts, reverse=True)
+
+
+def settings_of(
+    variants: Sequence[tuple[Variant, Runtime]], manifest: Manifest, hint: Hint, cores: int, given: Given
+) -> tuple[tuple[Setting, ...], ...]:
+    """Return for each variant its settings, the one that is looked at first in front."""
+    open_ways = ways(hint, cores, given, one_stream=bool(manifest.state))
+    groups = []
+    for variant, runtime in variants:
+        pins = (False, True) if given.may_pin and runtime is Runtime.OPENVINO else (False,)
+        groups.append(
+            tuple(
+                Setting(variant.id, runtime, variant.precision, threads, streams, pin)
+                for threads, streams in open_ways
+                for pin in pins
+            )
+        )
+    return tuple(groups)

@@ -1,0 +1,155 @@
+"""One way to run a bundle here, and what it was measured to take."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from typing import Any
+
+from edgesdk_targets.target import Precision, Runtime
+
+
+class Hint(str, Enum):
+    """What a model is run for.
+
+    LATENCY: the quickest answer to one picture.
+    THROUGHPUT: the most pictures a second, each a little later.
+    AGE: the youngest answers for a live camera, without cores that bring next to nothing.
+    """
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+    AGE = "age"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A variant with the session's options.
+
+    Attributes:
+        threads: of one inference.
+        streams: inferences at the same time.
+        pin: the threads are held to cores.
+    """
+
+    variant: str
+    runtime: Runtime
+    precision: Precision
+    threads: int
+    streams: int
+    pin: bool = False
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        each = f"{self.streams} streams of {threads}" if self.streams > 1 else threads
+        return f"{self.variant}, {each}{', pinned' if self.pin else ''}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"runtime": self.runtime.value, "precision": self.precision.value}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Setting:
+        """Read what `to_json` gave.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is something else.
+        """
+        known = {"runtime": Runtime(data["runtime"]), "precision": Precision(data["precision"])}
+        return cls(**{**data, **known})
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a setting took in one turn.
+
+    Attributes:
+        p50_ms, p95_ms: of one inference.
+        fps: inferences a second, of all streams together.
+        cpu_ms: processor time of one inference, all threads together.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    fps: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a setting took.
+
+    Attributes:
+        prepare_ms: preprocessing of one picture for this variant's input, one thread.
+        rss_bytes: by how much the process grew when the setting was opened and first run.
+        rounds: its turns; those of settings that were kept to the end were taken by turns with each other.
+    """
+
+    setting: Setting
+    prepare_ms: float
+    rss_bytes: int
+    rounds: tuple[Slice, ...]
+
+    def with_round(self, taken: Slice) -> Measured:
+        return replace(self, rounds=(*self.rounds, taken))
+
+    @property
+    def ms(self) -> float:
+        """Median milliseconds of one inference."""
+        return statistics.median(one.p50_ms for one in self.rounds)
+
+    @property
+    def p95_ms(self) -> float:
+        return statistics.median(one.p95_ms for one in self.rounds)
+
+    @property
+    def fps(self) -> float:
+        return statistics.median(one.fps for one in self.rounds)
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor milliseconds of one picture, preparing it included."""
+        return self.prepare_ms + statistics.median(one.cpu_ms for one in self.rounds)
+
+    def cost(self, hint: Hint, rounds: slice = slice(None)) -> float:
+        """Return what the hint wants to be small, in milliseconds: of one answer, or of each of many."""
+        taken = self.rounds[rounds]
+        if hint is Hint.THROUGHPUT:
+            return 1000.0 / statistics.median(one.fps for one in taken)
+        return self.prepare_ms + statistics.median(one.p50_ms for one in taken)
+
+    def least_cost(self, hint: Hint) -> float:
+        """Return the cost of the best turn: what disturbs a turn makes it only longer."""
+        return min(self.cost(hint, slice(place, place + 1)) for place in range(len(self.rounds)))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "setting": self.setting.to_json(),
+            "ms": _short(self.ms),
+            "p95_ms": _short(self.p95_ms),
+            "fps": _short(self.fps),
+            "cpu_ms": _short(self.cpu_ms),
+            "prepare_ms": _short(self.prepare_ms),
+            "rss_bytes": self.rss_bytes,
+            "rounds": [{name: _short(value) for name, value in asdict(one).items()} for one in self.rounds],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Measured:
+        """Read what `to_json` gave.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is something else.
+        """
+        rounds = tuple(Slice(**{name: float(value) for name, value in one.items()}) for one in data["rounds"])
+        if not rounds or any(one.fps <= 0 for one in rounds):
+            raise ValueError("no turns")
+        setting = Setting.from_json(data["setting"])
+        return cls(setting, float(data["prepare_ms"]), int(data["rss_bytes"]), rounds)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")

@@ -1,0 +1,84 @@
+"""What tuning found, as it is kept and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgesdk_targets.tuning.ranking import ranked
+from edgesdk_targets.tuning.setting import Hint, Measured, Setting
+
+_DISTURBED = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What tuning found.
+
+    Attributes:
+        measured: settings, the best first; the first is the one to take. Empty where nothing could be measured.
+        why: one sentence on the choice, or on why there is none.
+        notes: such as that INT8 is slower here.
+        refused: variant → why it is not taken whatever its speed.
+        skipped: settings for which there was no time.
+        seconds: that it took.
+        kept: the answer is that of an earlier run.
+    """
+
+    hint: Hint
+    measured: tuple[Measured, ...] = ()
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[Setting, ...] = ()
+    seconds: float = 0.0
+    kept: bool = False
+
+    @property
+    def best(self) -> Measured | None:
+        return self.measured[0] if self.measured else None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the best setting's turns differ so much that something else was running."""
+        costs = [one.p50_ms for one in self.measured[0].rounds] if self.measured else [1.0]
+        return max(costs) > min(costs) * _DISTURBED
+
+    def in_order(self) -> Tuning:
+        """Return this with the settings ranked and the choice explained; refused variants' settings come last."""
+        able = [one for one in self.measured if one.setting.variant not in self.refused]
+        if not able:
+            return replace(self, measured=(), why="no variant could be measured here")
+        ranking = ranked(able, self.hint)
+        return replace(self, measured=ranking.order, why=ranking.why, notes=ranking.notes)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "hint": self.hint.value,
+            "chosen": self.best.setting.to_json() if self.best else None,
+            "why": self.why,
+            "notes": list(self.notes),
+            "settings": [one.to_json() for one in self.measured],
+            "refused": dict(self.refused),
+            "skipped": [one.to_json() for one in self.skipped],
+            "seconds": round(self.seconds, 2),
+            "disturbed": self.disturbed,
+            "kept": self.kept,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Tuning:
+        """Read what `to_json` gave; the order is made anew.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is something else.
+        """
+        refused = {str(name): str(reason) for name, reason in data["refused"].items()}
+        found = cls(
+            hint=Hint(data["hint"]),
+            measured=tuple(Measured.from_json(one) for one in data["settings"]),
+            refused=refused,
+            skipped=tuple(Setting.from_json(one) for one in data["skipped"]),
+            seconds=float(data["seconds"]),
+        )
+        return found.in_order()
