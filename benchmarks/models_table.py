@@ -1,10 +1,12 @@
 """Make the table of models: family by precision, each with its accuracy, parity, size and speed.
 
-    python benchmarks/models_table.py [--phase build judge time] [--only NAME …] [--again] [--quick]
+    python benchmarks/models_table.py [--phase build judge time emulate] [--only NAME …] [--again] [--quick]
 
 Writes `benchmarks/results/models.json` and the table in `docs/models.md`. Without `--phase` it makes whatever is missing:
 *build* converts each model for each family, *judge* measures the figures of what was built, *time* lets all artifacts of a
-model take turns. The first two may run on a busy machine. *time* wants a quiet one: a turn that others disturb is repeated.
+model take turns. The first two may run on a busy machine; *time* wants a quiet one, and repeats a turn that others disturb.
+*emulate*, which is made only when it is asked for, tries the artifacts on an emulated Raspberry Pi 5, and fetches it first
+(150 MB).
 
 What is finished is kept in `.cache/models_table`, under a hash of all that it depends on: a run that was broken off goes on
 where it was, and a change of the code measures anew what it may have changed. Speed that was not measured on the artifacts
@@ -22,7 +24,7 @@ from pathlib import Path
 
 from table.cases import ROOT, Places, cases
 from table.kept import Kept
-from table.making import PHASES, Making
+from table.making import PHASES, USUAL, Making
 from table.page import write_page
 from table.progress import Progress
 from table.results import document
@@ -93,7 +95,7 @@ def _json(content: object) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, help="only these phases")
+    parser.add_argument("--phase", nargs="+", choices=PHASES, default=USUAL, help="only these phases")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=(), help="only these models")
     parser.add_argument("--again", action="store_true", help="make anew what is there already")
     parser.add_argument("--quick", action="store_true", help="few pictures, short turns; publishes nothing")

@@ -52,6 +52,7 @@ class Case:
 
     Attributes:
         card, calibration, exam: made when they are needed.
+        emulated_exam: few pictures, for a slow emulated board; None where the model is not tried there.
     """
 
     name: str
@@ -59,24 +60,34 @@ class Case:
     calibration: Callable[[Places], Path]
     exam: Callable[[Places], Exam]
     from_assets: bool
+    emulated_exam: Callable[[Places], Exam] | None = None
 
 
 def cases() -> tuple[Case, ...]:
     """Return all models, the real ones first."""
     return (
-        _real("mobilenet_v2", lambda p: figures.classes_exam(_assets(p), figures.imagenet_labels, p.every)),
+        _real("mobilenet_v2", lambda p: _imagenet_exam(p, p.every), emulated=lambda p: _imagenet_exam(p, 30)),
         _real("vww_mobilenet_v1", lambda p: figures.classes_exam(_assets(p), figures.person_labels, p.every)),
         _real("resnet20", lambda p: figures.classes_exam(_assets(p), figures.cifar_labels, p.every)),
-        _real("fastestdet", lambda p: figures.boxes_exam(_assets(p), _coco_labels(p), p.every, frames=False)),
+        _real("fastestdet", lambda p: _coco_exam(p, p.every), emulated=lambda p: _coco_exam(p, 8)),
         _real("ultraface", lambda p: figures.boxes_exam(_assets(p), None, p.every, frames=True)),
         _real("crnn_reader", lambda p: figures.words_exam(_assets(p), p.every), _words),
-        _sample("classifier", lambda p: figures.digits_exam(EXAMPLES, p.every)),
-        _sample("detector", _detector_exam),
-        _sample("row_reader", lambda p: figures.rows_exam(_judged_on(p, "row_reader", 200), p.every)),
+        _sample(
+            "classifier",
+            lambda p: figures.digits_exam(EXAMPLES, p.every),
+            emulated=lambda _: figures.digits_exam(EXAMPLES, 1, only_unseen=True),
+        ),
+        _sample("detector", lambda p: _detector_exam(p, p.every), emulated=lambda p: _detector_exam(p, 10)),
+        _sample("row_reader", lambda p: _rows_exam(p, p.every), emulated=lambda p: _rows_exam(p, 5)),
     )
 
 
-def _real(name: str, exam: Callable[[Places], Exam], calibration: Callable[[Places], Path] | None = None) -> Case:
+def _real(
+    name: str,
+    exam: Callable[[Places], Exam],
+    calibration: Callable[[Places], Path] | None = None,
+    emulated: Callable[[Places], Exam] | None = None,
+) -> Case:
     def card(places: Places) -> Path:
         if str(REAL_MODELS) not in sys.path:
             sys.path.insert(0, str(REAL_MODELS))
@@ -85,20 +96,35 @@ def _real(name: str, exam: Callable[[Places], Exam], calibration: Callable[[Plac
         made: Path = card_for(name, _assets(places), places.scratch / "cards" / name)
         return made
 
-    return Case(name, card, calibration or _frames, exam, from_assets=True)
+    return Case(name, card, calibration or _frames, exam, from_assets=True, emulated_exam=emulated)
 
 
-def _sample(name: str, exam: Callable[[Places], Exam]) -> Case:
+def _sample(name: str, exam: Callable[[Places], Exam], emulated: Callable[[Places], Exam]) -> Case:
     def calibration(places: Places) -> Path:
         folder = places.scratch / "calibration" / name
         return rendered(EXAMPLES, name, folder, count=200, split="train", seed=7)
 
-    return Case(f"digits_{name}", lambda _places: EXAMPLES / f"{name}.yaml", calibration, exam, from_assets=False)
+    def card(_places: Places) -> Path:
+        return EXAMPLES / f"{name}.yaml"
+
+    return Case(f"digits_{name}", card, calibration, exam, from_assets=False, emulated_exam=emulated)
 
 
-def _detector_exam(places: Places) -> Exam:
+def _imagenet_exam(places: Places, every: int) -> Exam:
+    return figures.classes_exam(_assets(places), figures.imagenet_labels, every)
+
+
+def _coco_exam(places: Places, every: int) -> Exam:
+    return figures.boxes_exam(_assets(places), _coco_labels(places), every, frames=False)
+
+
+def _detector_exam(places: Places, every: int) -> Exam:
     labels = read_card(EXAMPLES / "detector.yaml").labels
-    return figures.rendered_boxes_exam(_judged_on(places, "detector", 60), labels, places.every)
+    return figures.rendered_boxes_exam(_judged_on(places, "detector", 60), labels, every)
+
+
+def _rows_exam(places: Places, every: int) -> Exam:
+    return figures.rows_exam(_judged_on(places, "row_reader", 200), every)
 
 
 def _judged_on(places: Places, name: str, count: int) -> Path:

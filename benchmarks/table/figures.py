@@ -108,10 +108,11 @@ def rows_exam(folder: Path, every: int) -> Exam:
     return Exam(images, "words right", _text_figures([sample.text for sample in samples]))
 
 
-def digits_exam(examples: Path, every: int) -> Exam:
-    """Make an exam of the 1,797 handwritten digits, a third of them never trained on."""
+def digits_exam(examples: Path, every: int, *, only_unseen: bool = False) -> Exam:
+    """Make an exam of the 1,797 handwritten digits, or of those among them that were never trained on."""
     pictures, labels, test = all_digits(examples)
-    pictures, labels, test = pictures[::every], labels[::every], test[::every]
+    places = (np.flatnonzero(test) if only_unseen else np.arange(len(test)))[::every]
+    pictures, labels, test = [pictures[place] for place in places], labels[places], test[places]
 
     def figures(wanted: Answers, got: Answers) -> dict[str, Metric]:
         best = np.asarray([_top(answer) for answer in got])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert", "litert-torch", "ai-edge-quantizer")
-_SUFFIXES = {".py", ".yaml", ".json", ".safetensors"}
+_SUFFIXES = {".py", ".yaml", ".json", ".safetensors", ".lock"}
 _GROUND = "targets/edgesdk_targets"
 _MEANING = tuple(f"{_GROUND}/{name}" for name in ("card.py", "preprocess", "decode", "results.py", "tensor.py"))
 _TARGETS = tuple(f"{_GROUND}/{name}" for name in ("target.py", "catalogue.py", "profiles"))
@@ -54,6 +54,12 @@ def judge_key(bundles: Iterable[str], assets: Path | None, every: int) -> str:
     """Name what the figures of some bundles depend on; bundles by their digest."""
     code = _digest((*_MEANING, *_EXAM, "sdk/edgesdk/evaluate", "benchmarks/table/judge.py"))
     return _joined("judge", sorted(bundles), float_key(assets, every), code, versions())
+
+
+def emulate_key(bundles: Iterable[str], assets: Path | None) -> str:
+    """Name what the answers of some bundles on an emulated board depend on."""
+    code = _digest((*_MEANING, *_EXAM, f"{_GROUND}/golden", "sdk/edgesdk/emulate", "benchmarks/table/emulate.py"))
+    return _joined("emulate", sorted(bundles), float_key(assets, 1), code)
 
 
 def time_key(bundles: Iterable[str], cpu: str) -> str:

@@ -9,15 +9,19 @@ from edgesdk.benchmark.host import host_facts
 from edgesdk_targets.target import Runtime
 from table.build import build_family, bundle_of
 from table.cases import FAMILIES, PRECISIONS, Case, Places
+from table.emulate import emulate_family
 from table.judge import judge_family
 from table.kept import Kept
-from table.keys import build_key, judge_key, time_key
+from table.keys import build_key, emulate_key, judge_key, time_key
 from table.prepared import Prepared
 from table.progress import Progress, Step
 from table.results import contender, model_part
 from table.timing import MOST_OTHERS, Effort, race, subjects_of
 
-PHASES = ("build", "judge", "time")
+# The last is asked for by name only: it needs a board that is set up.
+PHASES = ("build", "judge", "time", "emulate")
+USUAL = PHASES[:3]
+_EMULATED = tuple(family for family in FAMILIES if family != "TensorRT")
 
 
 class Making:
@@ -48,6 +52,10 @@ class Making:
                 step = Step("time", case.name)
                 if self._again or case.name in changing or not self._is_fresh(case, step):
                     steps.append((case, step))
+        if PHASES[3] in phases:
+            for case in (c for c in cases if c.emulated_exam):
+                parts = [Step("emulate", _part(case, FAMILIES[family])) for family in _EMULATED]
+                steps += [(case, one) for one in parts if self._again or not self._is_fresh(case, one)]
         return steps
 
     def make(self, case: Case, step: Step, progress: Progress) -> None:
@@ -70,6 +78,10 @@ class Making:
                 self._model = Prepared(case, self._places, self._kept)
             if step.phase == "build":
                 content = build_family(self._model, target, PRECISIONS, progress.say)
+            elif step.phase == "emulate":
+                assert case.emulated_exam  # noqa: S101  (no such step else)
+                exam = case.emulated_exam(self._places)
+                content = emulate_family(self._model, exam, self._cells(case, target), progress.say)
             else:
                 content = judge_family(self._model, self._cells(case, target), progress.say)
         self._kept.put(step.phase, step.name, self._key(case, step), content, progress.seconds)
@@ -84,8 +96,13 @@ class Making:
         for family, target in FAMILIES.items():
             part = self._kept.find("judge", _part(case, target))
             figures[family] = part.content if part else {}
-        times = self._kept.fresh("time", case.name, self._key(case, Step("time", case.name)))
-        return model_part(case.name, cells, figures, times)
+        times = self._fresh(case, Step("time", case.name))
+        emulated = {
+            family: content
+            for family in _EMULATED
+            if (content := self._fresh(case, Step("emulate", _part(case, FAMILIES[family]))))
+        }
+        return model_part(case.name, cells, figures, times, emulated)
 
     def stale(self, case: Case) -> bool:
         """Tell whether the code has changed since a model was built or judged."""
@@ -93,9 +110,12 @@ class Making:
             self._is_fresh(case, Step(phase, _part(case, t))) for phase in PHASES[:2] for t in FAMILIES.values()
         )
 
+    def _fresh(self, case: Case, step: Step) -> dict[str, Any] | None:
+        return self._kept.fresh(step.phase, step.name, self._key(case, step))
+
     def _is_fresh(self, case: Case, step: Step) -> bool:
         try:
-            content = self._kept.fresh(step.phase, step.name, self._key(case, step))
+            content = self._fresh(case, step)
         except SystemExit:
             return False
         if content is None or step.phase != "build":
@@ -112,6 +132,8 @@ class Making:
         digests = [f"{cell['sha256']} {cell['variant']}" for cell in built if "sha256" in cell]
         if step.phase == "judge":
             return judge_key(digests, assets, every)
+        if step.phase == "emulate":
+            return emulate_key(digests, assets)
         return time_key(digests, str(host_facts().to_json()["cpu"]))
 
     def _cells(self, case: Case, target: str) -> dict[str, dict[str, Any]]:

@@ -41,7 +41,8 @@ def table_text(results: Mapping[str, Any]) -> str:
     made = results["made"]
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     head = f"Made {made['date']} by `{made['command']}` on {made['host']['cpu']}, {made['host']['cores']} cores. {versions}.\n"
-    return "\n".join([head, _asked_text(results["asked"]), *(_model_text(model) for model in results["models"])])
+    models = results["models"]
+    return "\n".join([head, _asked_text(results["asked"]), *map(_model_text, models), _emulated_text(models)])
 
 
 def _asked_text(asked: Sequence[Mapping[str, Any]]) -> str:
@@ -92,6 +93,42 @@ def _timing_text(model: Mapping[str, Any]) -> str:
 
 def _title(name: str) -> str:
     return name.replace("_", "-")
+
+
+def _emulated_text(models: Sequence[Mapping[str, Any]]) -> str:
+    """Return what an emulated board answered; nothing where none was tried."""
+    tried = [(m, family, found) for m in models for family, found in m.get("emulated", {}).items()]
+    if not tried:
+        return ""
+    lines = [
+        "### On an emulated Raspberry Pi 5 (Cortex-A76)",
+        "",
+        "Status: emulated; nothing is said of speed. Figures: the board's, and in brackets this machine's on the same pictures.",
+        "",
+        "| model | family | precision | golden set | pictures | figures | as here |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for model, family, found in tried:
+        for precision, one in found.items():
+            told = ", ".join(
+                f"{name} {100 * pair['board']:.1f} % ({100 * pair['here']:.1f} %)"
+                for name, pair in one.get("figures", {}).items()
+            )
+            if precision == "altered":
+                verdict = "found out" if one["holds"] else "**not found out**"
+                told = _cell(one.get("why", ""))
+            else:
+                verdict, told = ("yes" if one["holds"] else "**no**"), told or _cell(one.get("why", ""))
+            cells = (
+                _title(model["model"]),
+                family,
+                precision,
+                one.get("golden", ""),
+                str(one.get("pictures", "")),
+                told,
+            )
+            lines.append(f"| {' | '.join(cells)} | {verdict} |")
+    return "\n".join([*lines, ""])
 
 
 def _row_text(row: Mapping[str, Any], main: str) -> str:

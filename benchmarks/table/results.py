@@ -29,7 +29,11 @@ def document(command: str, models: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def model_part(
-    name: str, cells: Found, figures: Mapping[str, Mapping[str, Any]], race: Mapping[str, Any] | None
+    name: str,
+    cells: Found,
+    figures: Mapping[str, Mapping[str, Any]],
+    race: Mapping[str, Any] | None,
+    emulated: Found,
 ) -> dict[str, Any]:
     """Return a model's part of the table.
 
@@ -37,6 +41,7 @@ def model_part(
         cells: what was built.
         figures: by family, what the phase "judge" found.
         race: what the phase "time" found about these artifacts; None where they are not timed yet.
+        emulated: what the phase "emulate" found, of the families that it has tried.
     """
     first = next(iter(figures.values()))
     rows = [
@@ -48,6 +53,8 @@ def model_part(
     if race is not None:
         timed = {key: race[key] for key in ("threads", "others_pct", "repeated")}
         part |= {"eager_ms": _ms(race, EAGER), "timing": timed}
+    if emulated:
+        part["emulated"] = {family: dict(found) for family, found in emulated.items()}
     return {**part, "rows": rows}
 
 

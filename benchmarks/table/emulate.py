@@ -1,0 +1,156 @@
+"""Phase "emulate": a Raspberry Pi 5's own builds of the runtimes, on its own instructions, against this machine.
+
+The golden sets are run, pictures of the exam are answered there and here, and the figures compared. An artifact whose weights
+were altered has to fail there. How long it takes says nothing about the board, and is not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+
+from edgesdk.emulate.board import BOARDS
+from edgesdk.emulate.root import EmulatedBoard, set_up
+from edgesdk.emulate.verify import BoardAnswers, verify_on_board
+from edgesdk.evaluate.answers import each_alone
+from edgesdk.evaluate.intervals import Metric
+from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
+from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.model import load_model
+from edgesdk_targets.results import Result
+from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.tensor import Array
+from table.build import Say, bundle_of
+from table.figures import Exam
+from table.float_model import FloatAnswers, ask_float, judged_settings
+from table.prepared import Prepared
+
+BOARD = "rpi5"
+PRECISIONS = ("fp32", "int8")
+# Figures over boxes move where two detections of nearly the same score change places; a share of pictures, by one picture.
+_BOXES_APART, _PICTURES_APART = 0.02, 1
+_ALTERED = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the board and this machine are asked."""
+
+    exam: Exam
+    wanted: Sequence[Result]
+    files: tuple[Path, ...]
+    task: str
+    labels: tuple[str, ...]
+
+
+def emulate_family(model: Prepared, exam: Exam, cells: Mapping[str, dict[str, Any]], say: Say) -> dict[str, Any]:
+    """Check the fp32 and the INT8 artifact of a family on the emulated board.
+
+    Args:
+        exam: few pictures; the board is slow.
+
+    Returns:
+        precision → `{"golden", "why", "figures": {name: {"board", "here", "within", "holds"}}, "pictures", "holds"}`, and under
+        "altered" whether an artifact with other weights was found out, where the family's format can be altered.
+    """
+    board = set_up(BOARDS[BOARD], say=say)
+    card, labels = model.source.card, model.source.card_file.labels
+    wanted = FloatAnswers(exam.pictures, ask_float(model.source, exam.pictures), card.task, labels).results
+    found: dict[str, Any] = {}
+    with TemporaryDirectory(prefix="edgesdk-emulated-") as scratch:
+        files = tuple(_written(Path(scratch), place, picture) for place, picture in enumerate(exam.pictures))
+        asked = _Asked(exam, wanted, files, card.task, labels)
+        for precision in PRECISIONS:
+            bundle = bundle_of(cells[precision], model.places.scratch)
+            if bundle is None:
+                found[precision] = {"holds": False, "why": cells[precision].get("failure", "not built")}
+                continue
+            say(precision)
+            found[precision] = _checked(board, bundle, cells[precision]["variant"], asked)
+            altered = _altered(bundle, cells[precision]["variant"], Path(scratch)) if precision == "fp32" else None
+            if altered is not None:
+                say("an artifact with other weights")
+                found["altered"] = _found_out(board, altered, cells[precision]["variant"], asked)
+    return found
+
+
+def _checked(board: EmulatedBoard, bundle: Path, variant: str, asked: _Asked) -> dict[str, Any]:
+    settings = judged_settings(asked.task)
+    (there,) = verify_on_board(
+        board,
+        bundle,
+        [variant],
+        task=asked.task,
+        labels=asked.labels,
+        pictures=asked.files,
+        postprocess=settings,
+    )
+    if there.problem is not None:
+        return {"holds": False, "why": there.problem}
+    with load_model(bundle, variant=variant, options=SessionOptions(threads=1), postprocess=settings) as loaded:
+        here = asked.exam.answers(each_alone(loaded))
+    figures = _compared(asked.exam, list(asked.wanted), list(there.results), here)
+    golden, why = _golden(there)
+    holds = golden == "pass" and all(figure["holds"] for figure in figures.values())
+    return {"golden": golden, "why": why, "figures": figures, "pictures": len(asked.files), "holds": holds}
+
+
+def _compared(exam: Exam, wanted: list[Result], there: list[Result], here: list[Result]) -> dict[str, Any]:
+    """Return each figure of both machines, and whether they are the same within what is allowed."""
+    on_board, on_this = exam.figures(wanted, there), exam.figures(wanted, here)
+    return {name: _pair(name, on_board[name], figure) for name, figure in on_this.items() if "lost" not in name}
+
+
+def _pair(name: str, board: Metric, here: Metric) -> dict[str, Any]:
+    within = _BOXES_APART if name.startswith(("AP50", "F1")) else _PICTURES_APART / here.n
+    # Shares of the same n pictures: equal but for rounding, or apart by whole pictures.
+    holds = abs(board.value - here.value) <= within + 1e-9
+    return {"board": round(board.value, 6), "here": round(here.value, 6), "within": round(within, 6), "holds": holds}
+
+
+def _golden(answers: BoardAnswers) -> tuple[str, str]:
+    if answers.golden is None:
+        return "none", answers.problem or ""
+    return str(answers.golden["verdict"]), str(answers.golden.get("why") or "")
+
+
+def _found_out(board: EmulatedBoard, bundle: Path, variant: str, asked: _Asked) -> dict[str, Any]:
+    (there,) = verify_on_board(board, bundle, [variant], task=asked.task, labels=asked.labels)
+    golden, why = _golden(there)
+    return {"golden": golden, "why": why, "holds": golden == "fail"}
+
+
+def _altered(bundle: Path, variant_id: str, folder: Path) -> Path | None:
+    """Write the bundle with one weight tensor of an ONNX artifact scaled by a twentieth; None for another format."""
+    import onnx
+    from onnx import numpy_helper
+
+    with open_bundle(bundle) as opened:
+        files = {name: opened.read(name) for name in opened.manifest.files}
+        manifest = opened.manifest
+    variant: Variant = next(one for one in manifest.variants if one.id == variant_id)
+    place = variant.files["model"]
+    if not place.endswith(".onnx"):
+        return None
+    graph = onnx.load_from_string(files[place])
+    kernels = [one for one in graph.graph.initializer if len(one.dims) == 4 and one.data_type == onnx.TensorProto.FLOAT]
+    if not kernels:
+        return None
+    scaled: Array = numpy_helper.to_array(kernels[0]) * _ALTERED
+    kernels[0].CopyFrom(numpy_helper.from_array(scaled, kernels[0].name))
+    files[place] = graph.SerializeToString()
+    document = manifest.model_dump(mode="json", by_alias=True)
+    path = folder / "altered.edgebundle"
+    write_bundle(path, Manifest.model_validate(document), files)
+    return path
+
+
+def _written(folder: Path, place: int, picture: Array) -> Path:
+    path = folder / f"{place:04}.png"
+    cv2.imwrite(str(path), picture)
+    return path
