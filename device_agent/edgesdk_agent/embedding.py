@@ -30,6 +30,12 @@ class Pipeline(SlotPipeline):
         with edgesdk.Pipeline(edgesdk.load("m.edgebundle"), "rtsp://…", on_result=print) as pipeline:
             pipeline.wait()
 
+        for result in edgesdk.Pipeline(model, "video.mp4"):
+            print(result)
+
+        async for result in edgesdk.Pipeline(model, {"door": 0, "gate": "rtsp://…"}).aiter():
+            print(result.camera, result)
+
     The model stays the caller's; one model serves one pipeline at a time. Several sources share it fairly: one session,
     whatever their number, and a recurrent model keeps a state for each. One that fails is told and counted, and the
     others go on.
@@ -39,7 +45,9 @@ class Pipeline(SlotPipeline):
             infers `n` frames at the same time where its runtime can, which gives the highest rate; results stay in order.
         source: a path, an address, a camera's number (see `SOURCE_FORMS`), or an opened camera; or several by name.
         on_result: is given a `FrameResult` for each frame, each camera's in order, one at a time. A callable runs on
-            the inference thread and holds it up; a delivery hands results to a thread or a process.
+            the inference thread and holds it up; a delivery hands results to a thread or a process. Without it they are
+            taken in a loop.
+        queue: without `on_result`, how many results wait for the loop; see `edgesdk_agent.pipeline.Pipeline`.
         camera_name: stands in every result of a source that is given alone.
         policy: `freshest` (a live camera's default) or `every_frame` (a file's), for all sources or by name.
         keep_image: give each result its picture, valid during the callback.
@@ -60,7 +68,8 @@ class Pipeline(SlotPipeline):
         model: Model | Chain,
         source: Source | Mapping[str, Source],
         *,
-        on_result: Callable[[FrameResult], object] | Delivery,
+        on_result: Callable[[FrameResult], object] | Delivery | None = None,
+        queue: int = 4,
         camera_name: str = "camera",
         policy: Policy | Mapping[str, Policy] | None = None,
         keep_image: bool = False,
@@ -83,6 +92,7 @@ class Pipeline(SlotPipeline):
                 model.slots(slots_wanted(tuple(policies.values()), model.lanes)),
                 cameras,
                 on_result=on_result,
+                queue=queue,
                 policy=policies,
                 lanes=model.lanes,
                 keep_image=keep_image,

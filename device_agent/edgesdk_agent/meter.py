@@ -37,6 +37,7 @@ class FrameStats:
         dropped: cause → frames; causes that did not occur are absent.
         in_flight: captured and neither processed nor dropped yet, at the end of the span.
         callback_errors: results whose callback raised, or did not return in its time; of a whole pipeline only.
+        results_dropped: results that whoever takes them never saw, as they were slower; of a whole pipeline only.
         seconds: the span's length; of the totals, from the start to the last result.
         fps: results a second of the span.
         age: of frames at their result; preprocess, infer: what the stages took.
@@ -57,6 +58,7 @@ class FrameStats:
     infer: Percentiles
     cpu_s: Mapping[str, float] = field(default_factory=dict)
     cameras: Mapping[str, FrameStats] = field(default_factory=dict)
+    results_dropped: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return the stable keys that `--json` and telemetry print."""
@@ -68,6 +70,7 @@ class FrameStats:
                 "in_flight": self.in_flight,
             },
             "callback_errors": self.callback_errors,
+            "results_dropped": self.results_dropped,
             "seconds": round(self.seconds, 3),
             "fps": round(self.fps, 2),
             "age_ms": self.age.to_ms(),

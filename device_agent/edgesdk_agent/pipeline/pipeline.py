@@ -14,8 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import Camera
@@ -27,12 +26,15 @@ from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
+from edgesdk_agent.pipeline.crew import Crew
+from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import Slot
 from edgesdk_agent.pipeline.policy import Policy, policy_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
-from edgesdk_agent.pipeline.stage_thread import ProcessorTime, Stage, StageKind, StageThread
+from edgesdk_agent.pipeline.result_queue import ResultQueue
+from edgesdk_agent.pipeline.stage_thread import ProcessorTime, StageKind, StageThread
 from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError, SessionFailed
 from edgesdk_targets.tensor import Array
@@ -53,21 +55,26 @@ _TRANSLATION: dict[StageKind, type[EdgeError]] = {
 }
 
 
-class Pipeline:
+class Pipeline(PipelineForms):
     """Run cameras through one model until the sources end, an error occurs, or it is stopped.
 
     The cameras belong to the pipeline from here on, and are closed by it; the model stays the caller's. A camera that
     fails is closed, told and counted, and the others go on; when none is left, its error is the pipeline's.
+
+    Results go to `on_result`; without it they are taken in a loop, `for result in pipeline` or, under asyncio,
+    `async for result in pipeline.aiter()`. Such a loop starts a pipeline that was not started, and then also stops it.
 
     Args:
         slots: preallocated inputs of the model; `slots_wanted(policies, lanes)` of them for full overlap.
         cameras: one, or several by name. The name stands in every result and chooses the recurrent state.
         on_result: is given every result, one at a time, each camera's in order: a callable, which then runs on a lane
             and holds it up; or a delivery that hands results to a thread or a process. What it raises is counted.
+        queue: without `on_result`, how many results wait for the loop. When it is full, an `every_frame` camera waits; of
+            a `freshest` one the oldest result is dropped, and counted in `stats().results_dropped`.
         camera_name: of a camera that is given alone.
         policy: `freshest` for a live camera and `every_frame` otherwise, unless given, for all or by name.
         lanes: how many slots are inferred at the same time, each on a thread of its own; `Model.lanes` at most.
-        keep_image: keep each picture until its result was handed over, for drawing.
+        keep_image: keep each picture until its result was handed over, for drawing; in a loop it is a copy of its own.
         on_error: is given the error that ended the pipeline, on the thread that met it; `wait` and `stop` then do not
             raise it.
         on_camera_error: is given the name and the error of each camera that fails, on its own thread.
@@ -77,7 +84,7 @@ class Pipeline:
         clock, wall_clock: monotonic seconds, and seconds since 1970.
 
     Raises:
-        InputError: there are no slots, no cameras or no lane, or a policy is unknown.
+        InputError: there are no slots, no cameras, no lane or no room in the queue, or a policy is unknown.
     """
 
     def __init__(
@@ -85,7 +92,8 @@ class Pipeline:
         slots: Sequence[Slot],
         cameras: Camera | Mapping[str, Camera],
         *,
-        on_result: Callable[[FrameResult], object] | Delivery,
+        on_result: Callable[[FrameResult], object] | Delivery | None = None,
+        queue: int = 4,
         camera_name: str = "camera",
         policy: Policy | Mapping[str, Policy] | None = None,
         lanes: int = 1,
@@ -104,7 +112,8 @@ class Pipeline:
         self._on_error = on_error
         self._on_camera_error = on_camera_error
         self._clock = clock
-        self._delivery = _as_delivery(on_result)
+        self._results = ResultQueue(queue, self.policies)
+        self._delivery: Delivery = self._results if on_result is None else _as_delivery(on_result)
         self._profile = profile
         self._meters = Meters(named, clock)
         lock = threading.Lock()
@@ -115,41 +124,50 @@ class Pipeline:
         )
         self._handover = Handover(self._lines, slots, lanes, keep_image=keep_image, clock=clock, lock=lock)
         self._delivering = ProcessorTime()
+        self._crew = Crew(
+            on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
+        )
+        for number in range(lanes):
+            self._add_lane(number)
         seen = on_frame if on_frame is None or isinstance(on_frame, FrameFilter) else FrameFilter(on_frame)
         preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
-        self._threads = [
-            *(self._lane(number) for number in range(lanes)),
-            self._thread("preprocess", "", preprocess),
-            *(
-                self._thread("capture", line.name, CaptureStage(line, self._handover, clock, wall_clock, profile), line)
-                for line in self._lines
-            ),
-        ]
+        self._crew.add("preprocess", "", preprocess)
+        for line in self._lines:
+            capture = CaptureStage(line, self._handover, clock, wall_clock, profile)
+            self._crew.add("capture", line.name, capture, line)
         self._lock = threading.Lock()
-        self._running = self._inferring = 0
+        self._started = False
         self._error: EdgeError | None = None
         self._camera_errors: dict[str, EdgeError] = {}
         self._last_deliveries_s = _LAST_DELIVERIES_S
-        self._over = threading.Event()
 
     @property
     def camera_errors(self) -> Mapping[str, EdgeError]:
         """What ended cameras that failed, by name."""
         return dict(self._camera_errors)
 
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._started
+
     def start(self) -> Self:
         """Start the threads; a pipeline runs once.
 
         Raises:
+            InputError: it was started before.
             EdgeError: whoever takes the results cannot.
         """
-        self._delivery.start()
-        with self._lock:
-            self._running = len(self._threads)
-            self._inferring = sum(thread.kind == "infer" for thread in self._threads)
+        if self._started:
+            raise InputError("A pipeline runs once.", hint="Make another one, with a new camera.")
+        self._started = True
+        try:
+            self._delivery.start()
+        except BaseException:
+            self.request_stop()
+            raise
         self._meters.start()
-        for thread in self._threads:
-            thread.start()
+        self._crew.start()
         return self
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -158,7 +176,7 @@ class Pipeline:
         Raises:
             EdgeError: what ended the pipeline.
         """
-        over = self._over.wait(timeout_s)
+        over = self._crew.over.wait(timeout_s)
         self._raise_error()
         return over
 
@@ -176,6 +194,7 @@ class Pipeline:
 
     def request_stop(self) -> None:
         """Stop capturing and return at once; what is captured is still processed."""
+        self._results.hurry()
         self._handover.stop_capture()
         for line in self._lines:
             self._close_camera(line)
@@ -190,12 +209,11 @@ class Pipeline:
         """
         self._last_deliveries_s = min(timeout_s, self._last_deliveries_s)
         self.request_stop()
-        started = [thread for thread in self._threads if thread.started]
-        if not any(thread.is_current for thread in started):
-            if not _join(started, timeout_s):
+        if not self._crew.is_member():
+            if not self._crew.join(timeout_s):
                 self._handover.abort()
-                if not _join(started, _ABORT_GRACE_S):
-                    self._stuck(started)
+                if not self._crew.join(_ABORT_GRACE_S):
+                    self._stuck()
             self._delivery.close(0.0)
             self._raise_error()
         return self.stats()
@@ -212,47 +230,31 @@ class Pipeline:
             InputError: there are no slots, or no lane.
             SessionFailed: the old model does not finish its last frame within the time.
         """
-        with self._lock:
-            missing = range(self._inferring, lanes) if self._running else range(0)
-            more = [self._lane(number) for number in missing]
-            self._threads += more
-            self._running += len(more)
-            self._inferring += len(more)
-        for thread in more:
-            thread.start()
+        for number in self._crew.missing_lanes(lanes):
+            self._add_lane(number).start()
         self._handover.swap(slots, lanes, timeout_s)
 
     def stats(self) -> FrameStats:
         """Return what happened to the frames since the start."""
-        counts = self._delivery.counts()
-        return replace(self._meters.totals(), cpu_s=self._cpu_s(), callback_errors=counts.failed + counts.hung)
+        return self._with_deliveries(self._meters.totals())
 
     def interval_stats(self) -> FrameStats:
-        """Return what happened since the last call, for telemetry; `cpu_s` and `callback_errors` are totals."""
+        """Return what happened to the frames since the last call, for telemetry; what is not of frames are totals."""
+        return self._with_deliveries(self._meters.interval())
+
+    def _to_loop(self) -> ResultQueue:
+        if self._delivery is not self._results:
+            raise InputError("This pipeline's results go to `on_result`.", hint="Leave it out to take them in a loop.")
+        return self._results
+
+    def _with_deliveries(self, stats: FrameStats) -> FrameStats:
         counts = self._delivery.counts()
-        return replace(self._meters.interval(), cpu_s=self._cpu_s(), callback_errors=counts.failed + counts.hung)
+        errors = counts.failed + counts.hung
+        return replace(stats, cpu_s=self._cpu_s(), callback_errors=errors, results_dropped=counts.dropped)
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self.stop()
-        except EdgeError as failure:
-            if error is None:
-                raise
-            if failure is not error:
-                log.warning("while stopping: %s", failure.message)
-
-    def _lane(self, number: int) -> StageThread:
+    def _add_lane(self, number: int) -> StageThread:
         stage = InferStage(self._handover, self._clock, self._delivery, self._delivering, self._profile)
-        return self._thread("infer", str(number + 1), stage)
-
-    def _thread(self, kind: StageKind, of: str, stage: Stage, line: CameraLine | None = None) -> StageThread:
-        failed, ended = partial(self._stage_failed, kind, line), partial(self._stage_ended, kind, line)
-        return StageThread(kind, of, stage, on_failure=failed, on_end=ended)
+        return self._crew.add("infer", str(number + 1), stage)
 
     def _stage_failed(self, kind: StageKind, line: CameraLine | None, error: BaseException) -> None:
         if not isinstance(error, EdgeError):
@@ -265,18 +267,8 @@ class Pipeline:
         else:
             self._camera_failed(line, error)
 
-    def _stage_ended(self, kind: StageKind, line: CameraLine | None) -> None:
-        if line is not None:
-            self._close_camera(line)
-        with self._lock:
-            self._inferring -= kind == "infer"
-            last_lane = kind == "infer" and not self._inferring
-        if last_lane:
-            self._delivery.close(self._last_deliveries_s)
-        with self._lock:
-            self._running -= 1
-            if not self._running:
-                self._over.set()
+    def _close_delivery(self) -> None:
+        self._delivery.close(self._last_deliveries_s)
 
     def _camera_failed(self, line: CameraLine, error: EdgeError) -> None:
         """Note that a camera gives nothing more; it is the pipeline's end when every camera failed."""
@@ -313,7 +305,7 @@ class Pipeline:
         self._record(error)
         self._handover.abort()
         self.request_stop()
-        self._over.set()
+        self._crew.over.set()
 
     def _close_camera(self, line: CameraLine) -> None:
         try:
@@ -328,20 +320,18 @@ class Pipeline:
             raise self._error
 
     def _cpu_s(self) -> dict[str, float]:
-        seconds = {"capture": 0.0, "preprocess": 0.0, "infer": 0.0, "deliver": self._delivering.seconds}
-        for thread in tuple(self._threads):
-            seconds[thread.kind] += thread.cpu_s()
-        seconds["infer"] -= seconds["deliver"]
-        return seconds
+        deliver, seconds = self._delivering.seconds, self._crew.cpu_s()
+        return {**seconds, "infer": seconds["infer"] - deliver, "deliver": deliver}
 
-    def _stuck(self, threads: Sequence[StageThread]) -> None:
-        names = [thread.name for thread in threads if thread.is_alive]
-        if names and all(thread.kind == "capture" for thread in threads if thread.is_alive):
+    def _stuck(self) -> None:
+        threads = self._crew.alive()
+        names = ", ".join(thread.name for thread in threads)
+        if threads and all(thread.kind == "capture" for thread in threads):
             # A driver may hold a read until its own time is over; whatever it still brings is counted as dropped.
-            log.warning("%s still waits for its camera, and ends when the camera's time-out is over", ", ".join(names))
-        elif names:
+            log.warning("%s still waits for its camera, and ends when the camera's time-out is over", names)
+        elif threads:
             hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
-            self._fail(SessionFailed(f"{', '.join(names)} did not stop.", hint=hint))
+            self._fail(SessionFailed(f"{names} did not stop.", hint=hint))
 
 
 def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Policy] | None) -> dict[str, Policy]:
@@ -359,10 +349,3 @@ def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Pol
 def _as_delivery(on_result: Callable[[FrameResult], object] | Delivery) -> Delivery:
     # A protocol cannot be asked for by isinstance; a plain callable counts nothing.
     return on_result if hasattr(on_result, "counts") else InlineDelivery(on_result)  # type: ignore[return-value]
-
-
-def _join(threads: Sequence[StageThread], timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive for thread in threads)

@@ -1,0 +1,109 @@
+"""The threads of a pipeline together: who is at work, who is the last, and what they cost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from edgesdk_agent.pipeline.camera_line import CameraLine
+from edgesdk_agent.pipeline.stage_thread import Stage, StageKind, StageThread
+
+Failed = Callable[[StageKind, CameraLine | None, BaseException], None]
+
+
+class Crew:
+    """Start stages on threads of their own, and notice when the last of them has ended.
+
+    Args:
+        on_failure: is given what a stage raised, its kind, and its camera's line.
+        on_capture_end: is given the line of a camera that is read no more.
+        on_last_result: is called when the last lane has ended.
+
+    Attributes:
+        over: is set when every stage has ended.
+    """
+
+    def __init__(
+        self, *, on_failure: Failed, on_capture_end: Callable[[CameraLine], None], on_last_result: Callable[[], None]
+    ) -> None:
+        self._on_failure = on_failure
+        self._on_capture_end = on_capture_end
+        self._on_last_result = on_last_result
+        self._threads: list[StageThread] = []
+        self._lock = threading.Lock()
+        self._at_work: dict[StageKind, int] = {"capture": 0, "preprocess": 0, "infer": 0}
+        self._lanes_left = 0
+        self.over = threading.Event()
+
+    @property
+    def started(self) -> bool:
+        return any(thread.started for thread in self._threads)
+
+    def add(self, kind: StageKind, of: str, stage: Stage, line: CameraLine | None = None) -> StageThread:
+        """Take on a stage; it begins with `start`.
+
+        Args:
+            of: the camera's name, the lane's number, or nothing.
+            line: of the stage's camera, if it has one.
+        """
+        thread = StageThread(
+            kind,
+            of,
+            stage,
+            on_failure=partial(self._on_failure, kind, line),
+            on_end=partial(self._ended, kind, line),
+        )
+        with self._lock:
+            self._threads.append(thread)
+            self._at_work[kind] += 1
+            self._lanes_left += kind == "infer"
+        return thread
+
+    def start(self) -> None:
+        """Start every thread."""
+        for thread in tuple(self._threads):
+            thread.start()
+
+    def missing_lanes(self, wanted: int) -> range:
+        """Return the numbers of the lanes that are to be added, so that there are as many as wanted."""
+        with self._lock:
+            return range(self._lanes_left, wanted) if self.started and not self.over.is_set() else range(0)
+
+    def is_member(self) -> bool:
+        """Say whether the calling thread is one of these."""
+        return any(thread.is_current for thread in tuple(self._threads))
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of every thread, and say whether it came within the time."""
+        deadline = time.monotonic() + timeout_s
+        started = [thread for thread in tuple(self._threads) if thread.started]
+        for thread in started:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive for thread in started)
+
+    def alive(self) -> list[StageThread]:
+        """Return the threads that have not ended."""
+        return [thread for thread in tuple(self._threads) if thread.is_alive]
+
+    def cpu_s(self) -> dict[str, float]:
+        """Return the processor time of each kind of stage."""
+        seconds = {"capture": 0.0, "preprocess": 0.0, "infer": 0.0}
+        for thread in tuple(self._threads):
+            seconds[thread.kind] += thread.cpu_s()
+        return seconds
+
+    def _ended(self, kind: StageKind, line: CameraLine | None) -> None:
+        if line is not None:
+            self._on_capture_end(line)
+        with self._lock:
+            self._lanes_left -= kind == "infer"
+            last_lane = kind == "infer" and not self._lanes_left
+        # Before the stage counts as ended: whoever waits for the end waits for the last result to be taken.
+        if last_lane:
+            self._on_last_result()
+        with self._lock:
+            self._at_work[kind] -= 1
+            if not any(self._at_work.values()):
+                self.over.set()

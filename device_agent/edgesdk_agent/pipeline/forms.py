@@ -1,0 +1,131 @@
+"""The ways to use a pipeline: `with`, `for`, and both under asyncio.
+
+A loop over a pipeline that was not started starts it, and stops it at its end, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.meter import FrameStats
+from edgesdk_agent.pipeline.result_queue import ResultQueue
+from edgesdk_targets.errors import EdgeError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+log = logging.getLogger(__name__)
+
+
+class PipelineForms(ABC):
+    """What `with` and `for` do, over what a pipeline can do."""
+
+    @property
+    @abstractmethod
+    def started(self) -> bool:
+        """Whether `start` was called."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start the threads."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end."""
+
+    @abstractmethod
+    def stop(self, timeout_s: float = 10.0) -> FrameStats:
+        """End the threads."""
+
+    @abstractmethod
+    def _to_loop(self) -> ResultQueue:
+        """Return the queue that a loop takes from; InputError where results go elsewhere."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.stop()
+        except EdgeError as failure:
+            if error is None:
+                raise
+            if failure is not error:
+                log.warning("while stopping: %s", failure.message)
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # A cancelled task still has to see the pipeline's threads end; the event loop goes on meanwhile.
+        await asyncio.shield(asyncio.to_thread(self.__exit__, kind, error, traceback))
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """Take the results in a loop, until the last one.
+
+        Raises:
+            InputError: they go to `on_result`.
+            EdgeError: what ended the pipeline, after the results that it had given.
+        """
+        return self._iterate(self._to_loop())
+
+    def aiter(self) -> AsyncIterator[FrameResult]:
+        """Take the results in an `async for` loop, until the last one; the event loop never waits.
+
+        To leave it early, cancel its task or use `contextlib.aclosing`; the pipeline's threads end behind it.
+
+        Raises:
+            InputError: they go to `on_result`.
+            EdgeError: what ended the pipeline, after the results that it had given.
+        """
+        return self._iterate_async(self._to_loop())
+
+    def _iterate(self, results: ResultQueue) -> Iterator[FrameResult]:
+        starts = not self.started
+        if starts:
+            self.start()
+        try:
+            while (result := results.take()) is not None:
+                yield result
+            self.wait()
+        finally:
+            if starts:
+                self.stop()
+
+    async def _iterate_async(self, results: ResultQueue) -> AsyncIterator[FrameResult]:
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            # A loop that was closed meanwhile has nobody to wake.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(changed.set)
+
+        starts = not self.started
+        results.on_change(wake)
+        try:
+            if starts:
+                await asyncio.to_thread(self.start)
+            ended = False
+            while not ended:
+                changed.clear()
+                result, ended = results.poll()
+                if result is not None:
+                    yield result
+                elif not ended:
+                    await changed.wait()
+            await asyncio.to_thread(self.wait)
+        finally:
+            results.on_change(None)
+            if starts:
+                await asyncio.shield(asyncio.to_thread(self.stop))

@@ -1,0 +1,109 @@
+"""Results for whoever takes them in a loop: a bounded queue, as a delivery of its own kind.
+
+The policy goes on to the end: a result of a camera that loses nothing waits for room, and so does what is before it;
+a result of a `freshest` camera takes the place of the oldest such result, which is counted as dropped. Once the
+pipeline stops, nothing waits any more: what is in flight by then is a handful, and may still be taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.pipeline.policy import Policy
+from edgesdk_targets.errors import InputError
+
+
+class ResultQueue:
+    """Hand results to one reader; a picture is copied, and is then the reader's own.
+
+    Args:
+        size: how many may wait.
+        policies: of each camera.
+
+    Raises:
+        InputError: nothing may wait.
+    """
+
+    def __init__(self, size: int, policies: Mapping[str, Policy]) -> None:
+        if size < 1:
+            raise InputError(f"At least one result must be able to wait, not {size}.", hint="Leave `queue` out.")
+        self._size = size
+        self._policies = policies
+        self._ready: deque[FrameResult] = deque()
+        self._taken = self._dropped = 0
+        self._patient = True
+        self._closed = False
+        self._changed = threading.Condition()
+        self._on_change: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def __call__(self, result: FrameResult) -> None:
+        """Queue a result."""
+        if result.image is not None:
+            result = replace(result, image=result.image.copy())
+        with self._changed:
+            while self._patient and len(self._ready) >= self._size:
+                oldest = next((one for one in self._ready if self._policies[one.camera] == "freshest"), None)
+                if oldest is not None:
+                    self._ready.remove(oldest)
+                    self._dropped += 1
+                elif self._policies[result.camera] == "freshest":
+                    self._dropped += 1
+                    return
+                else:
+                    self._changed.wait()
+            self._ready.append(result)
+            self._tell()
+
+    def take(self) -> FrameResult | None:
+        """Return the next result, waiting for it; None after the last."""
+        with self._changed:
+            while not self._ready and not self._closed:
+                self._changed.wait()
+            return self._pop()
+
+    def poll(self) -> tuple[FrameResult | None, bool]:
+        """Return the next result if there is one, and whether it was the last or none will come."""
+        with self._changed:
+            return self._pop(), self._closed and not self._ready
+
+    def on_change(self, call: Callable[[], None] | None) -> None:
+        """Have `call` called, on the pipeline's thread, whenever there may be something to take or the end."""
+        with self._changed:
+            self._on_change = call
+
+    def hurry(self) -> None:
+        """Let nothing wait for room any more."""
+        with self._changed:
+            self._patient = False
+            self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> None:  # noqa: ARG002  (a delivery's; here nothing is waited for)
+        """Note that no more results come; those that are here can still be taken."""
+        with self._changed:
+            self._closed = True
+            self._tell()
+
+    def counts(self) -> DeliveryCounts:
+        """Return what happened so far."""
+        with self._changed:
+            return DeliveryCounts(delivered=self._taken, dropped=self._dropped, waiting=len(self._ready))
+
+    def _pop(self) -> FrameResult | None:
+        if not self._ready:
+            return None
+        self._taken += 1
+        self._changed.notify_all()
+        return self._ready.popleft()
+
+    def _tell(self) -> None:
+        self._changed.notify_all()
+        if self._on_change is not None:
+            self._on_change()
