@@ -22,6 +22,8 @@ pytest.register_assert_rewrite("camera_contract", "session_contract", "edgesdk_t
 ROOT = Path(__file__).resolve().parents[1]
 # Finished conversion steps are kept between runs of the tests on one machine; a fresh clone has none.
 os.environ.setdefault("EDGESDK_CACHE", str(ROOT / ".cache" / "edgesdk"))
+# Agents of tests take the first variant at once; those that are to tune say so themselves.
+os.environ.setdefault("EDGESDK_PIPELINE__TUNE", "off")
 # What devices keep (answers of probes, engines, boards) stays out of the user's own cache.
 os.environ.setdefault("XDG_CACHE_HOME", str(ROOT / ".cache"))
 

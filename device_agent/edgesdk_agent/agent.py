@@ -30,13 +30,11 @@ from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.summary import run_summary
 from edgesdk_agent.telemetry_sample import telemetry_sample
+from edgesdk_agent.tuned_model import load_tuned_model
 from edgesdk_agent.vitals import VitalsReader
-from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import BundleName, CameraName, Sample
-from edgesdk_targets.model import Model, load_model
-from edgesdk_targets.probe import ProbeLimits
-from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.model import Model
 
 log = logging.getLogger(__name__)
 
@@ -114,17 +112,7 @@ class Agent:
 
     def _load_model(self, stack: ExitStack) -> Model:
         """Load one model for all cameras."""
-        config = self.config
-        patience = config.pipeline.probe_timeout_s
-        model = stack.enter_context(
-            load_model(
-                stack.enter_context(open_bundle(config.bundle)),
-                target=config.target or None,
-                variant=config.variant or None,
-                options=SessionOptions(threads=config.pipeline.threads or 0),
-                probe=ProbeLimits(phase_s=patience) if patience else False,
-            )
-        )
+        model = load_tuned_model(self.config, stack)
         self.variant = model.variant.id
         log.info("Runs %s by %s", model.variant.id, model.runtime.value)
         for name, reason in model.choice.rejected:

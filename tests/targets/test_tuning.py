@@ -150,11 +150,13 @@ def test_gpus_are_not_tuned(tmp_path: Path, how: TuneOptions, children: list[str
     assert children == []
 
 
-def test_where_nothing_is_left_open_nothing_is_changed(tmp_path: Path, how: TuneOptions) -> None:
+def test_where_nothing_is_left_open_nothing_is_measured(tmp_path: Path, how: TuneOptions, children: list[str]) -> None:
     with open_bundle(write_tiny_bundle(tmp_path / "cnn.edgebundle", variants=TWO)) as bundle:
         tuned = tuned_options(bundle, Hint.LATENCY, replace(how, variant=ONNX, given=Given(threads=1, streams=2)))
     assert tuned.variant == ONNX
     assert (tuned.options.threads, tuned.options.streams) == (1, 2)
+    assert "everything was given" in tuned.why
+    assert children == []
 
 
 def test_a_model_with_memory_is_tuned_too(tmp_path: Path, how: TuneOptions) -> None:

@@ -59,7 +59,7 @@ def test_pinning_is_tried_only_under_the_claim_and_where_the_runtime_can() -> No
     both = [tiny_variant(CNN, "x86-cpu", runtime)[0] for runtime in (Runtime.OPENVINO, Runtime.ONNXRUNTIME)]
     manifest = tiny_manifest(CNN, both)
     runnable = [(variant, variant.runtime) for variant in both]
-    claimed = settings_of(runnable, manifest, LATENCY, 2, Given(may_pin=True))
+    claimed = settings_of(runnable, manifest, LATENCY, 2, Given(pins=(False, True)))
     assert [[one.pin for one in group] for group in claimed] == [[False, True, False, True], [False, False]]
     free = settings_of(runnable, manifest, LATENCY, 2, Given())
     assert not any(one.pin for group in free for one in group)

@@ -20,12 +20,13 @@ class Given:
 
     Attributes:
         threads, streams: 0 leaves them open.
-        may_pin: this process holds the claim on its cores, so that pinning is tried where the runtime can.
+        pins: the ways of pinning that are open, where the runtime can: both for a process that holds the claim on its
+            cores; the last is what is usually good.
     """
 
     threads: int = 0
     streams: int = 0
-    may_pin: bool = False
+    pins: tuple[bool, ...] = (False,)
 
 
 def ways(hint: Hint, cores: int, given: Given, *, one_stream: bool = False) -> tuple[tuple[int, int], ...]:
@@ -60,7 +61,7 @@ def settings_of(
     open_ways = ways(hint, cores, given, one_stream=bool(manifest.state))
     groups = []
     for variant, runtime in variants:
-        pins = (False, True) if given.may_pin and runtime is Runtime.OPENVINO else (False,)
+        pins = given.pins if runtime is Runtime.OPENVINO else (False,)
         groups.append(
             tuple(
                 Setting(variant.id, runtime, variant.precision, threads, streams, pin)

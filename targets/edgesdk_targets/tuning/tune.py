@@ -36,6 +36,7 @@ from edgesdk_targets.variant_choice import choose_variants
 log = logging.getLogger(__name__)
 
 BUDGET_S = 8.0
+PATIENCE_S = 60.0
 _CHILD = "edgesdk_targets.tuning.child"
 _STARTS_S = 60.0  # Python and numpy, from a slow card
 _LEAST_BUDGET_S = 0.5
@@ -64,7 +65,7 @@ class TuneOptions:
     given: Given = field(default_factory=Given)
     fps: float = 30.0
     budget_s: float = BUDGET_S
-    patience_s: float = 60.0
+    patience_s: float = PATIENCE_S
     cache_dir: Path | None = None
     again: bool = False
     prove: bool = True
@@ -113,9 +114,10 @@ def tuned_options(
     Raises:
         WrongTarget: no variant can run here.
     """
-    how = how or TuneOptions()
+    how, base = how or TuneOptions(), options or SessionOptions()
+    if how.variant and how.given.threads and how.given.streams and len(how.given.pins) == 1:
+        return TunedOptions(how.variant, untuned_options(hint, how.given, base), "not tuned: everything was given")
     found = tune(bundle, hint, how)
-    base = options or SessionOptions()
     best = found.best
     if best is None:
         return TunedOptions(how.variant, untuned_options(hint, how.given, base), found.why)
@@ -132,7 +134,7 @@ def untuned_options(hint: Hint, given: Given, base: SessionOptions | None = None
     if not streams:
         cores = len(os.sched_getaffinity(0))
         streams = max(1, cores // (given.threads or 1)) if hint is Hint.THROUGHPUT else 1
-    return replace(base or SessionOptions(), threads=given.threads, streams=streams, pin=given.may_pin)
+    return replace(base or SessionOptions(), threads=given.threads, streams=streams, pin=given.pins[-1])
 
 
 def _able(bundle: Bundle, how: TuneOptions) -> tuple[list[tuple[Variant, Runtime]], dict[str, str]]:

@@ -1,0 +1,90 @@
+"""Load the configuration's model the way that is best on this device.
+
+What the user sets himself (variant, threads, streams, pin) is kept, and only the rest is tuned. Whatever comes of tuning,
+the agent starts: where the tuned variant does not load, the bundle's order decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from edgesdk_agent.config_sections import AgentConfig, CameraSection, PipelineSection
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+from edgesdk_targets.core_claim import CoreClaim, claim_cores
+from edgesdk_targets.errors import MissingExtra, SessionFailed
+from edgesdk_targets.model import Model, load_model
+from edgesdk_targets.probe import ProbeLimits
+from edgesdk_targets.tuning.grid import Given
+from edgesdk_targets.tuning.setting import Hint
+from edgesdk_targets.tuning.tune import PATIENCE_S, TunedOptions, TuneOptions, tuned_options, untuned_options
+
+log = logging.getLogger(__name__)
+
+_USUAL_FPS = 30.0
+
+
+def load_tuned_model(config: AgentConfig, stack: ExitStack) -> Model:
+    """Load the model; it, its bundle and the claim on the cores are closed with `stack`.
+
+    Raises:
+        EdgeError: as `open_bundle` and `load_model`.
+    """
+    bundle = stack.enter_context(open_bundle(config.bundle))
+    claim = _claim(config.pipeline, stack)
+    tuned = _tuned(config, bundle, _given(config.pipeline, claim))
+    if claim is not None and not tuned.options.pin:
+        claim.release()
+    return stack.enter_context(_loaded(config, bundle, tuned))
+
+
+def hint_of(cameras: Iterable[CameraSection]) -> Hint:
+    """Say what the model is run for: as many pictures as can be had only where every camera loses none."""
+    return Hint.THROUGHPUT if all(_loses_nothing(camera) for camera in cameras) else Hint.AGE
+
+
+def _loses_nothing(camera: CameraSection) -> bool:
+    if camera.mode != "auto":
+        return camera.mode == "every_frame"
+    if camera.live is not None:
+        return not camera.live
+    return Path(camera.source).exists() and not camera.source.startswith("/dev/")
+
+
+def _claim(section: PipelineSection, stack: ExitStack) -> CoreClaim | None:
+    """Claim the cores; who is told to pin does so anyway, and others see it."""
+    claim = claim_cores() if section.pin != "off" else None
+    return stack.enter_context(claim) if claim is not None else None
+
+
+def _given(section: PipelineSection, claim: CoreClaim | None) -> Given:
+    pins = {"on": (True,), "off": (False,), "auto": (False, True) if claim is not None else (False,)}
+    return Given(section.threads or 0, section.streams or 0, pins[section.pin])
+
+
+def _tuned(config: AgentConfig, bundle: Bundle, given: Given) -> TunedOptions:
+    hint = hint_of(config.cameras)
+    variant = config.variant or None
+    if config.pipeline.tune == "off":
+        return TunedOptions(variant, untuned_options(hint, given), "")
+    rates = [camera.detect_fps or camera.fps or _USUAL_FPS for camera in config.cameras]
+    patience_s = config.pipeline.probe_timeout_s or PATIENCE_S
+    how = TuneOptions(config.target or None, variant, given, fps=max(rates), patience_s=patience_s)
+    tuned = tuned_options(bundle, hint, how)
+    log.info("Tuned for %s on %d cores: %s", hint.value, len(os.sched_getaffinity(0)), tuned.why)
+    return tuned
+
+
+def _loaded(config: AgentConfig, bundle: Bundle, tuned: TunedOptions) -> Model:
+    patience_s = config.pipeline.probe_timeout_s
+    probe = ProbeLimits(phase_s=patience_s) if patience_s else False
+    target, variant = config.target or None, config.variant or None
+    if tuned.variant != variant:
+        try:
+            return load_model(bundle, target=target, variant=tuned.variant, options=tuned.options, probe=probe)
+        except (SessionFailed, MissingExtra) as error:
+            log.warning("%s was tuned and does not load: %s", tuned.variant, error.message)
+    return load_model(bundle, target=target, variant=variant, options=tuned.options, probe=probe)

@@ -1,0 +1,152 @@
+"""The agent loads the model as it was tuned; what the user sets himself is kept, and it starts whatever tuning gives."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesdk_agent import tuned_model
+from edgesdk_agent.config_sections import AgentConfig
+from edgesdk_agent.tuned_model import hint_of, load_tuned_model
+from edgesdk_targets.core_claim import claim_cores
+from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tuning.setting import Hint
+from edgesdk_targets.tuning.tune import TunedOptions, TuneOptions
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+from edgesdk_testkit.tiny_models import CNN
+
+for package in ("onnxruntime", "openvino"):
+    pytest.importorskip(package)
+
+OPENVINO, ONNX = "x86-cpu-openvino-fp32", "generic-onnx-onnxruntime-fp32"
+LIVE = {"name": "door", "source": "rtsp://10.0.0.20/stream"}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AgentConfig]:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setattr("edgesdk_targets.core_claim._shared_folder", lambda: locks)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    variants = (("x86-cpu", Runtime.OPENVINO), ("generic-onnx", Runtime.ONNXRUNTIME))
+    path = write_tiny_bundle(tmp_path / "cnn.edgebundle", CNN, variants)
+
+    def make(*cameras: dict[str, Any], variant: str = "", **pipeline: Any) -> AgentConfig:
+        pipeline.setdefault("probe_timeout_s", 0)
+        return AgentConfig(
+            bundle=path,
+            variant=variant,
+            cameras=cameras or (LIVE,),
+            pipeline=pipeline,  # type: ignore[arg-type]
+        )
+
+    return make
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Hint, TuneOptions]]:
+    """Answer for the tuning, and note what it was asked."""
+    asked: list[tuple[Hint, TuneOptions]] = []
+
+    def answer(_bundle: object, hint: Hint, how: TuneOptions) -> TunedOptions:
+        asked.append((hint, how))
+        return TunedOptions(ONNX, SessionOptions(threads=1, streams=2, pin=how.given.pins[-1]), "it is best")
+
+    monkeypatch.setattr(tuned_model, "tuned_options", answer)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("cameras", "hint"),
+    [
+        ([LIVE], Hint.AGE),
+        ([{**LIVE, "mode": "every_frame"}], Hint.THROUGHPUT),
+        ([{"name": "film", "source": __file__}], Hint.THROUGHPUT),
+        ([{"name": "film", "source": __file__, "mode": "freshest"}], Hint.AGE),
+        ([{"name": "film", "source": __file__, "live": True}], Hint.AGE),
+        ([{"name": "film", "source": __file__}, LIVE], Hint.AGE),
+        ([{"name": "usb", "source": "/dev/video0"}], Hint.AGE),
+    ],
+)
+def test_what_the_model_is_run_for(
+    config: Callable[..., AgentConfig], cameras: list[dict[str, Any]], hint: Hint
+) -> None:
+    assert hint_of(config(*cameras).cameras) is hint
+
+
+def test_the_model_is_loaded_as_it_was_tuned_and_the_log_says_why(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), ExitStack() as stack:
+        model = load_tuned_model(config({**LIVE, "fps": 12}), stack)
+        assert model.variant.id == ONNX
+        assert model.lanes == 2
+    ((hint, how),) = asked
+    assert (hint, how.fps) == (Hint.AGE, 12)
+    assert how.variant is None
+    assert how.given.pins == (False, True)
+    assert "it is best" in caplog.text
+
+
+def test_what_the_user_sets_is_kept(config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]) -> None:
+    with ExitStack() as stack:
+        load_tuned_model(config(variant=ONNX, threads=1, streams=2, pin="off"), stack)
+    ((_, how),) = asked
+    assert (how.variant, how.given.threads, how.given.streams, how.given.pins) == (ONNX, 1, 2, (False,))
+
+
+def test_without_tuning_the_first_variant_is_taken(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]
+) -> None:
+    with ExitStack() as stack:
+        model = load_tuned_model(config(tune="off", streams=2), stack)
+        assert (model.variant.id, model.lanes) == (OPENVINO, 2)
+    assert asked == []
+
+
+def test_the_claim_is_held_as_long_as_the_agent_runs(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]
+) -> None:
+    with ExitStack() as stack:
+        load_tuned_model(config(), stack)
+        assert claim_cores() is None
+        # A second agent on this machine does not try to pin.
+        load_tuned_model(config(), stack)
+        assert asked[1][1].given.pins == (False,)
+    with claim_cores() or pytest.fail("still held"):
+        pass
+
+
+def test_a_claim_that_is_not_used_is_given_back(config: Callable[..., AgentConfig]) -> None:
+    with ExitStack() as stack:
+        load_tuned_model(config(tune="off", pin="off"), stack)
+        with claim_cores() or pytest.fail("held for nothing"):
+            pass
+
+
+def test_a_tuned_variant_that_does_not_load_leaves_the_agent_with_the_first(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_load: object) -> None:
+        raise SessionFailed("no kernel for this")
+
+    monkeypatch.setattr("edgesdk_targets.runtimes.onnxruntime.open_session", refuse)
+    with ExitStack() as stack:
+        assert load_tuned_model(config(), stack).variant.id == OPENVINO
+
+
+def test_the_real_tuning_of_the_real_agent(
+    config: Callable[..., AgentConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), ExitStack() as stack:
+        model = load_tuned_model(config(threads=1, streams=1, pin="off"), stack)
+        assert model.lanes == 1
+        assert "Tuned for age on" in caplog.text
+        assert model.variant.id in caplog.text
