@@ -22,8 +22,10 @@ from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.config import LoadedConfig, effective
 from edgesdk_agent.config_sections import AgentConfig, CameraSection
+from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.link_settings import LinkSettings
+from edgesdk_agent.pipeline.pipeline import policies_for
 from edgesdk_agent.pipeline.policy import Policy
 from edgesdk_agent.presence import Identity, Presence
 from edgesdk_agent.report_queue import ReportQueue
@@ -57,6 +59,7 @@ class Agent:
         self._mqtt = mqtt
         self._vitals = VitalsReader()
         self._pipeline: Pipeline | None = None
+        self._hooks: AgentHooks | None = None
         self._error: EdgeError | None = None
         self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
         self.variant = ""
@@ -103,7 +106,10 @@ class Agent:
             "undelivered": counts.pending + counts.in_flight,
         }
         stats = self._running.stats()
-        return {**run_summary(stats, self._vitals.read()), "reports": sent, "variant": self.variant}
+        summary = {**run_summary(stats, self._vitals.read()), "reports": sent, "variant": self.variant}
+        if self._hooks is not None and (hooks := self._hooks.counts()):
+            summary["hooks"] = hooks
+        return summary
 
     @property
     def _running(self) -> Pipeline:
@@ -128,11 +134,20 @@ class Agent:
 
     def _make_pipeline(self, model: Model, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
         asked: dict[str, Policy] = {c.name: c.mode for c in self.config.cameras if c.mode != "auto"}
+        policies = policies_for(cameras, asked)
+        self._hooks = hooks = AgentHooks(
+            self.config,
+            reporter if self._mqtt else _only_count,
+            lossless=set(policies.values()) == {"every_frame"},
+            reporter=reporter if self._mqtt else None,
+        )
         return Pipeline(
             model,
             cameras,
-            on_result=reporter if self._mqtt else _only_count,
-            policy=asked,
+            on_result=hooks.delivery,
+            policy=policies,
+            keep_image=hooks.needs_images,
+            on_frame=hooks.on_frame,
             on_error=partial(self._failed, reporter),
             on_camera_error=partial(self._camera_failed, reporter),
         )

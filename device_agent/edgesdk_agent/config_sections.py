@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from edgesdk_agent.cameras.source_url import redact
+from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_targets.broker_address import BrokerAddress, tls_context
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.topics import DEFAULT_TENANT, Node, check_name, suggested_name
@@ -120,6 +121,49 @@ class PipelineSection(Section):
     probe_timeout_s: float = Field(default=60.0, ge=0, le=86400)
 
 
+def _hook_name(value: str) -> str:
+    try:
+        return str(HookName.parse(value))
+    except InputError as error:
+        raise ValueError(f"{error.message} {error.hint}") from error
+
+
+Hook = Annotated[str, AfterValidator(_hook_name), Field(max_length=512)]
+
+
+class HookSection(Section):
+    """A function of yours that is given every result; see docs/hooks.md.
+
+    Attributes:
+        call: `package.module:function`.
+        isolate: `process` protects the pipeline from all it may do, `thread` from its waiting, `inline` from its errors.
+        queue: how many results may wait for it.
+        when_full: `wait` loses nothing and holds the pipeline, `drop_oldest` never holds it; `auto` waits where every
+            camera is `every_frame`.
+        timeout_s: for one result; a hook that takes longer is told, and where it is a process, started again.
+        image: give it the picture too.
+    """
+
+    call: Hook
+    isolate: Literal["process", "thread", "inline"] = "process"
+    queue: int = Field(default=8, ge=1, le=10_000)
+    when_full: Literal["wait", "drop_oldest", "auto"] = "auto"
+    timeout_s: float = Field(default=5.0, gt=0, le=3600)
+    image: bool = False
+
+
+class StagesSection(Section):
+    """Functions of yours in the way of frames and results; see docs/hooks.md.
+
+    Attributes:
+        on_frame: says what the model is to see of a frame: a picture, or None to leave it out.
+        on_result: says what is told of a result: the result, another one, or None to keep it back.
+    """
+
+    on_frame: Hook | None = None
+    on_result: Hook | None = None
+
+
 class MqttSection(Section):
     """The broker.
 
@@ -205,6 +249,7 @@ class AgentConfig(Section):
     Attributes:
         bundle: the model to run.
         target, variant: choose among the bundle's variants; the best for this host unless given.
+        hooks_path: a folder in which Python looks for the modules of `hooks` and `stages`, after everywhere else.
     """
 
     device: DeviceSection = Field(default_factory=DeviceSection)
@@ -213,6 +258,9 @@ class AgentConfig(Section):
     variant: str = ""
     cameras: tuple[CameraSection, ...] = Field(json_schema_extra={"minItems": 1})
     pipeline: PipelineSection = Field(default_factory=PipelineSection)
+    stages: StagesSection = Field(default_factory=StagesSection)
+    hooks: tuple[HookSection, ...] = ()
+    hooks_path: Path | None = None
     mqtt: MqttSection = Field(default_factory=MqttSection)
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     queue: QueueSection = Field(default_factory=QueueSection)

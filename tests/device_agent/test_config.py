@@ -124,10 +124,17 @@ def test_other_variables_are_left_alone_and_mistyped_ones_are_not(tmp_path: Path
         (("url: mqtt://broker", "url: mqtt://broker\n  ca: ca.pem"), "ca is given, but url is mqtt://"),
         (("url: mqtt://broker", "url: mqtt://broker\n  insecure: true"), "insecure is given, but url is mqtt://"),
         (("cameras:", "cameras: ["), "not valid YAML"),
+        (
+            ("cameras:", "hooks: [{call: users.note}]\ncameras:"),
+            ":3: field hooks[0].call: 'users.note' names no function",
+        ),
+        (("cameras:", "hooks: [{call: 'os;x:system()'}]\ncameras:"), ":3: field hooks[0].call:"),
+        (("cameras:", "hooks: [{call: 'a:b', isolate: jail}]\ncameras:"), ":3: field hooks[0].isolate:"),
+        (("cameras:", "stages: {on_frame: 'a:class'}\ncameras:"), ":3: field stages.on_frame:"),
         ((MINIMAL, "[]"), "must be fields with values"),
         ((MINIMAL, ""), "field bundle: is required"),
     ],
-    ids=range(19),
+    ids=range(23),
 )
 def test_a_wrong_field_is_named_with_its_line(tmp_path: Path, change: tuple[str, str], said: str) -> None:
     path = _write(tmp_path, MINIMAL.replace(*change))
@@ -226,7 +233,7 @@ def test_the_schema_is_published_and_covers_every_section() -> None:
     json.dumps(schema, allow_nan=False)
     properties: Any = schema["properties"]
     sections = {"device", "bundle", "target", "variant", "cameras", "pipeline", "mqtt", "telemetry", "queue"}
-    assert set(properties) == sections
+    assert set(properties) == sections | {"stages", "hooks", "hooks_path"}
     assert schema["additionalProperties"] is False
 
 
@@ -246,7 +253,8 @@ def test_the_documented_configuration_is_valid(tmp_path: Path) -> None:
     assert set(fields) == set(type(config).model_fields), "every section is shown"
     for section, value in fields.items():
         model = getattr(config, section)
-        given = value[0] if section == "cameras" else value
-        known = type(model[0] if section == "cameras" else model)
+        listed = section in {"cameras", "hooks"}
+        given = value[0] if listed else value
+        known = type(model[0] if listed else model)
         if hasattr(known, "model_fields"):
             assert set(given) == set(known.model_fields), f"every field of {section} is shown"

@@ -96,3 +96,27 @@ def test_an_unknown_mode_is_a_usage_error(digits_bundle: Path, capsys: pytest.Ca
 def test_a_target_that_is_not_in_the_bundle_cannot_run(digits_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", str(digits_bundle), "--source", FRAMES, "--target", "rpi4"]) == 4
     assert "no variant for target 'rpi4'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["way.html", "way.json"])
+def test_a_profile_tells_where_the_time_of_each_frame_went(digits_bundle: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert run(["run", str(digits_bundle), "--source", FRAMES, "--profile", str(path)]) == 0
+    if name.endswith("html"):
+        page = path.read_text()
+        assert "waits for the model" in page
+        assert "<svg" in page
+    else:
+        events = json.loads(path.read_text())["traceEvents"]
+        done = [(event["name"], event["args"]["frame"]) for event in events if event["ph"] == "X"]
+        stages = ("capture", "preprocess", "infer", "deliver")
+        assert sorted(done) == sorted((stage, frame) for stage in stages for frame in range(12))
+
+
+def test_a_profile_of_another_kind_is_refused_before_the_first_frame(
+    digits_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "way.svg"
+    assert run(["run", str(digits_bundle), "--source", FRAMES, "--profile", str(path)]) == 2
+    assert "cannot be written as way.svg" in capsys.readouterr().err
+    assert not path.exists()

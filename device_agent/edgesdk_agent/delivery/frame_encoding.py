@@ -66,6 +66,8 @@ class FrameEncoder:
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, tuple):
+            if (known := self._known(value)) is not None:
+                return known
             if value and all(isinstance(item, str) for item in value):
                 return self._labelled(value)
             return {"tuple": [self._plain(item, arrays) for item in value]}
@@ -76,10 +78,13 @@ class FrameEncoder:
             return {"kind": kind, "of": {f.name: self._plain(getattr(value, f.name), arrays) for f in fields(value)}}
         raise TypeError(f"A {kind} cannot be sent to another process.")
 
-    def _labelled(self, labels: tuple[str, ...]) -> object:
+    def _known(self, labels: tuple[object, ...]) -> object:
         for place, known in enumerate(self._labels):
             if known is labels:
                 return {"labels": place}
+        return None
+
+    def _labelled(self, labels: tuple[str, ...]) -> object:
         if len(self._labels) < _LABELS_KEPT:
             self._labels.append(())
         place, self._newest = self._newest, (self._newest + 1) % _LABELS_KEPT

@@ -6,13 +6,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.hand_off import WhenFull
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.inline import InlineDelivery
-from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import FrameResult
@@ -31,6 +30,7 @@ class HookSettings:
         when_full: `wait` loses nothing and holds the pipeline; `drop_oldest` never holds it.
         timeout_s: for one result; a hook that takes longer is told, and where it is a process, ended and started again.
         folder: where to look for its module after everything else.
+        pictures: give it those that the pipeline keeps.
     """
 
     isolate: Isolation = "process"
@@ -38,6 +38,7 @@ class HookSettings:
     when_full: WhenFull = "wait"
     timeout_s: float = 5.0
     folder: Path | None = None
+    pictures: bool = True
 
 
 def hook_delivery(
@@ -59,22 +60,43 @@ def hook_delivery(
         InputError: there is no such hook, or a setting is unknown.
     """
     name = name or (hook if isinstance(hook, str) else getattr(hook, "__qualname__", type(hook).__qualname__))
-    queue, when_full, timeout_s, folder = settings.queue, settings.when_full, settings.timeout_s, settings.folder
-    if settings.isolate == "process":
+    given = settings
+    if given.isolate == "process":
+        # An agent without such a hook does not pay for what it needs.
+        from edgesdk_agent.delivery.process import ProcessDelivery
+
         return ProcessDelivery(
-            hook, name=name, queue=queue, when_full=when_full, timeout_s=timeout_s, folder=folder, on_news=on_news
+            hook,
+            name=name,
+            queue=given.queue,
+            when_full=given.when_full,
+            timeout_s=given.timeout_s,
+            folder=given.folder,
+            pictures=given.pictures,
+            on_news=on_news,
         )
-    function = _loaded(hook, folder) if isinstance(hook, str) else hook
-    if settings.isolate == "thread":
+    function = load_hook(hook, given.folder) if isinstance(hook, str) else hook
+    if given.isolate == "thread":
         return ThreadDelivery(
-            function, name=name, queue=queue, when_full=when_full, timeout_s=timeout_s, on_news=on_news
+            function,
+            name=name,
+            queue=given.queue,
+            when_full=given.when_full,
+            timeout_s=given.timeout_s,
+            pictures=given.pictures,
+            on_news=on_news,
         )
-    if settings.isolate != "inline":
-        raise InputError(f"There is no isolation {settings.isolate!r}.", hint="One of process, thread, inline.")
+    if given.isolate != "inline":
+        raise InputError(f"There is no isolation {given.isolate!r}.", hint="One of process, thread, inline.")
     return InlineDelivery(function, name=name, on_news=on_news)
 
 
-def _loaded(hook: str, folder: Path | None) -> Callable[[FrameResult], object]:
+def load_hook(hook: str, folder: Path | None) -> Callable[..., Any]:
+    """Import a hook into this process.
+
+    Raises:
+        InputError: its module cannot be imported, or has no such function.
+    """
     try:
         return HookName.parse(hook).load(folder)
     except EdgeError:

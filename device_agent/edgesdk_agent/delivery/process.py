@@ -39,6 +39,7 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         when_full: `wait` or `drop_oldest`; see `hand_off`.
         timeout_s: a hook that takes longer for one result is ended, and started again.
         folder: where to look for the module after everything else.
+        pictures: give it those that the pipeline keeps.
         on_news: is told each change of the hook's state.
         budget: how often it may be started again.
 
@@ -56,6 +57,7 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         when_full: WhenFull = "wait",
         timeout_s: float = 5.0,
         folder: Path | None = None,
+        pictures: bool = True,
         on_news: Callable[[HookNews], None] | None = None,
         budget: RestartBudget | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
             when_full=when_full,
             timeout_s=timeout_s,
             ends_by_itself=True,
+            pictures=pictures,
         )
 
 

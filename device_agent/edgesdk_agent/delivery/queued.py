@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -75,6 +76,7 @@ class QueuedDelivery(Generic[M]):
         when_full: what happens when the hook is slower than the frames; see `hand_off`.
         timeout_s: a call that takes longer is written off; with `wait` also how long the pipeline waits for room.
         ends_by_itself: whether `call` ends a hook that takes too long; else it can only be given up.
+        pictures: whether the hook gets them, where the pipeline has them.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class QueuedDelivery(Generic[M]):
         when_full: WhenFull,
         timeout_s: float,
         ends_by_itself: bool,
+        pictures: bool,
     ) -> None:
         self._call = call
         self._memories = memories
         self._tally = tally
         self._timeout_s = timeout_s
         self._ends_by_itself = ends_by_itself
+        self._pictures = pictures
         self._hand_off = HandOff(memories, when_full, timeout_s)
         self._lock = threading.Lock()
         # When the present call began; None between calls, and once the call was written off as hung.
@@ -115,6 +119,8 @@ class QueuedDelivery(Generic[M]):
 
     def __call__(self, result: FrameResult) -> None:
         """Hand a result over."""
+        if result.image is not None and not self._pictures:
+            result = replace(result, image=None)
         self._tally.given()
         self._hand_off.put(result, self._tally.dropped)
         if not self._ends_by_itself:

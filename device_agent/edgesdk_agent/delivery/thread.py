@@ -23,6 +23,7 @@ class ThreadDelivery(QueuedDelivery[OwnPicture]):
         when_full: `wait` or `drop_oldest`; see `hand_off`.
         timeout_s: a hook that takes longer for one result is told as hung; while it hangs, results are dropped. A
             thread cannot be ended from outside: only a process can.
+        pictures: give it those that the pipeline keeps.
         on_news: is told each change of the hook's state.
 
     Raises:
@@ -37,6 +38,7 @@ class ThreadDelivery(QueuedDelivery[OwnPicture]):
         queue: int = 8,
         when_full: WhenFull = "wait",
         timeout_s: float = 5.0,
+        pictures: bool = True,
         on_news: Callable[[HookNews], None] | None = None,
     ) -> None:
         super().__init__(
@@ -46,6 +48,7 @@ class ThreadDelivery(QueuedDelivery[OwnPicture]):
             when_full=when_full,
             timeout_s=timeout_s,
             ends_by_itself=False,
+            pictures=pictures,
         )
 
 

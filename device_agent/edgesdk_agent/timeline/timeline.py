@@ -1,6 +1,6 @@
 """Spans of work, kept in a ring: which stage worked on which frame, on which thread, from when to when.
 
-It costs under a microsecond a span and no allocation, whatever the size of a frame, so that what is looked at is the
+It costs a microsecond or two a span and no allocation, whatever the size of a frame, so that what is looked at is the
 pipeline as it is. The newest spans replace the oldest. Drawing is not done on the device: see `edgesdk.timeline`.
 """
 

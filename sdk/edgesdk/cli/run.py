@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from edgesdk_agent.frame import FrameResult
     from edgesdk_agent.meter import FrameStats
+    from edgesdk_agent.timeline.timeline import Timeline
 
 
 def run(
@@ -34,6 +35,9 @@ def run(
     mode: Annotated[str | None, typer.Option(help="freshest or every_frame; by the source unless given.")] = None,
     duration: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many seconds.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads for one inference; 0 lets the runtime choose.")] = 0,
+    profile: Annotated[
+        Path | None, typer.Option(help="Write where each frame's time went (.html, or .json for Perfetto).")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Run a bundle on a camera, video or folder and draw what it finds; Ctrl-C stops."""
@@ -47,6 +51,7 @@ def run(
     if mode not in {None, "freshest", "every_frame"}:
         raise InputError(f"There is no mode {mode!r}.", hint="Use --mode freshest or --mode every_frame.")
     policy: Literal["freshest", "every_frame"] | None = mode  # type: ignore[assignment]
+    timeline = _timeline_for(profile)
     apply_pipeline_settings()
     vitals = VitalsReader()
     with ExitStack() as stack:
@@ -62,12 +67,29 @@ def run(
             policy=policy,
             keep_image=sink.draws,
             camera_name=_camera_name(source),
+            profile=timeline,
         )
         sink.fps = pipeline.source_fps
         with _stopping(pipeline.request_stop, sink.stopped, duration):
             stats = _run_to_end(pipeline)
         sink.raise_error()
+    if timeline is not None and profile is not None:
+        from edgesdk.timeline.write import write_timeline
+
+        write_timeline(timeline, profile, title=f"{bundle.name}, {model.variant.id}")
+        note(f"timeline in {profile}")
     _report(stats, vitals, json=json, variant=model.variant.id)
+
+
+def _timeline_for(profile: Path | None) -> Timeline | None:
+    """Return what records the run, where that is wanted and can be written."""
+    if profile is None:
+        return None
+    from edgesdk.timeline.write import check_timeline_path
+    from edgesdk_agent.timeline.timeline import Timeline
+
+    check_timeline_path(profile)
+    return Timeline()
 
 
 def _camera_name(source: str) -> str:

@@ -1,0 +1,112 @@
+"""The agent as a process, with user code that its configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesdk.fleet.broker import Broker
+from edgesdk_testkit.agent_process import AgentProcess
+from edgesdk_testkit.mqtt_listener import MqttListener
+
+pytestmark = pytest.mark.system
+
+USER_CODE = """
+import os
+import pathlib
+import threading
+
+NOTES = pathlib.Path(__file__).parent
+
+def note(frame):
+    with (NOTES / "noted").open("a") as file:
+        file.write(f"{frame.seq} {os.getpid()} {frame.image is not None} {len(frame.result)}\\n")
+
+def crash(frame):
+    if frame.seq == 5:
+        os._exit(1)
+
+def hang(frame):
+    threading.Event().wait()
+
+def dark(frame):
+    if frame.seq % 2:
+        return None
+    frame.image[:] = 0
+    return frame.image
+
+def not_ten(frame):
+    return None if frame.seq == 10 else frame
+"""
+
+
+def configuration(folder: Path, bundle: Path, broker: object, hooks: str) -> Path:
+    (folder / "code").mkdir()
+    (folder / "code/users_code.py").write_text(USER_CODE)
+    config = folder / "edgesdk.yaml"
+    config.write_text(
+        f"bundle: {bundle}\nhooks_path: code\nmqtt: {{url: '{broker}'}}\n"
+        "cameras:\n  - {name: belt, source: 'conveyor:?frames=40&fps=1000&live=0'}\n" + hooks
+    )
+    return config
+
+
+def test_hooks_run_beside_the_reports_and_their_faults_are_told_as_events(digits_bundle: Path, tmp_path: Path) -> None:
+    hooks = """
+hooks:
+  - {call: "users_code:note", image: true}
+  - {call: "users_code:crash"}
+  - {call: "users_code:hang", isolate: thread, timeout_s: 0.5}
+"""
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        config = configuration(tmp_path, digits_bundle, broker.address, hooks)
+        with AgentProcess("--config", config) as agent:
+            code, summary = agent.finish()
+            pid = agent.pid
+        assert code == 0, agent.log
+        assert len(listener.wait_for("up/result", 40)) == 40
+        events = listener.wait_for("up/event", 2)
+    assert summary["frames"]["processed"] == 40
+    told = {one.body["data"]["hook"]: one.body["name"] for one in events}
+    assert told == {"users_code:crash": "hook_crashed", "users_code:hang": "hook_hung"}
+    noted = [line.split() for line in (tmp_path / "code/noted").read_text().splitlines()]
+    assert [int(line[0]) for line in noted] == list(range(40))
+    assert {line[2] for line in noted} == {"True"}
+    assert {int(line[1]) for line in noted}.isdisjoint({pid})
+    counts = summary["hooks"]
+    assert counts["users_code:note"] == {"delivered": 40, "failed": 0, "hung": 0, "dropped": 0, "waiting": 0}
+    assert (counts["users_code:crash"]["failed"], counts["users_code:hang"]["hung"]) == (1, 1)
+    for one in counts.values():
+        assert sum(one.values()) == 40
+
+
+def test_stages_decide_what_the_model_sees_and_what_is_told(digits_bundle: Path, tmp_path: Path) -> None:
+    stages = "stages: {on_frame: 'users_code:dark', on_result: 'users_code:not_ten'}\n"
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        config = configuration(tmp_path, digits_bundle, broker.address, stages)
+        with AgentProcess("--config", config) as agent:
+            code, summary = agent.finish()
+        assert code == 0, agent.log
+        results = listener.wait_for("up/result", 19)
+    assert [one.body["frame"] for one in results] == [seq for seq in range(0, 40, 2) if seq != 10]
+    assert {len(one.body["result"]["objects"]) for one in results} == {0}
+    assert summary["frames"] == {"captured": 40, "processed": 20, "dropped": {"filtered": 20}, "in_flight": 0}
+
+
+@pytest.mark.parametrize(
+    ("hooks", "said"),
+    [
+        ("hooks: [{call: 'users_code:absent'}]\n", "has no absent"),
+        ("stages: {on_frame: 'absent:dark'}\n", "No module named 'absent'"),
+    ],
+)
+def test_a_hook_that_cannot_be_is_refused_at_the_start(
+    digits_bundle: Path, tmp_path: Path, hooks: str, said: str
+) -> None:
+    config = configuration(tmp_path, digits_bundle, "mqtt://127.0.0.1:9", hooks)
+    with AgentProcess("--config", config, "--no-mqtt") as agent:
+        code, _ = agent.finish()
+    assert code == 2
+    assert said in agent.log
+    assert "Traceback" not in agent.log or said == "has no absent"  # a hook's process prints its own
