@@ -1,0 +1,74 @@
+"""Part E: eight network cameras in full HD on one model, against eight naive loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.contestants import Contestant
+from pipeline.findings import Figure, Findings, Goal, Rounds, turn_json
+from pipeline.parts.plan import Plan
+from pipeline.parts.sources import full_hd, network_cameras, without
+from pipeline.turn import Turn
+from pipeline.workshop import Workshop
+
+_CAMERAS, _FPS = 8, 5
+_SECONDS = 20.0
+_OURS, _NAIVE = "edgesdk agent, eight cameras", "eight naive loops"
+
+
+def measure(workshop: Workshop, plan: Plan) -> Findings:
+    """Let one agent and eight naive processes watch the same cameras, in turns."""
+    findings = Findings(
+        "Eight network cameras on one model",
+        f"{_CAMERAS} streams of H.264, 1920x1080 at {_FPS} frames a second and 2 Mbit/s each, over RTSP; served as encoded "
+        "before, so that the processor is the readers'.",
+    )
+    reason = without("RTSP")
+    if reason:
+        findings.rows[_OURS] = {"why_not": reason}
+        findings.goals.append(Goal("all eight at rate", ">= 0.98", [], reason))
+        return findings
+    film = full_hd(workshop.artifacts.video, workshop.artifacts.folder.parent, fps=_FPS)
+    contestants = [
+        Contestant(_OURS, "agent", arguments=("--variant", workshop.artifacts.variants["x86-cpu"])),
+        Contestant(_NAIVE, "ov_naive", copies=_CAMERAS),
+    ]
+    figures = _figures(plan.warm_up_s)
+    rounds = Rounds()
+    for number in plan.rounds():
+        for contestant in plan.order(contestants, number):
+            with network_cameras(film, _CAMERAS, fps=_FPS) as urls:
+                turn = workshop.run(contestant, urls, seconds=plan.seconds(_SECONDS))
+            plan.say(turn, number, figures)
+            findings.turns.append({**turn_json(turn, number, figures), **_stages(turn)})
+            rounds.add(turn)
+    for name in rounds.by_name:
+        findings.rows[name] = {**rounds.row(name, figures), **_stages(rounds.by_name[name][-1])}
+    findings.goals = [
+        Goal("slowest camera's rate / 5", ">= 0.98", [v / _FPS for v in rounds.values(_OURS, figures["slowest_rate"])]),
+        Goal("processor / that of eight naive loops", "<= 0.6", rounds.ratios(_OURS, _NAIVE, figures["cpu_percent"])),
+    ]
+    return findings
+
+
+def _figures(warm_up_s: float) -> dict[str, Figure]:
+    def share(turn: Turn) -> float:
+        begin, end = turn.span
+        begin += warm_up_s
+        return turn.cpu_between(begin, end) / (end - begin) * 100 if end > begin else float("nan")
+
+    return {
+        "cameras": lambda turn: float(len(turn.streams)),
+        "slowest_rate": lambda turn: (
+            min(stream.after(warm_up_s).rate for stream in turn.streams) if len(turn.streams) == _CAMERAS else 0.0
+        ),
+        "rate": lambda turn: sum(stream.after(warm_up_s).rate for stream in turn.streams),
+        "cpu_percent": share,
+        "peak_rss_mb": lambda turn: turn.peak_rss_bytes / 2**20,
+    }
+
+
+def _stages(turn: Turn) -> dict[str, Any]:
+    """Return the processor time of each stage, as the agent's summary tells it; empty for others."""
+    told = turn.notes.get("summary", {})
+    return {key: told[key] for key in ("cpu_s", "stage_cpu_s", "decode_cpu_s", "decode") if key in told}

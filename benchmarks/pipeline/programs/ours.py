@@ -1,0 +1,130 @@
+"""Ours, both ways: embedded in a program of one's own, and the agent with a witness beside its cameras.
+
+The witness reads the stamp that the camera drew into each picture, right where the agent takes it over, and notes it with
+the frame's number: the receiver then knows of each of the agent's messages how old it really is, and what the agent says it
+dropped is compared with what the camera sent. A slow model is the real one and a sleep, one at a time, as on one device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from edgesdk_agent.cameras.camera import FrameLost
+from pipeline.programs.detections import Array
+from pipeline.programs.finish import Finish
+
+# One slow device: what sleeps in its place sleeps one after the other.
+_DEVICE = threading.Lock()
+
+
+def embedded(options: argparse.Namespace, finish: Finish) -> None:
+    """Run `edgesdk.Pipeline` as in docs/embedding.md, with a callback that publishes."""
+    import cv2
+
+    import edgesdk
+    from edgesdk_targets.session import SessionOptions
+
+    cv2.setNumThreads(1)
+    live = options.live
+    # As the documentation says: as many inferences at once as there are cores for a film, all cores for one otherwise.
+    how = SessionOptions() if live else SessionOptions(threads=1, streams=len(os.sched_getaffinity(0)))
+    with edgesdk.load(options.bundle, variant=options.variant or None, options=how) as model:
+        _slow_down(type(model), options.stage_ms)
+
+        def on_result(frame: Any) -> None:
+            found = frame.result
+            seen = list(zip(found.class_ids.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True))
+            finish(seen, finish.stamp_of(frame.image) if live else None, frame.seq)
+
+        finish.begin()
+        with edgesdk.Pipeline(model, options.source, on_result=on_result, keep_image=live) as pipeline:
+            while not pipeline.wait(0.1):
+                if finish.over:
+                    break
+        sums = pipeline.stats().to_json()
+    Path(options.notes).write_text(json.dumps({"summary": sums}), "utf-8")
+
+
+def agent(options: argparse.Namespace) -> None:
+    """Run the agent's own command line, given after `--`, with the witness at its cameras."""
+    import edgesdk_agent.agent as wiring
+    from edgesdk_agent.main import main
+    from edgesdk_targets.model import Model
+
+    open_camera = wiring.open_camera
+    seen: dict[str, list[tuple[int, float | None]]] = {}
+
+    def witnessed(source: str, *arguments: Any, **keywords: Any) -> Any:
+        notes = seen.setdefault(f"{len(seen)}:{source}", [])
+        return _Witness(open_camera(source, *arguments, **keywords), notes)
+
+    if options.notes:
+        wiring.open_camera = witnessed
+    _slow_down(Model, options.stage_ms)
+    try:
+        main(options.rest)
+    finally:
+        if options.notes:
+            Path(options.notes).write_text(json.dumps({"cameras": list(seen.values())}), "utf-8")
+
+
+class _Witness:
+    """A camera, and a note of each picture's stamp by the number that the pipeline gives it."""
+
+    def __init__(self, camera: Any, notes: list[tuple[int, float | None]]) -> None:
+        self._camera = camera
+        self._notes = notes
+        self._seq = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._camera, name)
+
+    def read(self, into: Array | None = None) -> Array | None:
+        from edgesdk_testkit.pixel_stamp import StampUnreadable, read_stamp
+
+        try:
+            image: Array | None = self._camera.read(into)
+        except FrameLost:
+            self._seq += 1
+            raise
+        if image is not None:
+            try:
+                self._notes.append((self._seq, read_stamp(image)))
+            except StampUnreadable:
+                self._notes.append((self._seq, None))
+            self._seq += 1
+        return image
+
+
+class _SlowSlot:
+    """A slot whose inference takes so much longer, without Python's lock."""
+
+    def __init__(self, slot: Any, seconds: float) -> None:
+        self._slot = slot
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._slot, name)
+
+    def infer(self, *arguments: Any, **keywords: Any) -> Any:
+        with _DEVICE:
+            result = self._slot.infer(*arguments, **keywords)
+            time.sleep(self._seconds)
+        return result
+
+
+def _slow_down(model: Any, stage_ms: float) -> None:
+    if not stage_ms:
+        return
+    slots = model.slots
+
+    def slower(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        return tuple(_SlowSlot(slot, stage_ms / 1e3) for slot in slots(self, *arguments, **keywords))
+
+    model.slots = slower

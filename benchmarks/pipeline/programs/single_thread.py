@@ -1,0 +1,135 @@
+"""The best code for one thread: pixels straight into the model's memory, no copy, no second thread anywhere.
+
+Two of these at once are the practical limit of two cores: nothing is handed over, and nobody waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.programs.detections import SIDE, Array, detections
+from pipeline.programs.finish import Finish
+
+# The input to write into, and what runs the model on it.
+Loaded = tuple[Array, Callable[[], tuple[Array, Array]]]
+
+
+def seq1(options: argparse.Namespace, finish: Finish) -> None:
+    """Run OpenVINO in one thread."""
+    _loop(options, finish, _openvino(options))
+
+
+def seq1_onnxruntime(options: argparse.Namespace, finish: Finish) -> None:
+    """Run ONNX Runtime in one thread."""
+    _loop(options, finish, _onnxruntime(options))
+
+
+def seq1_litert(options: argparse.Namespace, finish: Finish) -> None:
+    """Run LiteRT in one thread."""
+    _loop(options, finish, _litert(options))
+
+
+def _openvino(options: argparse.Namespace) -> Loaded:
+    import openvino
+
+    settings = {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    request = (
+        openvino.Core().compile_model(f"{options.artifacts}/x86-cpu/model.xml", "CPU", settings).create_infer_request()
+    )
+    pixels = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    request.set_input_tensor(openvino.Tensor(pixels, shared_memory=True))
+    request.infer()
+    outputs = (request.get_tensor("boxes").data, request.get_tensor("scores").data)
+
+    def run() -> tuple[Array, Array]:
+        request.start_async()
+        request.wait()
+        return outputs
+
+    return pixels, run
+
+
+def _onnxruntime(options: argparse.Namespace) -> Loaded:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    path = f"{options.artifacts}/generic-onnx/model.onnx"
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    (taken,) = session.get_inputs()
+    if "float" in taken.type:
+        return _float_input(lambda x: tuple(session.run(["boxes", "scores"], {taken.name: x})))
+    pixels = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    return pixels, lambda: tuple(session.run(["boxes", "scores"], {taken.name: pixels}))
+
+
+def _litert(options: argparse.Namespace) -> Loaded:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(f"{options.artifacts}/rpi5/model.tflite", num_threads=1)
+    interpreter.allocate_tensors()
+    (taken,) = interpreter.get_input_details()
+    # The boxes have four numbers a candidate; the names in the file are the converter's.
+    boxes, scores = sorted(interpreter.get_output_details(), key=lambda one: int(one["shape"][-1]))
+
+    def run(prepared: Array) -> tuple[Array, Array]:
+        interpreter.set_tensor(taken["index"], prepared)
+        interpreter.invoke()
+        return _in_float(interpreter, boxes), _in_float(interpreter, scores)
+
+    if taken["dtype"] == np.float32:
+        return _float_input(run)
+    pixels = np.zeros(taken["shape"], taken["dtype"])
+    return pixels, lambda: run(pixels)
+
+
+def _in_float(interpreter: Any, detail: Any) -> Array:
+    values: Array = interpreter.get_tensor(detail["index"])
+    if values.dtype == np.float32:
+        return values
+    scale, zero = detail["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+def _float_input(run: Callable[[Array], Any]) -> Loaded:
+    """Wrap a model that takes 0…1 by channels: the pixels' planes are scaled straight into its input."""
+    pixels, prepared = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.zeros((1, 3, SIDE, SIDE), np.float32)
+    scale = np.float32(1 / 255)
+
+    def go() -> tuple[Array, Array]:
+        for channel in range(3):
+            np.multiply(pixels[0, :, :, channel], scale, out=prepared[0, channel])
+        answer: tuple[Array, Array] = run(prepared)
+        return answer
+
+    return pixels, go
+
+
+def _loop(options: argparse.Namespace, finish: Finish, loaded: Loaded) -> None:
+    cv2.setNumThreads(1)
+    pixels, run = loaded
+    run()
+    finish.begin()
+    capture = cv2.VideoCapture(options.source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    image = None
+    while not finish.over:
+        read, image = capture.read(image)
+        if not read:
+            break
+        cv2.resize(image, (SIDE, SIDE), dst=pixels[0])
+        stamp = finish.stamp_of(image)
+        answer = run()
+        if options.stage_ms:
+            time.sleep(options.stage_ms / 1e3)
+        finish(detections(*answer), stamp)

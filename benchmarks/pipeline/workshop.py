@@ -1,0 +1,285 @@
+"""Runs turns: broker, receiver and guard around the programs that are measured.
+
+A turn waits for a quiet machine first, and is repeated when others disturbed it; how much they took is kept with it. The
+programs of one turn are started together, and begin together once all are loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from typing_extensions import Self
+
+from edgesdk.fleet.broker import Broker
+from pipeline.artifacts import Artifacts
+from pipeline.contestants import Contestant, command_line, missing, variables
+from pipeline.load_guard import QUIET_SHARE, LoadGuard, Watch
+from pipeline.turn import Stream, Turn, stream_of
+
+_LOADED_WITHIN_S = 120.0
+_ENDED_WITHIN_S = 180.0
+_ATTEMPTS = 3
+
+
+class Workshop:
+    """What all turns share; use it in a `with` statement.
+
+    Args:
+        artifacts: the model's files.
+        guard: judges the machine's other load.
+        attempts: how often a disturbed turn is run before it is kept as it is.
+    """
+
+    def __init__(self, artifacts: Artifacts, guard: LoadGuard, attempts: int = _ATTEMPTS) -> None:
+        self.artifacts = artifacts
+        self.guard = guard
+        self._attempts = attempts
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._broker = self._stack.enter_context(Broker(port=0))
+        self.broker_kind = self._broker.program.kind
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="edgesdk-pipeline-")))
+        self._receiver = self._stack.enter_context(_Receiver(self._address))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run(
+        self,
+        contestant: Contestant,
+        sources: Sequence[str],
+        *,
+        seconds: float | None = None,
+        stage_ms: float = 0.0,
+        witness: bool = False,
+    ) -> Turn:
+        """Run one turn, again where it was disturbed.
+
+        Args:
+            sources: what is read: each copy of a program gets its own of several; the agent gets all of them.
+            seconds: of a live run; None plays files to their end.
+            stage_ms: by how much the model is slowed.
+            witness: note the stamps at the agent's cameras.
+        """
+        reason = missing(contestant)
+        if reason:
+            return Turn(contestant.name, (), (), 0, 0.0, False, 0.0, {}, reason)
+        for attempt in range(1, self._attempts + 1):
+            self.guard.wait_until_quiet()
+            watch = Watch()
+            turn = self._once(contestant, sources, seconds, stage_ms, witness, watch)
+            if turn.failure or turn.others_share < QUIET_SHARE or attempt == self._attempts:
+                return turn
+            _say(f"{contestant.name}: others took {turn.others_share:.0%} of a core; once more")
+        raise AssertionError("there is at least one attempt")
+
+    @property
+    def _address(self) -> str:
+        return f"{self._broker.address.host}:{self._broker.address.port}"
+
+    def _once(
+        self,
+        contestant: Contestant,
+        sources: Sequence[str],
+        seconds: float | None,
+        stage_ms: float,
+        witness: bool,
+        watch: Watch,
+    ) -> Turn:
+        notes = self._folder / "notes.json"
+        notes.unlink(missing_ok=True)
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context(tempfile.TemporaryFile("w+"))
+            begun = time.monotonic()
+            programs = [
+                stack.enter_context(_ended(_started(contestant, words, log)))
+                for words in self._commands(contestant, sources, seconds, stage_ms, notes if witness else None)
+            ]
+            try:
+                if not contestant.is_agent:
+                    _await_ready(programs)
+                self._receiver.begin([program.pid for program in programs])
+                if not contestant.is_agent:
+                    _tell_to_begin(programs)
+                elif seconds and self._receiver.await_first():
+                    # As a service is stopped: what is in flight is still delivered.
+                    time.sleep(seconds)
+                    programs[0].terminate()
+                outputs = [program.communicate(timeout=_ENDED_WITHIN_S + (seconds or 0))[0] for program in programs]
+                failed = any(program.returncode for program in programs)
+            except (TimeoutError, subprocess.TimeoutExpired, OSError) as error:
+                outputs, failed = [], True
+                _say(f"{contestant.name}: {type(error).__name__}: {error}")
+            share = watch.others_share()
+            heard = self._receiver.end()
+            log.seek(0)
+            failure = f"it failed: {_last_words(log.read())}" if failed else ""
+        said = json.loads(notes.read_text("utf-8")) if notes.is_file() else {}
+        if contestant.is_agent and outputs and outputs[0].strip() and not failure:
+            said["summary"] = json.loads(outputs[0])
+        return _turn(contestant, heard, said, share, begun, failure)
+
+    def _commands(
+        self,
+        contestant: Contestant,
+        sources: Sequence[str],
+        seconds: float | None,
+        stage_ms: float,
+        notes: Path | None,
+    ) -> list[list[str]]:
+        shared: dict[str, str | None] = {"stage-ms": str(stage_ms)}
+        if contestant.is_agent:
+            if notes:
+                shared["notes"] = str(notes)
+            words = command_line(contestant, shared)
+            cameras = [word for source in sources for word in ("--source", source)]
+            own = ["run", "--json", "--quiet", "--bundle", str(self.artifacts.bundle), "--name", "ours"]
+            return [[*words, "--", *own, "--broker", f"mqtt://{self._address}", *cameras, *contestant.arguments]]
+        shared |= {
+            "broker": self._address,
+            "artifacts": str(self.artifacts.folder),
+            "bundle": str(self.artifacts.bundle),
+        }
+        shared |= {"notes": str(self._folder / "notes.json")}
+        if seconds:
+            shared |= {"live": None, "seconds": str(seconds)}
+        return [
+            command_line(contestant, {**shared, "name": f"{copy}", "source": sources[copy % len(sources)]})
+            for copy in range(contestant.copies)
+        ]
+
+
+class _Receiver:
+    """The receiver's process, and the words to it."""
+
+    def __init__(self, broker: str) -> None:
+        self._command = [sys.executable, str(Path(__file__).with_name("receiver.py")), broker]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._answer()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def begin(self, pids: Sequence[int]) -> None:
+        self._tell(json.dumps(list(pids)))
+        self._answer()
+
+    def await_first(self) -> bool:
+        self._tell("first")
+        return bool(json.loads(self._answer()))
+
+    def end(self) -> dict[str, Any]:
+        self._tell("")
+        found: dict[str, Any] = json.loads(self._answer())
+        return found
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None  # noqa: S101  (it was asked for)
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None  # noqa: S101  (it was asked for)
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the receiver ended")
+        return line
+
+
+def _started(contestant: Contestant, words: Sequence[str], log: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=variables(contestant)
+    )
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[str]) -> Any:
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _await_ready(programs: Sequence[subprocess.Popen[str]]) -> None:
+    deadline = time.monotonic() + _LOADED_WITHIN_S
+    for program in programs:
+        assert program.stdout is not None  # noqa: S101  (it was asked for)
+        pipe, said = program.stdout.fileno(), b""
+        # Some of the libraries greet on standard output first.
+        while b"READY\n" not in said:
+            readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            more = os.read(pipe, 4096) if readable else b""
+            if not more:
+                raise TimeoutError(
+                    "it was not loaded in time" if program.poll() is None else "it ended while it loaded"
+                )
+            said += more
+
+
+def _tell_to_begin(programs: Sequence[subprocess.Popen[str]]) -> None:
+    for program in programs:
+        assert program.stdin is not None  # noqa: S101  (it was asked for)
+        program.stdin.write("\n")
+        program.stdin.flush()
+
+
+def _turn(
+    contestant: Contestant,
+    heard: Mapping[str, Any],
+    notes: Mapping[str, Any],
+    share: float,
+    begun: float,
+    failure: str,
+) -> Turn:
+    streams = [stream_of(heard["topics"][name]) for name in sorted(heard["topics"])]
+    for place, witnessed in enumerate(notes.get("cameras", ())):
+        if place < len(streams):
+            streams[place] = streams[place].stamped({int(seq): stamp for seq, stamp in witnessed})
+    if not streams and not failure:
+        failure = "no result came"
+    first = min((stream.at[0] for stream in streams if len(stream.at)), default=begun)
+    return Turn(
+        contestant.name,
+        streams,
+        [np.array(timeline) for timeline in heard["cpu_s"].values()],
+        sum(heard["peak_rss_bytes"].values()),
+        share,
+        share >= QUIET_SHARE,
+        first - begun,
+        notes,
+        failure,
+    )
+
+
+def _last_words(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "without a word"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+__all__ = ["Stream", "Workshop"]

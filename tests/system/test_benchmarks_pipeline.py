@@ -1,0 +1,191 @@
+"""The pipeline's benchmark: its machinery, around a small model and a short film.
+
+Times are not judged here; that the guard sees others' load, that counts and stamps are right, and that goals are judged as
+they should, is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "benchmarks") not in sys.path:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from pipeline.contestants import Contestant, missing  # noqa: E402
+from pipeline.findings import Findings, Goal, Rounds  # noqa: E402
+from pipeline.load_guard import LoadGuard  # noqa: E402
+from pipeline.page import page_text, summary_text  # noqa: E402
+from pipeline.parts import ages, fairness  # noqa: E402
+from pipeline.process_cost import machine_busy_s, own_busy_s  # noqa: E402
+from pipeline.programs.detections import detections  # noqa: E402
+from pipeline.turn import Stream, Turn  # noqa: E402
+
+pytestmark = pytest.mark.system
+
+
+def _stream(at: list[float], stamp: list[float | None], frame: list[int] | None = None) -> Stream:
+    count = len(at)
+    stamps = np.array([np.nan if s is None else s for s in stamp])
+    return Stream(np.array(at), np.array(frame or range(count)), stamps, np.ones(count, int), np.full(count, np.nan))
+
+
+def _turn(name: str, *streams: Stream, rate_cpu: float = 0.0, failure: str = "") -> Turn:
+    timeline = np.array([[0.0, 0.0], [100.0, rate_cpu]])
+    return Turn(name, streams, [timeline], 1 << 20, 0.0, False, 0.1, {}, failure)
+
+
+def test_the_guard_tells_our_own_load_from_that_of_others() -> None:
+    code = "import time\nwhile time.process_time() < 0.4: pass"
+    ours, machine = own_busy_s(), machine_busy_s()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert own_busy_s() - ours > 0.3
+    assert machine_busy_s() - machine > 0.3
+    ours, machine = own_busy_s(), machine_busy_s()
+    # Its parent has ended when it begins, so that it is nobody's descendant here; it ends with its standard output.
+    orphan = f"import os, time\nif os.fork(): os._exit(0)\ntime.sleep(0.1)\n{code}"
+    subprocess.run([sys.executable, "-c", orphan], check=True, stdout=subprocess.PIPE)
+    assert machine_busy_s() - machine > 0.3
+    assert own_busy_s() - ours < 0.3
+    assert LoadGuard(0.0).wait_until_quiet() is False
+
+
+def test_ages_rates_and_repeats_come_from_stamps_and_arrivals() -> None:
+    turn = _turn("one", _stream([1.0, 1.1, 1.2, 1.3], [0.95, 1.05, 1.05, None]), rate_cpu=50.0)
+    assert turn.rate == pytest.approx(10.0)
+    assert ages.age(turn, 100, 0.0) == pytest.approx(150.0)
+    assert ages.repeats(turn) == 1
+    assert ages.unstamped(turn) == 1
+    assert turn.cpu_percent == pytest.approx(50.0)
+    assert turn.cpu_ms_a_frame == pytest.approx(50.0)
+
+
+def test_a_witness_gives_the_agents_messages_their_stamps_by_number() -> None:
+    bare = _stream([1.0, 2.0], [None, None], [3, 5])
+    assert bare.stamped({3: 0.5, 5: 1.5}).ages_ms.tolist() == pytest.approx([500.0, 500.0])
+    assert np.isnan(bare.stamped({}).stamp).all()
+
+
+def test_goals_are_met_missed_or_not_measured() -> None:
+    assert Goal("a", ">= 0.9", [0.8, 0.95, 1.0]).to_json()["met"] is True
+    assert Goal("a", ">= 0.9", [0.8, 0.85, 1.0]).to_json()["met"] is False
+    assert Goal("a", "== 0", [0.0, 0.0]).to_json()["met"] is True
+    assert Goal("a", "<= 1", [], "no such peer").to_json() == {
+        "goal": "a",
+        "bound": "<= 1",
+        "met": None,
+        "why_not": "no such peer",
+    }
+
+
+def test_a_ratio_compares_turns_of_one_round_and_a_failure_is_a_row_with_its_reason() -> None:
+    rounds = Rounds()
+    for factor in (1.0, 2.0):
+        rounds.add(_turn("ours", _stream([0.0, 1.0 / factor], [None, None])))
+        rounds.add(_turn("limit", _stream([0.0, 2.0 / factor], [None, None])))
+    rounds.add(_turn("peer", failure="not installed"))
+    assert rounds.ratios("ours", "limit", lambda turn: turn.rate) == pytest.approx([2.0, 2.0])
+    assert rounds.row("peer", {}) == {"why_not": "not installed"}
+    assert rounds.best(["peer", "limit"], lambda turn: turn.rate) == "limit"
+
+
+def test_unfair_cameras_are_seen() -> None:
+    even = _turn("even", *[_stream([0.0, 1.0, 2.0], [None] * 3)] * 2)
+    uneven = _turn("uneven", _stream([0.0, 1.0, 2.0], [None] * 3), _stream([0.0, 0.1, 0.2], [None] * 3))
+    assert fairness._jain(even, 0.0) == pytest.approx(1.0)
+    assert fairness._jain(uneven, 0.0) < 0.7
+
+
+def test_boxes_of_one_class_suppress_each_other_and_of_two_do_not() -> None:
+    boxes = np.array([[[0, 0, 10, 10], [1, 1, 10, 10], [0, 0, 10, 10]]], np.float32)
+    scores = np.array([[[0.9, 0], [0.8, 0], [0, 0.7]]], np.float32)
+    assert [(c, round(s, 1)) for c, s, _ in detections(boxes, scores)] == [(0, 0.9), (1, 0.7)]
+    assert detections(boxes, scores * 0.5) == []
+
+
+def test_a_peer_that_is_not_there_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESDK_PEERS", str(tmp_path))
+    assert "peers_setup" in str(missing(Contestant("x", "vidgear", "loops")))
+    assert missing(Contestant("x", "agent")) is None
+
+
+def test_the_page_says_what_is_met_what_is_missed_and_what_was_not_measured() -> None:
+    findings = Findings("A question", "So it was measured.")
+    findings.rows = {"ours": {"rate": 12.5}, "peer": {"why_not": "absent"}}
+    findings.goals = [Goal("fast", ">= 1", [2.0]), Goal("small", "<= 1", [3.0]), Goal("new", "<= 1", [], "no peer")]
+    host = {"cpu": "a processor", "cores": 2}
+    facts = {"date": "2026-01-01", "rounds": 1, "quick": True, "guarded": True, "broker": "mosquitto", "host": host}
+    document = {"parts": {"A": {**findings.to_json(), "made": facts}}}
+    text = page_text(document, {})
+    assert "| fast | >= 1 | 2 | 2 … 2 | met |" in text
+    assert "| small | <= 1 | 3 | 3 … 3 | **not met** |" in text
+    assert "not measured: no peer" in text
+    assert "not measured: absent" in text
+    assert "MISSED" in summary_text(document)
+
+
+@pytest.mark.parametrize("which", ["bare", "ours"])
+def test_the_null_model_runs_in_both_loops(which: str) -> None:
+    from pipeline.parts.own_cost import _run
+
+    told = _run(which, "0", 0.3)
+    assert told["rate"] > 0
+    assert told["capture_to_infer_p95_us"] > 0
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from pipeline.artifacts import Artifacts
+
+    from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+
+    folder = tmp_path_factory.mktemp("small")
+    bundle = write_tiny_bundle(folder / "small.edgebundle")
+    return Artifacts(folder, bundle, {}, folder)
+
+
+def test_the_agents_live_results_carry_the_cameras_stamps(small: Any) -> None:
+    from pipeline.parts.slow_model import _account
+    from pipeline.workshop import Workshop
+
+    from edgesdk_testkit.stamped_mjpeg import StampedMjpeg
+
+    film = _film(small.folder)
+    agent = Contestant("ours", "agent")
+    with Workshop(small, LoadGuard(0.0), attempts=1) as workshop, StampedMjpeg(film, fps=20) as url:
+        turn = workshop.run(agent, [url], seconds=2.5, stage_ms=60, witness=True)
+    assert turn.failure == ""
+    assert turn.frames > 5
+    assert ages.unstamped(turn) == ages.repeats(turn) == 0
+    assert (turn.streams[0].ages_ms > 60).all()
+    account = _account(turn)
+    assert account["source"] == account["processed"] + account["dropped"]
+    assert account["processed"] == account["results"] == turn.frames
+    assert turn.cpu_percent > 0
+    assert turn.peak_rss_bytes > 1 << 20
+
+
+def _film(folder: Path) -> Path:
+    import cv2
+
+    path = folder / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20, (640, 360))
+    for number in range(20):
+        writer.write(np.full((360, 640, 3), number * 10, np.uint8))
+    writer.release()
+    return path
+
+
+def test_the_command_refuses_a_part_that_there_is_not() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks/pipeline_table.py"), "--only", "Z"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "invalid choice" in done.stderr
+    assert json.dumps(done.stdout) == '""'
