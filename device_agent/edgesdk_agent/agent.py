@@ -240,6 +240,7 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
         "live": section.live,
         "fps": section.fps,
         "detect_fps": section.detect_fps,
+        "decoder": section.decoder,
         "loop": section.loop or None,
         "width": section.width,
         "height": section.height,

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgesdk_agent.cameras.decoders import Decoder
 from edgesdk_agent.cameras.source_url import redact
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_targets.broker_address import BrokerAddress, tls_context
@@ -82,6 +83,7 @@ class CameraSection(Section):
         live: whether pictures come when they come, or when they are read; by the source's nature unless given.
         fps: of what has no rate of its own; asked of a live camera.
         detect_fps: only so many frames a second are decoded to pictures and seen by the model; all unless given.
+        decoder: of a network camera or film; what does not work on this device is told, and replaced by software.
         loop: begin a file or folder again at its end.
         width, height: ask a live camera for this size, pixels.
     """
@@ -92,6 +94,7 @@ class CameraSection(Section):
     live: bool | None = None
     fps: float | None = Field(default=None, gt=0, le=1000)
     detect_fps: float | None = Field(default=None, gt=0, le=1000)
+    decoder: Decoder = "auto"
     loop: bool = False
     width: int | None = Field(default=None, ge=1, le=16384)
     height: int | None = Field(default=None, ge=1, le=16384)

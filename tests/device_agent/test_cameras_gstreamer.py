@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,29 +9,19 @@ from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
-from edgesdk_agent.cameras.gstreamer import GStreamerCamera, _gstreamer
+from edgesdk_agent.cameras.gstreamer import GStreamerCamera
 from edgesdk_agent.cameras.supervised import SupervisedCamera
 from edgesdk_targets.errors import CameraLost, InputError
-from edgesdk_testkit.required import missing
+from edgesdk_testkit.system_packages import gstreamer_on_path
 
 # PyGObject's own importer is older than the interpreter.
 pytestmark = pytest.mark.filterwarnings("ignore:DynamicImporter:ImportWarning")
 
-# Where Debian puts PyGObject: what a virtual environment with --system-site-packages sees, last on the path.
-_SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
-
 
 @pytest.fixture
-def gstreamer() -> None:
-    before = list(sys.path)
-    if Path(_SYSTEM_PACKAGES).is_dir():
-        sys.path.append(_SYSTEM_PACKAGES)
-    try:
-        _gstreamer()
-    except CameraLost as error:
-        missing(f"{error.message} {error.hint}")
-    finally:
-        sys.path[:] = before
+def gstreamer() -> Iterator[None]:
+    with gstreamer_on_path():
+        yield
 
 
 @pytest.mark.usefixtures("gstreamer")

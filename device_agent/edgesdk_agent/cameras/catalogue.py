@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera, CameraCounts
+from edgesdk_agent.cameras.decoders import DECODER_NAMES, SOFTWARE
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options
 from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
@@ -66,6 +67,8 @@ def open_camera(source: str, options: SourceOptions | None = None, **values: Any
         CameraLost: the camera does not answer.
     """
     options = replace(options or SourceOptions(), **values)
+    if options.decoder not in DECODER_NAMES:
+        raise InputError(f"There is no decoder {options.decoder!r}.", hint=f"One of {', '.join(DECODER_NAMES)}.")
     source = source.strip()
     scheme = re.match(r"^([a-z0-9]{2,}):", source)
     if scheme and scheme.group(1) in _OPENERS:
@@ -94,15 +97,32 @@ def _load(path: str) -> Any:
 
 
 def _open_file(path: str, options: SourceOptions) -> Camera:
-    open_file = _load(f"{_CAMERAS}.opencv:open_video_file")
-    camera: Camera = open_file(path, loop=options.loop)
+    wanted = None
     if options.detect_fps is not None:
         # Played at another rate than its own, a film has more or fewer of its seconds in one of ours.
-        own_fps = camera.info.fps or _DEFAULT_FPS
+        film = _software_film(path, options)
+        own_fps = film.info.fps or _DEFAULT_FPS
+        film.close()
         wanted = WantedFrames(WantedFrames(options.detect_fps).fps * own_fps / _asked(options.fps, own_fps))
-        camera.close()
-        camera = open_file(path, loop=options.loop, wanted=wanted)
+    # FFmpeg is the faster reader of films; another decoder is taken where it is asked for.
+    if options.decoder in {"auto", "software"}:
+        return _paced(_software_film(path, options, wanted), options)
+    if options.loop:
+        raise InputError("A film is looped by software only.", hint="Leave `decoder` or `loop` out.")
+    camera: Camera = _load(f"{_CAMERAS}.decoding:open_decoded")(
+        options.decoder,
+        lambda choices: _load(f"{_CAMERAS}.gstreamer_streams:open_film")(Path(path), choices, wanted=wanted),
+        lambda decoder: _software_film(path, options, wanted, decoder),
+    )
     return _paced(camera, options)
+
+
+def _software_film(
+    path: str, options: SourceOptions, wanted: WantedFrames | None = None, decoder: str = SOFTWARE
+) -> Camera:
+    open_file = _load(f"{_CAMERAS}.opencv:open_video_file")
+    camera: Camera = open_file(path, loop=options.loop, wanted=wanted, decoder=decoder)
+    return camera
 
 
 def _open_folder(path: str, options: SourceOptions) -> Camera:
@@ -136,18 +156,31 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
     live = options.live
     if live is None:
         live = not source.partition("?")[0].lower().endswith(_RECORDED_SUFFIXES) or source.startswith("rtsp")
-    open_stream = _load(f"{_CAMERAS}.opencv:open_stream")
     counts = CameraCounts()
 
-    def opener() -> Camera:
-        camera: Camera = open_stream(
+    def by_software(decoder: str) -> Camera:
+        camera: Camera = _load(f"{_CAMERAS}.opencv:open_stream")(
             url,
             live=live,
             open_timeout_s=options.open_timeout_s,
             read_timeout_s=options.read_timeout_s,
             wanted=_wanted(options),
             counts=counts,
+            decoder=decoder,
         )
+        return camera
+
+    def by_gstreamer(choices: Any) -> Camera:
+        camera: Camera = _load(f"{_CAMERAS}.gstreamer_streams:open_rtsp")(
+            url, choices, live=live, timeout_s=options.read_timeout_s, wanted=_wanted(options), counts=counts
+        )
+        return camera
+
+    def opener() -> Camera:
+        # Pictures over HTTP are JPEG, which one core decodes well, or films, which FFmpeg reads best.
+        if not source.startswith("rtsp"):
+            return by_software(SOFTWARE)
+        camera: Camera = _load(f"{_CAMERAS}.decoding:open_decoded")(options.decoder, by_gstreamer, by_software)
         return camera
 
     return SupervisedCamera(opener, attempts=options.attempts, counts=counts) if live else opener()

@@ -6,29 +6,62 @@ virtual environment sees when it is made with `--system-site-packages`.
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from edgesdk_agent.cameras.camera import CameraInfo
+from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
+from edgesdk_agent.cameras.gstreamer_threads import StreamingThreads
+from edgesdk_agent.cameras.raw_video import FORMATS, to_bgr
 from edgesdk_agent.cameras.source_url import redact_text
-from edgesdk_targets.errors import CameraLost, InputError
+from edgesdk_agent.cameras.wanted_frames import WantedFrames
+from edgesdk_targets.errors import CameraLost, DeviceError, InputError
 from edgesdk_targets.tensor import Array
 
+log = logging.getLogger(__name__)
+
 _SINK = "edgesdk"
+_DECODED = "decoded"
 # An element that fails says so on the bus, and the sink does not wake for it: it is looked for this often.
 _SLICE_S = 0.1
-# The sink keeps one picture and replaces it, so that a reader never gets an old one.
-_LIVE_TAIL = f"videoconvert ! video/x-raw,format=BGR ! appsink name={_SINK} max-buffers=1 drop=true sync=false"
-_RECORDED_TAIL = f"videoconvert ! video/x-raw,format=BGR ! appsink name={_SINK} max-buffers=2 drop=false sync=false"
+# A live sink keeps one picture and replaces it, so that a reader never gets an old one.
+# What is not wanted is dropped behind `decoded`, before it is converted. A decoder's own format passes the converter.
+_FRONT = f"identity name={_DECODED} ! videoconvert ! video/x-raw,format=(string){{{','.join(FORMATS)}}}"
+_LIVE_TAIL = f"{_FRONT} ! appsink name={_SINK} max-buffers=1 drop=true sync=false"
+_RECORDED_TAIL = f"{_FRONT} ! appsink name={_SINK} max-buffers=2 drop=false sync=false"
 # Jetson's own memory is converted by its own element first; `videoconvert` alone would copy four bytes a pixel.
 _CSI = (
     "nvarguscamerasrc sensor-id={sensor} ! "
     "video/x-raw(memory:NVMM),width={width},height={height},framerate={fps}/1,format=NV12 ! "
     "nvvidconv ! video/x-raw,format=BGRx"
 )
+
+
+@dataclass(slots=True)
+class Linked:
+    """What became of a source's streams, once they are known.
+
+    Attributes:
+        decoder: what decodes, for people.
+        refused: why nothing could be linked.
+    """
+
+    decoder: str = ""
+    refused: str = ""
+
+
+# Is given GStreamer, the pipeline, and the element to feed.
+Link = Callable[[Any, Any, Any], Linked]
+
+
+class DecoderRefused(DeviceError):
+    """The decoder that was chosen cannot decode what this source sends."""
+
+    code = "decoder_refused"
 
 
 class GStreamerCamera:
@@ -39,19 +72,35 @@ class GStreamerCamera:
         live: newer pictures replace older ones; when False, every picture is delivered and the end is an end.
         timeout_s: the longest wait for a picture.
         description: for people, without secrets; else the pipeline's first element.
+        link: where the source's streams are known only while it runs: joins them to the sink's part.
+        wanted: which frames are converted and handed on; all unless given.
+        counts: counts what is skipped and what decoding costs.
 
     Raises:
         CameraLost: GStreamer is not installed, or the pipeline delivers nothing.
         InputError: the pipeline's text cannot be parsed.
     """
 
-    def __init__(self, pipeline: str, *, live: bool = True, timeout_s: float = 10.0, description: str = "") -> None:
+    def __init__(
+        self,
+        pipeline: str,
+        *,
+        live: bool = True,
+        timeout_s: float = 10.0,
+        description: str = "",
+        link: Link | None = None,
+        wanted: WantedFrames | None = None,
+        counts: CameraCounts | None = None,
+    ) -> None:
+        self.counts = counts or CameraCounts()
+        self._wanted = wanted
+        self._live = live
         if not pipeline.strip():
             raise InputError("A GStreamer source needs a pipeline.", hint="For instance gst:videotestsrc.")
         self._gst = _gstreamer()
         self._timeout_s = timeout_s
         self._description = description or f"GStreamer {pipeline.split(maxsplit=1)[0]}"
-        text = f"{pipeline} ! {_LIVE_TAIL if live else _RECORDED_TAIL}"
+        text = f"{pipeline} {'' if link else '!'} {_LIVE_TAIL if live else _RECORDED_TAIL}"
         try:
             self._pipeline: Any = self._gst.parse_launch(text)
         except Exception as error:  # GLib.Error, whose class exists only after the import
@@ -61,6 +110,11 @@ class GStreamerCamera:
             ) from error
         self._sink: Any = self._pipeline.get_by_name(_SINK)
         self._closed = threading.Event()
+        decoded = self._pipeline.get_by_name(_DECODED)
+        self._linked = link(self._gst, self._pipeline, decoded) if link else Linked()
+        if wanted is not None:
+            decoded.get_static_pad("src").add_probe(self._gst.PadProbeType.BUFFER, self._thin)
+        self._threads = StreamingThreads(self._gst, self._pipeline.get_bus(), self.counts.decode_cpu_s or 0.0)
         self._pipeline.set_state(self._gst.State.PLAYING)
         # The first picture tells the size; it is kept for the first read.
         self._first: Any = self._pull()
@@ -70,7 +124,10 @@ class GStreamerCamera:
         caps = self._first.get_caps().get_structure(0)
         known, top, bottom = caps.get_fraction("framerate")
         fps = top / bottom if known and top and bottom else None
-        self._info = CameraInfo(caps.get_value("width"), caps.get_value("height"), fps, live, self._description)
+        if wanted is not None:
+            fps = wanted.fps if fps is None else min(fps, wanted.fps)
+        size = caps.get_value("width"), caps.get_value("height")
+        self._info = CameraInfo(*size, fps, live, self._description, self._linked.decoder)
 
     @property
     def info(self) -> CameraInfo:
@@ -82,6 +139,17 @@ class GStreamerCamera:
         Raises:
             CameraLost: an element failed, or no picture came in time.
         """
+        began = time.thread_time()
+        picture = self._read(out)
+        self._threads.reader_s += time.thread_time() - began
+        self.counts.decode_cpu_s = self._threads.cpu_s()
+        return picture
+
+    def close(self) -> None:
+        self._closed.set()
+        self._pipeline.set_state(self._gst.State.NULL)
+
+    def _read(self, out: Array | None) -> Array | None:
         sample, self._first = self._first, None
         if sample is None:
             sample = self._pull()
@@ -89,24 +157,28 @@ class GStreamerCamera:
             return None
         caps = sample.get_caps().get_structure(0)
         height, width = caps.get_value("height"), caps.get_value("width")
+        if (width, height) != (self._info.width, self._info.height):
+            before = f"{self._info.width}x{self._info.height}"
+            log.warning("%s changed from %s to %dx%d", self._description, before, width, height)
+            self.counts.resized += 1
+            self._info = dataclasses.replace(self._info, width=width, height=height)
         buffer = sample.get_buffer()
         mapped, memory = buffer.map(self._gst.MapFlags.READ)
         if not mapped:
             raise CameraLost(f"{self._description} delivered memory that cannot be read.", hint="Restart the camera.")
         try:
-            # Lines are padded to four bytes.
-            data = memory.data
-            picture = np.ndarray((height, width, 3), np.uint8, buffer=data, strides=(len(data) // height, 3, 1))
-            if out is None or out.shape != picture.shape:
-                return picture.copy()
-            np.copyto(out, picture)
-            return out
+            return to_bgr(memory.data, caps.get_string("format"), width, height, out)
         finally:
             buffer.unmap(memory)
 
-    def close(self) -> None:
-        self._closed.set()
-        self._pipeline.set_state(self._gst.State.NULL)
+    def _thin(self, _: Any, probed: Any) -> Any:
+        """Drop the frames that are not wanted; runs in GStreamer's thread."""
+        at = probed.get_buffer().pts
+        known = at != self._gst.CLOCK_TIME_NONE and not self._live
+        if self._wanted is None or self._wanted.take(at / 1e9 if known else time.monotonic()):
+            return self._gst.PadProbeReturn.OK
+        self.counts.skipped += 1
+        return self._gst.PadProbeReturn.DROP
 
     def _pull(self) -> Any:
         deadline = time.monotonic() + self._timeout_s
@@ -127,6 +199,9 @@ class GStreamerCamera:
         return None
 
     def _failure(self) -> str | None:
+        if self._linked.refused:
+            self.close()
+            raise DecoderRefused(self._linked.refused)
         message = self._pipeline.get_bus().pop_filtered(self._gst.MessageType.ERROR)
         if message is None:
             return None
@@ -147,6 +222,16 @@ def open_csi(sensor: int, *, width: int | None, height: int | None, fps: float |
         raise CameraLost(
             error.message, hint="JetPack's GStreamer elements are missing: install it on the host."
         ) from error
+
+
+def lacks(*elements: str) -> list[str]:
+    """Return which of these elements GStreamer does not have here.
+
+    Raises:
+        CameraLost: GStreamer's Python binding is not installed.
+    """
+    gst = _gstreamer()
+    return [name for name in elements if gst.ElementFactory.find(name) is None]
 
 
 def _gstreamer() -> Any:

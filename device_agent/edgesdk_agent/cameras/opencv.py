@@ -52,6 +52,7 @@ class OpenCvCamera:
         wanted: which frames are decoded to pictures; all unless given. A live camera's are chosen by when they come, a
             recording's by their time in it.
         counts: counts what is skipped and what decoding costs.
+        decoder: what decodes, for people.
 
     Raises:
         CameraLost, InputError: what `opener` raises.
@@ -66,6 +67,7 @@ class OpenCvCamera:
         loop: bool = False,
         wanted: WantedFrames | None = None,
         counts: CameraCounts | None = None,
+        decoder: str = "",
     ) -> None:
         self.counts = counts or CameraCounts()
         self.counts.decode_cpu_s = self.counts.decode_cpu_s or 0.0
@@ -86,7 +88,7 @@ class OpenCvCamera:
             _thinned(own_fps, wanted),
             live,
             description,
-            decoder="software (FFmpeg, 1 thread)",
+            decoder=decoder,
         )
 
     @property
@@ -181,7 +183,12 @@ class OpenCvCamera:
 
 
 def open_video_file(
-    path: str | Path, *, loop: bool = False, wanted: WantedFrames | None = None, counts: CameraCounts | None = None
+    path: str | Path,
+    *,
+    loop: bool = False,
+    wanted: WantedFrames | None = None,
+    counts: CameraCounts | None = None,
+    decoder: str = "",
 ) -> OpenCvCamera:
     """Open a video file; every frame that is wanted is delivered, as fast as it is read.
 
@@ -201,7 +208,9 @@ def open_video_file(
             )
         return capture
 
-    return OpenCvCamera(opener, description=str(path), live=False, loop=loop, wanted=wanted, counts=counts)
+    return OpenCvCamera(
+        opener, description=str(path), live=False, loop=loop, wanted=wanted, counts=counts, decoder=decoder
+    )
 
 
 def open_stream(
@@ -212,6 +221,7 @@ def open_stream(
     read_timeout_s: float,
     wanted: WantedFrames | None = None,
     counts: CameraCounts | None = None,
+    decoder: str = "",
 ) -> OpenCvCamera:
     """Open RTSP or MJPEG over HTTP.
 
@@ -220,7 +230,7 @@ def open_stream(
         live: False for a recording that is streamed: its end is an end, and not a loss.
         open_timeout_s: for connecting and finding the video in the stream.
         read_timeout_s: for each picture.
-        wanted, counts: see `OpenCvCamera`.
+        wanted, counts, decoder: see `OpenCvCamera`.
 
     Raises:
         CameraLost: nothing answers, access is refused, or it is no video.
@@ -242,7 +252,7 @@ def open_stream(
             )
         return capture
 
-    return OpenCvCamera(opener, description=str(url), live=live, wanted=wanted, counts=counts)
+    return OpenCvCamera(opener, description=str(url), live=live, wanted=wanted, counts=counts, decoder=decoder)
 
 
 def open_v4l2(

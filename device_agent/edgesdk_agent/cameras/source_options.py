@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
+from edgesdk_agent.cameras.decoders import Decoder
 from edgesdk_targets.errors import InputError
 
 
@@ -20,6 +21,8 @@ class SourceOptions:
         fps: frames a second of what has no rate of its own; asked of a camera.
         detect_fps: only so many frames a second are decoded to pictures and handed on, evenly spaced; the others are
             counted as skipped. A source that makes its pictures at will is asked for that many.
+        decoder: what decodes a network camera or a film: `auto`, `software`, `gstreamer`, `nvdec`, `v4l2m2m`, `vaapi`. What
+            does not work here is told, and replaced by software.
         loop: begin a recording again at its end.
         width, height: asked of a camera; the size of a synthetic one.
         frames, seed: of a synthetic source.
@@ -31,6 +34,7 @@ class SourceOptions:
     live: bool | None = None
     fps: float | None = None
     detect_fps: float | None = None
+    decoder: Decoder = "auto"
     loop: bool = False
     width: int | None = None
     height: int | None = None

@@ -24,7 +24,7 @@ from edgesdk_testkit.pixel_stamp import stamp_i420  # noqa: E402
 
 _DEMUX = 'filesrc location="{file}" ! parsebin ! h264parse'
 _PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
-_SOURCE = "appsrc name=source is-live=true do-timestamp=true format=time"
+_SOURCE = "appsrc name=source is-live=true format=time"
 # As long as a film is kept in memory; longer ones begin again earlier.
 _MOST_PICTURES = 150
 
@@ -106,6 +106,8 @@ def _feed(media: Any, pictures: list[bytes], fps: float, finished: Callable[[byt
         while not over.wait(max(0.0, started + number / fps - time.monotonic())):
             picture = pictures[number % len(pictures)]
             buffer = Gst.Buffer.new_wrapped(finished(picture) if finished else picture)
+            # The appsrc could stamp it itself, but not before the pipeline runs; the encoder then stumbles over the first.
+            buffer.pts = buffer.dts = int((time.monotonic() - started) * 1e9)
             if source.emit("push-buffer", buffer) == Gst.FlowReturn.EOS:
                 return
             # A stamped picture is made now: what it was too late for is left out. A film is sent whole.
