@@ -10,6 +10,7 @@ import numpy as np
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.frame import Frame
 from edgesdk_agent.meter import Meter
+from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.frame_rhythm import FrameRhythm
 from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_agent.pipeline.policy import Policy
@@ -74,7 +75,7 @@ class CameraLine:
         self.inputs: deque[InputCell] = deque()
         self.filling = self.stopping = self.ended = self.paused = False
         self.served = -1
-        self.writable = threading.Condition(lock)
+        self.writable = Bell(lock)
 
     @property
     def over(self) -> bool:
@@ -92,4 +93,4 @@ class CameraLine:
     def give_back(self, cell: FrameCell) -> None:
         """Take a picture's cell back, for the next capture."""
         self.free.append(cell)
-        self.writable.notify()
+        self.writable.wake_one()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from edgesdk_agent.frame import Frame
 from edgesdk_agent.meter import Cause
+from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.model_inputs import InputCell, ModelInputs, Slot
 from edgesdk_targets.errors import SessionFailed
@@ -74,9 +75,9 @@ class Handover:
         self._keep_image = keep_image
         self._clock = clock
         self._lock = lock
-        self._preparable = threading.Condition(lock)
-        self._inferable = threading.Condition(lock)
-        self._idle = threading.Condition(lock)
+        self._preparable = Bell(lock)
+        self._inferable = Bell(lock)
+        self._idle = Bell(lock)
         self._model = ModelInputs(slots, lanes, self._fresh)
         self._aborted = self._all_prepared = False
         self._turn = self._served = 0
@@ -117,7 +118,7 @@ class Handover:
                 line.meter.dropped("replaced_before_preprocess")
                 line.give_back(line.pictures.popleft())
             line.pictures.append(cell)
-            self._preparable.notify()
+            self._preparable.wake_one()
 
     def not_captured(self, line: CameraLine, cell: FrameCell) -> None:
         """Give a picture back without a frame in it."""
@@ -129,7 +130,7 @@ class Handover:
         """Note that nothing more comes from this camera; what it gave is still processed."""
         with self._lock:
             line.ended = True
-            self._preparable.notify()
+            self._preparable.wake_one()
 
     # --- preprocessing
 
@@ -160,7 +161,7 @@ class Handover:
         cell.line = line
         if not line.replaces:
             # The source may be waiting for this.
-            line.writable.notify()
+            line.writable.wake_one()
         return cell
 
     def prepared(self, picture: FrameCell, cell: InputCell) -> None:
@@ -178,7 +179,7 @@ class Handover:
             if line.replaces and line.inputs:
                 self._input_dropped(line, line.inputs.popleft(), "replaced_before_inference")
             line.inputs.append(cell)
-            self._inferable.notify()
+            self._inferable.wake_one()
 
     def not_prepared(self, picture: FrameCell, cell: InputCell) -> None:
         """Give a picture and a slot back that do not go together."""
@@ -190,7 +191,7 @@ class Handover:
         """Note that no more slots will be prepared; those that are ready are still inferred."""
         with self._lock:
             self._all_prepared = True
-            self._inferable.notify_all()
+            self._inferable.wake_all()
 
     # --- inference
 
@@ -240,10 +241,10 @@ class Handover:
         if not line.replaces:
             cell.home.queued -= 1
             if cell.home.free:
-                self._preparable.notify()
+                self._preparable.wake_one()
         if self._all_prepared:
             # Whoever waits may have waited for this one, and nothing more will wake it.
-            self._inferable.notify_all()
+            self._inferable.wake_all()
         return cell
 
     def inferred(self, cell: InputCell, finished: Finished) -> Finished | None:
@@ -259,7 +260,7 @@ class Handover:
             self._slot_back(cell)
             self._parked[cell.ticket] = finished
             # With fewer lanes than threads, another one may have waited for this one's end.
-            self._inferable.notify()
+            self._inferable.wake_one()
             return self._next_delivery()
 
     def delivered(self, finished: Finished) -> Finished | None:
@@ -269,7 +270,7 @@ class Handover:
             self._delivering = False
             if finished.kept is not None:
                 finished.line.give_back(finished.kept)
-            self._inferable.notify()
+            self._inferable.wake_one()
             return self._next_delivery()
 
     def _next_delivery(self) -> Finished | None:
@@ -294,7 +295,7 @@ class Handover:
         deadline = time.monotonic() + timeout_s
         with self._lock:
             old, self._model = self._model, successor
-            self._preparable.notify()
+            self._preparable.wake_one()
             while not old.idle:
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -309,14 +310,14 @@ class Handover:
         with self._lock:
             for line in self._lines:
                 line.paused = paused
-                line.writable.notify()
+                line.writable.wake_one()
 
     def stop_capture(self, only: CameraLine | None = None) -> None:
         """Let every capture thread end, or one; what is captured is still processed."""
         with self._lock:
             for line in self._lines if only is None else (only,):
                 line.stopping = True
-                line.writable.notify()
+                line.writable.wake_one()
 
     def abort(self) -> None:
         """End every thread, and drop what is not in inference yet."""
@@ -330,9 +331,9 @@ class Handover:
                 line.pictures.clear()
                 while line.inputs:
                     self._input_dropped(line, line.inputs.popleft(), "stopped")
-                line.writable.notify()
-            self._preparable.notify()
-            self._inferable.notify_all()
+                line.writable.wake_one()
+            self._preparable.wake_one()
+            self._inferable.wake_all()
 
     def _input_dropped(self, line: CameraLine, cell: InputCell, cause: Cause, *, reuse: bool = False) -> None:
         line.meter.dropped(cause)
@@ -347,6 +348,6 @@ class Handover:
         home.free.append(cell)
         home.queued -= queued
         if home is self._model:
-            self._preparable.notify()
+            self._preparable.wake_one()
         elif home.idle:
-            self._idle.notify_all()
+            self._idle.wake_all()
