@@ -21,6 +21,15 @@ _INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
     "cubic": cv2.INTER_CUBIC,
 }
+# (channels of the picture, colour of the input) → conversion after resizing; None where resizing is the whole work.
+_CONVERSION: dict[tuple[int, str], int | None] = {
+    (3, "bgr"): None,
+    (3, "rgb"): cv2.COLOR_BGR2RGB,
+    (3, "gray"): cv2.COLOR_BGR2GRAY,
+    (1, "bgr"): cv2.COLOR_GRAY2BGR,
+    (1, "rgb"): cv2.COLOR_GRAY2RGB,
+    (1, "gray"): None,
+}
 
 
 class Preprocessor:
@@ -56,7 +65,7 @@ class Preprocessor:
         self._interpolation = _INTERPOLATION[spec.interpolation]
         self._pixels: Array = np.full((height, width, spec.channels), spec.pad, np.uint8)
         self._placement: Placement | None = None
-        self._scratch: dict[str, Array] = {}
+        self._scratch: Array | None = None
 
     def into(self, image: Array, out: Array) -> Geometry:
         """Preprocess `image` into `out` and return the map back to the picture.
@@ -85,7 +94,7 @@ class Preprocessor:
         if placement is None or placement.geometry.image_size != (height, width):
             placement = self._placement = place(self.spec, (height, width))
             self._pixels[...] = self.spec.pad
-            self._scratch.clear()
+            self._scratch = None
         return placement
 
     def _resize(self, image: Array, pixels: Array, placement: Placement) -> None:
@@ -95,21 +104,15 @@ class Preprocessor:
         if part.ndim == 3 and part.shape[2] == 1:
             part = part[:, :, 0]
         window = pixels[out_top : out_top + out_h, out_left : out_left + out_w]
-        channels = 1 if part.ndim == 2 else part.shape[2]
-        resized = self._buffer("resized", (out_h, out_w) if channels == 1 else (out_h, out_w, channels))
+        convert = _CONVERSION[1 if part.ndim == 2 else 3, self.spec.color]
+        # A window of one channel is a plane: OpenCV takes rows of any distance, but no channel axis of length one.
+        plane = window[:, :, 0] if window.shape[2] == 1 else window
+        if convert is None:
+            cv2.resize(part, (out_w, out_h), dst=plane, interpolation=self._interpolation)
+            return
+        resized = self._buffer((out_h, out_w) if part.ndim == 2 else (out_h, out_w, 3))
         cv2.resize(part, (out_w, out_h), dst=resized, interpolation=self._interpolation)
-        if self.spec.color == "gray":
-            gray = resized
-            if channels == 3:
-                gray = self._buffer("gray", (out_h, out_w))
-                cv2.cvtColor(resized, cv2.COLOR_BGR2GRAY, dst=gray)
-            np.copyto(window[:, :, 0], gray)
-        elif channels == 1:
-            np.copyto(window, resized[:, :, None])
-        elif self.spec.color == "rgb":
-            np.copyto(window, resized[:, :, ::-1])
-        else:
-            np.copyto(window, resized)
+        cv2.cvtColor(resized, convert, dst=plane)
 
     def _normalise(self, pixels: Array, out: Array) -> None:
         for channel in range(self.spec.channels):
@@ -122,11 +125,10 @@ class Preprocessor:
             if self._shift[channel]:
                 np.add(target, self._shift[channel], out=target, casting="unsafe")
 
-    def _buffer(self, name: str, shape: tuple[int, ...]) -> Array:
-        buffer = self._scratch.get(name)
-        if buffer is None or buffer.shape != shape:
-            buffer = self._scratch[name] = np.empty(shape, np.uint8)
-        return buffer
+    def _buffer(self, shape: tuple[int, ...]) -> Array:
+        if self._scratch is None or self._scratch.shape != shape:
+            self._scratch = np.empty(shape, np.uint8)
+        return self._scratch
 
 
 def _is_identity(spec: Preprocess) -> bool:
