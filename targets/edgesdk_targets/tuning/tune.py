@@ -186,7 +186,7 @@ def _key(
         {
             "bundle": bundle.digest,
             "hint": hint.value,
-            "fps": how.fps if hint is Hint.AGE else 0,
+            "fps": float(how.fps) if hint is Hint.AGE else 0.0,
             "settings": [[setting.to_json() for setting in group] for group in groups],
             "cores": sorted(os.sched_getaffinity(0)),
             "prove": how.prove,

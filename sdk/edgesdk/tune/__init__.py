@@ -1,0 +1,1 @@
+"""What tuning found, for people: rows and a page."""

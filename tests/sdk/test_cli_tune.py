@@ -1,0 +1,61 @@
+"""`edgesdk tune` from the command line: table, document, page and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesdk.cli import app
+from edgesdk_targets.target import Runtime
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+
+for package in ("onnxruntime", "matplotlib", "jinja2"):
+    pytest.importorskip(package)
+
+ONNX = "generic-onnx-onnxruntime-fp32"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return str(write_tiny_bundle(tmp_path / "cnn.edgebundle", variants=(("generic-onnx", Runtime.ONNXRUNTIME),)))
+
+
+def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "tuning.html"
+    assert app.run(["tune", bundle, "--hint", "throughput", "--seconds", "0.5", "--report", str(page)]) == 0
+    said = capsys.readouterr()
+    assert ONNX in said.out
+    assert "of processor time each" in said.out
+    html = page.read_text()
+    assert "<svg" in html
+    assert "pictures a second" in html
+    assert "tuned for throughput" in html
+    assert app.run(["tune", bundle, "--hint", "throughput", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["kept"] is True
+    assert document["chosen"]["variant"] == ONNX
+    assert document["chosen"] == document["settings"][0]["setting"]
+    assert document["digest"].startswith("sha256:")
+
+
+def test_what_is_given_is_kept(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--hint", "latency", "--threads", "1", "--streams", "2", "--seconds", "0.3", "--json"]
+    assert app.run(["tune", bundle, *arguments]) == 0
+    chosen = json.loads(capsys.readouterr().out)["chosen"]
+    assert (chosen["threads"], chosen["streams"]) == (1, 2)
+
+
+def test_nothing_to_measure_has_a_code_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_tiny_bundle(tmp_path / "gpu.edgebundle", variants=(("jetson-orin-nano", Runtime.TENSORRT),))
+    assert app.run(["tune", str(path)]) == 4
+    assert "not tuned" in capsys.readouterr().out
+
+
+def test_wrong_arguments(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["tune", bundle, "--hint", "speed"]) == 2
+    assert app.run(["tune", str(tmp_path / "absent.edgebundle")]) in {1, 2}
+    assert app.run(["tune", bundle, "--variant", "absent"]) == 4
+    assert "Traceback" not in capsys.readouterr().err
