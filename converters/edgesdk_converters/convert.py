@@ -128,7 +128,7 @@ def convert(
         files: Sequence[Path] = pictures_below(Path(data)) if data and not gate else ()
         if gate and data is not None:
             judge, files = gate(model.card, model.card_file.labels, None)
-        if calib_data is not None:
+        if calib_data is not None and model.card.window is None:
             from edgesdk_converters.int8.calibrating import calibrate
             from edgesdk_converters.int8.quantising import Quantiser
 
@@ -138,6 +138,11 @@ def convert(
             quantiser = Quantiser(workshop, calibrating, keep_float, say)
         if gate and data is None:
             judge, _ = gate(model.card, model.card_file.labels, calibrating)
+        if model.card.window is not None and (judge or calib_data is not None):
+            raise InputError(
+                f"{model.card.name} takes clips; INT8 and the accuracy gate know single pictures only.",
+                hint="Convert it to fp32 or fp16, without calibration pictures and labelled data.",
+            )
         proof = Proof(model, reference, _pictures(model, files, calibrating), judge, say)
         built: list[Built] = []
         for job in jobs:

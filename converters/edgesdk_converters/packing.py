@@ -81,6 +81,7 @@ def write(
         preprocess=card.preprocess,
         postprocess=card.postprocess,
         state=card.state,
+        window=card.window,
         variants=tuple(variants),
         files={name: {"sha256": "0" * 64, "size": 0} for name in files},
     )

@@ -34,6 +34,11 @@ def row_reader_stream() -> nn.Module:
     return RowReaderStream()
 
 
+def motion() -> nn.Module:
+    """Build the model of clips: clip (1, 8, 1, 48, 64) → logits (1, 3) of left, right, still."""
+    return Motion()
+
+
 def _unit(inputs: int, outputs: int, *, stride: int = 1, padding: tuple[int, int] = (1, 1)) -> nn.Sequential:
     conv = nn.Conv2d(inputs, outputs, 3, stride, padding, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
@@ -156,3 +161,19 @@ class RowReaderStream(nn.Module):
     def _remember(self, features: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         memory, h_out = self.memory(self.drop(torch.relu(self.column(features))), h)
         return self.head(memory), h_out
+
+
+class Motion(nn.Module):
+    """Convolutions that see the frames of a clip side by side, as if they were colours."""
+
+    frames, directions = 8, 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_unit(self.frames, 16, stride=2), _unit(16, 16, stride=2), _unit(16, 24, stride=2))
+        self.head = nn.Linear(24, self.directions)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Return the logits of the directions; frames in the order of time, pixels of 0..1."""
+        logits: Tensor = self.head(self.body(clip.flatten(1, 2)).mean((2, 3)))
+        return logits

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import train_classifier
 import train_detector
+import train_motion
 import train_readers
 from make_data import Digits, train_split
 from safetensors.torch import save
@@ -45,6 +46,11 @@ def score_row_reader_stream(model: Any, digits: Digits) -> str:
     return f"word accuracy {train_readers.evaluate_stream(model, digits):.4f}"
 
 
+def score_motion(model: Any, digits: Digits) -> str:
+    """Say how often the direction of a belt is told right."""
+    return f"top-1 {train_motion.evaluate(model, digits):.4f}"
+
+
 Train = Callable[[Digits, int], nn.Module]
 Score = Callable[[Any, Digits], str]
 MODELS: dict[str, tuple[Train, Score]] = {
@@ -52,6 +58,7 @@ MODELS: dict[str, tuple[Train, Score]] = {
     "classifier": (train_classifier.train, score_classifier),
     "row_reader": (train_readers.train, score_row_reader),
     "row_reader_stream": (train_readers.train_stream, score_row_reader_stream),
+    "motion": (train_motion.train, score_motion),
 }
 
 

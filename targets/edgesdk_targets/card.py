@@ -18,6 +18,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.spec import PRESETS, Preprocess
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.tensor import TensorSpec
+from edgesdk_targets.window import WindowSpec, check_window
 from edgesdk_targets.yaml_file import load_yaml, validate
 
 Task = Literal["classify", "detect", "text", "embed", "regress"]
@@ -34,6 +35,7 @@ class ModelCard(BaseModel):
         input: the image input as the source model takes it.
         preprocess: None for a model whose input is no picture.
         labels: a file with one label a line, or the labels themselves.
+        window: how frames become the input of a model that takes a clip.
         outputs: names of a torch model's outputs, in the order it returns them, where the task's usual names do not fit.
     """
 
@@ -51,13 +53,14 @@ class ModelCard(BaseModel):
     labels: str | tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     state: tuple[StateSpec, ...] = ()
+    window: WindowSpec | None = None
     license: str | None = None
 
     @field_validator("input", mode="before")
     @classmethod
     def _image_layout(cls, value: Any) -> Any:
         shape = value.get("shape") if isinstance(value, dict) else None
-        if isinstance(shape, (list, tuple)) and len(shape) == 4:
+        if isinstance(shape, (list, tuple)) and len(shape) in {4, 5}:
             return {"name": "image", "layout": "NCHW", **value}
         return value
 
@@ -75,9 +78,14 @@ class ModelCard(BaseModel):
         preset = chosen.pop("preset", None)
         if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
             raise ValueError(f"preprocess.preset: unknown preset {preset!r}; one of {', '.join(PRESETS)}")
-        if "size" not in chosen and (size := _image_size(data.get("input"))):
+        if "size" not in chosen and (size := _image_size(data.get("input"), data.get("window"))):
             chosen["size"] = size
         return {**data, "preprocess": {**PRESETS.get(preset or "", {}), **chosen}}
+
+    @model_validator(mode="after")
+    def _clip_fits(self) -> ModelCard:
+        check_window(self.window, self.input, alone=not self.state, picture=self.preprocess is not None)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +161,13 @@ def _read_labels(path: Path, task: Task) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _image_size(tensor: Any) -> tuple[int, int] | None:
+def _image_size(tensor: Any, window: Any) -> tuple[int, int] | None:
     shape = tensor.get("shape") if isinstance(tensor, Mapping) else None
-    if not isinstance(shape, (list, tuple)) or len(shape) != 4:
+    if not isinstance(shape, (list, tuple)):
+        return None
+    axis = window.get("axis", 1) if isinstance(window, Mapping) else None
+    if isinstance(axis, int) and len(shape) == 5:
+        shape = [*shape[:axis], *shape[axis + 1 :]]
+    if len(shape) != 4:
         return None
     return (shape[1], shape[2]) if tensor.get("layout") == "NHWC" else (shape[2], shape[3])

@@ -63,8 +63,8 @@ class Chain:
     It says of itself what its detector says (`manifest`, `digest`, `variant`, `runtime`, `choice`), and closes both.
 
     Args:
-        detector: task `detect`, without recurrent state of its own.
-        then: task `classify`, `text`, `embed` or `regress`, without recurrent state: crops of one picture are no stream.
+        detector: task `detect`, on single pictures; it may have recurrent state.
+        then: task `classify`, `text`, `embed` or `regress`, without recurrent state or window: crops of one picture are no stream.
         rule: the fields of `CropRule`: `classes`, `max_crops`, `margin`, `square`, `min_px`.
 
     Raises:
@@ -149,8 +149,14 @@ def _check_tasks(detector: Model, then: Model) -> None:
             f"A chain begins with a detector, and {detector.manifest.name} is for the task {detector.manifest.task!r}.",
             hint="Give the detector first.",
         )
-    if then.manifest.task == "detect" or then.manifest.state:
-        what = "has recurrent state" if then.manifest.state else "is a detector"
+    if detector.manifest.window is not None:
+        raise InputError(
+            f"{detector.manifest.name} takes clips, and its boxes belong to no one picture that could be cropped.",
+            hint="Give a detector that takes single pictures.",
+        )
+    in_order = then.manifest.state or then.manifest.window is not None
+    if then.manifest.task == "detect" or in_order:
+        what = "goes from frame to frame" if in_order else "is a detector"
         raise InputError(
             f"{then.manifest.name} {what}, and cannot be asked about crops.",
             hint="Give a model for classify, text, embed or regress that takes single pictures.",

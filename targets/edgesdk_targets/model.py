@@ -19,6 +19,7 @@ from edgesdk_targets.results import Result
 from edgesdk_targets.session import Binding, Session
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.tensor import Array
+from edgesdk_targets.window import StreamWindows
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,20 +34,23 @@ class Slot:
         self._model = model
         self._binding = binding
         self._preprocessor = model.new_preprocessor()
-        self._image = binding.inputs[model.image_input]
+        # A frame of a clip is kept beside the runtime's memory until the clip is full.
+        self._image = binding.inputs[model.image_input] if model.manifest.window is None else model.frame_spec.empty()
         self._geometry: Geometry | None = None
 
     def prepare(self, image: Array) -> None:
         """Preprocess a picture, (H, W, 3) uint8 BGR, straight into the runtime's memory."""
         self._geometry = self._preprocessor.into(image, self._image)
 
-    def infer(self, camera: str = "default", seq: int = 0) -> Result:
-        """Run the model on what was prepared and decode the answer.
+    def infer(self, camera: str = "default", seq: int = 0) -> Result | None:
+        """Run the model on what was prepared and decode the answer; None where the frame was taken into a clip only.
 
         Args:
-            camera: whose recurrent state is used.
-            seq: the frame's number; a gap starts the state again where the card says so.
+            camera: whose recurrent state or clip is used.
+            seq: the frame's number; a gap starts the state or clip again where the card says so.
         """
+        if self._model.manifest.window is not None:
+            return self._model.infer_clip(self._binding, self._image, self._geometry, camera, seq)
         return self._model.infer(self._binding, self._geometry, camera, seq)
 
 
@@ -76,7 +80,10 @@ class Model:
                 hint="Give the card a `preprocess`, and declare the other inputs under `state`; or use `session.run`.",
             )
         self.image_input = images[0].name
-        self._image_spec = images[0]
+        # What one picture becomes: the input, or of a model that takes clips one frame of it.
+        window = self.manifest.window
+        self.frame_spec = images[0] if window is None else window.frame_of(images[0])
+        self._windows = None if window is None else StreamWindows(window, images[0])
         self._decoder = Decoder(
             self.manifest.task,
             self.manifest.postprocess,
@@ -84,9 +91,9 @@ class Model:
             tuple(s for s in session.outputs if s.name not in {state.output for state in self.manifest.state}),
             self.manifest.preprocess.size,
         )
-        # Recurrent state is fed, run and kept as one step, whoever asks.
-        self._turn = threading.Lock() if self.manifest.state else nullcontext()
-        self._calls: Calls[Result] = Calls(self)
+        # Recurrent state is fed, run and kept as one step, whoever asks; so is a clip.
+        self._turn = threading.Lock() if self._in_order else nullcontext()
+        self._calls: Calls[Result | None] = Calls(self)
 
     @property
     def session(self) -> Session:
@@ -95,7 +102,11 @@ class Model:
     @property
     def lanes(self) -> int:
         """How many slots may infer at the same time; one where a frame's answer depends on that of the frame before."""
-        return 1 if self.manifest.state else self._session.streams
+        return 1 if self._in_order else self._session.streams
+
+    @property
+    def _in_order(self) -> bool:
+        return bool(self.manifest.state) or self.manifest.window is not None
 
     @overload
     # A path is a sequence of texts as well: it means one picture.
@@ -109,16 +120,35 @@ class Model:
 
         Args:
             image: an array (H, W, 3) uint8 BGR, or the path of a file; a list or tuple of these, or an array
-                (N, H, W, 3), is answered with a list, on all lanes at once.
-            camera: whose recurrent state is used; the pictures are its next frames, in their order.
+                (N, H, W, 3), is answered with a list, on all lanes at once. A model that takes clips is given several
+                pictures, and answers each clip that they complete.
+            camera: whose recurrent state or clip is used; the pictures are its next frames, in their order.
 
         Raises:
-            InputError: a picture cannot be used.
-            SessionFailed: the runtime failed.
+            InputError: a picture cannot be used, or a model that takes clips is given one alone.
+            SessionFailed: the runtime failed, or the model is closed.
         """
         if is_batch(image):
-            return self._calls.each(image, camera)  # type: ignore[arg-type]  # told apart by what it is
-        return self._calls.one(image, camera)  # type: ignore[arg-type]
+            answers = self._calls.each(image, camera)  # type: ignore[arg-type]  # told apart by what it is
+            return [answer for answer in answers if answer is not None]
+        window = self.manifest.window
+        if window is not None:
+            raise InputError(
+                f"{self.manifest.name} takes clips of {window.frames} pictures, and not one.",
+                hint="Give a list of pictures, or one after the other to `model.feed`, which answers when a clip is full.",
+            )
+        answer = self._calls.one(image, camera)  # type: ignore[arg-type]
+        assert answer is not None  # noqa: S101  (only a clip keeps one waiting)
+        return answer
+
+    def feed(self, image: Picture, *, camera: str = "default") -> Result | None:
+        """Take a camera's next picture, and return the answer, or None where a model that takes clips has none to give yet.
+
+        Raises:
+            InputError: the picture cannot be used.
+            SessionFailed: the runtime failed, or the model is closed.
+        """
+        return self._calls.one(image, camera)
 
     def slots(self, count: int) -> tuple[Slot, ...]:
         """Preallocate `count` inputs, which a pipeline fills and infers by turns."""
@@ -129,7 +159,7 @@ class Model:
         from edgesdk_targets.preprocess.apply import Preprocessor
 
         assert self.manifest.preprocess is not None  # noqa: S101  (checked in __init__)
-        return Preprocessor(self.manifest.preprocess, self._image_spec, folded=self.variant.folded)
+        return Preprocessor(self.manifest.preprocess, self.frame_spec, folded=self.variant.folded)
 
     def infer(self, binding: Binding, geometry: Geometry | None, camera: str, seq: int) -> Result:
         """Run one binding with the camera's recurrent state, and decode."""
@@ -141,10 +171,23 @@ class Model:
             self._states.keep(camera, outputs)
             return self._decoder(outputs, geometry, self._states.memory(camera))
 
+    def infer_clip(
+        self, binding: Binding, frame: Array, geometry: Geometry | None, camera: str, seq: int
+    ) -> Result | None:
+        """Take a prepared frame into the camera's clip; where the model is to be asked now, run and decode."""
+        assert self._windows is not None  # noqa: S101  (a slot looks)
+        with self._turn:
+            if not self._windows.push(camera, seq, frame):
+                return None
+            self._windows.write(camera, binding.inputs[self.image_input])
+            return self._decoder(binding.run(), geometry, None)
+
     def reset(self, camera: str | None = None) -> None:
-        """Forget the recurrent state of one camera, or of all."""
+        """Forget the recurrent state or the clip of one camera, or of all."""
         with self._turn:
             self._states.reset(camera)
+            if self._windows is not None:
+                self._windows.reset(camera)
 
     def close(self) -> None:
         self._calls.close()

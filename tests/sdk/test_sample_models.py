@@ -23,7 +23,7 @@ safetensors = pytest.importorskip("safetensors.torch")
 pytest.importorskip("sklearn", reason="the sample models are trained on scikit-learn's digits")
 
 FOLDER = Path(__file__).parents[2] / "examples" / "digits"
-NAMES = ("detector", "classifier", "row_reader", "row_reader_stream")
+NAMES = ("detector", "classifier", "row_reader", "row_reader_stream", "motion")
 MAX_BYTES = 1_000_000
 
 
@@ -118,9 +118,13 @@ class TestFiles:
             "classifier": [[1, 10]],
             "row_reader": [[1, 20, 11]],
             "row_reader_stream": [[1, 1, 11], [1, 1, 80], [1, 1, 32, 16]],
+            "motion": [[1, 3]],
         }
         assert shapes == wanted[name]
-        assert (FOLDER / fields["labels"]).read_text(encoding="utf-8").split() == list("0123456789")
+        if name == "motion":
+            assert fields["labels"] == list(example("train_motion").LABELS)
+        else:
+            assert (FOLDER / fields["labels"]).read_text(encoding="utf-8").split() == list("0123456789")
 
     def test_weights_of_another_model_are_refused(self) -> None:
         weights = safetensors.load_file(FOLDER / card("classifier")["source"])
@@ -190,12 +194,16 @@ class TestQuality:
         model = trained("row_reader_stream")
         assert example("train_readers").evaluate_stream(model, held_out(), seed=200, rows=400) >= 0.95
 
+    def test_motion(self) -> None:
+        assert example("train_motion").evaluate(trained("motion"), held_out(), seed=200, clips=150) >= 0.95
+
     def test_untrained_models_fail_these_floors(self) -> None:
         torch.manual_seed(0)
         models = example("digits_models")
         detector = models.detector().eval()
         counts = example("train_detector").evaluate(detector, held_out(), seeds=range(1), frames=3)
         assert counts.recall < 0.1
+        assert example("train_motion").evaluate(models.motion().eval(), held_out(), clips=30) < 0.7
         assert example("train_classifier").evaluate(models.classifier().eval(), held_out(), pictures=200) < 0.3
         assert example("train_readers").evaluate(models.row_reader().eval(), held_out(), rows=20) == 0
 

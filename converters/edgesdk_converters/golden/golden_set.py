@@ -7,7 +7,7 @@ its decoded answers when each pixel of its input changes by one grey level at mo
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.session import Session
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.window import panned_clip
 
 # A model with state sees each picture so often in a row, so that what it carries is compared as well.
 FRAMES_WITH_STATE = 3
@@ -47,7 +48,7 @@ class _Asked:
     """A golden picture with all that is asked about it.
 
     Attributes:
-        pixels: what the model sees, exactly.
+        pixels: what the model sees, exactly; of a clip one dimension more in front, its frames.
         changed: the same with a trifle changed: OpenCV's own first, then one grey level at random.
     """
 
@@ -71,7 +72,8 @@ def golden_files(proof: Proof, built: Sequence[tuple[Variant, Artifact]]) -> dic
     card = proof.source.card
     if card.preprocess is None:
         return {}
-    meaning = Meaning(card.task, card.preprocess, card.postprocess, proof.source.card_file.labels, card.state)
+    labels = proof.source.card_file.labels
+    meaning = Meaning(card.task, card.preprocess, card.postprocess, labels, card.state, card.window)
     return _Maker(proof, meaning, card.preprocess).files(built)
 
 
@@ -95,9 +97,10 @@ class _Maker:
         self._proof = proof
         self._meaning = meaning
         self._preprocess = preprocess
-        self._frames = FRAMES_WITH_STATE if meaning.state else 1
+        self._frames = meaning.window.frames if meaning.window else FRAMES_WITH_STATE if meaning.state else 1
         pngs = golden_pictures(proof.pictures, preprocess.size)
-        self._asked = [_asked(png, preprocess, seed) for seed, png in enumerate(pngs)]
+        clip = self._frames if meaning.window else None
+        self._asked = [_asked(png, preprocess, seed, clip) for seed, png in enumerate(pngs)]
         self._source = self._ask(proof.reference, folded=False)
         self._groups = _groups(proof.reference.outputs, meaning.postprocess.head)
         chosen = [[choose(part_of(outputs, group)) for group in self._groups] for outputs in self._source.outputs]
@@ -208,13 +211,19 @@ class _Maker:
         return max(1.0, *(a / b for a, b in zip(asked.size, self._preprocess.size, strict=True)))
 
 
-def _asked(png: bytes, preprocess: Preprocess, seed: int) -> _Asked:
+def _asked(png: bytes, preprocess: Preprocess, seed: int, clip: int | None) -> _Asked:
     image = decode_image(png)
-    pixels = exact_pixels(image, preprocess)
+
+    def seen(see: Callable[[Array, Preprocess], Array]) -> Array:
+        if clip is None:
+            return see(image, preprocess)
+        return np.stack([see(frame, preprocess) for frame in panned_clip(image, clip)])
+
+    pixels = seen(exact_pixels)
     rng = np.random.default_rng([_SEED, seed])
     trifles = [rng.integers(-1, 2, pixels.shape) for _ in range(_CHANGES - 1)]
     changed = [np.clip(pixels + trifle, 0, 255).astype(np.uint8) for trifle in trifles]
-    return _Asked(png, image, pixels, (_by_opencv(image, preprocess), *changed))
+    return _Asked(png, image, pixels, (seen(_by_opencv), *changed))
 
 
 def _by_opencv(image: Array, preprocess: Preprocess) -> Array:

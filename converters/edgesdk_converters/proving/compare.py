@@ -24,6 +24,7 @@ from edgesdk_targets.probe_result import Outcome
 from edgesdk_targets.session import SessionOptions, is_installed, open_files
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.window import panned_clip
 
 _SEED = 20
 
@@ -106,10 +107,12 @@ def _feeds(
     prepare = {}
     # The picture is the input that is no state; a graph may list it anywhere.
     at = next((i for i, spec in enumerate(reference) if spec.name not in states), 0)
+    window = card.window
+    one = (lambda spec: spec) if window is None else window.frame_of
     if card.preprocess is not None:
         prepare = {
-            "reference": Preprocessor(card.preprocess, reference[at]),
-            "own": Preprocessor(card.preprocess, own[at], folded=folded),
+            "reference": Preprocessor(card.preprocess, one(reference[at])),
+            "own": Preprocessor(card.preprocess, one(own[at]), folded=folded),
         }
     for picture in pictures:
         wanted = {spec.name: _fill(spec, rng, zero=spec.name in states) for spec in reference}
@@ -117,8 +120,9 @@ def _feeds(
         if prepare:
             image = reference[at].name
             wanted[image], got[image] = reference[at].empty(), own[at].empty()
-            prepare["reference"].into(picture, wanted[image])
-            prepare["own"].into(picture, got[image])
+            for place, shown in enumerate([picture] if window is None else panned_clip(picture, window.frames)):
+                for who, feed in (("reference", wanted), ("own", got)):
+                    prepare[who].into(shown, feed[image] if window is None else window.place(feed[image], place))
         yield wanted, got
 
 

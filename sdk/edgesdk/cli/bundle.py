@@ -141,6 +141,12 @@ def _print(opened: Bundle) -> None:
     for state in manifest.state:
         line = f"  state {plain(state.output)} → {plain(state.input)}, reset on {', '.join(state.reset)}"
         out.print(line, highlight=False, markup=False)
+    if manifest.window is not None:
+        window = manifest.window
+        line = (
+            f"  window of {window.frames} frames, asked after every {window.stride}, reset on {', '.join(window.reset)}"
+        )
+        out.print(line, highlight=False, markup=False)
     rows = table("variant", "runtime", "precision", "computes in", "size", "parity", "status")
     for variant in manifest.variants:
         size = sum(manifest.files[path].size for path in set(variant.files.values()))

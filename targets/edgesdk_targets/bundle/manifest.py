@@ -19,6 +19,7 @@ from edgesdk_targets.state import StateSpec, check_states
 from edgesdk_targets.target import NAME_PATTERN as TARGET_NAME
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import TensorSpec
+from edgesdk_targets.window import WindowSpec, check_window
 
 SCHEMA_MAJOR = 1
 SCHEMA = f"edgebundle/{SCHEMA_MAJOR}"
@@ -83,6 +84,7 @@ class Manifest(BaseModel):
     preprocess: Preprocess | None = None
     postprocess: Postprocess = Field(default_factory=Postprocess)
     state: tuple[StateSpec, ...] = ()
+    window: WindowSpec | None = None
     variants: tuple[Variant, ...] = Field(min_length=1)
     files: dict[str, BundleFile]
     metrics: dict[str, Any] = Field(default_factory=dict)
@@ -104,6 +106,9 @@ class Manifest(BaseModel):
             if len(variant.inputs) != len(self.inputs) or len(variant.outputs) != len(self.outputs):
                 raise ValueError(f"variant {variant.id} has another number of inputs or outputs than the model")
         check_states(self.state, self.inputs, self.outputs)
+        check_window(self.window, self.inputs[0], alone=not self.state, picture=self.preprocess is not None)
+        if self.window is not None and len(self.inputs) != 1:
+            raise ValueError("window: the model has more than one input")
         return self
 
     def to_bytes(self) -> bytes:

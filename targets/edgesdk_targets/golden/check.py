@@ -22,6 +22,7 @@ from edgesdk_targets.model import Model
 from edgesdk_targets.preprocess.image_file import decode_image
 from edgesdk_targets.results import Result
 from edgesdk_targets.tensor import Array
+from edgesdk_targets.window import panned_clip
 
 # OpenCV rounds single pixels up or down; a whole picture that is darker or brighter is another mean.
 _MEAN_OFF = 0.6
@@ -51,7 +52,12 @@ class _Check:
         self._golden = kept.golden
         manifest = model.manifest
         self._meaning = Meaning(
-            manifest.task, manifest.preprocess, manifest.postprocess, manifest.labels, manifest.state
+            manifest.task,
+            manifest.preprocess,
+            manifest.postprocess,
+            manifest.labels,
+            manifest.state,
+            manifest.window,
         )
         self._failed: dict[Stage, list[int]] = {stage: [] for stage in STAGES}
         self._worst: dict[Stage, str] = {}
@@ -72,10 +78,13 @@ class _Check:
                 continue
             self._model.reset()
             self._reach("end to end")
-            slot.prepare(image)
-            for frame in range(self._golden.frames):
+            for frame, shown in enumerate(self._shown(image)):
+                slot.prepare(shown)
                 result = slot.infer(_CAMERA, frame)
-            self._judge_result("end to end", number, result)
+            if result is None:
+                self._fail("end to end", number, f"there is no answer after {self._golden.frames} frames")
+            else:
+                self._judge_result("end to end", number, result)
         self._model.reset()
         return GoldenReport(
             variant=variant.id,
@@ -105,14 +114,23 @@ class _Check:
             images.append(image)
         return images
 
+    def _shown(self, image: Array) -> list[Array]:
+        """Return the frames that a golden answer belongs to: the picture, as often as it is shown, or a clip made of it."""
+        frames = self._golden.frames
+        return [image] * frames if self._meaning.window is None else panned_clip(image, frames)
+
     def _infer(self, number: int, image: Array, staged: StagedRun) -> None:
         made_with = self._golden.preprocess
         self._reach("preprocess")
-        pixels = exact_pixels(image, made_with)
+        if self._meaning.window is None:
+            pixels = first = exact_pixels(image, made_with)
+        else:
+            pixels = np.stack([exact_pixels(shown, made_with) for shown in self._shown(image)])
+            first = pixels[0]
         if digest_of(pixels) != self._golden.pictures[number].prepared:
             self._fail("preprocess", number, "this edgesdk places the picture otherwise than the one that converted")
             return
-        self._prepare(number, image, pixels, staged)
+        self._prepare(number, image, first, staged)
         self._reach("inference")
         outputs, result = staged.answer(pixels, made_with, (image.shape[0], image.shape[1]), self._golden.frames)
         values = take(outputs, self._golden.groups, self._golden.counts, self._kept.index[number])

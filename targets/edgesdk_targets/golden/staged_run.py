@@ -17,6 +17,7 @@ from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.results import Result
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.window import WindowSpec
 
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
@@ -34,6 +35,7 @@ class Meaning:
     postprocess: Postprocess
     labels: tuple[str, ...]
     state: tuple[StateSpec, ...]
+    window: WindowSpec | None = None
 
 
 class StagedRun:
@@ -60,7 +62,8 @@ class StagedRun:
         images = [spec for spec in inputs if spec.name not in states]
         if len(images) != 1 or meaning.preprocess is None:
             raise InputError(f"The model takes {[spec.name for spec in images]}, and not one picture.")
-        self.image = images[0]
+        # What one picture becomes: the input, or one frame of it.
+        self.image = images[0] if meaning.window is None else meaning.window.frame_of(images[0])
         self.folded = folded
         self._run = run
         self._zeros = {spec.name: np.zeros(spec.shape, spec.numpy_dtype) for spec in inputs if spec.name in states}
@@ -76,15 +79,22 @@ class StagedRun:
         """Return outputs (the caller's own) and result of the last of `frames` showings, state starting from zeros.
 
         Args:
-            pixels: of `exact_pixels`.
+            pixels: of `exact_pixels`, (h, w, channels); for a model that takes clips one more dimension in front, the frames.
             made_with: how mean and std are applied.
             image_size: height, width of the picture.
         """
-        feeds = {self.image.name: input_of(pixels, made_with, self.image, folded=self.folded), **self._zeros}
+        feeds = {self.image.name: self._input(pixels, made_with), **self._zeros}
         geometry = place(self._preprocess, image_size).geometry
         memory: dict[str, int] = {}
-        for _ in range(frames):
+        # A clip is shown once: it has its frames in it.
+        for _ in range(1 if self._meaning.window else frames):
             outputs = {name: np.array(array) for name, array in self._run(feeds).items()}
             result = self._decoder(outputs, geometry, memory)
             feeds |= {state.input: outputs[state.output] for state in self._meaning.state}
         return outputs, result
+
+    def _input(self, pixels: Array, made_with: Preprocess) -> Array:
+        window = self._meaning.window
+        if window is None:
+            return input_of(pixels, made_with, self.image, folded=self.folded)
+        return window.clip_of([input_of(one, made_with, self.image, folded=self.folded) for one in pixels])
