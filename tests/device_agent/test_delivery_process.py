@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit import hooks
@@ -259,3 +260,15 @@ def test_labels_of_many_models_stay_apart() -> None:
         assert decoder.decode(encoder.encode(frame(0, None, model), None)).result.to_json() == model.to_json()
     assert b"a19" in encoder.encode(frame(0, None, models[19]), None)  # long ago
     assert b"a0" not in encoder.encode(frame(0, None, models[0]), None)  # just now
+
+
+def test_a_device_that_has_no_files_left_is_told(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = ProcessDelivery(hooks.note)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds(), limits[1]))
+    try:
+        with pytest.raises(EdgeError, match="Too many open files"):
+            delivery.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    delivery.close(1.0)

@@ -18,7 +18,7 @@ from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.hand_off import HandOff, PictureMemory, Waiting, WhenFull
 from edgesdk_agent.delivery.tally import Tally
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import DeviceError, EdgeError
 
 M = TypeVar("M", bound=PictureMemory)
 
@@ -151,8 +151,11 @@ class QueuedDelivery(Generic[M]):
             self._call.open()
         except EdgeError as error:
             self._refused = error
-            self._hand_off.close()
+        except Exception as error:  # noqa: BLE001  (a thread's top: whoever started it is told)
+            self._refused = DeviceError(f"The hook {self._tally.hook} cannot be started: {error}")
         finally:
+            if self._refused is not None:
+                self._hand_off.close()
             self._opened.set()
         try:
             while (waiting := self._hand_off.take()) is not None:
