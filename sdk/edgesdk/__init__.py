@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from edgesdk.conversion import convert
     from edgesdk.embedded_model import Chain, Model, load
+    from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
     from edgesdk_agent.embedding import Pipeline
     from edgesdk_agent.frame import FrameResult
+    from edgesdk_agent.timeline.timeline import Timeline
     from edgesdk_targets.bundle.bundle import Bundle, open_bundle
     from edgesdk_targets.catalogue import find_target
     from edgesdk_targets.errors import EdgeError
@@ -30,14 +32,17 @@ _WHERE = {
     "EdgeError": "edgesdk_targets.errors:EdgeError",
     "Embedding": "edgesdk_targets.results:Embedding",
     "FrameResult": "edgesdk_agent.frame:FrameResult",
+    "HookSettings": "edgesdk_agent.delivery.hook_settings:HookSettings",
     "Model": "edgesdk.embedded_model:Model",
     "Pipeline": "edgesdk_agent.embedding:Pipeline",
     "Regression": "edgesdk_targets.results:Regression",
     "Result": "edgesdk_targets.results:Result",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
+    "Timeline": "edgesdk_agent.timeline.timeline:Timeline",
     "convert": "edgesdk.conversion:convert",
     "find_target": "edgesdk_targets.catalogue:find_target",
+    "hook_delivery": "edgesdk_agent.delivery.hook_settings:hook_delivery",
     "load": "edgesdk.embedded_model:load",
     "open_bundle": "edgesdk_targets.bundle.bundle:open_bundle",
 }
@@ -51,14 +56,17 @@ __all__ = [
     "EdgeError",
     "Embedding",
     "FrameResult",
+    "HookSettings",
     "Model",
     "Pipeline",
     "Regression",
     "Result",
     "Target",
     "Text",
+    "Timeline",
     "convert",
     "find_target",
+    "hook_delivery",
     "load",
     "open_bundle",
 ]
