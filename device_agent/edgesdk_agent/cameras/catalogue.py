@@ -178,7 +178,7 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
 
     def opener() -> Camera:
         # Pictures over HTTP are JPEG, which one core decodes well, or films, which FFmpeg reads best.
-        if not source.startswith("rtsp"):
+        if not source.startswith("rtsp") or (options.decoder == "auto" and not live):
             return by_software(SOFTWARE)
         camera: Camera = _load(f"{_CAMERAS}.decoding:open_decoded")(options.decoder, by_gstreamer, by_software)
         return camera

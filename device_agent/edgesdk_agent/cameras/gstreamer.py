@@ -148,6 +148,7 @@ class GStreamerCamera:
     def close(self) -> None:
         self._closed.set()
         self._pipeline.set_state(self._gst.State.NULL)
+        self._threads.stop()
 
     def _read(self, out: Array | None) -> Array | None:
         sample, self._first = self._first, None

@@ -27,12 +27,17 @@ class StreamingThreads:
         self._ended_s = before_s
         # What the reader's own thread took; written by it.
         self.reader_s = 0.0
+        self._bus = bus
         bus.set_sync_handler(self._on_message)
 
     def cpu_s(self) -> float:
         """Return the seconds of processor time so far."""
         with self._lock:
             return self._ended_s + self.reader_s + sum(map(self._used, self._running.values()))
+
+    def stop(self) -> None:
+        """Listen no more, once the pipeline has stopped: Python may end before the bus does."""
+        self._bus.set_sync_handler(None)
 
     def _on_message(self, _bus: Any, message: Any, *_: Any) -> Any:
         if message.type == self._gst.MessageType.STREAM_STATUS:

@@ -40,10 +40,10 @@ def write_h264(
     run_pipeline(
         f"{pictures} ! videoscale ! videorate ! "
         f"video/x-raw,format=I420,width={width},height={height},framerate={fps}/1,pixel-aspect-ratio=1/1 ! "
-        # A film that is longer ends here; `identity` ends the stream cleanly, which `num-buffers` of a file would not.
-        f"identity eos-after={frames + 1} ! "
         f"x264enc bitrate={kbit_per_s} speed-preset={preset} threads=1 bframes={b_frames} b-adapt=false "
         f"key-int-max={key_frame_every or 2 * fps} rc-lookahead=0 sync-lookahead=0 ! h264parse ! {muxer} ! "
-        f'filesink location="{path}"'
+        f'filesink location="{path}"',
+        # A film that is longer ends here.
+        seconds=frames / fps if source is not None else 0.0,
     )
     return path

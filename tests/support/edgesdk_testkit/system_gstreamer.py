@@ -29,14 +29,14 @@ def missing_elements(*names: str) -> str | None:
     return f"GStreamer has no {', '.join(absent)} (Debian gstreamer1.0-plugins-good, -bad, -ugly)" if absent else None
 
 
-def run_pipeline(text: str, timeout_s: float = 60.0) -> None:
-    """Run a pipeline, in `gst-launch` syntax, until its end.
+def run_pipeline(text: str, *, seconds: float = 0.0, timeout_s: float = 60.0) -> None:
+    """Run a pipeline, in `gst-launch` syntax, until its end, or the first `seconds` of its media.
 
     Raises:
         RuntimeError: it failed; with what GStreamer says.
     """
     done = subprocess.run(
-        [SYSTEM_PYTHON, "-m", __name__, "run", text],
+        [SYSTEM_PYTHON, "-m", __name__, "run", text, str(seconds)],
         capture_output=True,
         text=True,
         check=False,
@@ -63,7 +63,13 @@ def _main(task: str, *arguments: str) -> int:
     if task == "elements":
         sys.stdout.write(" ".join(name for name in arguments if Gst.ElementFactory.find(name) is None))
         return 0
-    pipeline = Gst.parse_launch(arguments[0])
+    pipeline, seconds = Gst.parse_launch(arguments[0]), float(arguments[1])
+    if seconds:
+        pipeline.set_state(Gst.State.PAUSED)
+        pipeline.get_state(Gst.CLOCK_TIME_NONE)
+        flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
+        stop = int(seconds * Gst.SECOND)
+        pipeline.seek(1.0, Gst.Format.TIME, flags, Gst.SeekType.SET, 0, Gst.SeekType.SET, stop)
     pipeline.set_state(Gst.State.PLAYING)
     message = pipeline.get_bus().timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.ERROR | Gst.MessageType.EOS)
     pipeline.set_state(Gst.State.NULL)
