@@ -90,3 +90,13 @@ def test_rtsp_is_stamped_at_its_rate(film: Path) -> None:
     with RtspServer(stamped(film, fps=FPS)) as url:
         opened = time.monotonic()
         _assert_are_moments_of_a_camera(list(_stamps(url, 40)), opened)
+
+
+def test_a_film_is_cut_to_the_length_that_is_asked_for(film: Path, tmp_path: Path) -> None:
+    from edgesdk_testkit.h264_files import write_h264
+
+    half = write_h264(tmp_path / "half.mp4", width=WIDTH, height=HEIGHT, fps=FPS, frames=FPS // 2, source=film)
+    capture, found = cv2.VideoCapture(str(half)), 0
+    while capture.grab():
+        found += 1
+    assert found == FPS // 2

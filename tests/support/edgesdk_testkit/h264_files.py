@@ -40,10 +40,11 @@ def write_h264(
     run_pipeline(
         f"{pictures} ! videoscale ! videorate ! "
         f"video/x-raw,format=I420,width={width},height={height},framerate={fps}/1,pixel-aspect-ratio=1/1 ! "
+        "identity name=limit ! "
         f"x264enc bitrate={kbit_per_s} speed-preset={preset} threads=1 bframes={b_frames} b-adapt=false "
         f"key-int-max={key_frame_every or 2 * fps} rc-lookahead=0 sync-lookahead=0 ! h264parse ! {muxer} ! "
         f'filesink location="{path}"',
         # A film that is longer ends here.
-        seconds=frames / fps if source is not None else 0.0,
+        pictures=frames,
     )
     return path

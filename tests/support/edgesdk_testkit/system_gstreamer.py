@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 _SUPPORT = str(Path(__file__).resolve().parent.parent)
@@ -29,14 +30,14 @@ def missing_elements(*names: str) -> str | None:
     return f"GStreamer has no {', '.join(absent)} (Debian gstreamer1.0-plugins-good, -bad, -ugly)" if absent else None
 
 
-def run_pipeline(text: str, *, seconds: float = 0.0, timeout_s: float = 60.0) -> None:
-    """Run a pipeline, in `gst-launch` syntax, until its end, or the first `seconds` of its media.
+def run_pipeline(text: str, *, pictures: int = 0, timeout_s: float = 60.0) -> None:
+    """Run a pipeline, in `gst-launch` syntax, until its end, or until `pictures` have passed its element `limit`.
 
     Raises:
         RuntimeError: it failed; with what GStreamer says.
     """
     done = subprocess.run(
-        [SYSTEM_PYTHON, "-m", __name__, "run", text, str(seconds)],
+        [SYSTEM_PYTHON, "-m", __name__, "run", text, str(pictures)],
         capture_output=True,
         text=True,
         check=False,
@@ -63,13 +64,17 @@ def _main(task: str, *arguments: str) -> int:
     if task == "elements":
         sys.stdout.write(" ".join(name for name in arguments if Gst.ElementFactory.find(name) is None))
         return 0
-    pipeline, seconds = Gst.parse_launch(arguments[0]), float(arguments[1])
-    if seconds:
-        pipeline.set_state(Gst.State.PAUSED)
-        pipeline.get_state(Gst.CLOCK_TIME_NONE)
-        flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.ACCURATE
-        stop = int(seconds * Gst.SECOND)
-        pipeline.seek(1.0, Gst.Format.TIME, flags, Gst.SeekType.SET, 0, Gst.SeekType.SET, stop)
+    pipeline, pictures = Gst.parse_launch(arguments[0]), int(arguments[1])
+    if pictures:
+        passed = iter(range(pictures))
+
+        def limited(pad: Any, _: Any) -> Any:
+            if next(passed, None) is not None:
+                return Gst.PadProbeReturn.OK
+            pad.push_event(Gst.Event.new_eos())
+            return Gst.PadProbeReturn.DROP
+
+        pipeline.get_by_name("limit").get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, limited)
     pipeline.set_state(Gst.State.PLAYING)
     message = pipeline.get_bus().timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.ERROR | Gst.MessageType.EOS)
     pipeline.set_state(Gst.State.NULL)
