@@ -2,7 +2,7 @@
 
 What a source holds is known only when it answers, so its decoder is joined to it then. Over RTSP GStreamer knows from the
 packets' marker where a frame ends, while FFmpeg waits for the next one to begin: its pictures are a frame's time older
-(docs/decisions/0005).
+(docs/decisions/0007).
 """
 
 from __future__ import annotations

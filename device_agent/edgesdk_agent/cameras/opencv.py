@@ -30,7 +30,7 @@ Opener = Callable[[], cv2.VideoCapture]
 # What FFmpeg is told when it opens anything; OpenCV takes it from the environment only, so it holds for the whole process,
 # and what the user has set stands. TCP, as frames torn by lost packets are worse than late ones. `fpsprobesize` ends the
 # analysis of a stream when its format is known: FFmpeg would watch it for up to five seconds more to guess its rate, and
-# hand the pictures of that time over afterwards, when they are old (docs/decisions/0005).
+# hand the pictures of that time over afterwards, when they are old (docs/decisions/0007).
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|fpsprobesize;2")
 
 # Above this many pixels USB 2 carries a fair rate only compressed.
