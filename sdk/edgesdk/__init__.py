@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgesdk_targets.catalogue import find_target
     from edgesdk_targets.errors import EdgeError
     from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
+    from edgesdk_targets.session import SessionOptions
     from edgesdk_targets.target import Target
 
 _WHERE = {
@@ -37,6 +38,7 @@ _WHERE = {
     "Pipeline": "edgesdk_agent.embedding:Pipeline",
     "Regression": "edgesdk_targets.results:Regression",
     "Result": "edgesdk_targets.results:Result",
+    "SessionOptions": "edgesdk_targets.session:SessionOptions",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
     "Timeline": "edgesdk_agent.timeline.timeline:Timeline",
@@ -61,6 +63,7 @@ __all__ = [
     "Pipeline",
     "Regression",
     "Result",
+    "SessionOptions",
     "Target",
     "Text",
     "Timeline",

@@ -1,9 +1,9 @@
-"""Models in somebody's own application: what the ground's can do, and asyncio."""
+"""Models in somebody's own application: what the ground's can do, a source of pictures, and asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,15 @@ from edgesdk_targets.results import Chained, Result
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from edgesdk_agent.embedding import Pipeline, Source
+    from edgesdk_agent.frame import FrameResult
     from edgesdk_targets.bundle.bundle import Bundle
 
 Answer = TypeVar("Answer")
 
 
 class Model(GroundModel):
-    """A loaded variant of a bundle, called like a function; under asyncio, `await model.acall(…)`."""
+    """A loaded variant of a bundle, called like a function; over a source with `model.stream(…)`; both under asyncio."""
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)
@@ -48,6 +50,22 @@ class Model(GroundModel):
             SessionFailed: the runtime failed, or the model is closed.
         """
         return await _ask(self._waiting, partial(self.__call__, image, camera=camera))
+
+    def stream(self, source: Source | Mapping[str, Source], **options: Any) -> Iterator[FrameResult]:
+        """Run over a source, or several by name, and return its results in a loop; leaving the loop stops the threads.
+
+        Args:
+            options: those of `edgesdk.Pipeline`, such as `policy`, `keep_image` or `fps`.
+
+        Raises:
+            InputError: the source is unknown.
+            CameraLost: the camera does not answer, or stopped for good.
+        """
+        return iter(_pipeline(self, source, options))
+
+    def astream(self, source: Source | Mapping[str, Source], **options: Any) -> AsyncIterator[FrameResult]:
+        """Return the results as `stream` does, for `async for`."""
+        return _pipeline(self, source, options).aiter()
 
     def close(self) -> None:
         """Wait for the calls that are running, and give the runtime's memory back."""
@@ -83,6 +101,14 @@ class Chain(GroundChain):
         """Answer as `chain(image)` does, while the event loop goes on; see `Model.acall`."""
         return await _ask(self._waiting, partial(self.__call__, image, camera=camera))
 
+    def stream(self, source: Source | Mapping[str, Source], **options: Any) -> Iterator[FrameResult]:
+        """Run over a source and return its results in a loop; see `Model.stream`."""
+        return iter(_pipeline(self, source, options))
+
+    def astream(self, source: Source | Mapping[str, Source], **options: Any) -> AsyncIterator[FrameResult]:
+        """Return the results as `stream` does, for `async for`."""
+        return _pipeline(self, source, options).aiter()
+
     def close(self) -> None:
         """Wait for the calls that are running, and close both models."""
         self._waiting.shutdown(cancel_futures=True)
@@ -103,6 +129,13 @@ def load(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Model:
         MissingExtra: likewise, as its runtime does not load.
     """
     return Model(load_variant(bundle, **how))
+
+
+def _pipeline(model: Model | Chain, source: Source | Mapping[str, Source], options: dict[str, Any]) -> Pipeline:
+    # The agent's half is imported by who uses a source: calling a model needs none of it.
+    from edgesdk_agent.embedding import Pipeline
+
+    return Pipeline(model, source, **options)
 
 
 def _waiting(lanes: int) -> ThreadPoolExecutor:

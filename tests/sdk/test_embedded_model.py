@@ -162,3 +162,34 @@ class TestAsyncio:
         model.close()
         with pytest.raises(edgesdk.EdgeError, match="closed"):
             asyncio.run(model.acall(PICTURES[0]))
+
+
+class TestStream:
+    SOURCE = "conveyor:?seed=2&frames=12&live=0"
+
+    def test_a_loop_over_a_source(self, bundle: Path) -> None:
+        seen: list[edgesdk.FrameResult] = []
+        with edgesdk.load(bundle) as model:
+            with edgesdk.Pipeline(model, self.SOURCE, on_result=seen.append) as pipeline:
+                pipeline.wait()
+            looped = list(model.stream(self.SOURCE))
+        assert [frame.seq for frame in looped] == list(range(12))
+        assert same([scores(frame.result) for frame in looped], [scores(frame.result) for frame in seen])
+
+    def test_leaving_the_loop_stops_the_threads(self, bundle: Path) -> None:
+        with edgesdk.load(bundle) as model:
+            frames = model.stream("conveyor:?fps=200")
+            assert next(frames).seq == 0
+            frames.close()  # type: ignore[attr-defined]  # what leaving a `for` does to a generator
+            assert not [thread for thread in threading.enumerate() if "capture" in thread.name]
+
+    def test_under_asyncio(self, bundle: Path) -> None:
+        async def seen(model: edgesdk.Model) -> list[int]:
+            return [frame.seq async for frame in model.astream(self.SOURCE)]
+
+        with edgesdk.load(bundle) as model:
+            assert asyncio.run(seen(model)) == list(range(12))
+
+    def test_an_unknown_source(self, bundle: Path) -> None:
+        with edgesdk.load(bundle) as model, pytest.raises(edgesdk.EdgeError):
+            model.stream("absent.mp4")

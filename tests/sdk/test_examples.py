@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import cv2
 import pytest
@@ -19,7 +22,15 @@ from edgesdk.fleet.broker import Broker
 from edgesdk_testkit.agent_process import AgentProcess
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-RUN_HERE = {"classify_a_picture.py", "detect_in_a_video.py", "read_mqtt.py", "convert_a_live_module.py"}
+RUN_HERE = {
+    "classify_a_picture.py",
+    "convert_a_live_module.py",
+    "detect_in_a_video.py",
+    "fastapi_app.py",
+    "opencv_window.py",
+    "read_mqtt.py",
+}
+NOTEBOOK = EXAMPLES / "notebook.ipynb"
 TIMEOUT_S = 120
 
 
@@ -79,7 +90,7 @@ def test_private_names_are_noticed(code: str) -> None:
 def test_the_first_lines_show_how_it_is_called(name: str) -> None:
     code = (EXAMPLES / name).read_text()
     assert f"python {name}" in (ast.get_docstring(ast.parse(code)) or "")
-    assert 20 <= len(code.splitlines()) <= 80
+    assert 20 <= len(code.splitlines()) <= 110
 
 
 def test_classify_a_picture(classifier: Path, picture: tuple[Path, int], tmp_path: Path) -> None:
@@ -158,6 +169,81 @@ def test_convert_a_live_module(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["live-classifier-1.0.0.edgebundle"]
     assert re.search(r"generic-onnx-onnxruntime-fp32: \d+\.\d+ dB, measured", done.stdout)
     assert re.search(r"'label': '(apple|pear|plum)'", done.stdout)
+
+
+class TestWebService:
+    def test_pictures_latest_and_live(self, digits_bundle: Path, tmp_path: Path) -> None:
+        pytest.importorskip("fastapi")
+        pytest.importorskip("uvicorn")
+        from edgesdk_agent.cameras.conveyor import ConveyorCamera
+
+        picture = ConveyorCamera(seed=1, live=False).read(None)
+        assert picture is not None
+        arguments = [str(digits_bundle), "--source", "conveyor:?fps=30", "--port", "0"]
+        with _running([sys.executable, "-u", str(EXAMPLES / "fastapi_app.py"), *arguments], tmp_path) as process:
+            assert process.stderr is not None
+            found = next(m for line in process.stderr if (m := re.search(r"running on (http://[\d.]+:\d+)", line)))
+            with urlopen(f"{found[1]}/picture", cv2.imencode(".png", picture)[1].tobytes(), TIMEOUT_S) as answer:
+                objects = json.load(answer)["objects"]
+            with edgesdk.load(digits_bundle) as model:
+                assert objects == model(picture).to_json()["objects"]
+                assert objects
+            with pytest.raises(HTTPError) as refused:
+                urlopen(f"{found[1]}/picture", b"no picture", TIMEOUT_S)
+            assert refused.value.code == 415
+            refused.value.close()
+            with urlopen(f"{found[1]}/live", timeout=TIMEOUT_S) as live:
+                start = live.read(60)
+            assert start.startswith(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8")
+            # A picture has been shown, so there is a result.
+            with urlopen(f"{found[1]}/latest", timeout=TIMEOUT_S) as answer:
+                assert json.load(answer)["result"]["kind"] == "detections"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=TIMEOUT_S)
+        assert "Traceback" not in err
+
+
+class TestWindow:
+    def test_without_a_display_it_prints(self, digits_bundle: Path, tmp_path: Path) -> None:
+        source = "conveyor:?frames=50&live=0"
+        done = example("opencv_window.py", digits_bundle, source, "--headless", "--frames", 5, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert len(lines) == 5
+        for number, line in enumerate(lines):
+            assert re.fullmatch(rf"frame {number}: \d+ objects, \d+ ms old", line)
+
+    def test_what_is_no_detector_is_told(self, classifier: Path, tmp_path: Path) -> None:
+        done = example("opencv_window.py", classifier, "conveyor:?frames=5&live=0", "--headless", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "is no detector" in done.stderr
+
+
+class TestNotebook:
+    def cells(self) -> list[str]:
+        cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+        assert all(not cell.get("outputs") for cell in cells)
+        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+    def test_its_cells_run_in_their_order(self, root: Path, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
+        (tmp_path / "examples").symlink_to(root / "examples")
+        code = "import matplotlib\nmatplotlib.use('Agg')\n" + "\n".join(self.cells())
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}\nprint(len(result), len(again), len(axes.patches))\n"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found, answers, drawn = map(int, done.stdout.split())
+        assert found == drawn >= 3
+        assert answers == 2
+
+    def test_it_uses_public_names(self) -> None:
+        assert [name for cell in self.cells() for name in _private_names(cell)] == []
 
 
 @contextmanager
