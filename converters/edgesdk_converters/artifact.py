@@ -50,12 +50,14 @@ class Int8Order:
     """What INT8 is made with.
 
     Attributes:
+        model: the float ONNX file that is quantised; its nodes are those of `Workshop.onnx`, its weights may be others.
         keep_float: names of ONNX nodes that stay in float.
         last_resort: go the family's other way to INT8, where it has one.
         seven_bits: weights in half their range, for processors whose 8-bit products overflow.
     """
 
     calibrating: Calibrating
+    model: bytes
     keep_float: tuple[str, ...] = ()
     last_resort: bool = False
     seven_bits: bool = False

@@ -5,6 +5,8 @@ Pixels go in as they are: without the change of layout and the normalisation out
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgesdk_converters.artifact import Artifact, Int8Order, Workshop
 from edgesdk_converters.child import run_step
 from edgesdk_converters.families.fold import fold_key, fold_of, folded_inputs
@@ -28,9 +30,10 @@ def build_litert(workshop: Workshop, precision: Precision, int8: Int8Order | Non
     """
     workshop.refuse_open_sizes("LiteRT")
     fold = fold_of(workshop)
-    plain = Precision.FP32 if int8 else precision
-    files = _from_onnx(workshop, plain, fold) if workshop.source.is_onnx else _from_torch(workshop, plain, fold)
-    if int8 is not None:
+    if int8 is None:
+        files = _float(workshop, precision, fold)
+    else:
+        files, int8 = _to_quantise(workshop, int8, fold)
         files = _int8(workshop, files["model"], int8, fold)
     inputs = folded_inputs(workshop.reference.inputs, fold)
     return Artifact(
@@ -46,10 +49,24 @@ def _own(spec: TensorSpec, name: str) -> TensorSpec:
     return spec.model_copy(update={"name": name, "dtype": "int32" if spec.dtype == "int64" else spec.dtype})
 
 
-def _from_onnx(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
-    from edgesdk_converters.steps.litert_from_onnx import litert_from_onnx
+def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
+    if workshop.source.is_onnx:
+        return _from_onnx(workshop, workshop.onnx(), precision, fold)
+    return _from_torch(workshop, precision, fold)
 
-    model = workshop.onnx()
+
+def _to_quantise(workshop: Workshop, order: Int8Order, fold: Fold | None) -> tuple[dict[str, bytes], Int8Order]:
+    """Return the float file of the order's model, or of the source where only that can be had, and the order for it."""
+    if order.model != workshop.onnx():
+        try:
+            return _from_onnx(workshop, order.model, Precision.FP32, fold), order
+        except StepFailed:
+            order = replace(order, model=workshop.onnx())  # the way from torch takes ops that ours from ONNX does not
+    return _float(workshop, Precision.FP32, fold), order
+
+
+def _from_onnx(workshop: Workshop, model: bytes, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
+    from edgesdk_converters.steps.litert_from_onnx import litert_from_onnx
 
     def run() -> dict[str, bytes]:
         return {"model": litert_from_onnx(model, precision=in_words(precision), fold=fold)}
@@ -92,7 +109,7 @@ def _from_live_module(workshop: Workshop, precision: Precision, fold: Fold | Non
 def _int8(workshop: Workshop, model: bytes, order: Int8Order, fold: Fold | None) -> dict[str, bytes]:
     from edgesdk_converters.steps.litert_places import litert_places
 
-    kept = litert_places(workshop.onnx(), model, order.keep_float)
+    kept = litert_places(order.model, model, order.keep_float)
     if order.keep_float and not kept:
         raise StepFailed(
             "int8_litert: none of the layers to keep in float was found in the LiteRT file.",
@@ -103,7 +120,8 @@ def _int8(workshop: Workshop, model: bytes, order: Int8Order, fold: Fold | None)
         content: bytes = run_step(
             f"{_STEPS}.int8_litert:int8_litert",
             tflite=model,
-            samples=order.calibrating.samples(),
+            samples={},
+            ranges=None if order.last_resort else order.calibrating.litert_ranges(model, fold),
             mode="dynamic" if order.last_resort else "static",
             keep_float=kept,
             fold=fold,

@@ -19,7 +19,9 @@ def build_onnx(workshop: Workshop, route: Route, int8: Int8Order | None) -> Arti
         StepFailed: an op is too new for the target's parser, or nothing can be quantised.
     """
     for_tensorrt = route.runtime is Runtime.TENSORRT
-    model = workshop.onnx() if route.max_opset is None else _in_older_opset(workshop, workshop.onnx(), route.max_opset)
+    model = int8.model if int8 is not None else workshop.onnx()
+    if route.max_opset is not None:
+        model = _in_older_opset(workshop, model, route.max_opset)
     computes_in = "f32"
     if int8 is not None:
         model = _int8(workshop, model, int8, "symmetric" if for_tensorrt else "u8s8")

@@ -41,7 +41,7 @@ def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[
 def _int8(workshop: Workshop, order: Int8Order, fold: Fold | None) -> dict[str, bytes]:
     from edgesdk_converters.steps.int8_openvino import AccuracyControl
 
-    model = workshop.onnx()
+    model = order.model
 
     def run() -> dict[str, bytes]:
         xml, weights = run_step(

@@ -15,9 +15,12 @@ from edgesdk_converters.artifact import Progress, Workshop
 from edgesdk_converters.calibration.calibration_set import CalibrationSet, open_calibration, overlap
 from edgesdk_converters.calibration.features import backbone_features
 from edgesdk_converters.calibration.samples import samples_of
+from edgesdk_converters.child import run_step
 from edgesdk_converters.reference import Reference
 from edgesdk_converters.source import Source
 from edgesdk_converters.steps.int8_onnx_ranges import Ranges, measure_ranges
+from edgesdk_converters.steps.litert_ranges import Ranges as LiteRtRanges
+from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.tensor import Array
@@ -43,6 +46,7 @@ class Calibrating:
         self._folder = folder
         self._samples: Mapping[str, Array] | None = None
         self._ranges: dict[str, Ranges] = {}
+        self._litert_ranges: dict[str, LiteRtRanges] = {}
 
     @property
     def digest(self) -> str:
@@ -77,6 +81,14 @@ class Calibrating:
         if key not in self._ranges:
             self._ranges[key] = measure_ranges(model, self.samples())
         return self._ranges[key]
+
+    def litert_ranges(self, model: bytes, fold: Fold | None) -> LiteRtRanges:
+        """Return those of a LiteRT model's tensors, measured in a process of its own; once for each model."""
+        key = hashlib.sha256(model).hexdigest()
+        if key not in self._litert_ranges:
+            step = "edgesdk_converters.steps.litert_ranges:measure_ranges"
+            self._litert_ranges[key] = run_step(step, content=model, samples=self.samples(), fold=fold)
+        return self._litert_ranges[key]
 
     def some_pictures(self, count: int = _SHOWN_PICTURES) -> list[Array]:
         """Return some of the pictures; the first ones differ from each other the most."""

@@ -40,6 +40,7 @@ class Quantiser:
         self._calibrating = calibrating
         self._patterns = tuple(keep_float)
         self._say = say
+        self._evened: bytes | None = None
         self._sensitivities: dict[Style, tuple[Sensitivity, ...]] = {}
         self.warnings: list[str] = []
 
@@ -59,7 +60,9 @@ class Quantiser:
         for tier in self._tiers(route):
             self._say(f"{target.name}: {route.runtime.value} int8, {tier.name}")
             try:
-                order = Int8Order(self._calibrating, tier.keep_float, tier.last_resort, _overflows(target))
+                order = Int8Order(
+                    self._calibrating, self._model(), tier.keep_float, tier.last_resort, _overflows(target)
+                )
                 artifact = self._workshop.build(route, order)
             except StepFailed as error:
                 # Nothing would be left in INT8, say; what was found before, and another way, still count.
@@ -98,13 +101,27 @@ class Quantiser:
             last_resort=_LAST_RESORTS.get(route.runtime),
         )
 
+    def _model(self) -> bytes:
+        """Return the float model that is quantised, in every tier and for every family."""
+        if self._evened is None:
+            from edgesdk_converters.int8.evening import evened_where_better
+
+            model, head = self._workshop.onnx(), self._workshop.source.card.postprocess.head
+
+            def run() -> dict[str, bytes]:
+                return {"model": evened_where_better(model, self._calibrating.samples(), head)}
+
+            options = {**self._calibrating.to_json(), "head": head}
+            self._evened = self._workshop.step("even_channels", model, options, run)["model"]
+        return self._evened
+
     def sensitivities(self, style: Style = "u8s8") -> tuple[Sensitivity, ...]:
         """Return what each layer costs alone, worst first; measured once for each style."""
         if style not in self._sensitivities:
             from edgesdk_converters.steps.sensitivity_onnx import sensitivities
 
             self._say("measuring what each layer costs in INT8")
-            model = self._workshop.onnx()
+            model = self._model()
             self._sensitivities[style] = sensitivities(
                 model,
                 self._calibrating.samples(),

@@ -33,6 +33,7 @@ def int8_litert(
     mode: Mode,
     keep_float: Sequence[str] = (),
     fold: Fold | None = None,
+    ranges: Ranges | None = None,
 ) -> bytes:
     """Quantise a float LiteRT model.
 
@@ -42,6 +43,7 @@ def int8_litert(
             mode is dynamic.
         keep_float: names of operations (of their first output; `*` is anything) that are not quantised.
         fold: the file was converted with it; samples are still those of the model without, (N, 1, C, H, W).
+        ranges: of `measure_ranges` on the same file; samples are not read then.
 
     Raises:
         InputError: no samples, samples that do not fit, weights or activations that are no numbers, a name in
@@ -50,7 +52,10 @@ def int8_litert(
         MissingExtra: ai-edge-quantizer or ai-edge-litert is not installed.
     """
     with framework_edge("int8_litert", hint=_HINT):
-        ranges = measure_ranges(tflite, samples, fold=fold) if mode == "static" else None
+        if mode == "dynamic":
+            ranges = None
+        elif ranges is None:
+            ranges = measure_ranges(tflite, samples, fold=fold)
         report("int8_litert: quantising")
         return quantised(tflite, ranges, keep_float=LiteRtGraph(tflite).matching(keep_float))
 

@@ -112,7 +112,7 @@ def _fold_constants(model: onnx.ModelProto) -> Constants:
 
     graph = model.graph
     constants: Constants = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
-    shapes = dict(_known_shapes(graph))
+    shapes = dict(known_shapes(graph))
     kept = []
     for node in graph.node:
         found = _answers(model, node, constants, shapes)
@@ -124,7 +124,8 @@ def _fold_constants(model: onnx.ModelProto) -> Constants:
     return constants
 
 
-def _known_shapes(graph: onnx.GraphProto) -> Iterator[tuple[str, tuple[int, ...]]]:
+def known_shapes(graph: onnx.GraphProto) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the tensors whose size is written in the graph, with it."""
     for value in [*graph.input, *graph.value_info, *graph.output]:
         tensor = value.type.tensor_type
         dims = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim]

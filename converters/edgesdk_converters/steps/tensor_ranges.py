@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
+
+from edgesdk_converters.steps.onnx_session import session_of
 
 if TYPE_CHECKING:
     import onnx
@@ -15,14 +18,18 @@ _PREFIX = "edgesdk_largest_of_"
 
 def run_onnx(content: bytes, feed: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """Return every output by name; one thread, so that the same numbers come out everywhere."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = session_of(content)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(feed)), strict=True))
+
+
+def run_onnx_each(content: bytes, samples: Mapping[str, npt.NDArray[Any]]) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Yield the outputs for each sample; samples are (N, *shape of the input) by the input's name."""
+    session = session_of(content)
+    names = [output.name for output in session.get_outputs()]
+    for place in range(min(len(array) for array in samples.values())):
+        feed = {name: np.ascontiguousarray(array[place]) for name, array in samples.items()}
+        yield dict(zip(names, session.run(names, feed), strict=True))
 
 
 def largest_values(model: onnx.ModelProto, feeds: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, float]:
