@@ -1,0 +1,165 @@
+"""Is the tuned setting as good as the best fixed one? Real models, three runtimes, three hints.
+
+For each bundle and hint the tuning chooses; then every fixed setting (each variant, threads and streams) is timed by turns
+with it in one process, on other turns than those it was chosen by. The ratio is the best fixed setting's cost over the
+tuned one's, so 1 is the best possible, and 0.95 the goal.
+
+    python benchmarks/tuning.py --assets ASSETS [--out benchmarks/results/tuning.json]
+
+Bundles are built from the cards of tests/real/models, and kept below the cache folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/real/models"))
+
+from edgesdk.benchmark.host import host_facts  # noqa: E402  (the path above comes first)
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle  # noqa: E402
+from edgesdk_targets.preprocess.opencv import cv2  # noqa: E402
+from edgesdk_targets.tuning.bench import SessionBench  # noqa: E402
+from edgesdk_targets.tuning.ranking import times_as_dear  # noqa: E402
+from edgesdk_targets.tuning.setting import Hint, Measured, Setting  # noqa: E402
+from edgesdk_targets.tuning.tune import TuneOptions, tune  # noqa: E402
+from edgesdk_targets.variant_choice import choose_variants  # noqa: E402
+
+# Target → the runtime that its chain begins with.
+TARGETS = {"x86-cpu": "openvino", "generic-onnx": "onnxruntime", "rpi5": "litert"}
+PICTURES = {"fastestdet": "detection_coco/images", "mobilenet_v2": "classification/images"}
+GOAL = 0.95
+_FPS = 30.0
+
+
+def built(name: str, target: str, assets: Path, folder: Path) -> Path:
+    """Return the bundle of a model for a target, float and INT8."""
+    path = folder / f"{name}-{target}.edgebundle"
+    if not path.exists():
+        from real_models import card_for
+
+        from edgesdk_converters.convert import convert
+
+        beside = folder / f"{name}-{target}"
+        beside.mkdir(parents=True, exist_ok=True)
+        card = card_for(name, assets, beside)
+        convert(card, target, output=path, precision=["fp32", "int8"], calib_data=assets / PICTURES[name])
+    return path
+
+
+def fixed_settings(bundle: Bundle, hint: Hint) -> list[Setting]:
+    """Return every way that somebody could have written down: powers of two threads, and streams that fit."""
+    cores = len(os.sched_getaffinity(0))
+    counts = [2**power for power in range(cores.bit_length()) if 2**power <= cores]
+    ways = [(threads, 1) for threads in counts]
+    if hint is Hint.THROUGHPUT:
+        ways += [(threads, cores // threads) for threads in counts if cores // threads > 1]
+    found: dict[str, Setting] = {}
+    for candidate in choose_variants(bundle.manifest).candidates:
+        for threads, streams in ways:
+            variant = candidate.variant
+            made = Setting(variant.id, candidate.runtime, variant.precision, threads, streams)
+            found.setdefault(str(made), made)
+    return list(found.values())
+
+
+def timed(bundle: Bundle, hint: Hint, settings: list[Setting], rounds: int) -> dict[Setting, Measured]:
+    """Time settings by turns; the turn of opening is not counted."""
+    bench = SessionBench(bundle, hint, fps=_FPS, cache_dir=None)
+    found = {setting: replace(bench.open(setting), rounds=()) for setting in settings}
+    for number in range(rounds):
+        place = number % len(settings)
+        for setting in [*settings[place:], *settings[:place]]:
+            found[setting] = found[setting].with_round(bench.turn(setting))
+    for setting in settings:
+        bench.close(setting)
+    return found
+
+
+def compared(bundle: Bundle, hint: Hint, rounds: int, cache: Path) -> dict[str, Any]:
+    """Tune, then judge the choice against every fixed setting."""
+    busy = _cpu_times()
+    tuning = tune(bundle, hint, TuneOptions(fps=_FPS, cache_dir=cache, again=True))
+    if tuning.best is None:
+        return {"hint": hint.value, "failure": tuning.why}
+    chosen = tuning.best.setting
+    settings = fixed_settings(bundle, hint)
+    figures = timed(bundle, hint, list(dict.fromkeys([*settings, chosen])), rounds)
+    best = min(settings, key=lambda setting: figures[setting].cost(hint))
+    ratio = times_as_dear(figures[best], figures[chosen], hint)
+    return {
+        "hint": hint.value,
+        "chosen": str(chosen),
+        "best_fixed": str(best),
+        "ratio": round(ratio, 3),
+        "meets_goal": ratio >= GOAL,
+        "cpu_ratio": round(figures[best].cpu_ms / figures[chosen].cpu_ms, 3),
+        "tuning_s": round(tuning.seconds, 1),
+        "disturbed": tuning.disturbed,
+        "others_cores": round(_others(busy), 2),
+        "settings": {
+            str(setting): {"cost_ms": round(one.cost(hint), 3), "cpu_ms": round(one.cpu_ms, 3)}
+            for setting, one in figures.items()
+        },
+    }
+
+
+def _cpu_times() -> tuple[float, float, float]:
+    """Return the wall clock, the machine's busy seconds, and those of this process with its children."""
+    fields = Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:]
+    busy = sum(map(int, fields[:3])) + sum(map(int, fields[5:8]))
+    own = os.times()
+    mine = own.user + own.system + own.children_user + own.children_system
+    return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), mine
+
+
+def _others(before: tuple[float, float, float]) -> float:
+    """Return how many cores others kept busy since then."""
+    wall, busy, mine = (now - then for now, then in zip(_cpu_times(), before, strict=True))
+    return max(0.0, (busy - mine) / wall)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--assets", type=Path, default=os.environ.get("EDGESDK_ASSETS"))
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache/tuning_benchmark")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/tuning.json")
+    parser.add_argument("--models", nargs="+", default=list(PICTURES), choices=list(PICTURES))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--build-only", action="store_true")
+    given = parser.parse_args()
+    if given.assets is None:
+        parser.error("give --assets, the folder of real weights and pictures")
+    cv2.setNumThreads(1)
+    rows: list[dict[str, Any]] = []
+    for name in given.models:
+        for target, runtime in TARGETS.items():
+            path = built(name, target, Path(given.assets), given.cache)
+            if given.build_only:
+                continue
+            with open_bundle(path) as bundle:
+                for hint in Hint:
+                    row = {"model": name, "runtime": runtime, **compared(bundle, hint, given.rounds, given.cache)}
+                    rows.append(row)
+                    write(given.out, rows)
+                    shown = ("model", "runtime", "hint", "ratio", "chosen", "best_fixed", "others_cores", "tuning_s")
+                    print(*(row.get(key) for key in shown), sep="  ", flush=True)
+
+
+def write(out: Path, rows: list[dict[str, Any]]) -> None:
+    """Write what was found so far: a run that is broken off leaves its rows."""
+    met = sum(bool(row.get("meets_goal")) for row in rows)
+    document = {"goal": GOAL, "met": met, "of": len(rows), "host": host_facts().to_json(), "rows": rows}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
