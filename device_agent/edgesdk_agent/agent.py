@@ -32,8 +32,9 @@ from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.summary import run_summary
 from edgesdk_agent.telemetry_sample import telemetry_sample
-from edgesdk_agent.tuned_model import load_tuned_model
+from edgesdk_agent.tuned_model import load_second_model, load_tuned_model
 from edgesdk_agent.vitals import VitalsReader
+from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import BundleName, CameraName, Sample
 from edgesdk_targets.model import Model
@@ -116,14 +117,17 @@ class Agent:
         assert self._pipeline is not None  # noqa: S101  (asked for by what runs beside it, and after it)
         return self._pipeline
 
-    def _load_model(self, stack: ExitStack) -> Model:
-        """Load one model for all cameras."""
+    def _load_model(self, stack: ExitStack) -> Model | Chain:
+        """Load one model for all cameras, and the one that is asked about what it finds."""
         model = load_tuned_model(self.config, stack)
         self.variant = model.variant.id
         log.info("Runs %s by %s", model.variant.id, model.runtime.value)
         for name, reason in model.choice.rejected:
             log.info("Not %s: %s", name, reason)
-        return model
+        then = self.config.then
+        return (
+            model if then is None else Chain(model, load_second_model(self.config, then, model, stack), **then.rule())
+        )
 
     def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
         cameras = {}
@@ -132,7 +136,7 @@ class Agent:
             stack.callback(camera.close)
         return cameras
 
-    def _make_pipeline(self, model: Model, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
+    def _make_pipeline(self, model: Model | Chain, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
         asked: dict[str, Policy] = {c.name: c.mode for c in self.config.cameras if c.mode != "auto"}
         policies = policies_for(cameras, asked)
         self._hooks = hooks = AgentHooks(
@@ -164,7 +168,7 @@ class Agent:
         if self._mqtt and error not in self._running.camera_errors.values():
             reporter.event(error.code, "error", error.message)
 
-    def _reporter(self, model: Model) -> Reporter:
+    def _reporter(self, model: Model | Chain) -> Reporter:
         config = self.config
         return Reporter(
             self.queue,
@@ -186,7 +190,7 @@ class Agent:
         )
 
     def _link(
-        self, model: Model, cameras: Mapping[str, Camera], policies: Mapping[str, Policy], stack: ExitStack
+        self, model: Model | Chain, cameras: Mapping[str, Camera], policies: Mapping[str, Policy], stack: ExitStack
     ) -> Any:
         if not self._mqtt:
             return None
@@ -218,7 +222,9 @@ class Agent:
             )
         link.stop()
 
-    def _identity(self, model: Model, cameras: Mapping[str, Camera], policies: Mapping[str, Policy]) -> Identity:
+    def _identity(
+        self, model: Model | Chain, cameras: Mapping[str, Camera], policies: Mapping[str, Policy]
+    ) -> Identity:
         return Identity(
             node=self.config.device.node,
             agent_version=self._version,
@@ -248,7 +254,7 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _bundle_name(model: Model) -> BundleName:
+def _bundle_name(model: Model | Chain) -> BundleName:
     return BundleName(name=model.manifest.name, version=model.manifest.version, digest=model.digest)
 
 

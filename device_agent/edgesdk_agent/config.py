@@ -32,7 +32,9 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import FieldPath, Problem, dotted, field_problems
 from edgesdk_targets.yaml_file import SHOWN_PROBLEMS, load_yaml
 
-_PATH_FIELDS = frozenset({("bundle",), ("hooks_path",), ("mqtt", "ca"), ("mqtt", "cert"), ("mqtt", "key")})
+_PATH_FIELDS = frozenset(
+    {("bundle",), ("then", "bundle"), ("hooks_path",), ("mqtt", "ca"), ("mqtt", "cert"), ("mqtt", "key")}
+)
 _SECRET_FIELDS = frozenset({("mqtt", "password")})
 _IS_URL_OR_DEVICE = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:|[0-9]+$)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import ssl
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from edgesdk_agent.cameras.decoders import Decoder
 from edgesdk_agent.cameras.source_url import redact
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_targets.broker_address import BrokerAddress, tls_context
+from edgesdk_targets.crop import CropRule
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.topics import DEFAULT_TENANT, Node, check_name, suggested_name
 
@@ -246,12 +247,30 @@ class QueueSection(Section):
     max_bytes: int = Field(default=16 << 20, ge=1024)
 
 
+class ThenSection(CropRule):
+    """A second model, which is asked about what the first one, a detector, found; with the rule of what it is shown.
+
+    Attributes:
+        bundle: of the second model.
+        target, variant: choose among its variants.
+    """
+
+    bundle: Path
+    target: str = ""
+    variant: str = ""
+
+    def rule(self) -> dict[str, Any]:
+        """Return the fields of the rule alone."""
+        return self.model_dump(include=set(CropRule.model_fields))
+
+
 class AgentConfig(Section):
     """The whole configuration of an agent.
 
     Attributes:
         bundle: the model to run.
         target, variant: choose among the bundle's variants; the best for this host unless given.
+        then: a second model for what the first one finds.
         hooks_path: a folder in which Python looks for the modules of `hooks` and `stages`, after everywhere else.
     """
 
@@ -259,6 +278,7 @@ class AgentConfig(Section):
     bundle: Path
     target: str = ""
     variant: str = ""
+    then: ThenSection | None = None
     cameras: tuple[CameraSection, ...] = Field(json_schema_extra={"minItems": 1})
     pipeline: PipelineSection = Field(default_factory=PipelineSection)
     stages: StagesSection = Field(default_factory=StagesSection)

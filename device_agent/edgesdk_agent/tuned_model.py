@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from edgesdk_agent.config_sections import AgentConfig, CameraSection, PipelineSection
+from edgesdk_agent.config_sections import AgentConfig, CameraSection, PipelineSection, ThenSection
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.core_claim import CoreClaim, claim_cores
 from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.model import Model, load_model
 from edgesdk_targets.probe import ProbeLimits
+from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
 from edgesdk_targets.tuning.tune import PATIENCE_S, TunedOptions, TuneOptions, tuned_options, untuned_options
@@ -39,6 +40,24 @@ def load_tuned_model(config: AgentConfig, stack: ExitStack) -> Model:
     if claim is not None and not tuned.options.pin:
         claim.release()
     return stack.enter_context(_loaded(config, bundle, tuned))
+
+
+def load_second_model(config: AgentConfig, then: ThenSection, first: Model, stack: ExitStack) -> Model:
+    """Load the model of a chain that is asked about what the first one finds, on as many lanes; closed with `stack`.
+
+    Raises:
+        EdgeError: as `open_bundle` and `load_model`.
+    """
+    patience = config.pipeline.probe_timeout_s
+    model = load_model(
+        then.bundle,
+        target=then.target or None,
+        variant=then.variant or None,
+        options=SessionOptions(threads=config.pipeline.threads or 0, streams=first.lanes),
+        probe=ProbeLimits(phase_s=patience) if patience else False,
+    )
+    log.info("Then %s by %s", model.variant.id, model.runtime.value)
+    return stack.enter_context(model)
 
 
 def hint_of(cameras: Iterable[CameraSection]) -> Hint:
