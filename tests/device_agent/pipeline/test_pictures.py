@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +10,6 @@ from edgesdk_agent.cameras.synthetic import SyntheticCamera, read_stamp
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline import Policy
 from edgesdk_agent.pipeline.policy import POLICIES
-from edgesdk_targets.tensor import Array
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
@@ -57,35 +55,3 @@ def test_pictures_are_not_kept_unless_asked() -> None:
     with make(ScriptedCamera(2), Script(), sink, "every_frame") as pipeline:
         assert pipeline.wait(PATIENCE_S)
     assert [result.image for result in sink.results] == [None, None]
-
-
-class WastefulCamera(SyntheticCamera):
-    """A camera that ignores the array it is offered: the negative control of the allocation test."""
-
-    def read(self, out: Array | None) -> Array | None:
-        return super().read(None)
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("keep_image", [False, True])
-@pytest.mark.parametrize(("camera", "allocates"), [(SyntheticCamera, False), (WastefulCamera, True)])
-def test_nothing_of_frame_size_is_allocated_once_warm(
-    camera: type[SyntheticCamera], allocates: bool, keep_image: bool, policy: Policy
-) -> None:
-    width, height, frames, peaks = 320, 240, 120, []
-    frame_bytes = width * height * 3
-
-    def watch(result: FrameResult) -> None:
-        if result.seq >= 60 and not tracemalloc.is_tracing():
-            tracemalloc.start()
-        elif tracemalloc.is_tracing():
-            peaks.append(tracemalloc.get_traced_memory()[1])
-
-    source = PacedCamera(camera(width=width, height=height, frames=frames), 500)
-    try:
-        with make(source, Script(infer_s=0.001), watch, policy, keep_image=keep_image) as pipeline:
-            assert pipeline.wait(PATIENCE_S)
-    finally:
-        tracemalloc.stop()
-    assert len(peaks) > 5
-    assert (max(peaks) > frame_bytes) == allocates

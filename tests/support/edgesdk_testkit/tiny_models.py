@@ -1,7 +1,7 @@
 """Tiny models with the same weights for every runtime, and numpy's answer to compare with.
 
 - `CNN`: a float NCHW picture → logits; `WIDE`: the same on a large picture, for what must not be copied.
-- `PIXELS`: the same network with its normalisation folded in: a uint8 NHWC picture → logits.
+- `PIXELS`: the same network with its normalisation folded in: a uint8 NHWC picture → logits; `WIDE_PIXELS` likewise.
 - `STREAM`: two inputs (picture, state) and two outputs (logits, next state), given in another order than by name.
 - `OPEN`: an output whose size depends on the content (ONNX and OpenVINO only).
 """
@@ -124,7 +124,7 @@ def _cnn_weights() -> dict[str, Array]:
     return {"kernel": KERNEL, "bias": BIAS, "head": HEAD, "head_bias": HEAD_BIAS}
 
 
-def _pixels_onnx() -> bytes:
+def _pixels_onnx(inputs: tuple[TensorSpec, ...]) -> bytes:
     scale = {"mean": np.array(MEAN, np.float32), "scale": np.array(1 / STD, np.float32)}
     nodes = [
         Node("Cast", ["image"], ["float"], {"to": 1}),
@@ -133,7 +133,7 @@ def _pixels_onnx() -> bytes:
         Node("Mul", ["centred", "scale"], ["normal"]),
         *_cnn_nodes("normal"),
     ]
-    return onnx_model(nodes, PIXELS.inputs, PIXELS.outputs, _cnn_weights() | scale)
+    return onnx_model(nodes, inputs, (_LOGITS,), _cnn_weights() | scale)
 
 
 def _cnn_tail(graph: TfliteWriter, image: int, side: int) -> int:
@@ -172,15 +172,15 @@ def _cnn_tflite(side: int, signature: bool) -> bytes:
     return graph.write([image], [_cnn_tail(graph, rows, side)], signature=signature)
 
 
-def _pixels_tflite(signature: bool) -> bytes:
+def _pixels_tflite(side: int, signature: bool) -> bytes:
     graph = TfliteWriter()
-    shape = (1, SIDE, SIDE, 3)
+    shape = (1, side, side, 3)
     image = graph.tensor("image", shape, "uint8")
     value = graph.op("CAST", [image], graph.tensor("float", shape), "CastOptions", inDataType=3, outDataType=0)
     mean, scale = (graph.constant(n, np.array([v], np.float32)) for n, v in (("mean", MEAN), ("scale", 1 / STD)))
     value = graph.op("SUB", [value, mean], graph.tensor("centred", shape), "SubOptions")
     value = graph.op("MUL", [value, scale], graph.tensor("normal", shape), "MulOptions")
-    return graph.write([image], [_cnn_tail(graph, value, SIDE)], signature=signature)
+    return graph.write([image], [_cnn_tail(graph, value, side)], signature=signature)
 
 
 # --- STREAM ---------------------------------------------------------------------------------------------------------
@@ -242,17 +242,23 @@ def _cnn(name: str, side: int) -> TinyModel:
     )
 
 
+def _pixels(name: str, side: int) -> TinyModel:
+    inputs = (_image((1, side, side, 3), "uint8", "NHWC"),)
+    return TinyModel(
+        name,
+        inputs,
+        (_LOGITS,),
+        lambda feeds: {"logits": _pixels_reference(feeds["image"])},
+        lambda: _pixels_onnx(inputs),
+        lambda signature: _pixels_tflite(side, signature),
+        folded=True,
+    )
+
+
 CNN = _cnn("cnn", SIDE)
 WIDE = _cnn("wide", WIDE_SIDE)
-PIXELS = TinyModel(
-    "pixels",
-    (_image((1, SIDE, SIDE, 3), "uint8", "NHWC"),),
-    (_LOGITS,),
-    lambda feeds: {"logits": _pixels_reference(feeds["image"])},
-    _pixels_onnx,
-    _pixels_tflite,
-    folded=True,
-)
+PIXELS = _pixels("pixels", SIDE)
+WIDE_PIXELS = _pixels("wide_pixels", WIDE_SIDE)
 STREAM = TinyModel(
     "stream",
     (_image((1, 1, 6, 8)), TensorSpec(name="before", shape=(1, STATE))),
@@ -269,4 +275,4 @@ OPEN = TinyModel(
     _open_onnx,
     None,
 )
-MODELS = {model.name: model for model in (CNN, WIDE, PIXELS, STREAM, OPEN)}
+MODELS = {model.name: model for model in (CNN, WIDE, PIXELS, WIDE_PIXELS, STREAM, OPEN)}
