@@ -1,0 +1,61 @@
+"""A recurrent model in a pipeline: several cameras on one model, from files and live, answer as each does alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgesdk
+from edgesdk_agent.cameras.camera import CameraInfo
+from edgesdk_targets.state import StateSpec
+from edgesdk_targets.target import Runtime
+from edgesdk_targets.tensor import Array
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+from edgesdk_testkit.tiny_models import STREAM
+
+pytest.importorskip("onnxruntime")
+ONNX_ONLY = (("generic-onnx", Runtime.ONNXRUNTIME),)
+FILMS = {name: np.random.default_rng(seed).integers(0, 256, (25, 6, 8, 3), np.uint8) for seed, name in enumerate("abc")}
+
+
+class Film:
+    """A camera that plays pictures."""
+
+    def __init__(self, shown: Sequence[Array], *, live: bool) -> None:
+        self._shown = iter(shown)
+        self.info = CameraInfo(8, 6, 30.0, live, "film")
+
+    def read(self, out: Array | None) -> Array | None:
+        return next(self._shown, None)
+
+    def close(self) -> None:
+        pass
+
+
+def answers(model: edgesdk.Model, names: str, *, live: bool) -> dict[str, list[Any]]:
+    films = {name: Film(FILMS[name], live=live) for name in names}
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for frame in edgesdk.Pipeline(model, films, policy="every_frame"):
+        found[frame.camera].append(frame.result.to_json())
+    return found
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_cameras_together_answer_as_each_alone(tmp_path: Path, live: bool) -> None:
+    with edgesdk.load(write_tiny_bundle(tmp_path / "s", STREAM, variants=ONNX_ONLY)) as model:
+        alone = {name: [r.to_json() for r in model(list(FILMS[name]), camera=name)] for name in "abc"}
+        model.reset()
+        assert answers(model, "abc", live=live) == alone
+
+
+def test_with_one_state_for_all_they_would_not(tmp_path: Path) -> None:
+    """Negative control: without `camera_change` the cameras' frames are one stream."""
+    state = (StateSpec(input="before", output="after", reset=("gap",)),)
+    with edgesdk.load(write_tiny_bundle(tmp_path / "s", STREAM, variants=ONNX_ONLY, state=state)) as model:
+        alone = [r.to_json() for r in model(list(FILMS["a"]), camera="a")]
+        model.reset()
+        assert answers(model, "abc", live=False)["a"] != alone
