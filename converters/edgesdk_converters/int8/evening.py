@@ -15,8 +15,9 @@ from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import Array
 
-# Less than this is as likely a loss on other pictures: MobileNetV2, whose Clips leave little to even out, gains 0.
-_WORTH_DB = 1.0
+# Less than this may be a loss on other pictures: MobileNetV2, whose Clips leave little to even out, gains 1.3 dB here, and on
+# pictures unlike these loses 1.7 points of agreement. FastestDet gains 3.3 dB, UltraFace 7.
+_WORTH_DB = 2.0
 _MEASURED, _COMPARED = 64, 24
 
 
