@@ -22,6 +22,8 @@ from edgesdk_targets.bundle.bundle import open_bundle
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("x86-cpu", "generic-onnx", "rpi5")
 _SIDE = 352
+# Raised by hand when what is made here changes.
+_FORM = b"1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _only_user_is_arithmetic(node: Any) -> bool:
 
 def _key() -> str:
     """Name what the files are made of; a newer converter does not make them again, as speed is all that is asked of them."""
-    digest = hashlib.sha256()
-    for path in (Path(__file__), *sorted((ROOT / "tests/real/models").rglob("fastestdet.*"))):
+    digest = hashlib.sha256(_FORM)
+    for path in sorted((ROOT / "tests/real/models").rglob("fastestdet.*")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -70,7 +70,7 @@ def missing(contestant: Contestant) -> str | None:
     if not python.exists() or (contestant.environment != "main" and not (python.parents[1] / ".ready").exists()):
         return f"the environment {contestant.environment!r} is not there; benchmarks/pipeline/peers_setup makes it"
     needed = _NEEDS.get(contestant.program, "edgesdk_agent" if contestant.is_agent else "openvino")
-    if not _importable(str(python), needed, contestant.environment == "main"):
+    if not _importable(str(python), needed, contestant.environment == "main" or contestant.is_agent):
         return f"{needed} cannot be imported in the environment {contestant.environment!r}"
     return None
 

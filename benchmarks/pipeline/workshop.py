@@ -31,6 +31,7 @@ from pipeline.turn import Stream, Turn, stream_of
 _LOADED_WITHIN_S = 120.0
 _ENDED_WITHIN_S = 180.0
 _ATTEMPTS = 3
+_WARM_UP_S = 1.0
 
 
 class Workshop:
@@ -46,6 +47,7 @@ class Workshop:
         self.artifacts = artifacts
         self.guard = guard
         self._attempts = attempts
+        self._warm: set[tuple[str, int, bool]] = set()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,6 +82,7 @@ class Workshop:
         reason = missing(contestant)
         if reason:
             return Turn(contestant.name, (), (), 0, 0.0, False, 0.0, {}, reason)
+        self._warm_up(contestant, sources, seconds)
         for attempt in range(1, self._attempts + 1):
             self.guard.wait_until_quiet()
             watch = Watch()
@@ -88,6 +91,14 @@ class Workshop:
                 return turn
             _say(f"{contestant.name}: others took {turn.others_share:.0%} of a core; once more")
         raise AssertionError("there is at least one attempt")
+
+    def _warm_up(self, contestant: Contestant, sources: Sequence[str], seconds: float | None) -> None:
+        """Let the agent find out what it finds out once about a machine, and keeps: it begins with an empty cache here."""
+        key = (contestant.name, len(sources), seconds is None)
+        if contestant.is_agent and key not in self._warm:
+            self._warm.add(key)
+            self.guard.wait_until_quiet()
+            self._once(contestant, sources, seconds and _WARM_UP_S, 0.0, False, Watch())
 
     @property
     def _address(self) -> str:
@@ -108,7 +119,7 @@ class Workshop:
             log = stack.enter_context(tempfile.TemporaryFile("w+"))
             begun = time.monotonic()
             programs = [
-                stack.enter_context(_ended(_started(contestant, words, log)))
+                stack.enter_context(_ended(_started(contestant, words, log, self._folder)))
                 for words in self._commands(contestant, sources, seconds, stage_ms, notes if witness else None)
             ]
             try:
@@ -206,9 +217,14 @@ class _Receiver:
         return line
 
 
-def _started(contestant: Contestant, words: Sequence[str], log: IO[str]) -> subprocess.Popen[str]:
+def _started(contestant: Contestant, words: Sequence[str], log: IO[str], cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=variables(contestant)
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env={**variables(contestant), "XDG_CACHE_HOME": str(cache)},
     )
 
 

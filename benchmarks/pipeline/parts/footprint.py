@@ -41,8 +41,6 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     )
     rounds = Rounds()
     with camera("MJPEG over HTTP", workshop.artifacts.video) as url:
-        for contestant in contestants:
-            workshop.run(contestant, [url], seconds=1.0)
         for number in plan.rounds():
             for contestant in plan.order(contestants, number):
                 turn = workshop.run(contestant, [url], seconds=plan.seconds(_SECONDS))

@@ -25,11 +25,11 @@ _NAIVE, _ROBOFLOW, _OURS = "naive OpenVINO", "Roboflow InferencePipeline", "edge
 def measure(workshop: Workshop, plan: Plan) -> Findings:
     """Run ours for a minute from three offsets to the camera's clock, Roboflow beside it, and a naive loop for the picture."""
     arguments = ("--variant", workshop.artifacts.variants["x86-cpu"])
-    lengths = {
-        Contestant(_OURS, "agent", arguments=arguments): _LONG_S,
-        Contestant(_ROBOFLOW, "roboflow", "roboflow"): _SHORT_S,
-        Contestant(_NAIVE, "ov_naive"): _SHORT_S,
-    }
+    contestants = [
+        Contestant(_OURS, "agent", arguments=arguments),
+        Contestant(_ROBOFLOW, "roboflow", "roboflow"),
+        Contestant(_NAIVE, "ov_naive"),
+    ]
     figures: dict[str, Figure] = {
         **live_figures(plan.warm_up_s),
         "growth_ms": lambda turn: ages.growth(turn, plan.warm_up_s),
@@ -42,11 +42,15 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     )
     rounds = Rounds()
     for number, offset in enumerate(_OFFSETS_S):
-        for contestant in plan.order(list(lengths), number):
+        for contestant in plan.order(contestants, number):
             with camera("MJPEG over HTTP", workshop.artifacts.video) as url:
                 time.sleep(offset)
                 turn = workshop.run(
-                    contestant, [url], seconds=plan.seconds(lengths[contestant]), stage_ms=_STAGE_MS, witness=True
+                    contestant,
+                    [url],
+                    seconds=plan.seconds(_LONG_S if contestant.is_agent else _SHORT_S),
+                    stage_ms=_STAGE_MS,
+                    witness=True,
                 )
             plan.say(turn, number, figures)
             account = _account(turn) if contestant.is_agent else {}

@@ -52,8 +52,6 @@ class Finish:
         sys.stdout.write("READY\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        if self._live:
-            self._ends_at = time.monotonic() + self._seconds
 
     @property
     def over(self) -> bool:
@@ -73,6 +71,9 @@ class Finish:
         """Publish what was seen on one frame."""
         objects = [{"class": c, "score": round(s, 4), "box": [round(v, 2) for v in box]} for c, s, box in seen]
         with self._lock:
+            if self._live and not self._frames:
+                # Opening a camera takes as long as it takes; the run is as long for all.
+                self._ends_at = time.monotonic() + self._seconds
             number, self._frames = self._frames if frame is None else frame, self._frames + 1
             body = json.dumps({"frame": number, "at": time.time(), "stamp": stamp, "objects": objects})
             self._last = self._client.publish(self._topic, body, qos=1)

@@ -1,6 +1,7 @@
 """The best code for one thread: pixels straight into the model's memory, no copy, no second thread anywhere.
 
-Two of these at once are the practical limit of two cores: nothing is handed over, and nobody waits.
+Two of these at once are the practical limit of two cores: nothing is handed over, and nobody waits. Numbers are computed in
+the precision that the bundle was verified in (f32 where it is not INT8); OpenVINO's own default, bf16, is about 2 % faster.
 """
 
 from __future__ import annotations
