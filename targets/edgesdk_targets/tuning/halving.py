@@ -17,8 +17,8 @@ from edgesdk_targets.tuning.setting import Hint, Measured, Setting, Slice
 
 # A variant this much behind at its usual setting is given up with all its settings.
 _VARIANT_BEHIND = 1.6
-# How far behind the best a setting may be after one turn, after two, and later.
-_BEHIND = (1.5, 1.25, 1.12)
+# How far behind the best a setting may be after one turn, two, three, and later: one turn tells little on a busy machine.
+_BEHIND = (1.8, 1.4, 1.2, 1.12)
 _FEWEST_ROUNDS, _MOST_ROUNDS = 3, 7
 # The part of the budget after which no setting more is opened.
 _OPENING = 0.6
