@@ -19,8 +19,8 @@ def judge_family(model: Prepared, cells: Mapping[str, dict[str, Any]], say: Say)
     """Judge every cell that was built.
 
     Returns:
-        `{"figures": {precision: {"ran_by", "figures"} or {"failure"}}, "task", "pictures", "main", "float"}`, the last with
-        the float model's own figures.
+        `{"figures": {precision: {"sha256", "ran_by", "figures"} or {"sha256", "failure"}}, "task", "pictures", "main",
+        "float"}`: the digest is that of the bundle, and "float" holds the float model's own figures.
     """
     exam, wanted = model.exam, model.float_answers.results
     found: dict[str, Any] = {}
@@ -28,7 +28,7 @@ def judge_family(model: Prepared, cells: Mapping[str, dict[str, Any]], say: Say)
         bundle = bundle_of(cell, model.places.scratch)
         if bundle is not None:
             say(precision)
-            found[precision] = _judged(model, bundle, cell["variant"])
+            found[precision] = {"sha256": cell["sha256"], **_judged(model, bundle, cell["variant"])}
     return {
         "figures": found,
         "task": model.source.card.task,

@@ -87,15 +87,13 @@ class Making:
         self._kept.put(step.phase, step.name, self._key(case, step), content, progress.seconds)
 
     def part(self, case: Case) -> dict[str, Any] | None:
-        """Return a model's part of the table; None where it is not built and judged."""
-        found = [self._kept.find(phase, _part(case, t)) for phase in PHASES[:2] for t in FAMILIES.values()]
-        if not all(found):
-            return None
-        cells = {family: self._cells(case, target) for family, target in FAMILIES.items()}
-        figures = {}
+        """Return a model's part of the table; None where it is not built, or not judged as it was built."""
+        cells, figures = {}, {}
         for family, target in FAMILIES.items():
-            part = self._kept.find("judge", _part(case, target))
-            figures[family] = part.content if part else {}
+            built, judged = (self._kept.find(phase, _part(case, target)) for phase in PHASES[:2])
+            if built is None or judged is None or not _belong(built.content["cells"], judged.content["figures"]):
+                return None
+            cells[family], figures[family] = built.content["cells"], judged.content
         times = self._fresh(case, Step("time", case.name))
         emulated = {
             family: content
@@ -151,6 +149,12 @@ class Making:
                 if bundle is not None and f"-{Runtime.TENSORRT.value}-" not in cell["variant"]:
                     found[contender(family, precision)] = (bundle, cell["variant"])
         return found
+
+
+def _belong(cells: dict[str, dict[str, Any]], figures: dict[str, dict[str, Any]]) -> bool:
+    """Tell whether these figures are of these bundles, every one of them."""
+    built = {precision: cell["sha256"] for precision, cell in cells.items() if "sha256" in cell}
+    return built == {precision: found["sha256"] for precision, found in figures.items()}
 
 
 def _part(case: Case, target: str) -> str:
