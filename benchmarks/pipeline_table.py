@@ -9,6 +9,7 @@
     E  eight RTSP cameras on one model
     F  memory and start
     G  four cameras on one model: fairness
+    H  a user's slow code beside the pipeline (hooks.py), and what tuning chose (tuning.py, run before)
 
 Programs take turns in one run, so ratios hold whatever the machine is like; each turn waits for a quiet second, and is
 repeated when other processes took more than 12 % of a core. Writes `benchmarks/results/pipeline.json`, the tables of
@@ -39,6 +40,7 @@ PARTS = {
     "E": "eight_cameras",
     "F": "footprint",
     "G": "fairness",
+    "H": "user_code",
 }
 RESULTS = ROOT / "benchmarks/results/pipeline.json"
 PAGE = ROOT / "docs/performance.md"
