@@ -3,7 +3,7 @@
     python detect_in_a_video.py BUNDLE SOURCE
 
 SOURCE is a video file, a folder of pictures, rtsp://…, http://…, 0 for the first USB camera, or the sample camera
-"conveyor:?frames=100". Capturing, preprocessing and inference overlap on three threads; results come in order.
+"conveyor:?frames=100". Capturing, preprocessing and inference overlap on threads of their own; results come in order.
 """
 
 from __future__ import annotations

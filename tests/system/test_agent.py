@@ -83,7 +83,17 @@ def test_the_agent_outlives_its_broker_and_reports_what_waited(digits_bundle: Pa
         port = first.port
         with (
             MqttListener(first.address.host, port) as listener,
-            AgentProcess("--bundle", digits_bundle, "--source", "conveyor:?fps=30", "--broker", first.address) as agent,
+            # Every frame: one that a busy machine replaced would look like one that was not reported.
+            AgentProcess(
+                "--bundle",
+                digits_bundle,
+                "--source",
+                "conveyor:?fps=30",
+                "--mode",
+                "every_frame",
+                "--broker",
+                first.address,
+            ) as agent,  # fmt: skip
         ):
             before = listener.wait_for("up/result", 10)
             first.stop()
