@@ -43,6 +43,13 @@ def test_mixed_begins_with_the_head_in_float() -> None:
     assert found.keep_float == ("layer39",)
 
 
+def test_without_a_head_the_costliest_layers_alone_are_kept() -> None:
+    """A classifier's last layer may be a third of its size: it is kept in float only where it is what costs."""
+    found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS)))
+    assert [len(tier.keep_float) for tier in found] == [0, 1, 4, 8, 16]
+    assert next(tiers(kept=(), head=given(()), ranking=given(LAYERS), mixed_only=True)).keep_float == ("layer0",)
+
+
 @pytest.mark.parametrize("kept", [("layer3",), ("layer3", "layer7")])
 def test_what_the_user_keeps_stays_kept(kept: tuple[str, ...]) -> None:
     for tier in tiers(kept=kept, head=given(["layer39"]), ranking=given(LAYERS)):

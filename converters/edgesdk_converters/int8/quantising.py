@@ -93,9 +93,10 @@ class Quantiser:
     def _tiers(self, route: Route) -> Iterator[Tier]:
         model = self._workshop.onnx()
         style: Style = "symmetric" if route.runtime is Runtime.TENSORRT else "u8s8"
+        detects = self._workshop.source.card.task == "detect"
         return tiers(
             kept=nodes_matching(model, self._patterns) if self._patterns else (),
-            head=lambda: head_nodes(model),
+            head=lambda: head_nodes(model) if detects else (),
             ranking=lambda: [layer.node for layer in self.sensitivities(style)],
             mixed_only=route.precision is Precision.MIXED,
             last_resort=_LAST_RESORTS.get(route.runtime),

@@ -1,7 +1,7 @@
 """The tiers of INT8: what is kept in float, tried in turn until the artifact is good enough.
 
 1. plain: everything quantisable but what follows the last convolutions;
-2. head in float: the last convolutions too, where boxes and scores are made;
+2. head in float, of a detector: the last convolutions too, where boxes and scores are made;
 3. ranked: the layers that cost the most by themselves, worst first, in growing numbers;
 4. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
 """
@@ -45,15 +45,16 @@ def tiers(
 
     Args:
         kept: nodes that the user keeps in float, in every tier.
-        head: gives the nodes of the head.
+        head: gives the nodes of a detector's head; nothing for other models, whose last layer is one like the others, and
+            often the largest of all.
         ranking: gives the quantisable nodes, the costliest first.
-        mixed_only: begin with the head in float.
+        mixed_only: leave out what keeps nothing in float.
         last_resort: what the family's other way is called; None where it has none.
     """
-    if not mixed_only:
+    if not mixed_only or kept:
         yield Tier("plain", tuple(kept), mixed=bool(kept))
     head_nodes = tuple(dict.fromkeys([*kept, *head()]))
-    if mixed_only or set(head_nodes) != set(kept):
+    if set(head_nodes) != set(kept):
         yield Tier("head in float", head_nodes, mixed=True)
     ranked = ranking()
     worst = [name for name in ranked if name not in head_nodes]
