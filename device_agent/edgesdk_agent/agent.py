@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import platform
 import threading
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
+from edgesdk_agent.cameras.several import absent_cameras, open_cameras
 from edgesdk_agent.config import LoadedConfig, effective
 from edgesdk_agent.config_sections import AgentConfig, CameraSection
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
@@ -69,8 +71,11 @@ class Agent:
     def config(self) -> AgentConfig:
         return self._loaded.config
 
-    def run(self, stop: threading.Event) -> dict[str, Any]:
+    def run(self, stop: threading.Event, duration_s: float | None = None) -> dict[str, Any]:
         """Run until `stop` is set or every source has ended, and return the summary.
+
+        Args:
+            duration_s: stop by itself so long after the cameras are read; loading and tuning do not count.
 
         Raises:
             EdgeError: a part could not start, or failed for good.
@@ -84,11 +89,15 @@ class Agent:
             if self._mqtt:
                 for name, reason in model.choice.failed:
                     reporter.event("variant_failed", "warning", f"{name}: {reason}")
+                for name, loss in absent_cameras(cameras).items():
+                    reporter.event(loss.code, "warning", loss.message, camera=name)
                 reporter.start()
             try:
                 pipeline.start()
-                while not stop.wait(_POLL_S) and not pipeline.wait(0):
-                    pass
+                end = math.inf if duration_s is None else time.monotonic() + duration_s
+                while (left := end - time.monotonic()) > 0:
+                    if stop.wait(min(_POLL_S, left)) or pipeline.wait(0):
+                        break
             finally:
                 pipeline.stop(_STOP_PIPELINE_S)
                 if link is not None:
@@ -130,10 +139,11 @@ class Agent:
         )
 
     def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
-        cameras = {}
-        for section in self.config.cameras:
-            cameras[section.name] = camera = open_camera(section.source, **_source_options(section))
+        cameras = open_cameras({section.name: partial(_opened, section) for section in self.config.cameras})
+        for name, camera in cameras.items():
             stack.callback(camera.close)
+            if camera.info.decoder:
+                log.info("%s is decoded by %s", name, camera.info.decoder)
         return cameras
 
     def _make_pipeline(self, model: Model | Chain, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
@@ -239,6 +249,10 @@ class Agent:
             hardware={"machine": platform.machine(), "system": platform.system(), "python": platform.python_version()},
             config_hash=_config_hash(self._loaded),
         )
+
+
+def _opened(section: CameraSection, must_open: bool) -> Camera:
+    return open_camera(section.source, **_source_options(section), must_open=must_open)
 
 
 def _source_options(section: CameraSection) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
+from edgesdk_agent.cameras.several import open_cameras
+from edgesdk_agent.cameras.source_options import SourceOptions, with_values
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.frame import Frame, FrameResult
@@ -33,12 +37,12 @@ class Pipeline(SlotPipeline):
         for result in edgesdk.Pipeline(model, "video.mp4"):
             print(result)
 
-        async for result in edgesdk.Pipeline(model, {"door": 0, "gate": "rtsp://…"}).aiter():
+        async for result in edgesdk.Pipeline(model, {"door": 0, "gate": "rtsp://…"}):
             print(result.camera, result)
 
     The model stays the caller's; one model serves one pipeline at a time. Several sources share it fairly: one session,
     whatever their number, and a recurrent model keeps a state for each. One that fails is told and counted, and the
-    others go on.
+    others go on; a live camera among several that does not answer at the start is tried again meanwhile.
 
     Args:
         model: from `edgesdk.load`, or an `edgesdk.Chain`. Loaded with `options=SessionOptions(threads=1, streams=n)` it
@@ -59,8 +63,8 @@ class Pipeline(SlotPipeline):
         source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`, for all sources.
 
     Raises:
-        InputError: a source or a policy is unknown, or there is no source.
-        CameraLost: a camera does not answer.
+        InputError: a source, a policy or an option is unknown, or there is no source.
+        CameraLost: no camera answers, or one that is no live camera cannot be read.
     """
 
     def __init__(
@@ -80,11 +84,11 @@ class Pipeline(SlotPipeline):
         **source_options: Any,
     ) -> None:
         named = source if isinstance(source, Mapping) else {camera_name: source}
+        options = with_values(SourceOptions(), source_options)
         with ExitStack() as undo:
-            cameras: dict[str, Camera] = {}
-            for name, one in named.items():
-                cameras[name] = _opened(one, source_options)
-                undo.callback(cameras[name].close)
+            cameras = open_cameras({name: partial(_opened, one, options) for name, one in named.items()})
+            for camera in cameras.values():
+                undo.callback(camera.close)
             # Frames a second of the first source, or None where it is not known.
             self.source_fps = next((camera.info.fps for camera in cameras.values()), None)
             policies = policies_for(cameras, policy)
@@ -113,5 +117,7 @@ class Pipeline(SlotPipeline):
         self.swap(model.slots(slots_wanted(policies, model.lanes)), timeout_s, lanes=model.lanes)
 
 
-def _opened(source: Source, options: dict[str, Any]) -> Camera:
-    return open_camera(str(source), **options) if isinstance(source, (str, Path, int)) else source
+def _opened(source: Source, options: SourceOptions, must_open: bool) -> Camera:
+    if not isinstance(source, (str, Path, int)):
+        return source
+    return open_camera(str(source), replace(options, must_open=must_open))

@@ -62,15 +62,9 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     apply_pipeline_settings()
     stop = threading.Event()
     signals = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    timer = threading.Timer(options.duration, stop.set) if options.duration else None
-    if timer:
-        timer.daemon = True
-        timer.start()
     try:
-        return Agent(loaded, version=_version(), mqtt=not options.no_mqtt).run(stop)
+        return Agent(loaded, version=_version(), mqtt=not options.no_mqtt).run(stop, options.duration)
     finally:
-        if timer:
-            timer.cancel()
         for number, handler in signals.items():
             signal.signal(number, handler)
 
@@ -117,7 +111,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     one.add_argument("--broker", metavar="URL", help="mqtt://host:1883 or mqtts://host:8883")
     one.add_argument("--no-mqtt", action="store_true", help="work without a broker")
     one.add_argument("--telemetry-interval", type=float, metavar="S", help="seconds between two samples")
-    one.add_argument("--duration", type=_seconds, metavar="S", help="stop after so many seconds")
+    one.add_argument("--duration", type=_seconds, metavar="S", help="stop so many seconds after the cameras are read")
     check = commands.add_parser(
         "verify",
         help="check a bundle against its golden set",

@@ -90,6 +90,21 @@ class TestSupervised(CameraContract):
         with pytest.raises(CameraLost, match="Nothing answers"):
             SupervisedCamera(Flaky(None), attempts=5)
 
+    def test_one_that_need_not_open_is_opened_by_its_reads(self) -> None:
+        camera = SupervisedCamera(Flaky(None, None, 3), wait=lambda _: False, must_open=False, description="gate")
+        assert camera.absent is not None
+        assert (camera.info.width, camera.info.height, camera.info.description) == (0, 0, "gate")
+        assert self.reads(camera, 3) == ["camera_lost", "picture", "picture"]
+        assert camera.absent is None
+        assert camera.info.width == 70
+        assert camera.counts.reconnects == 1
+
+    def test_one_that_never_opens_is_given_up(self) -> None:
+        camera = SupervisedCamera(Flaky(None, None, None), attempts=2, wait=lambda _: False, must_open=False)
+        with pytest.raises(CameraLost, match="did not answer after 2 attempts"):
+            camera.read(None)
+        camera.close()
+
     def test_a_close_ends_the_wait(self) -> None:
         closing: list[Callable[[], None]] = []
 

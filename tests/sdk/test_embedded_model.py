@@ -193,3 +193,26 @@ class TestStream:
     def test_an_unknown_source(self, bundle: Path) -> None:
         with edgesdk.load(bundle) as model, pytest.raises(edgesdk.EdgeError):
             model.stream("absent.mp4")
+
+    def test_an_unknown_option_names_the_known_ones(self, bundle: Path) -> None:
+        with edgesdk.load(bundle) as model:
+            with pytest.raises(edgesdk.EdgeError, match="no option 'foo'") as caught:
+                model.stream(self.SOURCE, foo=1)
+            assert "detect_fps" in caught.value.hint
+
+    def test_a_camera_that_is_down_at_the_start_is_told_and_the_others_go_on(
+        self, bundle: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        failed: list[tuple[str, str]] = []
+        sources = {"belt": self.SOURCE, "gone": "http://u:secret@127.0.0.1:9/x"}
+        with edgesdk.load(bundle) as model:
+            frames = model.stream(
+                sources, attempts=1, on_camera_error=lambda name, error: failed.append((name, error.message))
+            )
+            assert [frame.camera for frame in frames] == ["belt"] * 12
+            with pytest.raises(edgesdk.EdgeError, match="it is refused"):
+                model.stream({"one": sources["gone"], "two": sources["gone"]})
+        assert [name for name, _ in failed] == ["gone"]
+        assert "did not answer after 1 attempts" in failed[0][1]
+        assert "gone: http://" in caplog.text
+        assert "secret" not in caplog.text + failed[0][1]

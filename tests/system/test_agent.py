@@ -123,3 +123,24 @@ def test_several_cameras_report_under_their_own_names(digits_bundle: Path) -> No
     for name in ("camera1", "camera2"):
         assert [one.body["frame"] for one in results if one.body["camera"] == name] == list(range(20))
     assert summary["frames"]["processed"] == 40
+
+
+def test_a_camera_that_is_down_at_the_start_leaves_the_others_their_whole_duration(
+    digits_bundle: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "edgesdk.yaml"
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        config.write_text(
+            f"bundle: {digits_bundle}\ncameras:\n  - {{name: belt, source: 'conveyor:?fps=20'}}\n"
+            "  - {name: gone, source: 'http://u:secret@127.0.0.1:9/x'}\n"
+            f"mqtt: {{url: '{broker.address}'}}\n"
+        )
+        with AgentProcess("--config", config, "--duration", "2") as agent:
+            code, summary = agent.finish(30)
+        event = listener.wait_for("up/event", 1)[0].body
+    assert code == 0, agent.log
+    # Two seconds of frames, however long loading and the camera that does not answer took.
+    assert 38 <= summary["cameras"]["belt"]["frames"]["captured"] <= 42
+    assert summary["cameras"]["gone"]["frames"]["captured"] == 0
+    assert (event["name"], event["severity"], event["camera"]) == ("camera_lost", "warning", "gone")
+    assert "secret" not in agent.log

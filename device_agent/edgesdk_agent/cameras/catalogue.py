@@ -8,14 +8,14 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera, CameraCounts
 from edgesdk_agent.cameras.decoders import DECODER_NAMES, SOFTWARE
 from edgesdk_agent.cameras.paced import PacedCamera
-from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options
+from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options, with_values
 from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
 from edgesdk_agent.cameras.supervised import SupervisedCamera
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
@@ -66,7 +66,7 @@ def open_camera(source: str, options: SourceOptions | None = None, **values: Any
         InputError: `source` names nothing that is known, or an option cannot be used.
         CameraLost: the camera does not answer.
     """
-    options = replace(options or SourceOptions(), **values)
+    options = with_values(options or SourceOptions(), values)
     if options.decoder not in DECODER_NAMES:
         raise InputError(f"There is no decoder {options.decoder!r}.", hint=f"One of {', '.join(DECODER_NAMES)}.")
     source = source.strip()
@@ -183,16 +183,29 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
         camera: Camera = _load(f"{_CAMERAS}.decoding:open_decoded")(options.decoder, by_gstreamer, by_software)
         return camera
 
-    return SupervisedCamera(opener, attempts=options.attempts, counts=counts) if live else opener()
+    return _supervised(opener, str(url), options, counts) if live else opener()
+
+
+def _supervised(
+    opener: Callable[[], Camera], description: str, options: SourceOptions, counts: CameraCounts | None = None
+) -> Camera:
+    return SupervisedCamera(
+        opener,
+        attempts=options.attempts,
+        counts=counts,
+        must_open=options.must_open,
+        description=description,
+    )
 
 
 def _open_v4l2(device: int, options: SourceOptions) -> Camera:
     open_v4l2 = _load(f"{_CAMERAS}.opencv:open_v4l2")
     counts, size = CameraCounts(), {"width": options.width, "height": options.height}
-    return SupervisedCamera(
+    return _supervised(
         lambda: open_v4l2(device, **size, fps=options.fps, wanted=_wanted(options), counts=counts),
-        attempts=options.attempts,
-        counts=counts,
+        f"/dev/video{device}",
+        options,
+        counts,
     )
 
 
@@ -202,9 +215,10 @@ def _open_csi(source: str, rest: str, options: SourceOptions) -> Camera:
     # Every Jetson's root file system has this file; on a Pi it is Picamera2 that opens the camera.
     jetson = Path("/etc/nv_tegra_release").exists()
     open_csi = _load(f"{_CAMERAS}.gstreamer:open_csi" if jetson else f"{_CAMERAS}.picamera2:PiCamera")
-    return SupervisedCamera(
+    return _supervised(
         lambda: open_csi(int(rest or 0), width=options.width, height=options.height, fps=_sensor_fps(options)),
-        attempts=options.attempts,
+        source,
+        options,
     )
 
 
@@ -221,7 +235,7 @@ def _open_gstreamer(_: str, pipeline: str, options: SourceOptions) -> Camera:
         camera: Camera = open_pipeline(pipeline, live=live, timeout_s=options.open_timeout_s)
         return camera
 
-    return SupervisedCamera(opener, attempts=options.attempts) if live else opener()
+    return _supervised(opener, redact_text(f"gst:{pipeline}"), options) if live else opener()
 
 
 def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:

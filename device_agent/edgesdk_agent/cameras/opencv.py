@@ -244,10 +244,14 @@ def open_stream(
 
     def opener() -> cv2.VideoCapture:
         # FFmpeg is named, as OpenCV's other backends would try the address as a file name and print it.
+        began = time.monotonic()
         capture = cv2.VideoCapture(url.reveal(), cv2.CAP_FFMPEG, [*_one_thread(), *timeouts])
         if not capture.isOpened():
+            # OpenCV does not say why; how long it took tells silence from an answer that is no video.
+            silent = time.monotonic() - began >= 0.9 * open_timeout_s
+            why = f" within {open_timeout_s:g} s" if silent else ": it is refused, or something else answers"
             raise CameraLost(
-                f"{url} does not deliver video (tried for {open_timeout_s:g} s).",
+                f"{url} does not deliver video{why}.",
                 hint="Check the address, user and password, and that the camera answers in another player.",
             )
         return capture

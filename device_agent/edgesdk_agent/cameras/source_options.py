@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,6 +29,7 @@ class SourceOptions:
         truth: the file to which the conveyor writes what is really there.
         open_timeout_s, read_timeout_s: for network sources.
         attempts: to open a lost live camera again.
+        must_open: False takes a live camera that does not answer at first for a lost one, which its reader opens again.
     """
 
     live: bool | None = None
@@ -44,6 +45,19 @@ class SourceOptions:
     open_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
     attempts: int = 5
+    must_open: bool = True
+
+
+def with_values(options: SourceOptions, values: Mapping[str, Any]) -> SourceOptions:
+    """Return `options` with `values` in their place.
+
+    Raises:
+        InputError: a name is no option.
+    """
+    known = [field.name for field in fields(SourceOptions)]
+    if unknown := next((name for name in values if name not in known), None):
+        raise InputError(f"There is no option {unknown!r} for a source.", hint=f"One of {', '.join(known)}.")
+    return replace(options, **values)
 
 
 def _truth_value(text: str) -> bool:

@@ -28,9 +28,15 @@ class SupervisedCamera:
         backoff: how long to wait before each attempt.
         wait: waits so many seconds, or until this camera is closed, and returns True if it was.
         counts: of the camera over all its lives; `opener` gives the same to each.
+        must_open: False where others go on without it: a camera that does not answer the first time counts as lost, and
+            its first reads open it.
+        description: of a camera that has not answered yet, for people; without a password.
+
+    Attributes:
+        absent: why it could not be opened so far; None once it was. Until then its size is 0 x 0.
 
     Raises:
-        CameraLost: it cannot be opened the first time, when a person is there to see the reason.
+        CameraLost: it must open and cannot, when a person is there to see the reason.
     """
 
     def __init__(
@@ -41,6 +47,8 @@ class SupervisedCamera:
         backoff: Backoff | None = None,
         wait: Callable[[float], bool] | None = None,
         counts: CameraCounts | None = None,
+        must_open: bool = True,
+        description: str = "",
     ) -> None:
         self.counts = counts or CameraCounts()
         self._opener = opener
@@ -49,10 +57,20 @@ class SupervisedCamera:
         self._closed = threading.Event()
         self._wait = wait or self._closed.wait
         self._failed = 0
-        self._camera = opener()
+        self._description = description
+        self._camera: Camera | None = None
+        self.absent: CameraLost | None = None
+        try:
+            self._camera = opener()
+        except CameraLost as loss:
+            if must_open:
+                raise
+            self.absent = loss
 
     @property
     def info(self) -> CameraInfo:
+        if self._camera is None:
+            return CameraInfo(0, 0, None, live=True, description=self._description)
         return self._camera.info
 
     def read(self, out: Array | None) -> Array | None:
@@ -62,6 +80,10 @@ class SupervisedCamera:
             CameraLost: the camera did not come back within the budget.
             FrameLost: it was lost and is back.
         """
+        if self._camera is None:
+            assert self.absent is not None  # noqa: S101  (why there is no camera)
+            self._reconnect(self.absent)
+            return None
         try:
             picture = self._camera.read(out)
         except CameraLost as loss:
@@ -74,11 +96,13 @@ class SupervisedCamera:
 
     def close(self) -> None:
         self._closed.set()
-        self._camera.close()
+        if self._camera is not None:
+            self._camera.close()
 
     def _reconnect(self, loss: CameraLost) -> None:
         """Open the camera again; returns only when this one is closed meanwhile."""
-        self._camera.close()
+        if self._camera is not None:
+            self._camera.close()
         while self._failed < self._attempts:
             delay = self._backoff.next_s()
             self._failed += 1
@@ -90,12 +114,12 @@ class SupervisedCamera:
             except CameraLost as error:
                 loss = error
                 continue
-            self._camera = camera
+            self._camera, absent, self.absent = camera, self.absent, None
             if self._closed.is_set():
                 camera.close()
                 return
             self.counts.reconnects += 1
-            raise FrameLost(f"{camera.info.description} was lost and is back.", cause="camera_lost")
-        raise CameraLost(
-            f"{loss.message} It did not come back after {self._attempts} attempts.", hint=loss.hint
-        ) from loss
+            back = "was lost and is back" if absent is None else "answers now"
+            raise FrameLost(f"{camera.info.description} {back}.", cause="camera_lost")
+        come = "come back" if self.absent is None else "answer"
+        raise CameraLost(f"{loss.message} It did not {come} after {self._attempts} attempts.", hint=loss.hint) from loss

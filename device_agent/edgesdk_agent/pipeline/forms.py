@@ -75,7 +75,7 @@ class PipelineForms(ABC):
         """Take the results in a loop, until the last one.
 
         Raises:
-            InputError: they go to `on_result`.
+            InputError: they go to `on_result`, or a loop took them to the end before.
             EdgeError: what ended the pipeline, after the results that it had given.
         """
         return self._iterate(self._to_loop())
@@ -86,20 +86,25 @@ class PipelineForms(ABC):
         To leave it early, cancel its task or use `contextlib.aclosing`; the pipeline's threads end behind it.
 
         Raises:
-            InputError: they go to `on_result`.
+            InputError: they go to `on_result`, or a loop took them to the end before.
             EdgeError: what ended the pipeline, after the results that it had given.
         """
         return self._iterate_async(self._to_loop())
 
+    def __aiter__(self) -> AsyncIterator[FrameResult]:
+        return self.aiter()
+
     def _iterate(self, results: ResultQueue) -> Iterator[FrameResult]:
         starts = not self.started
-        if starts:
-            self.start()
+        results.readers += 1
         try:
+            if starts:
+                self.start()
             while (result := results.take()) is not None:
                 yield result
             self.wait()
         finally:
+            results.readers -= 1
             if starts:
                 self.stop()
 
@@ -112,6 +117,7 @@ class PipelineForms(ABC):
                 loop.call_soon_threadsafe(changed.set)
 
         starts = not self.started
+        results.readers += 1
         results.on_change(wake)
         try:
             if starts:
@@ -127,5 +133,6 @@ class PipelineForms(ABC):
             await asyncio.to_thread(self.wait)
         finally:
             results.on_change(None)
+            results.readers -= 1
             if starts:
                 await asyncio.shield(asyncio.to_thread(self.stop))

@@ -62,7 +62,7 @@ class Pipeline(PipelineForms):
     fails is closed, told and counted, and the others go on; when none is left, its error is the pipeline's.
 
     Results go to `on_result`; without it they are taken in a loop, `for result in pipeline` or, under asyncio,
-    `async for result in pipeline.aiter()`. Such a loop starts a pipeline that was not started, and then also stops it.
+    `async for result in pipeline`. Such a loop starts a pipeline that was not started, and then also stops it.
 
     Args:
         slots: preallocated inputs of the model; `slots_wanted(policies, lanes)` of them for full overlap.
@@ -174,8 +174,12 @@ class Pipeline(PipelineForms):
         """Wait until every source ended and the last result was handed over, and say whether that is so.
 
         Raises:
+            InputError: nobody takes the results, so that the end may never come.
             EdgeError: what ended the pipeline.
         """
+        untaken = self._delivery is self._results and not self._results.readers
+        if untaken and timeout_s != 0 and self._started and not self._crew.over.is_set():
+            raise InputError("Nobody takes the results.", hint="Give `on_result`, or loop over the pipeline.")
         over = self._crew.over.wait(timeout_s)
         self._raise_error()
         return over
@@ -245,6 +249,8 @@ class Pipeline(PipelineForms):
     def _to_loop(self) -> ResultQueue:
         if self._delivery is not self._results:
             raise InputError("This pipeline's results go to `on_result`.", hint="Leave it out to take them in a loop.")
+        if self._results.read_out:
+            raise InputError("A loop took all results of this pipeline.", hint="Make another one, with a new camera.")
         return self._results
 
     def _with_deliveries(self, stats: FrameStats) -> FrameStats:

@@ -25,6 +25,10 @@ class ResultQueue:
         size: how many may wait.
         policies: of each camera.
 
+    Attributes:
+        readers: loops that take the results now.
+        read_out: whether a loop saw the end: there is nothing left for another.
+
     Raises:
         InputError: nothing may wait.
     """
@@ -32,6 +36,8 @@ class ResultQueue:
     def __init__(self, size: int, policies: Mapping[str, Policy]) -> None:
         if size < 1:
             raise InputError(f"At least one result must be able to wait, not {size}.", hint="Leave `queue` out.")
+        self.readers = 0
+        self.read_out = False
         self._size = size
         self._policies = policies
         self._ready: deque[FrameResult] = deque()
@@ -67,12 +73,15 @@ class ResultQueue:
         with self._changed:
             while not self._ready and not self._closed:
                 self._changed.wait()
+            self.read_out = not self._ready
             return self._pop()
 
     def poll(self) -> tuple[FrameResult | None, bool]:
         """Return the next result if there is one, and whether it was the last or none will come."""
         with self._changed:
-            return self._pop(), self._closed and not self._ready
+            result = self._pop()
+            self.read_out = self._closed and not self._ready
+            return result, self.read_out
 
     def on_change(self, call: Callable[[], None] | None) -> None:
         """Have `call` called, on the pipeline's thread, whenever there may be something to take or the end."""

@@ -200,3 +200,34 @@ def test_a_loop_that_was_closed_does_not_hurt_the_pipeline() -> None:
     before = pipeline.stats().processed
     wait_until(lambda: pipeline.stats().processed > before + 10, "the pipeline to go on")
     assert_accounts(pipeline.stop(PATIENCE_S))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_waiting_for_results_that_nobody_takes_is_refused_and_leaving_ends(policy: Policy) -> None:
+    script = Script()
+    pipeline = looped(None, policy, script=script)
+    with pipeline:
+        wait_until(lambda: len(script.inferred) > 4, "the queue to fill up")
+        with pytest.raises(InputError, match="Nobody takes the results"):
+            pipeline.wait()
+    assert pipeline.wait()
+    assert_accounts(pipeline.stats())
+
+
+def test_a_second_loop_after_the_end_is_refused() -> None:
+    pipeline = looped(3, "every_frame")
+    assert len(list(pipeline)) == 3
+    with pytest.raises(InputError, match="took all results"):
+        iter(pipeline)
+    with pytest.raises(InputError, match="took all results"):
+        pipeline.aiter()
+
+
+def test_a_pipeline_is_an_async_iterable() -> None:
+    async def main() -> None:
+        async with looped(5, "every_frame") as pipeline:
+            assert [result.seq async for result in pipeline] == list(range(5))
+        with pytest.raises(InputError, match="took all results"):
+            pipeline.aiter()
+
+    run(main)
