@@ -105,6 +105,8 @@ class Agent:
                     self._deliver_rest(link)
         if self._error is not None:
             raise self._error
+        if self._hooks is not None:
+            self._hooks.check_stages()
         return self.summary()
 
     def summary(self) -> dict[str, Any]:

@@ -170,9 +170,11 @@ def _exit_code(error: EdgeError) -> int:
 
 def _in_words(summary: dict[str, Any]) -> str:
     frames, age, reports = summary["frames"], summary["age_ms"], summary["reports"]
+    lost = frames["dropped"].get("filter_failed", 0)
+    by_stage = f" ({lost} because the stage on_frame failed)" if lost else ""
     return (
         f"{frames['processed']} of {frames['captured']} frames, {summary['fps']:.1f} fps, "
-        f"age p50 {age['p50']} ms p95 {age['p95']} ms, {sum(frames['dropped'].values())} dropped, "
+        f"age p50 {age['p50']} ms p95 {age['p95']} ms, {sum(frames['dropped'].values())} dropped{by_stage}, "
         f"{sum(reports['delivered'].values())} reports delivered, {reports['undelivered']} not"
     )
 

@@ -34,7 +34,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def check_writable(path: Path, flag: str) -> None:
-    """Refuse a file that could not be written, before long work is done for it; nothing is made.
+    """Refuse a file that could not be written, before long work is done for it; nothing is left behind.
 
     Args:
         flag: how the user names another place, such as `--report`.
@@ -47,8 +47,13 @@ def check_writable(path: Path, flag: str) -> None:
     place = path.absolute().parent
     while not place.exists():
         place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{path} cannot be written: {place} does not let you.", hint=f"Choose another {flag}.")
+    try:
+        # Only trying tells: rights say nothing of root, of a read-only file system, or of /proc.
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        message = f"{path} cannot be written: {place} does not let you."
+        raise InputError(message, hint=f"Choose another {flag}.") from error
 
 
 def made_parent(path: Path) -> Path:

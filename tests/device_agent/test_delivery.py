@@ -71,6 +71,19 @@ def test_every_result_is_delivered_once_and_in_order(way: Callable[..., Delivery
     assert delivery.counts() == DeliveryCounts(delivered=200)
 
 
+def test_a_delivery_with_a_thread_runs_once() -> None:
+    delivery = ThreadDelivery(Hook())
+    delivery.start()
+    for _ in range(2):
+        with pytest.raises(InputError, match="runs once"):
+            delivery.start()
+        delivery.close(PATIENCE_S)
+    never_run = ThreadDelivery(Hook())
+    never_run.close(0.0)
+    with pytest.raises(InputError, match="runs once"):
+        never_run.start()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_hook_that_raises_is_counted_always_and_told_once(way: Callable[..., Delivery]) -> None:
     news: list[HookNews] = []

@@ -20,7 +20,7 @@ from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import Frame, FrameResult
-from edgesdk_targets.errors import EdgeError, InputError
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Text
 from edgesdk_testkit import hooks
 
@@ -39,7 +39,7 @@ def test_a_frame_filter_lets_through_changes_and_leaves_out() -> None:
     filtered = FrameFilter(seen)
     got = [filtered(Frame("d", n, 0, 0, PICTURE)) for n in range(3)]
     assert [one if isinstance(one, str) else one.shape for one in got] == [(4, 6, 3), (2, 6, 3), "filtered"]
-    assert filtered.counts() == DeliveryCounts(delivered=2, dropped=1)
+    assert filtered.counts() == DeliveryCounts(delivered=2, filtered=1)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,9 @@ def test_a_result_filter_changes_keeps_back_and_fails_closed() -> None:
         delivery(result(seq))
     delivery.close(1.0)
     assert took == [(0, "new")]
-    assert delivery.filtered() == DeliveryCounts(delivered=1, dropped=1, failed=2)
-    assert delivery.counts() == DeliveryCounts(delivered=1)
+    assert delivery.passed() == DeliveryCounts(delivered=1, filtered=1, failed=2)
+    assert delivery.counts() == DeliveryCounts(delivered=1, filtered=1, failed=2)
+    assert delivery.counts().given == 4
 
 
 def test_each_gets_every_result_also_beside_one_that_fails() -> None:
@@ -107,7 +108,7 @@ def test_each_gets_every_result_also_beside_one_that_fails() -> None:
 def test_when_one_cannot_start_those_before_it_are_closed() -> None:
     thread = ThreadDelivery(lambda _: None)
     each = DeliverToEach([thread, ProcessDelivery("edgesdk_testkit.absent:hook")])
-    with pytest.raises(InputError, match="ModuleNotFoundError"):
+    with pytest.raises(InputError, match=r"no module edgesdk_testkit\.absent"):
         each.start()
     thread._thread.join(10.0)
     assert not thread._thread.is_alive()
@@ -127,7 +128,7 @@ def test_a_hook_is_run_as_it_is_set(isolate: Isolation, kind: type, tmp_path: Pa
 
 def test_a_hook_in_a_process_is_set_by_name_or_function() -> None:
     for hook in ("edgesdk_testkit.hooks:note", hooks.note):
-        delivery = hook_delivery(hook, HookSettings("process"))
+        delivery = hook_delivery(hook)
         assert isinstance(delivery, ProcessDelivery)
         delivery.close(0.0)
 
@@ -137,10 +138,49 @@ def test_a_hook_in_a_process_is_set_by_name_or_function() -> None:
     [
         lambda: hook_delivery("absent_module:f", HookSettings("inline")),
         lambda: hook_delivery("edgesdk_testkit.hooks:absent", HookSettings("thread")),
-        lambda: hook_delivery(hooks.note, HookSettings("jail")),  # type: ignore[arg-type]
+        lambda: HookSettings("jail"),  # type: ignore[arg-type]
+        lambda: HookSettings(when_full="auto"),  # type: ignore[arg-type]
+        lambda: HookSettings(queue=0),
+        lambda: HookSettings(timeout_s=0.0),
+        lambda: HookSettings(timeout_s=float("nan")),
         lambda: hook_delivery("no colon", HookSettings("process")),
     ],
 )
 def test_what_cannot_be_run_is_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(EdgeError):
+    with pytest.raises(InputError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("call", "said", "advice"),
+    [
+        ("absent_module:f", "There is no module absent_module for the hook", "hooks_path"),
+        ("users_hooks:absent", "The module users_hooks has no absent.", "It has other."),
+        (
+            "users_broken:f",
+            "users_broken of the hook users_broken:f cannot be imported: ModuleNotFoundError",
+            "--debug",
+        ),
+        ("users_exit:f", "cannot be imported: SystemExit: 7", "--debug"),
+    ],
+)
+@pytest.mark.parametrize("isolate", ["process", "inline"])
+def test_a_hook_misspelt_is_one_line_that_says_what_is_wrong(
+    call: str, said: str, advice: str, isolate: Isolation, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "users_hooks.py").write_text("from json import dumps\ndef other(frame): ...\ndef _hidden(): ...\n")
+    (tmp_path / "users_broken.py").write_text("import absent_module\n")
+    (tmp_path / "users_exit.py").write_text("raise SystemExit(7)\n")
+    with pytest.raises(InputError) as refused:
+        hook_delivery(call, HookSettings(isolate, folder=tmp_path)).start()
+    assert said in refused.value.message
+    assert advice in refused.value.hint
+    assert "\n" not in refused.value.message
+    assert capfd.readouterr().err == ""
+
+
+def test_a_stage_is_told_as_a_stage(caplog: pytest.LogCaptureFixture) -> None:
+    news: list[HookNews] = []
+    FrameFilter(lambda _: "no picture", name="mine", on_news=news.append)(Frame("d", 0, 0, 0, PICTURE))  # type: ignore[arg-type,return-value]
+    assert caplog.messages == ["stage mine is failing: at frame 0: it returned a str, not a picture (H, W, 3) uint8."]
+    assert [one.kind for one in news] == ["stage"]

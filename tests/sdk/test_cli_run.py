@@ -120,3 +120,13 @@ def test_a_profile_of_another_kind_is_refused_before_the_first_frame(
     assert run(["run", str(digits_bundle), "--source", FRAMES, "--profile", str(path)]) == 2
     assert "cannot be written as way.svg" in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_a_profile_that_could_not_be_written_is_refused_before_the_first_frame(
+    digits_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Also root, to whom all rights are given, cannot make a file there.
+    assert run(["run", str(digits_bundle), "--source", FRAMES, "--profile", "/proc/x.html"]) == 2
+    said = capsys.readouterr()
+    assert "Choose another --profile" in said.err
+    assert said.out == ""

@@ -36,6 +36,9 @@ def dark(frame):
     frame.image[:] = 0
     return frame.image
 
+def no_picture(frame):
+    return "no picture"
+
 def not_ten(frame):
     return None if frame.seq == 10 else frame
 """
@@ -75,7 +78,14 @@ hooks:
     assert {line[2] for line in noted} == {"True"}
     assert {int(line[1]) for line in noted}.isdisjoint({pid})
     counts = summary["hooks"]
-    assert counts["users_code:note"] == {"delivered": 40, "failed": 0, "hung": 0, "dropped": 0, "waiting": 0}
+    assert counts["users_code:note"] == {
+        "delivered": 40,
+        "failed": 0,
+        "hung": 0,
+        "dropped": 0,
+        "filtered": 0,
+        "waiting": 0,
+    }
     assert (counts["users_code:crash"]["failed"], counts["users_code:hang"]["hung"]) == (1, 1)
     for one in counts.values():
         assert sum(one.values()) == 40
@@ -98,7 +108,8 @@ def test_stages_decide_what_the_model_sees_and_what_is_told(digits_bundle: Path,
     ("hooks", "said"),
     [
         ("hooks: [{call: 'users_code:absent'}]\n", "has no absent"),
-        ("stages: {on_frame: 'absent:dark'}\n", "No module named 'absent'"),
+        ("hooks: [{call: 'absent:note'}]\n", "There is no module absent"),
+        ("stages: {on_frame: 'absent:dark'}\n", "There is no module absent"),
     ],
 )
 def test_a_hook_that_cannot_be_is_refused_at_the_start(
@@ -109,4 +120,27 @@ def test_a_hook_that_cannot_be_is_refused_at_the_start(
         code, _ = agent.finish()
     assert code == 2
     assert said in agent.log
-    assert "Traceback" not in agent.log or said == "has no absent"  # a hook's process prints its own
+    assert "Traceback" not in agent.log
+
+
+def test_results_that_a_stage_keeps_back_stand_in_each_hooks_line(digits_bundle: Path, tmp_path: Path) -> None:
+    hooks = "hooks: [{call: 'users_code:note'}]\nstages: {on_result: 'users_code:not_ten'}\n"
+    config = configuration(tmp_path, digits_bundle, "mqtt://127.0.0.1:9", hooks)
+    with AgentProcess("--config", config, "--no-mqtt") as agent:
+        code, summary = agent.finish()
+    assert code == 0, agent.log
+    told = {"delivered": 39, "failed": 0, "hung": 0, "dropped": 0, "filtered": 1, "waiting": 0}
+    assert summary["hooks"] == {"users_code:note": told}
+
+
+@pytest.mark.parametrize(("stage", "what"), [("on_frame", "frames"), ("on_result", "results")])
+def test_a_stage_that_fails_each_time_is_no_success(digits_bundle: Path, tmp_path: Path, stage: str, what: str) -> None:
+    config = configuration(
+        tmp_path, digits_bundle, "mqtt://127.0.0.1:9", f"stages: {{{stage}: 'users_code:no_picture'}}\n"
+    )
+    with AgentProcess("--config", config, "--no-mqtt") as agent:
+        code, _ = agent.finish()
+    assert code == 4
+    assert "stage users_code:no_picture is failing: at frame 0: it returned a str" in agent.log
+    assert f"40 {what} were kept back because the stage users_code:no_picture failed" in agent.log
+    assert f"error: The stage users_code:no_picture failed with each of 40 {what}." in agent.log

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from edgesdk_agent.config_sections import AgentConfig, HookSection
-from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.hand_off import WhenFull
@@ -16,6 +18,9 @@ from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.reporter import Reporter
+from edgesdk_targets.errors import SessionFailed
+
+log = logging.getLogger(__name__)
 
 _SEVERITIES: dict[str, Literal["info", "warning", "error"]] = {"well": "info", "given_up": "error"}
 
@@ -36,6 +41,7 @@ class AgentHooks:
     def __init__(
         self, config: AgentConfig, report: Callable[[FrameResult], object], *, lossless: bool, reporter: Reporter | None
     ) -> None:
+        self._config = config
         self._reporter = reporter
         folder = config.hooks_path
         self._hooks: dict[str, Delivery] = {}
@@ -53,22 +59,49 @@ class AgentHooks:
         taken = InlineDelivery(report, name="report", on_news=self._tell)
         self.delivery: Delivery = DeliverToEach([taken, *self._hooks.values()]) if self._hooks else taken
         stages = config.stages
+        self._on_result: FilteredDelivery | None = None
         if stages.on_result is not None:
             filters = load_hook(stages.on_result, folder)
-            self.delivery = FilteredDelivery(filters, self.delivery, name=stages.on_result, on_news=self._tell)
+            self._on_result = FilteredDelivery(filters, self.delivery, name=stages.on_result, on_news=self._tell)
+            self.delivery = self._on_result
         self.on_frame: FrameFilter | None = None
         if stages.on_frame is not None:
             self.on_frame = FrameFilter(load_hook(stages.on_frame, folder), name=stages.on_frame, on_news=self._tell)
         self.needs_images = any(section.image for section in config.hooks)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Return what became of each hook's results, by its name."""
-        return {name: delivery.counts().to_json() for name, delivery in self._hooks.items()}
+        """Return what became of each result, by the name of each hook; those that no hook got are `filtered`."""
+        stage = self._on_result.passed() if self._on_result is not None else DeliveryCounts()
+        kept_back = stage.filtered + stage.failed
+        return {
+            name: replace(delivery.counts(), filtered=kept_back).to_json() for name, delivery in self._hooks.items()
+        }
+
+    def check_stages(self) -> None:
+        """Say at the end of a run what stages lost by failing.
+
+        Raises:
+            SessionFailed: one failed each time, so that nothing came through.
+        """
+        stages = self._config.stages
+        if self.on_frame is not None:
+            _check_stage(f"{stages.on_frame}", "frames", self.on_frame.counts())
+        if self._on_result is not None:
+            _check_stage(f"{stages.on_result}", "results", self._on_result.passed())
 
     def _tell(self, news: HookNews) -> None:
         if self._reporter is not None:
             severity = _SEVERITIES.get(news.state, "warning")
-            self._reporter.event(f"hook_{news.state}", severity, news.message, data={"hook": news.hook})
+            self._reporter.event(f"{news.kind}_{news.state}", severity, news.message, data={news.kind: news.hook})
+
+
+def _check_stage(name: str, what: str, counts: DeliveryCounts) -> None:
+    if not counts.failed:
+        return
+    log.warning("%d %s were kept back because the stage %s failed", counts.failed, what, name)
+    if not counts.delivered and not counts.filtered:
+        hint = "See the first failure above, and what a stage returns in docs/hooks.md."
+        raise SessionFailed(f"The stage {name} failed with each of {counts.failed} {what}.", hint=hint)
 
 
 def _when_full(section: HookSection, *, lossless: bool) -> WhenFull:

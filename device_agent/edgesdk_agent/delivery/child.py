@@ -5,6 +5,7 @@ It starts with nothing of the parent but the line, the shared pictures and the p
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -16,8 +17,9 @@ from edgesdk_agent.delivery.frame_encoding import FrameDecoder
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.picture_memory import SharedView
 from edgesdk_targets.child_watch import behave_as_child
+from edgesdk_targets.errors import EdgeError
 
-# First byte of an answer; what follows is text.
+# First byte of an answer; what follows is text, of a refusal a JSON object.
 READY, REFUSED, TAKEN, RAISED = b"+", b"-", b"t", b"r"
 _LONGEST_TEXT = 8192
 
@@ -32,9 +34,9 @@ def main() -> None:
     with Connection(int(line)) as connection:
         try:
             hook = HookName.parse(hook_name).load(Path(folder) if folder else None)
-        except Exception as error:  # noqa: BLE001  (a plug-in's border: its import may raise anything)
-            traceback.print_exc()
-            connection.send_bytes(REFUSED + _text(f"{type(error).__name__}: {error}".splitlines()[0]))
+        except EdgeError as error:
+            refusal = {"message": error.message, "hint": error.hint, "traceback": traceback.format_exc()}
+            connection.send_bytes(REFUSED + json.dumps(refusal).encode())
             return
         views = [SharedView(int(fd)) for fd in pictures]
         decoder = FrameDecoder(lambda at: views[at[0]].picture(at[1], at[2]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import signal
 import socket
 import struct
@@ -17,6 +19,8 @@ from edgesdk_targets.errors import EdgeError, InputError
 
 _STARTS_WITHIN_S = 60.0  # Python and numpy, from a slow card
 _ENDS_WITHIN_S = 2.0
+log = logging.getLogger(__name__)
+
 _TIMEVAL = struct.Struct("@ll")
 
 
@@ -107,8 +111,9 @@ class ChildLine:
         except (EOFError, ConnectionError) as error:
             raise InputError(f"The process of hook {self._hook} does not start: {self._ending()}", hint=hint) from error
         if answer[:1] == REFUSED:
-            reason = answer[1:].decode("utf-8", "replace")
-            raise InputError(f"The hook {self._hook} cannot be used: {reason}", hint="Name module:function; see above.")
+            refusal = json.loads(answer[1:])
+            log.debug("The process of hook %s: %s", self._hook, refusal["traceback"])
+            raise InputError(refusal["message"], hint=refusal["hint"])
         if answer != READY:
             raise EdgeError(f"The process of hook {self._hook} answered {answer[:20]!r}.")
 

@@ -3,7 +3,7 @@
 A delivery is started before the first frame, is called with each result in order and one at a time by the thread that
 has the result, and is closed after the last. It never raises for what the user's code does: that is counted, and told
 as a change of state. Each result that was given ends in exactly one place:
-given == delivered + failed + hung + dropped + waiting.
+given == delivered + failed + hung + dropped + filtered + waiting.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class DeliveryCounts:
         hung: the hook did not return in its time; what it does with them later is not waited for.
         dropped: the hook never saw them: it was slower than the frames, hung or being restarted, or the end came.
         waiting: handed over and not yet begun, or begun and not yet over.
+        filtered: a stage kept them back on purpose.
     """
 
     delivered: int = 0
@@ -34,10 +35,11 @@ class DeliveryCounts:
     hung: int = 0
     dropped: int = 0
     waiting: int = 0
+    filtered: int = 0
 
     @property
     def given(self) -> int:
-        return self.delivered + self.failed + self.hung + self.dropped + self.waiting
+        return self.delivered + self.failed + self.hung + self.dropped + self.filtered + self.waiting
 
     def to_json(self) -> dict[str, int]:
         """Return the stable keys that `--json` and telemetry print."""
@@ -46,6 +48,7 @@ class DeliveryCounts:
             "failed": self.failed,
             "hung": self.hung,
             "dropped": self.dropped,
+            "filtered": self.filtered,
             "waiting": self.waiting,
         }
 

@@ -41,7 +41,7 @@ class FrameFilter:
         on_news: Callable[[HookNews], None] | None = None,
     ) -> None:
         self._function = function
-        self._tally = Tally(name, on_news)
+        self._tally = Tally(name, on_news, kind="stage")
 
     def __call__(self, frame: Frame) -> Array | Left:
         """Return what the model is to see, or why it is to see nothing."""
@@ -52,7 +52,7 @@ class FrameFilter:
             self._tally.failed(f"at frame {frame.seq}: {traceback.format_exc()}")
             return "filter_failed"
         if picture is None:
-            self._tally.dropped()
+            self._tally.filtered()
             return "filtered"
         if not _is_picture(picture):
             self._tally.failed(f"at frame {frame.seq}: it returned {_shown(picture)}, not a picture (H, W, 3) uint8.")
@@ -62,7 +62,7 @@ class FrameFilter:
         return seen
 
     def counts(self) -> DeliveryCounts:
-        """Return how many frames went on (delivered), were left out (dropped), and failed."""
+        """Return how many frames went on (delivered), were left out (filtered), and failed."""
         return self._tally.counts()
 
 

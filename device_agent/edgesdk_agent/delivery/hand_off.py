@@ -1,13 +1,15 @@
 """A bounded queue from the pipeline to one hook, and what happens when the hook is slower than the frames.
 
-- `wait`: nothing is lost; the pipeline waits for the hook, as for any other stage. It does not wait for ever: after
-  `patience_s` without room the hook counts as stalled, and until it takes a result again each one is dropped at once.
+- `wait`: the pipeline waits for the hook, as for any other stage, also while its process is started again. It does not
+  wait for ever: after `patience_s` without room the hook counts as stalled, and until it takes a result again each one
+  is dropped at once.
 - `drop_oldest`: the pipeline never waits; the hook gets the newest results, and what it had no time for is dropped.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +20,9 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 
 WhenFull = Literal["wait", "drop_oldest"]
+
+# For a process that is started again, the pipeline waits so long, if not longer for the hook; less than a stop may take.
+_RESTARTS_WITHIN_S = 8.0
 
 
 class PictureMemory(Protocol):
@@ -72,9 +77,23 @@ class HandOff(Generic[M]):
         self._ready: deque[Waiting[M]] = deque()
         self._stalled = False
         self._closed = False
+        self._restarting = False
+        self._restarted_at = 0.0
         self._lock = threading.Lock()
         self._readable = threading.Condition(self._lock)
         self._writable = threading.Condition(self._lock)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._closed
+
+    def restarting(self, *, now: bool) -> None:
+        """Say that the reader is being started again, or no longer: that is no time of the hook's own."""
+        with self._lock:
+            self._restarting = now
+            self._restarted_at = time.monotonic()
+            self._writable.notify_all()
 
     def put(self, result: FrameResult, on_drop: Callable[[], None]) -> None:
         """Hand a result over; `on_drop` is called for each that is lost by it, this one or an older one."""
@@ -140,9 +159,16 @@ class HandOff(Generic[M]):
     def _wait_for_room(self) -> bool:
         if self._stalled:
             return False
-        roomy = self._writable.wait_for(lambda: self._closed or len(self._ready) < self._room, self._patience_s)
-        self._stalled = not roomy
-        return roomy
+        began = time.monotonic()
+        at_last = began + max(self._patience_s, _RESTARTS_WITHIN_S)
+        while not self._closed and len(self._ready) >= self._room:
+            patient_until = max(began, self._restarted_at) + self._patience_s
+            left_s = (at_last if self._restarting else min(patient_until, at_last)) - time.monotonic()
+            if left_s <= 0:
+                self._stalled = True
+                return False
+            self._writable.wait(left_s)
+        return True
 
     def _give_back(self, waiting: Waiting[M]) -> None:
         if waiting.memory is not None:

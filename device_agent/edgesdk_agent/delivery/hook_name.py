@@ -12,11 +12,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from edgesdk_targets.errors import InputError
 
 _HINT = "Name a function at the top of a module: package.module:function."
+_FOLDER_HINT = "Name its folder by hooks_path (in Python: HookSettings(folder=…)), and see how it is spelt."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +72,33 @@ class HookName:
         return cls(module, qualified)
 
     def load(self, folder: Path | None = None) -> Callable[..., Any]:
-        """Import the module and return the function; whatever the import itself raises passes through.
+        """Import the module and return the function.
 
         Args:
             folder: where to look after everything else.
 
         Raises:
-            InputError: the module has no such function.
+            InputError: there is no such module, it cannot be imported, or it has no such function.
         """
         if folder is not None and str(folder) not in sys.path:
             sys.path.append(str(folder))
-        hook = _resolved(importlib.import_module(self.module), self.function)
+        module = self._imported()
+        hook = _resolved(module, self.function)
         if not callable(hook):
             what = "has no" if hook is None else "cannot be called:"
-            raise InputError(f"The module {self.module} {what} {self.function}.", hint=_HINT)
+            raise InputError(f"The module {self.module} {what} {self.function}.", hint=_functions_of(module))
         function: Callable[..., Any] = hook
         return function
+
+    def _imported(self) -> ModuleType:
+        try:
+            return importlib.import_module(self.module)
+        except (Exception, SystemExit) as error:  # a plug-in's border: its import may raise anything
+            if isinstance(error, ModuleNotFoundError) and f"{self.module}.".startswith(f"{error.name}."):
+                raise InputError(f"There is no module {error.name} for the hook {self}.", hint=_FOLDER_HINT) from error
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            message = f"The module {self.module} of the hook {self} cannot be imported: {said}"
+            raise InputError(message, hint="Run with --debug to see where.") from error
 
     def __str__(self) -> str:
         return f"{self.module}:{self.function}"
@@ -96,3 +109,12 @@ def _resolved(module: object, qualified: str) -> Any:
     for name in qualified.split("."):
         found = getattr(found, name, None)
     return found
+
+
+def _functions_of(module: ModuleType) -> str:
+    own = sorted(
+        name
+        for name, value in vars(module).items()
+        if callable(value) and not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    )
+    return f"It has {', '.join(own)}." if own else "It has no function at all."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.hand_off import WhenFull
@@ -15,7 +15,7 @@ from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import EdgeError, InputError
+from edgesdk_targets.errors import InputError
 
 Isolation = Literal["process", "thread", "inline"]
 
@@ -24,13 +24,19 @@ Isolation = Literal["process", "thread", "inline"]
 class HookSettings:
     """How a hook is run.
 
+    In a configuration `folder` is its `hooks_path`, and `pictures` is the hook's `image`.
+
     Attributes:
         isolate: `process` protects the pipeline from all it may do; `thread` from its waiting; `inline` from its errors.
         queue: how many results may wait for it.
-        when_full: `wait` loses nothing and holds the pipeline; `drop_oldest` never holds it.
+        when_full: `wait` holds the pipeline, as long as the hook does not hang; `drop_oldest` never holds it. Which of
+            them `auto` is in a configuration, its cameras say; here there are none to ask.
         timeout_s: for one result; a hook that takes longer is told, and where it is a process, ended and started again.
         folder: where to look for its module after everything else.
         pictures: give it those that the pipeline keeps.
+
+    Raises:
+        InputError: a value is none of these.
     """
 
     isolate: Isolation = "process"
@@ -40,10 +46,20 @@ class HookSettings:
     folder: Path | None = None
     pictures: bool = True
 
+    def __post_init__(self) -> None:
+        if self.isolate not in get_args(Isolation):
+            raise InputError(f"There is no isolation {self.isolate!r}.", hint=f"One of {_listed(Isolation)}.")
+        if self.when_full not in get_args(WhenFull):
+            raise InputError(f"There is no policy {self.when_full!r}.", hint=f"One of {_listed(WhenFull)}.")
+        if not isinstance(self.queue, int) or self.queue < 1:
+            raise InputError(f"{self.queue!r} results cannot wait for a hook.", hint="Give queue=1 or more.")
+        if not (isinstance(self.timeout_s, (int, float)) and 0 < self.timeout_s < math.inf):
+            raise InputError(f"A hook cannot have {self.timeout_s!r} s for a result.", hint="Give seconds above 0.")
+
 
 def hook_delivery(
     hook: str | Callable[[FrameResult], object],
-    settings: HookSettings,
+    settings: HookSettings | None = None,
     *,
     name: str = "",
     on_news: Callable[[HookNews], None] | None = None,
@@ -52,15 +68,15 @@ def hook_delivery(
 
     Args:
         hook: a function, or `package.module:function`.
-        settings: how.
+        settings: how; the defaults unless given.
         name: for the log and for `on_news`; by the hook unless given.
         on_news: is told each change of the hook's state.
 
     Raises:
-        InputError: there is no such hook, or a setting is unknown.
+        InputError: there is no such hook.
     """
     name = name or (hook if isinstance(hook, str) else getattr(hook, "__qualname__", type(hook).__qualname__))
-    given = settings
+    given = settings or HookSettings()
     if given.isolate == "process":
         # An agent without such a hook does not pay for what it needs.
         from edgesdk_agent.delivery.process import ProcessDelivery
@@ -86,8 +102,6 @@ def hook_delivery(
             pictures=given.pictures,
             on_news=on_news,
         )
-    if given.isolate != "inline":
-        raise InputError(f"There is no isolation {given.isolate!r}.", hint="One of process, thread, inline.")
     return InlineDelivery(function, name=name, on_news=on_news)
 
 
@@ -97,11 +111,8 @@ def load_hook(hook: str, folder: Path | None) -> Callable[..., Any]:
     Raises:
         InputError: its module cannot be imported, or has no such function.
     """
-    try:
-        return HookName.parse(hook).load(folder)
-    except EdgeError:
-        raise
-    except Exception as error:  # a plug-in's border: its import may raise anything
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        where = f"Is its folder named? Python looks in {len(sys.path)} places."
-        raise InputError(f"The hook {hook} cannot be used: {what}", hint=where) from error
+    return HookName.parse(hook).load(folder)
+
+
+def _listed(words: object) -> str:
+    return ", ".join(get_args(words))

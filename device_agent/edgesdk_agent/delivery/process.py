@@ -64,8 +64,9 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         found = HookName.parse(hook) if isinstance(hook, str) else HookName.of(hook)
         tally = Tally(name or str(found), on_news)
         memories = [SharedPicture() for _ in range(queue + 1)]
+        call = _ChildCall(found, folder, memories, timeout_s, tally, budget or RestartBudget(), self._restarting)
         super().__init__(
-            _ChildCall(found, folder, memories, timeout_s, tally, budget or RestartBudget()),
+            call,
             memories,
             tally,
             when_full=when_full,
@@ -73,6 +74,9 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
             ends_by_itself=True,
             pictures=pictures,
         )
+
+    def _restarting(self, now: bool) -> None:
+        self._hand_off.restarting(now=now)
 
 
 class _ChildCall:
@@ -86,6 +90,7 @@ class _ChildCall:
         timeout_s: float,
         tally: Tally,
         budget: RestartBudget,
+        restarting: Callable[[bool], None],
     ) -> None:
         self._hook = hook
         self._folder = folder
@@ -93,6 +98,7 @@ class _ChildCall:
         self._timeout_s = timeout_s
         self._tally = tally
         self._budget = budget
+        self._restarting = restarting
         self._line: ChildLine | None = None
         self._encoder = FrameEncoder()
         self._given_up = False
@@ -108,7 +114,13 @@ class _ChildCall:
         self._line = ChildLine(self._hook, self._folder, [memory.fd for memory in self._memories], self._timeout_s)
 
     def __call__(self, waiting: Waiting[SharedPicture]) -> None:
-        line = self._line or self._started_again()
+        line = self._line
+        if line is None:
+            self._restarting(True)
+            try:
+                line = self._started_again()
+            finally:
+                self._restarting(False)
         picture = None if waiting.memory is None else self._memories.index(waiting.memory)
         message = self._encoder.encode(waiting.result, picture)
         try:

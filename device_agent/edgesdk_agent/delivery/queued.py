@@ -18,7 +18,7 @@ from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.hand_off import HandOff, PictureMemory, Waiting, WhenFull
 from edgesdk_agent.delivery.tally import Tally
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import DeviceError, EdgeError
+from edgesdk_targets.errors import DeviceError, EdgeError, InputError
 
 M = TypeVar("M", bound=PictureMemory)
 
@@ -109,8 +109,11 @@ class QueuedDelivery(Generic[M]):
         """Start the thread, and wait until the hook can be called.
 
         Raises:
+            InputError: it ran before.
             EdgeError: it cannot.
         """
+        if self._thread.ident is not None or self._hand_off.closed:
+            raise InputError(f"The delivery to {self._tally.hook} runs once.", hint="Make a new one for each pipeline.")
         self._thread.start()
         self._opened.wait()
         if self._refused is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.tally import HookNews, Tally
@@ -33,7 +34,7 @@ class FilteredDelivery:
     ) -> None:
         self._function = function
         self._delivery = delivery
-        self._tally = Tally(name, on_news)
+        self._tally = Tally(name, on_news, kind="stage")
 
     def start(self) -> None:
         """Start what gets the results."""
@@ -48,7 +49,7 @@ class FilteredDelivery:
             self._tally.failed(f"at frame {result.seq}: {traceback.format_exc()}")
             return
         if filtered is None:
-            self._tally.dropped()
+            self._tally.filtered()
         elif not isinstance(filtered, FrameResult):
             self._tally.failed(f"at frame {result.seq}: it returned a {type(filtered).__name__}, not a FrameResult.")
         else:
@@ -60,9 +61,10 @@ class FilteredDelivery:
         self._delivery.close(timeout_s)
 
     def counts(self) -> DeliveryCounts:
-        """Return what became of the results that came through; `filtered` tells of the filter."""
-        return self._delivery.counts()
+        """Return what became of all results: those kept back here, those with which the filter failed, and the rest."""
+        mine, rest = self._tally.counts(), self._delivery.counts()
+        return replace(rest, filtered=rest.filtered + mine.filtered, failed=rest.failed + mine.failed)
 
-    def filtered(self) -> DeliveryCounts:
-        """Return how many results came through (delivered), were kept back (dropped), and failed."""
+    def passed(self) -> DeliveryCounts:
+        """Return how many results came through (delivered), were kept back (filtered), and failed."""
         return self._tally.counts()

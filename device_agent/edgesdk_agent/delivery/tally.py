@@ -1,4 +1,4 @@
-"""What one hook did with its results, and how it is: counted always, told only when it changes.
+"""What one hook or stage did with its results, and how it is: counted always, told only when it changes.
 
 A hook that raises once a frame must not fill the log or the broker, and one that raises every other frame must not be
 told as well and failing in turns: it counts as well again after a while without any trouble.
@@ -11,10 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts, HookState
 
 log = logging.getLogger(__name__)
+
+# A hook is given results beside the pipeline; a stage stands in their way.
+HookKind = Literal["hook", "stage"]
 
 # Without trouble for so long, a hook is well again.
 _WELL_AFTER_S = 10.0
@@ -22,17 +26,19 @@ _WELL_AFTER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HookNews:
-    """A hook's state changed.
+    """A hook's or a stage's state changed.
 
     Attributes:
         hook: its name.
         state: from now on.
         message: what happened, one line.
+        kind: which of both it is.
     """
 
     hook: str
     state: HookState
     message: str
+    kind: HookKind = "hook"
 
 
 class Tally:
@@ -40,6 +46,7 @@ class Tally:
 
     Args:
         hook: its name, for the log and for `on_news`.
+        kind: what the log is to call it.
         on_news: is told each change of state, on the thread that met it.
         clock: monotonic seconds.
     """
@@ -49,12 +56,15 @@ class Tally:
         hook: str,
         on_news: Callable[[HookNews], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        kind: HookKind = "hook",
     ) -> None:
         self.hook = hook
+        self.kind = kind
         self._on_news = on_news
         self._clock = clock
         self._lock = threading.Lock()
-        self._delivered = self._failed = self._hung = self._dropped = self._waiting = 0
+        self._delivered = self._failed = self._hung = self._dropped = self._filtered = self._waiting = 0
         self._state: HookState = "well"
         self._trouble_at = 0.0
 
@@ -72,6 +82,12 @@ class Tally:
         with self._lock:
             self._waiting -= results
             self._dropped += results
+
+    def filtered(self) -> None:
+        """Count what a stage kept back on purpose."""
+        with self._lock:
+            self._waiting -= 1
+            self._filtered += 1
 
     def delivered(self) -> None:
         """Count a result that the hook took."""
@@ -117,11 +133,18 @@ class Tally:
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""
         with self._lock:
-            return DeliveryCounts(self._delivered, self._failed, self._hung, self._dropped, self._waiting)
+            return DeliveryCounts(
+                delivered=self._delivered,
+                failed=self._failed,
+                hung=self._hung,
+                dropped=self._dropped,
+                waiting=self._waiting,
+                filtered=self._filtered,
+            )
 
     def _tell(self, state: HookState, message: str) -> None:
         lines = message.splitlines() or [""]
         level = logging.INFO if state == "well" else logging.WARNING
-        log.log(level, "hook %s is %s: %s", self.hook, state.replace("_", " "), message)
+        log.log(level, "%s %s is %s: %s", self.kind, self.hook, state.replace("_", " "), message)
         if self._on_news is not None:
-            self._on_news(HookNews(self.hook, state, lines[-1].strip()))
+            self._on_news(HookNews(self.hook, state, lines[-1].strip(), self.kind))
