@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from edgesdk_targets.calls import Picture
 from edgesdk_targets.chain import Chain as GroundChain
 from edgesdk_targets.errors import SessionFailed
-from edgesdk_targets.loading import Loaded, LoadOptions, load_variant
+from edgesdk_targets.loading import Loaded, check_known, load_variant
 from edgesdk_targets.model import Model as GroundModel
 from edgesdk_targets.results import Chained, Result
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from edgesdk_agent.embedding import Pipeline, Source
     from edgesdk_agent.frame import FrameResult
     from edgesdk_targets.bundle.bundle import Bundle
+    from edgesdk_targets.probe import ProbeLimits
+    from edgesdk_targets.session import SessionOptions
 
 Answer = TypeVar("Answer")
 
@@ -115,20 +115,35 @@ class Chain(GroundChain):
         super().close()
 
 
-def load(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Model:
+def load(
+    bundle: Bundle | str | Path,
+    *,
+    target: str | None = None,
+    variant: str | None = None,
+    options: SessionOptions | None = None,
+    postprocess: Mapping[str, Any] | None = None,
+    probe: bool | ProbeLimits = False,
+    **unknown: NoReturn,
+) -> Model:
     """Open a bundle and load the best variant that works on this host.
 
     Args:
         bundle: its path, its unpacked folder, or what `open_bundle` gave.
-        how: the fields of `LoadOptions`: `target`, `variant`, `options`, `postprocess`, `probe`.
+        target, variant: take only this target's variants, or this variant.
+        options: threads and streams: `SessionOptions(threads=1, streams=2)`.
+        postprocess: values that replace the bundle's own, such as `{"score_threshold": 0.3}`.
+        probe: try each variant in a process of its own first, so that a runtime that crashes here is passed over.
+        unknown: any other name is an error, which says what was meant.
 
     Raises:
-        InputError: a value of `postprocess` is wrong, or the model does not take one picture.
+        InputError: a name is not known, a value of `postprocess` is wrong, or the model does not take one picture.
         BundleError: the bundle is damaged, or nothing in it can run here.
         SessionFailed: every variant that could run here failed; the best one's failure.
         MissingExtra: likewise, as its runtime does not load.
     """
-    return Model(load_variant(bundle, **how))
+    check_known(unknown)
+    loaded = load_variant(bundle, target=target, variant=variant, options=options, postprocess=postprocess, probe=probe)
+    return Model(loaded)
 
 
 def _pipeline(model: Model | Chain, source: Source | Mapping[str, Source], options: dict[str, Any]) -> Pipeline:

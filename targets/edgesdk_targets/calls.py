@@ -54,6 +54,11 @@ class Calls(Generic[Answer]):
         self._threads: ThreadPoolExecutor | None = None
         self._seq: dict[str, int] = {}
 
+    @property
+    def state(self) -> str:
+        """Whether calls are answered, in a word: open or closed."""
+        return "closed" if self._closed else "open"
+
     def one(self, picture: Picture, camera: str) -> Answer:
         """Answer for one picture.
 

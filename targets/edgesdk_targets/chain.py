@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from edgesdk_targets.calls import Calls, Picture, is_batch
 from edgesdk_targets.crop import CropRule
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.field_problems import dotted, field_problems
+from edgesdk_targets.field_problems import field_problems, what_fits
 from edgesdk_targets.model import Model, Slot
 from edgesdk_targets.results import Chained, Classification, CropResult, Detections, Embedding, Regression, Text
 from edgesdk_targets.tensor import Array
@@ -83,6 +83,9 @@ class Chain:
         self.choice = detector.choice
         self._calls: Calls[Chained] = Calls(self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.detector!r} then {self.then!r}>"
+
     @property
     def lanes(self) -> int:
         """How many slots may infer at the same time."""
@@ -133,7 +136,8 @@ def _checked(fields: dict[str, Any], detector: Model) -> CropRule:
         rule = CropRule.model_validate(fields)
     except ValidationError as error:
         problem = field_problems(CropRule, error)[0]
-        raise InputError(f"{dotted(problem.path)} {problem.message}.", hint=problem.hint) from error
+        hint = problem.hint or what_fits(CropRule, problem.path)
+        raise InputError(f"A chain's {problem.sentence}", hint=hint) from error
     labels = detector.manifest.labels
     unknown = [name for name in rule.classes if labels and name not in labels]
     if unknown:

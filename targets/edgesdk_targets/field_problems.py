@@ -25,6 +25,11 @@ class Problem:
     message: str
     hint: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """The path and what is wrong with it, with one mark at the end."""
+        return f"{dotted(self.path)} {self.message}{'' if self.message.endswith(('.', '?', '!')) else '.'}"
+
 
 def dotted(path: FieldPath) -> str:
     """Write a path as people do: `cameras[0].name`."""
@@ -52,6 +57,27 @@ def field_problems(model: type[BaseModel], error: ValidationError) -> list[Probl
         else:
             problems.append(Problem(path, _lower_first(entry["msg"].removeprefix("Value error, "))))
     return problems
+
+
+def what_fits(model: type[BaseModel], path: FieldPath) -> str:
+    """Say which values a field takes and what it is when left out, as far as the model tells it."""
+    named = [part for part in path if isinstance(part, str)]
+    owners = _models_at(model, tuple(named[:-1]))
+    fields = [owner.model_fields[named[-1]] for owner in owners if named and named[-1] in owner.model_fields]
+    if not fields:
+        return "Leave it out for the usual one."
+    info = fields[0]
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    limits = [
+        f"{said} {getattr(limit, name)}"
+        for limit in info.metadata
+        for name, said in words.items()
+        if getattr(limit, name, None) is not None
+    ]
+    default = info.get_default(call_default_factory=False)
+    told = f"Give {' and '.join(limits)}" if limits else "Correct it"
+    usual = f"; left out, it is {default!r}" if isinstance(default, (bool, int, float)) else ", or leave it out"
+    return f"{told}{usual}."
 
 
 def _unknown_field(model: type[BaseModel], path: FieldPath) -> Problem:

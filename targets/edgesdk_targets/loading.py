@@ -15,7 +15,7 @@ from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, SessionFailed
-from edgesdk_targets.field_problems import dotted, field_problems
+from edgesdk_targets.field_problems import closest, field_problems, what_fits
 from edgesdk_targets.probe import ProbeLimits, refusal, trial_of_bundle
 from edgesdk_targets.probe import probe as probe_variant
 from edgesdk_targets.session import Session, SessionOptions, open_session, passed_over
@@ -68,11 +68,12 @@ def load_variant(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Loa
     """Open a bundle and load the best variant that works on this host; see `LoadOptions`.
 
     Raises:
-        InputError: a value of `postprocess` is wrong.
+        InputError: a name in `how` is not known, or a value of `postprocess` is wrong.
         BundleError: the bundle is damaged, or nothing in it can run here.
         SessionFailed: every variant that could run here failed; the best one's failure.
         MissingExtra: likewise, as its runtime does not load.
     """
+    check_known(how)
     if not isinstance(bundle, Bundle):
         # The sessions hold what they need in memory; the file itself need not stay open.
         with open_bundle(bundle) as opened:
@@ -97,6 +98,26 @@ def load_variant(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Loa
     raise first
 
 
+def check_known(how: Mapping[str, object]) -> None:
+    """Refuse what is no field of `LoadOptions`: a mistyped name would else be ignored.
+
+    Raises:
+        InputError: with the name that was meant.
+    """
+    known = sorted(LoadOptions.__annotations__)
+    for name, value in how.items():
+        if name in known:
+            continue
+        meant = closest(name, known)
+        if name in {one.name for one in dataclasses.fields(SessionOptions)}:
+            hint = f"Did you mean options=SessionOptions({name}={value!r})?"
+        elif name in Postprocess.model_fields:
+            hint = f'Did you mean postprocess={{"{name}": {value!r}}}?'
+        else:
+            hint = f"Did you mean {meant!r}?" if meant else f"One of: {', '.join(known)}."
+        raise InputError(f"Loading a model knows no {name!r}.", hint=hint)
+
+
 def _open(bundle: Bundle, candidate: Candidate, options: SessionOptions | None, probe: bool | ProbeLimits) -> Session:
     """Open a session; try it in a child first where that is asked for."""
     if probe is not False:
@@ -113,5 +134,6 @@ def _with_postprocess(bundle: Bundle, values: Mapping[str, Any]) -> Bundle:
         merged = Postprocess.model_validate({**manifest.postprocess.model_dump(), **values})
     except ValidationError as error:
         problem = field_problems(Postprocess, error)[0]
-        raise InputError(f"postprocess.{dotted(problem.path)} {problem.message}.", hint=problem.hint) from error
+        hint = problem.hint or what_fits(Postprocess, problem.path)
+        raise InputError(f"postprocess.{problem.sentence}", hint=hint) from error
     return dataclasses.replace(bundle, manifest=manifest.model_copy(update={"postprocess": merged}))

@@ -95,6 +95,10 @@ class Model:
         self._turn = threading.Lock() if self._in_order else nullcontext()
         self._calls: Calls[Result | None] = Calls(self)
 
+    def __repr__(self) -> str:
+        name = f"{self.manifest.name} {self.manifest.version}"
+        return f"<{type(self).__name__} {name}: {self.variant.id} by {self.runtime.value}, {self._calls.state}>"
+
     @property
     def session(self) -> Session:
         return self._session
@@ -204,7 +208,7 @@ def load_model(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Model
     """Open a bundle and load the best variant that works on this host; see `LoadOptions`.
 
     Raises:
-        InputError: a value of `postprocess` is wrong, or the model does not take one picture.
+        InputError: a name in `how` is not known, a value of `postprocess` is wrong, or the model does not take one picture.
         BundleError: the bundle is damaged, or nothing in it can run here.
         SessionFailed: every variant that could run here failed; the best one's failure.
         MissingExtra: likewise, as its runtime does not load.

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Variant
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 
@@ -84,7 +84,10 @@ class SessionOptions:
 
     def __post_init__(self) -> None:
         if self.threads < 0 or self.streams < 1:
-            raise ValueError(f"threads must be at least 0 and streams at least 1: {self.threads}, {self.streams}")
+            raise InputError(
+                f"threads must be at least 0 and streams at least 1, not {self.threads} and {self.streams}.",
+                hint="Leave them out: the runtime then chooses its threads, and there is one stream.",
+            )
 
     @property
     def threads_each(self) -> int:

@@ -178,5 +178,10 @@ class TestRefused:
     )
     def test_a_wrong_rule(self, bundles: tuple[Path, Path], rule: dict[str, object], says: str) -> None:
         detector, classifier = (edgesdk.load(path) for path in bundles)
-        with pytest.raises(edgesdk.EdgeError, match=says):
+        with pytest.raises(edgesdk.EdgeError, match=says) as refused:
             edgesdk.Chain(detector, classifier, **rule)
+        assert refused.value.hint
+
+    def test_it_says_what_it_is(self, bundles: tuple[Path, Path]) -> None:
+        with edgesdk.Chain(*(edgesdk.load(path) for path in bundles)) as chain:
+            assert repr(chain) == f"<Chain {chain.detector!r} then {chain.then!r}>"

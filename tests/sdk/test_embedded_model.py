@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 import edgesdk
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
@@ -84,6 +87,62 @@ class TestBatch:
             assert same(together, alone)
             # Without the frames before it the last one is answered otherwise.
             assert not np.array_equal(scores(model(PICTURES[-1], camera="c")), together[-1])
+
+
+class TestLoading:
+    @pytest.mark.parametrize(
+        ("how", "meant"),
+        [
+            ({"threads": 2}, "Did you mean options=SessionOptions(threads=2)?"),
+            ({"varient": "a"}, "Did you mean 'variant'?"),
+            ({"score_threshold": 0.3}, 'Did you mean postprocess={"score_threshold": 0.3}?'),
+            ({"qqqqqq": 3}, "One of: options, postprocess, probe, target, variant."),
+        ],
+    )
+    def test_an_unknown_name_is_refused(self, bundle: Path, how: dict[str, Any], meant: str) -> None:
+        for load in (edgesdk.load, load_model):
+            with pytest.raises(InputError, match=next(iter(how))) as refused:
+                load(bundle, **how)
+            assert refused.value.hint == meant
+
+    def test_help_names_what_it_takes(self) -> None:
+        named = {"bundle", "target", "variant", "options", "postprocess", "probe"}
+        assert named <= set(inspect.signature(edgesdk.load).parameters)
+
+    @pytest.mark.parametrize(
+        ("values", "said", "hint"),
+        [
+            (
+                {"score_threshold": 7},
+                "postprocess.score_threshold ",
+                "Give at least 0.0 and at most 1.0; left out, it is 0.25.",
+            ),
+            (
+                {"score_treshold": 0.5},
+                "did you mean 'score_threshold'?",
+                "Write 'score_threshold', or remove the field.",
+            ),
+            ({"outputs": {"boxes": 3}}, "postprocess.outputs.boxes ", "Leave it out for the usual one."),
+        ],
+    )
+    def test_a_wrong_value_says_what_fits(self, bundle: Path, values: dict[str, Any], said: str, hint: str) -> None:
+        with pytest.raises(InputError) as refused:
+            edgesdk.load(bundle, postprocess=values)
+        assert said in refused.value.message
+        assert "?." not in refused.value.message
+        assert refused.value.hint == hint
+
+    @pytest.mark.parametrize("values", [{"threads": -1}, {"streams": 0}])
+    def test_wrong_options_are_an_error_of_ours(self, values: dict[str, int]) -> None:
+        with pytest.raises(edgesdk.EdgeError, match="threads must be") as refused:
+            SessionOptions(**values)  # type: ignore[arg-type]
+        assert refused.value.hint
+
+    def test_a_model_says_what_it_is(self, bundle: Path) -> None:
+        model = edgesdk.load(bundle)
+        with model:
+            assert repr(model) == "<Model cnn 1.0.0: generic-onnx-onnxruntime-fp32 by onnxruntime, open>"
+        assert repr(model).endswith(", closed>")
 
 
 def test_threads_get_the_answers_of_their_own_pictures(bundle: Path) -> None:

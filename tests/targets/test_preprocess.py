@@ -206,8 +206,6 @@ class TestRefused:
             np.zeros((4, 4, 4), np.uint8),
             np.zeros((4, 4, 2), np.uint8),
             np.zeros((1, 4, 4, 3), np.uint8),
-            np.zeros((0, 4, 3), np.uint8),
-            np.zeros((4, 0, 3), np.uint8),
             np.zeros(4, np.uint8),
             [[0, 0], [0, 0]],
             "picture.png",
@@ -220,6 +218,12 @@ class TestRefused:
         with pytest.raises(InputError, match="picture must be") as raised:
             Preprocessor(spec, tensor(spec)).into(image, tensor(spec).empty())
         assert raised.value.hint
+
+    @pytest.mark.parametrize("shape", [(0, 320, 3), (320, 0), (4, 0, 4)])
+    def test_an_empty_picture_is_called_empty(self, shape: tuple[int, ...]) -> None:
+        with pytest.raises(InputError, match="picture is empty") as raised:
+            Preprocessor(SPECS[0], tensor(SPECS[0])).into(np.zeros(shape, np.uint8), tensor(SPECS[0]).empty())
+        assert "alpha" not in raised.value.hint
 
     @pytest.mark.parametrize("shape", [(1, 3, 40, 24), (1, 1, 24, 40), (3, 24, 40), (2, 3, 24, 40), (1, 24, 40, 3)])
     def test_a_tensor_of_another_shape(self, shape: tuple[int, ...]) -> None:

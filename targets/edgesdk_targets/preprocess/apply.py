@@ -75,7 +75,7 @@ class Preprocessor:
             out: an array of the tensor's shape and dtype; every element is written.
 
         Raises:
-            InputError: the picture is not uint8 with one or three channels.
+            InputError: the picture is empty, or not uint8 with one or three channels.
         """
         _check_picture(image)
         placement = self._place(image.shape[0], image.shape[1])
@@ -142,7 +142,12 @@ def _check_picture(image: Any) -> None:
             f"A picture must be a numpy array of uint8, not {kind}.",
             hint="Give BGR pixels of 0..255, as OpenCV reads them, or a path.",
         )
-    if image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] not in {1, 3}) or 0 in image.shape:
+    if image.size == 0:
+        raise InputError(
+            f"The picture is empty: {list(image.shape)}.",
+            hint="Check the crop's corners, or whether the camera or file gave a picture at all.",
+        )
+    if image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] not in {1, 3}):
         raise InputError(
             f"A picture must be (H, W) or (H, W, 3), not {list(image.shape)}.",
             hint="Drop the alpha channel or the batch dimension.",
