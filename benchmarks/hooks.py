@@ -2,7 +2,8 @@
 
     python benchmarks/hooks.py [--rounds 5] [--seconds 1.5] [--json FILE]
 
-As it stands, 45 measurements in less than two minutes. The model takes 4 ms a frame without Python's lock. Shares are of the rate without a rival, measured in the same round.
+As it stands, 45 measurements in less than two minutes. The model takes 4 ms a frame without Python's lock. Shares are of
+the rate without a rival, measured in the same round.
 """
 
 from __future__ import annotations
