@@ -21,7 +21,7 @@ from edgesdk_agent.pipeline.pipeline import policies_for
 from edgesdk_agent.pipeline.policy import Policy, slots_wanted
 from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.chain import Chain
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.model import Model
 from edgesdk_targets.tensor import Array
 
@@ -119,5 +119,8 @@ class Pipeline(SlotPipeline):
 
 def _opened(source: Source, options: SourceOptions, must_open: bool) -> Camera:
     if not isinstance(source, (str, Path, int)):
+        if not all(hasattr(source, name) for name in ("info", "read", "close")):
+            hint = "A source is a path, an address or a camera's number, an opened camera, or several of these by name."
+            raise InputError(f"{source!r} is no source.", hint=hint)
         return source
     return open_camera(str(source), replace(options, must_open=must_open))

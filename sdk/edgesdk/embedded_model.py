@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgesdk_targets.session import SessionOptions
 
 Answer = TypeVar("Answer")
+Loop = TypeVar("Loop")
 
 
 class Model(GroundModel):
@@ -61,11 +63,13 @@ class Model(GroundModel):
             InputError: the source is unknown.
             CameraLost: the camera does not answer, or stopped for good.
         """
-        return iter(_pipeline(self, source, options))
+        pipeline = _pipeline(self, source, options)
+        return _closing(iter(pipeline), pipeline)
 
     def astream(self, source: Source | Mapping[str, Source], **options: Any) -> AsyncIterator[FrameResult]:
         """Return the results as `stream` does, for `async for`."""
-        return _pipeline(self, source, options).aiter()
+        pipeline = _pipeline(self, source, options)
+        return _closing(pipeline.aiter(), pipeline)
 
     def close(self) -> None:
         """Wait for the calls that are running, and give the runtime's memory back."""
@@ -103,11 +107,13 @@ class Chain(GroundChain):
 
     def stream(self, source: Source | Mapping[str, Source], **options: Any) -> Iterator[FrameResult]:
         """Run over a source and return its results in a loop; see `Model.stream`."""
-        return iter(_pipeline(self, source, options))
+        pipeline = _pipeline(self, source, options)
+        return _closing(iter(pipeline), pipeline)
 
     def astream(self, source: Source | Mapping[str, Source], **options: Any) -> AsyncIterator[FrameResult]:
         """Return the results as `stream` does, for `async for`."""
-        return _pipeline(self, source, options).aiter()
+        pipeline = _pipeline(self, source, options)
+        return _closing(pipeline.aiter(), pipeline)
 
     def close(self) -> None:
         """Wait for the calls that are running, and close both models."""
@@ -151,6 +157,12 @@ def _pipeline(model: Model | Chain, source: Source | Mapping[str, Source], optio
     from edgesdk_agent.embedding import Pipeline
 
     return Pipeline(model, source, **options)
+
+
+def _closing(loop: Loop, pipeline: Pipeline) -> Loop:
+    """Let go of the cameras also where the loop is never begun: then nothing else does."""
+    weakref.finalize(loop, pipeline.request_stop).atexit = False
+    return loop
 
 
 def _waiting(lanes: int) -> ThreadPoolExecutor:

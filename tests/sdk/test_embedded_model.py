@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
+from edgesdk_testkit.pipelines import ScriptedCamera
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import STREAM
 
@@ -248,6 +250,22 @@ class TestStream:
 
         with edgesdk.load(bundle) as model:
             assert asyncio.run(seen(model)) == list(range(12))
+
+    @pytest.mark.parametrize("form", ["stream", "astream"])
+    def test_a_loop_that_is_never_begun_lets_go_of_its_camera(self, bundle: Path, form: str) -> None:
+        camera = ScriptedCamera(None)
+        with edgesdk.load(bundle) as model:
+            frames = getattr(model, form)(camera)
+            assert camera.closed == 0
+            del frames
+            gc.collect()
+            assert camera.closed > 0
+
+    @pytest.mark.parametrize("source", [None, [1], 3.5])
+    def test_what_is_no_source_is_refused(self, bundle: Path, source: Any) -> None:
+        with edgesdk.load(bundle) as model, pytest.raises(InputError, match="is no source") as caught:
+            model.stream(source)
+        assert "a camera's number" in caught.value.hint
 
     def test_an_unknown_source(self, bundle: Path) -> None:
         with edgesdk.load(bundle) as model, pytest.raises(edgesdk.EdgeError):

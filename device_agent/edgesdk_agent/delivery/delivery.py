@@ -9,7 +9,7 @@ given == delivered + failed + hung + dropped + filtered + waiting.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from edgesdk_agent.frame import FrameResult
 
@@ -75,3 +75,17 @@ class Delivery(Protocol):
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""
         ...
+
+
+@runtime_checkable
+class HasThread(Protocol):
+    """A delivery that calls its hook on a thread of its own."""
+
+    def is_current(self) -> bool:
+        """Say whether the calling thread is that one."""
+        ...
+
+
+def is_on_own_thread(delivery: Delivery) -> bool:
+    """Say whether the caller is the delivery's own thread, which can therefore not wait for the delivery's end."""
+    return isinstance(delivery, HasThread) and delivery.is_current()

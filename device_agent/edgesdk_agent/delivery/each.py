@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 
-from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
 from edgesdk_agent.frame import FrameResult
 
 
@@ -39,6 +39,10 @@ class DeliverToEach:
         ends_at = time.monotonic() + timeout_s
         for delivery in self._deliveries:
             delivery.close(max(0.0, ends_at - time.monotonic()))
+
+    def is_current(self) -> bool:
+        """Say whether the caller is the thread of one of them."""
+        return any(is_on_own_thread(delivery) for delivery in self._deliveries)
 
     def counts(self) -> DeliveryCounts:
         """Return the sum of all."""

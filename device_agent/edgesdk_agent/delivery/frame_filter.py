@@ -48,7 +48,7 @@ class FrameFilter:
         self._tally.given()
         try:
             picture: Any = self._function(frame)
-        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
+        except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
             self._tally.failed(f"at frame {frame.seq}: {traceback.format_exc()}")
             return "filter_failed"
         if picture is None:

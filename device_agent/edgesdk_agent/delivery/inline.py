@@ -37,7 +37,7 @@ class InlineDelivery:
         self._tally.given()
         try:
             self._hook(result)
-        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the camera goes on)
+        except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a hook does, the camera goes on)
             self._tally.failed(f"at frame {result.seq}: {traceback.format_exc()}")
         else:
             self._tally.delivered()

@@ -135,7 +135,7 @@ class QueuedDelivery(Generic[M]):
         if self._thread.ident is None:
             self._close_memories()
             return
-        if threading.current_thread() is self._thread:
+        if self.is_current():
             return
         # Nobody needs to wait for a hook that is known to hang.
         self._thread.join(0.0 if self._written_off else timeout_s)
@@ -148,6 +148,10 @@ class QueuedDelivery(Generic[M]):
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""
         return self._tally.counts()
+
+    def is_current(self) -> bool:
+        """Say whether the calling thread is the one that calls the hook."""
+        return threading.current_thread() is self._thread
 
     def _run(self) -> None:
         try:
@@ -184,7 +188,7 @@ class QueuedDelivery(Generic[M]):
             count = partial(tally.crashed, f"{at}: {error}")
         except HookRaised as error:
             count = partial(tally.failed, f"{at}: {error}")
-        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is delivered)
+        except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is delivered)
             count = partial(tally.failed, f"{at}: {traceback.format_exc()}")
         if self._over():
             count()

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
-from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.frame import FrameResult
 
@@ -45,7 +45,7 @@ class FilteredDelivery:
         self._tally.given()
         try:
             filtered = self._function(result)
-        except Exception:  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
+        except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
             self._tally.failed(f"at frame {result.seq}: {traceback.format_exc()}")
             return
         if filtered is None:
@@ -64,6 +64,10 @@ class FilteredDelivery:
         """Return what became of all results: those kept back here, those with which the filter failed, and the rest."""
         mine, rest = self._tally.counts(), self._delivery.counts()
         return replace(rest, filtered=rest.filtered + mine.filtered, failed=rest.failed + mine.failed)
+
+    def is_current(self) -> bool:
+        """Say whether the caller is the thread of what gets the results."""
+        return is_on_own_thread(self._delivery)
 
     def passed(self) -> DeliveryCounts:
         """Return how many results came through (delivered), were kept back (filtered), and failed."""

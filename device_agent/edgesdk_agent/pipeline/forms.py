@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.pipeline.result_queue import ResultQueue
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -75,7 +75,7 @@ class PipelineForms(ABC):
         """Take the results in a loop, until the last one.
 
         Raises:
-            InputError: they go to `on_result`, or a loop took them to the end before.
+            InputError: they go to `on_result`, or another loop takes them or took them to the end.
             EdgeError: what ended the pipeline, after the results that it had given.
         """
         return self._iterate(self._to_loop())
@@ -86,7 +86,7 @@ class PipelineForms(ABC):
         To leave it early, cancel its task or use `contextlib.aclosing`; the pipeline's threads end behind it.
 
         Raises:
-            InputError: they go to `on_result`, or a loop took them to the end before.
+            InputError: they go to `on_result`, or another loop takes them or took them to the end.
             EdgeError: what ended the pipeline, after the results that it had given.
         """
         return self._iterate_async(self._to_loop())
@@ -96,7 +96,7 @@ class PipelineForms(ABC):
 
     def _iterate(self, results: ResultQueue) -> Iterator[FrameResult]:
         starts = not self.started
-        results.readers += 1
+        _begin(results)
         try:
             if starts:
                 self.start()
@@ -117,7 +117,7 @@ class PipelineForms(ABC):
                 loop.call_soon_threadsafe(changed.set)
 
         starts = not self.started
-        results.readers += 1
+        _begin(results)
         results.on_change(wake)
         try:
             if starts:
@@ -136,3 +136,9 @@ class PipelineForms(ABC):
             results.readers -= 1
             if starts:
                 await asyncio.shield(asyncio.to_thread(self.stop))
+
+
+def _begin(results: ResultQueue) -> None:
+    if results.readers:
+        raise InputError("A loop takes this pipeline's results already.", hint="Hand them on from that loop.")
+    results.readers += 1

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.source_url import redact_text
-from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.frame import Frame, FrameResult
@@ -164,6 +164,8 @@ class Pipeline(PipelineForms):
         try:
             self._delivery.start()
         except BaseException:
+            # Nothing will come, so nobody waits for an end.
+            self._crew.over.set()
             self.request_stop()
             raise
         self._meters.start()
@@ -174,11 +176,13 @@ class Pipeline(PipelineForms):
         """Wait until every source ended and the last result was handed over, and say whether that is so.
 
         Raises:
-            InputError: nobody takes the results, so that the end may never come.
+            InputError: it was not started, or nobody takes the results, so that the end may never come.
             EdgeError: what ended the pipeline.
         """
+        if not self._started:
+            raise InputError("The pipeline was not started.", hint="Call `start`, or use it in a `with` block.")
         untaken = self._delivery is self._results and not self._results.readers
-        if untaken and timeout_s != 0 and self._started and not self._crew.over.is_set():
+        if untaken and timeout_s != 0 and not self._crew.over.is_set():
             raise InputError("Nobody takes the results.", hint="Give `on_result`, or loop over the pipeline.")
         over = self._crew.over.wait(timeout_s)
         self._raise_error()
@@ -213,7 +217,7 @@ class Pipeline(PipelineForms):
         """
         self._last_deliveries_s = min(timeout_s, self._last_deliveries_s)
         self.request_stop()
-        if not self._crew.is_member():
+        if not self._crew.is_member() and not is_on_own_thread(self._delivery):
             if not self._crew.join(timeout_s):
                 self._handover.abort()
                 if not self._crew.join(_ABORT_GRACE_S):
@@ -292,7 +296,7 @@ class Pipeline(PipelineForms):
         if len(self._lines) > 1:
             log.error("%s: %s %s", line.name, error.message, error.hint)
         if self._on_camera_error is not None:
-            self._on_camera_error(line.name, error)
+            _tell("on_camera_error", self._on_camera_error, line.name, error)
         return all_failed
 
     def _camera_unusable(self, line: CameraLine, error: InputError) -> None:
@@ -305,13 +309,16 @@ class Pipeline(PipelineForms):
             first = self._error is None
             self._error = self._error or error
         if first and self._on_error is not None:
-            self._on_error(error)
+            _tell("on_error", self._on_error, error)
 
     def _fail(self, error: EdgeError) -> None:
-        self._record(error)
-        self._handover.abort()
-        self.request_stop()
-        self._crew.over.set()
+        # Whatever closing a camera or the caller's `on_error` does, the end comes; and it comes after `on_error`.
+        try:
+            self._handover.abort()
+            self._record(error)
+            self.request_stop()
+        finally:
+            self._crew.over.set()
 
     def _close_camera(self, line: CameraLine) -> None:
         try:
@@ -352,6 +359,17 @@ def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Pol
     return {name: policy_for(by_name.get(name), live=camera.info.live) for name, camera in cameras.items()}
 
 
-def _as_delivery(on_result: Callable[[FrameResult], object] | Delivery) -> Delivery:
-    # A protocol cannot be asked for by isinstance; a plain callable counts nothing.
-    return on_result if hasattr(on_result, "counts") else InlineDelivery(on_result)  # type: ignore[return-value]
+def _tell(what: str, callback: Callable[..., object], *news: object) -> None:
+    try:
+        callback(*news)
+    except (Exception, SystemExit):  # a plug-in's border: what is told happened, whoever hears it
+        log.exception("%s raised", what)
+
+
+def _as_delivery(on_result: object) -> Delivery:
+    if not callable(on_result):
+        message = f"`on_result` is to be a function or a delivery, not {on_result!r}."
+        raise InputError(message, hint="Leave it out to take the results in a loop.")
+    # A callable object may have a `counts` of its own; a delivery has all three.
+    is_delivery = all(callable(getattr(on_result, name, None)) for name in ("start", "close", "counts"))
+    return cast("Delivery", on_result) if is_delivery else InlineDelivery(on_result)

@@ -50,15 +50,15 @@ class PreprocessStage:
         frame = picture.frame
         assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
         started = self._clock()
-        if self._on_frame is not None:
-            seen = self._on_frame(frame)
-            if isinstance(seen, str):
-                cell.line.meter.dropped(seen)
-                self._handover.not_prepared(picture, cell)
-                return
-            # Whoever sees this frame's picture from here on, sees it filtered.
-            picture.frame = frame = replace(frame, image=seen)
         try:
+            if self._on_frame is not None:
+                seen = self._on_frame(frame)
+                if isinstance(seen, str):
+                    cell.line.meter.dropped(seen)
+                    self._handover.not_prepared(picture, cell)
+                    return
+                # Whoever sees this frame's picture from here on, sees it filtered.
+                picture.frame = frame = replace(frame, image=seen)
             cell.slot.prepare(frame.image)
         except BaseException as error:
             cell.line.meter.dropped("failed")

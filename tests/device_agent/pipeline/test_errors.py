@@ -5,7 +5,7 @@ import pytest
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline import Policy
 from edgesdk_agent.pipeline.policy import POLICIES
-from edgesdk_targets.errors import CameraLost, EdgeError, NoSpace, SessionFailed
+from edgesdk_targets.errors import CameraLost, EdgeError, InputError, NoSpace, SessionFailed
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make, no_threads_left
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
@@ -122,3 +122,61 @@ def test_the_error_of_the_body_is_not_replaced_by_the_pipelines() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         body()
+
+
+@pytest.mark.parametrize("error", [ValueError("the listener's own fault"), SystemExit(3)])
+def test_a_listener_that_raises_does_not_keep_the_end_away(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raises(*_news: object) -> None:
+        raise error
+
+    script = Script()
+    script.fail_infer[2] = SessionFailed("The runtime failed.")
+    pipeline = make(ScriptedCamera(None), script, Sink(), "every_frame", on_error=raises).start()
+    assert pipeline.wait(PATIENCE_S)
+    assert_accounts(pipeline.stop(PATIENCE_S))
+    assert "on_error raised" in caplog.text
+
+
+def test_a_listener_that_raises_does_not_hide_that_every_camera_failed(caplog: pytest.LogCaptureFixture) -> None:
+    def raises(_camera: str, _error: EdgeError) -> None:
+        raise ValueError
+
+    camera = ScriptedCamera(None)
+    camera.at = {2: CameraLost("The camera is gone.")}
+    pipeline = make(camera, Script(), Sink(), "every_frame", on_camera_error=raises).start()
+    with pytest.raises(CameraLost, match="is gone"):
+        pipeline.wait(PATIENCE_S)
+    with pytest.raises(CameraLost, match="is gone"):
+        pipeline.stop(PATIENCE_S)
+    assert "on_camera_error raised" in caplog.text
+
+
+def test_a_hook_that_exits_is_one_that_failed() -> None:
+    def leaves(_result: FrameResult) -> None:
+        raise SystemExit(0)
+
+    with make(ScriptedCamera(10), Script(), leaves, "every_frame") as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    stats = pipeline.stats()
+    assert (stats.processed, stats.callback_errors) == (10, 10)
+
+
+def test_waiting_for_what_was_not_started_is_refused() -> None:
+    pipeline = make(ScriptedCamera(1), Script(), Sink(), "every_frame")
+    with pytest.raises(InputError, match="not started"):
+        pipeline.wait(PATIENCE_S)
+    pipeline.stop()
+
+
+def test_who_takes_the_results_must_be_callable_and_may_count_for_itself() -> None:
+    class Counter(Sink):
+        counts = 0
+
+    with pytest.raises(InputError, match="function or a delivery, not 5"):
+        make(ScriptedCamera(1), Script(), 5, "every_frame")  # type: ignore[arg-type]
+    sink = Counter()
+    with make(ScriptedCamera(3), Script(), sink, "every_frame") as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert sink.seqs == [0, 1, 2]

@@ -231,3 +231,18 @@ def test_a_pipeline_is_an_async_iterable() -> None:
             pipeline.aiter()
 
     run(main)
+
+
+def test_one_loop_at_a_time_takes_the_results_and_is_not_disturbed_by_another() -> None:
+    async def main() -> None:
+        async with looped(40, "every_frame") as pipeline:
+            first = pipeline.aiter()
+            seen = [(await anext(first)).seq]
+            with pytest.raises(InputError, match="already"):
+                await anext(pipeline.aiter())
+            with pytest.raises(InputError, match="already"):
+                next(iter(pipeline))
+            seen += [result.seq async for result in first]
+            assert seen == list(range(40))
+
+    run(main)

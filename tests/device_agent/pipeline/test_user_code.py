@@ -13,7 +13,9 @@ import pytest
 
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.process import ProcessDelivery
+from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline import Pipeline
@@ -114,11 +116,65 @@ def test_a_hook_that_blocks_for_ever_ends_neither_the_pipeline_nor_its_stop(poli
     assert counts.given == stats.processed
 
 
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt()])
+def test_a_filter_that_raises_what_ends_programs_leaves_no_frame_uncounted(error: BaseException) -> None:
+    def on_frame(frame: Frame) -> Any:
+        if frame.seq == 3:
+            raise error
+        return frame.image
+
+    pipeline = Pipeline(
+        Script().slots(2), camera(6), on_result=str, policy="every_frame", on_frame=on_frame, on_error=lambda _: None
+    ).start()
+    assert pipeline.wait(PATIENCE_S)
+    stats = pipeline.stop(PATIENCE_S)
+    assert stats.in_flight == 0
+    cause = "filter_failed" if isinstance(error, SystemExit) else "failed"
+    assert stats.dropped[cause] == 1
+    assert stats.captured == stats.processed + sum(stats.dropped.values())
+
+
+def test_a_hook_that_exits_its_thread_gets_the_next_result_all_the_same() -> None:
+    def leaves(_result: FrameResult) -> None:
+        raise SystemExit(0)
+
+    delivery = ThreadDelivery(leaves)
+    with Pipeline(Script().slots(2), camera(20), on_result=delivery, policy="every_frame") as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert (delivery.counts().failed, delivery.counts().waiting) == (20, 0)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_hook_on_its_own_thread_may_stop_the_pipeline(*, wrapped: bool) -> None:
+    pipelines: list[Pipeline] = []
+    alive_at_return: list[bool] = []
+    begun, asked = threading.Event(), threading.Event()
+
+    def stops(result: FrameResult) -> None:
+        if not asked.is_set():
+            begun.wait(PATIENCE_S)
+            pipelines[0].stop(PATIENCE_S)
+            # It only asked: what waits behind this result is not over, and could not be before this returns.
+            alive_at_return.append(not pipelines[0].wait(0))
+            asked.set()
+
+    delivery: Delivery = ThreadDelivery(stops)
+    if wrapped:
+        delivery = DeliverToEach([FilteredDelivery(lambda result: result, delivery)])
+    pipelines.append(Pipeline(Script().slots(2), camera(None), on_result=delivery, policy="every_frame").start())
+    begun.set()
+    assert asked.wait(PATIENCE_S / 2)
+    assert pipelines[0].wait(PATIENCE_S)
+    assert alive_at_return == [True]
+    assert pipelines[0].stop(PATIENCE_S).in_flight == 0
+
+
 def test_a_process_that_cannot_start_is_told_before_any_frame() -> None:
     script = Script()
     pipeline = Pipeline(script.slots(2), camera(5), on_result=ProcessDelivery("edgesdk_testkit.absent:hook"))
     with pytest.raises(InputError, match=r"no module edgesdk_testkit\.absent"):
         pipeline.start()
+    assert pipeline.wait(PATIENCE_S)
     pipeline.stop()
     assert script.inferred == []
 
