@@ -43,7 +43,11 @@ from edgesdk_targets.model import Model
 
 log = logging.getLogger(__name__)
 
-_STOP_PIPELINE_S = 10.0
+# A service manager may kill after ten seconds: with a hook that blocks, a stop takes these four, two more for what it
+# breaks off, and a last second each for reports and the goodbye.
+_STOP_PIPELINE_S = 4.0
+_LAST_REPORTS_S = 1.0
+_GOODBYE_S = 1.0
 _POLL_S = 0.2
 
 
@@ -64,6 +68,7 @@ class Agent:
         self._pipeline: Pipeline | None = None
         self._hooks: AgentHooks | None = None
         self._error: EdgeError | None = None
+        self._live_link: Any = None
         self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
         self.variant = ""
 
@@ -99,15 +104,24 @@ class Agent:
                     if stop.wait(min(_POLL_S, left)) or pipeline.wait(0):
                         break
             finally:
+                began = time.monotonic()
                 pipeline.stop(_STOP_PIPELINE_S)
                 if link is not None:
                     reporter.stop()
-                    self._deliver_rest(link)
+                    self._deliver_rest(link, began)
         if self._error is not None:
             raise self._error
         if self._hooks is not None:
             self._hooks.check_stages()
         return self.summary()
+
+    def leave(self) -> None:
+        """Say goodbye to the broker now, whatever else is under way, and wait a second for it at most."""
+        if self._live_link is not None:
+            # On a thread of its own: whoever was interrupted for this may hold what the link needs.
+            thread = threading.Thread(target=self._live_link.stop, args=(_GOODBYE_S,), daemon=True)
+            thread.start()
+            thread.join(_GOODBYE_S)
 
     def summary(self) -> dict[str, Any]:
         """Return what happened so far, with the stable keys of `--json`."""
@@ -218,21 +232,24 @@ class Agent:
             connect_timeout_s=mqtt.connect_timeout_s,
         )
         link = Link(mqtt.address(), self.queue, presence, tls=mqtt.tls(), settings=settings)
+        self._live_link = link
         stack.callback(link.stop)
         link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
         return link
 
-    def _deliver_rest(self, link: Any) -> None:
-        if not link.flush(self.config.mqtt.flush_timeout_s):
+    def _deliver_rest(self, link: Any, began: float) -> None:
+        limit_s = self.config.mqtt.flush_timeout_s
+        # One deadline for the whole stop; a pipeline that took all of it leaves a little for the reports.
+        if not link.flush(max(min(limit_s, _LAST_REPORTS_S), limit_s - (time.monotonic() - began))):
             status, left = link.status(), self.queue.counts()
             if status.acknowledged == 0 and status.problem is not None:
                 # Not one message was ever taken: this run reported nothing, and must not look as if it had.
-                link.stop()
+                link.stop(_GOODBYE_S)
                 raise status.problem.error()
             log.warning(
                 "%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight
             )
-        link.stop()
+        link.stop(_GOODBYE_S)
 
     def _identity(
         self, model: Model | Chain, cameras: Mapping[str, Camera], policies: Mapping[str, Policy]

@@ -194,7 +194,7 @@ class MqttSection(Section):
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
     require_at_start: bool = False
     start_timeout_s: float = Field(default=10.0, gt=0, le=3600)
-    flush_timeout_s: float = Field(default=10.0, ge=0, le=3600)
+    flush_timeout_s: float = Field(default=7.0, ge=0, le=3600)
     max_results_per_s: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")

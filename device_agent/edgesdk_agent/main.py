@@ -61,9 +61,20 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)
     apply_pipeline_settings()
     stop = threading.Event()
-    signals = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    agent = Agent(loaded, version=_version(), mqtt=not options.no_mqtt)
+    asked = False
+
+    def on_signal(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            agent.leave()
+            os._exit(128 + number)  # whoever asks twice waits for no hook, no driver and no runtime
+        asked = True
+        stop.set()
+
+    signals = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        return Agent(loaded, version=_version(), mqtt=not options.no_mqtt).run(stop, options.duration)
+        return agent.run(stop, options.duration)
     finally:
         for number, handler in signals.items():
             signal.signal(number, handler)

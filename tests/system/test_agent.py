@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from edgesdk.fleet.broker import Broker
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.mqtt_listener import MqttListener
+from edgesdk_testkit.slots import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -62,6 +64,32 @@ def test_a_stopped_agent_delivers_its_last_results_and_says_goodbye(
     assert len(results) == delivered == summary["frames"]["processed"]
     assert next(h.body["reason"] for h in last if h.body.get("state") == "offline") == "stopped"
     assert "Traceback" not in agent.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once_and_says_goodbye(
+    digits_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "blocks.py").write_text(
+        "import pathlib, threading\n\ndef filter(frame):\n"
+        "    pathlib.Path(__file__).with_name('reached').touch()\n    threading.Event().wait()\n"
+    )
+    config = tmp_path / "edgesdk.yaml"
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        config.write_text(
+            f"bundle: {digits_bundle}\nhooks_path: .\ncameras:\n  - {{name: belt, source: 'conveyor:?fps=30'}}\n"
+            f"mqtt: {{url: '{broker.address}'}}\nstages: {{on_result: 'blocks:filter'}}\n"
+        )
+        with AgentProcess("--config", config) as agent:
+            listener.wait_for("up/birth", 1)
+            wait_until((tmp_path / "reached").exists, "the filter to block")
+            agent.send(number)
+            # The first signal is taken before the second is sent: two of a kind that wait are one.
+            threading.Event().wait(0.5)
+            agent.send(number)
+            code, _ = agent.finish(30)
+        assert code == 128 + number
+        listener.wait_until(lambda all_: any(h.body.get("reason") == "stopped" for h in all_))
 
 
 def test_a_killed_agent_is_told_offline_by_its_will(digits_bundle: Path, tmp_path: Path) -> None:
