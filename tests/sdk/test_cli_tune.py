@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,27 @@ def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys:
     assert "<svg" in html
     assert "pictures a second" in html
     assert "tuned for throughput" in html
-    assert app.run(["tune", bundle, "--hint", "throughput", "--json"]) == 0
+    assert app.run(["tune", bundle, "--hint", "throughput", "--seconds", "0.5", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["kept"] is True
     assert document["chosen"]["variant"] == ONNX
     assert document["chosen"] == document["settings"][0]["setting"]
+    told = {
+        "hint",
+        "chosen",
+        "why",
+        "notes",
+        "settings",
+        "refused",
+        "skipped",
+        "budget_s",
+        "seconds",
+        "disturbed",
+        "kept",
+    }
+    assert set(document) == told | {"bundle", "digest", "host"}
+    page_of_docs = (Path(__file__).resolve().parents[2] / "docs/tuning.md").read_text()
+    assert all(f"`{name}`" in page_of_docs for name in document)
     assert document["digest"].startswith("sha256:")
 
 
@@ -56,6 +73,18 @@ def test_nothing_to_measure_has_a_code_of_its_own(tmp_path: Path, capsys: pytest
 
 def test_wrong_arguments(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["tune", bundle, "--hint", "speed"]) == 2
-    assert app.run(["tune", str(tmp_path / "absent.edgebundle")]) in {1, 2}
+    assert app.run(["tune", str(tmp_path / "absent.edgebundle")]) == 1
     assert app.run(["tune", bundle, "--variant", "absent"]) == 4
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_more_threads_than_cores(
+    bundle: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    assert app.run(["tune", bundle, "--threads", "999"]) == 2
+    assert "999 threads on 2 cores" in capsys.readouterr().err
+    for threads, warned in (("3", True), ("2", False)):
+        arguments = ["--hint", "latency", "--threads", threads, "--streams", "1", "--seconds", "0.2"]
+        assert app.run(["tune", bundle, *arguments]) == 0
+        assert ("3 threads on 2 cores" in capsys.readouterr().err) is warned

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +19,11 @@ from edgesdk_targets.tuning import tune as module
 from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
 from edgesdk_targets.tuning.tune import TuneOptions, tune, tuned_options, untuned_options
+from edgesdk_targets.tuning.tuned import Tuning
+from edgesdk_targets.window import WindowSpec
 from edgesdk_testkit.fake_runtimes import openvino_package
 from edgesdk_testkit.tiny_bundles import USUAL, tiny_manifest, tiny_variant, write_tiny_bundle
-from edgesdk_testkit.tiny_models import CNN, STREAM
+from edgesdk_testkit.tiny_models import CLIP, CLIP_FRAMES, CNN, STREAM
 
 for package in ("onnxruntime", "openvino", "ai_edge_litert"):
     pytest.importorskip(package)
@@ -52,7 +56,7 @@ def test_every_runtime_is_measured_and_the_answer_kept(
     tmp_path: Path, how: TuneOptions, children: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_bundle(write_tiny_bundle(tmp_path / "cnn.edgebundle", variants=USUAL)) as bundle:
-        found = tune(bundle, Hint.THROUGHPUT, replace(how, budget_s=3.0))
+        found = tune(bundle, Hint.THROUGHPUT, replace(how, budget_s=4.0))
         assert {one.setting.runtime for one in found.measured} == {runtime for _, runtime in USUAL}
         assert found.refused == {}
         for one in found.measured:
@@ -73,7 +77,8 @@ def test_every_runtime_is_measured_and_the_answer_kept(
         assert tuned.options == wanted
         assert "measured before" in tuned.why
         assert len(children) == 1
-        # Another hint, other decisions of the user's or fewer cores are another question.
+        # Another hint, other decisions of the user's or fewer cores are another question; what is measured is the same.
+        monkeypatch.setattr(module, "_measured", lambda *_: found)
         keys = len(list((tmp_path / "cache/tuning").iterdir()))
         tune(bundle, Hint.AGE, replace(how, variant=ONNX))
         tune(bundle, Hint.AGE, replace(how, variant=ONNX, given=Given(threads=1)))
@@ -82,30 +87,76 @@ def test_every_runtime_is_measured_and_the_answer_kept(
         assert len(list((tmp_path / "cache/tuning").iterdir())) == keys + 3
 
 
-def test_a_damaged_answer_is_measured_again(tmp_path: Path, how: TuneOptions, children: list[str]) -> None:
-    with open_bundle(write_tiny_bundle(tmp_path / "cnn.edgebundle", variants=TWO[1:])) as bundle:
-        tune(bundle, Hint.LATENCY, how)
-        (path,) = (tmp_path / "cache/tuning").iterdir()
-        data = json.loads(path.read_text())
-        data["tuning"]["settings"][0]["rounds"] = []
-        path.write_text(json.dumps(data))
-        assert not tune(bundle, Hint.LATENCY, how).kept
-        assert len(children) == 2
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Tuning]:
+    """A bundle, the answer that a real child gave for it as it is kept, and the answer itself."""
+    folder = tmp_path_factory.mktemp("answer")
+    path = write_tiny_bundle(folder / "cnn.edgebundle", variants=TWO[1:])
+    with open_bundle(path) as bundle:
+        found = tune(bundle, Hint.LATENCY, TuneOptions(budget_s=0.5, cache_dir=folder / "cache"))
+    (kept,) = (folder / "cache/tuning").iterdir()
+    return path, kept, found
 
 
-def test_a_disturbed_answer_lasts_a_day(tmp_path: Path, how: TuneOptions, children: list[str]) -> None:
-    with open_bundle(write_tiny_bundle(tmp_path / "cnn.edgebundle", variants=TWO[1:])) as bundle:
-        tune(bundle, Hint.LATENCY, how)
-        (path,) = (tmp_path / "cache/tuning").iterdir()
-        data = json.loads(path.read_text())
+class TestKept:
+    """Which kept answers serve; what would be measured anew is known, and is not measured again here."""
+
+    @pytest.fixture
+    def is_kept(
+        self, answer: tuple[Path, Path, Tuning], how: TuneOptions, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[..., bool]:
+        path, kept, found = answer
+        monkeypatch.setattr(module, "_measured", lambda *_: found)
+
+        def ask(data: dict[str, Any], budget_s: float = 0.5) -> bool:
+            own = tmp / kept.name
+            own.write_text(json.dumps(data))
+            with open_bundle(path) as bundle:
+                return tune(bundle, Hint.LATENCY, replace(how, budget_s=budget_s)).kept
+
+        assert how.cache_dir is not None
+        tmp = how.cache_dir / "tuning"
+        tmp.mkdir(parents=True)
+        return ask
+
+    @pytest.fixture
+    def data(self, answer: tuple[Path, Path, Tuning]) -> dict[str, Any]:
+        """The kept answer, with one turn a setting: as on a machine where nothing else ran."""
+        data: dict[str, Any] = json.loads(answer[1].read_text())
+        for one in data["tuning"]["settings"]:
+            one["rounds"] = one["rounds"][:1]
+        data["tuning"]["skipped"] = []
+        return data
+
+    def test_a_whole_one_serves_any_request(self, data: dict[str, Any], is_kept: Callable[..., bool]) -> None:
+        assert is_kept(data)
+        assert is_kept(data, 8.0)
+
+    def test_one_that_left_settings_out_serves_no_longer_request(
+        self, data: dict[str, Any], is_kept: Callable[..., bool]
+    ) -> None:
+        data["tuning"]["skipped"] = [data["tuning"]["chosen"]]
+        assert is_kept(data)
+        assert not is_kept(data, 8.0)
+
+    def test_a_disturbed_one_serves_for_a_day_and_no_longer_request(
+        self, data: dict[str, Any], is_kept: Callable[..., bool]
+    ) -> None:
         chosen = data["tuning"]["settings"][0]
         turn = chosen["rounds"][0]
         chosen["rounds"] = [turn, {**turn, "p50_ms": turn["p50_ms"] * 2}]
         data["tuning"]["settings"] = [chosen]
-        path.write_text(json.dumps(data))
-        assert tune(bundle, Hint.LATENCY, how).kept
-        path.write_text(json.dumps({**data, "at": data["at"] - 90_000}))
-        assert not tune(bundle, Hint.LATENCY, how).kept
+        assert is_kept(data)
+        assert not is_kept(data, 8.0)
+        assert not is_kept({**data, "at": data["at"] - 90_000})
+
+    def test_a_damaged_one_does_not(self, data: dict[str, Any], is_kept: Callable[..., bool]) -> None:
+        data["tuning"]["settings"][0]["rounds"] = []
+        assert not is_kept(data)
+
+    def test_one_without_its_budget_does_not(self, data: dict[str, Any], is_kept: Callable[..., bool]) -> None:
+        del data["tuning"]["budget_s"]
+        assert not is_kept(data)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +214,16 @@ def test_a_model_with_memory_is_tuned_too(tmp_path: Path, how: TuneOptions) -> N
     with open_bundle(write_tiny_bundle(tmp_path / "stream.edgebundle", STREAM, variants=TWO)) as bundle:
         found = tune(bundle, Hint.THROUGHPUT, how)
     assert {one.setting.streams for one in found.measured} == {1}
+
+
+def test_a_model_that_takes_clips_is_tuned_too(tmp_path: Path, how: TuneOptions) -> None:
+    window = WindowSpec(frames=CLIP_FRAMES, stride=2)
+    path = write_tiny_bundle(tmp_path / "clip.edgebundle", CLIP, variants=TWO[1:], window=window)
+    with open_bundle(path) as bundle:
+        found = tune(bundle, Hint.THROUGHPUT, how)
+    assert found.refused == {}
+    assert {one.setting.streams for one in found.measured} == {1}
+    assert all(one.prepare_ms > 0 for one in found.measured)
 
 
 def test_a_bundle_that_vanished_is_not_tuned_and_nothing_is_raised(tmp_path: Path, how: TuneOptions) -> None:

@@ -146,6 +146,27 @@ def test_a_short_budget_looks_at_the_best_first_and_names_what_it_skipped() -> N
     assert len(bench.turns) >= 1
 
 
+def test_what_there_was_no_time_for_is_told_and_not_denied() -> None:
+    one = (measured(setting("a", 2), 10.0, 10.0),)
+    short = Tuning(LATENCY, one, skipped=(setting("a", 1), setting("b")), budget_s=4.0).in_order()
+    assert "nothing else was to be measured" not in short.why
+    assert "no time" in short.why
+    assert short.notes == ("2 settings were not measured; give --seconds 12",)
+    whole = Tuning(LATENCY, one, budget_s=4.0).in_order()
+    assert "nothing else was to be measured" in whole.why
+    assert whole.notes == ()
+
+
+def test_a_short_or_disturbed_answer_serves_no_larger_request() -> None:
+    calm, disturbed = measured(setting(), 10.0, 10.0), measured(setting(), 10.0, 30.0)
+    left = (setting("a", 4),)
+    for found in (Tuning(LATENCY, (calm,), skipped=left, budget_s=1.0), Tuning(LATENCY, (disturbed,), budget_s=1.0)):
+        assert found.serves(1.0)
+        assert found.serves(0.5)
+        assert not found.serves(8.0)
+    assert Tuning(LATENCY, (calm,), budget_s=1.0).serves(8.0)
+
+
 @pytest.mark.parametrize("when", ["open", "turn"])
 def test_a_variant_that_fails_is_refused_and_the_others_go_on(when: str) -> None:
     bench = SteadyBench(lambda one: 10.0)
@@ -220,7 +241,9 @@ def test_an_int8_that_is_no_faster_is_told() -> None:
 
 def test_what_was_found_survives_being_kept() -> None:
     entries = (measured(setting("a", 2), 10.0, 11.0, cpu=3.0), measured(setting("b", precision=INT8), 12.0))
-    found = Tuning(AGE, entries, refused={"c": "it crashed"}, skipped=(setting("a", 4),), seconds=2.5).in_order()
+    found = Tuning(
+        AGE, entries, refused={"c": "it crashed"}, skipped=(setting("a", 4),), budget_s=3.0, seconds=2.5
+    ).in_order()
     again = Tuning.from_json(found.to_json())
     assert [one.setting for one in again.measured] == [one.setting for one in found.measured]
     assert (again.refused, again.skipped, again.seconds, again.why) == (
@@ -229,6 +252,7 @@ def test_what_was_found_survives_being_kept() -> None:
         found.seconds,
         found.why,
     )
+    assert again.budget_s == 3.0
     assert Tuning.from_json(again.to_json()) == again
     for broken in ({}, {**found.to_json(), "hint": "speed"}, {**found.to_json(), "settings": [{}]}):
         with pytest.raises((ValueError, TypeError, KeyError)):

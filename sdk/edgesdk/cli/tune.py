@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from edgesdk_targets.tuning.tuned import Tuning
 
 _NOTHING_RAN = 4
+# So many threads on a core are no longer a question that measuring answers.
+_MOST_ON_A_CORE = 4
 
 
 class HintName(str, Enum):
@@ -56,6 +59,7 @@ def tune(
         from edgesdk_targets.whole_file import check_writable
 
         check_writable(report, "--report")
+    _check_cores(threads, streams)
     host = host_facts()
     with open_bundle(bundle) as opened, progress_line("tune") as say:
         say(f"at most {seconds:g} s")
@@ -83,6 +87,20 @@ def tune(
             note(f"report: {report}")
     if not found.measured:
         raise typer.Exit(_NOTHING_RAN)
+
+
+def _check_cores(threads: int, streams: int) -> None:
+    """Warn of more threads than cores, and refuse what can only be a slip."""
+    from edgesdk_targets.errors import InputError
+
+    cores, wanted = len(os.sched_getaffinity(0)), max(1, threads) * max(1, streams)
+    said = f"--threads {threads} --streams {streams} are {wanted} threads on {cores} cores"
+    if wanted > _MOST_ON_A_CORE * cores:
+        raise InputError(
+            f"{said}.", hint=f"Give at most {_MOST_ON_A_CORE * cores} in all; more than {cores} rarely pay."
+        )
+    if wanted > cores:
+        note(f"warning: {said}: they wait for each other")
 
 
 def _print(found: Tuning) -> None:

@@ -56,7 +56,10 @@ class SessionBench:
     def __init__(self, bundle: Bundle, hint: Hint, *, fps: float, cache_dir: Path | None) -> None:
         self._bundle = bundle
         self._variants = {variant.id: variant for variant in bundle.manifest.variants}
-        self._period_s = 1.0 / max(fps, _SLOWEST_FPS) if hint is Hint.AGE else 0.0
+        window = bundle.manifest.window
+        # A model that takes clips is asked once in so many frames.
+        asked = fps / window.stride if window else fps
+        self._period_s = 1.0 / max(asked, _SLOWEST_FPS) if hint is Hint.AGE else 0.0
         self._cache_dir = cache_dir
         self._open: dict[Setting, Loaded] = {}
         self._prepare_ms: dict[str, float] = {}
@@ -84,7 +87,7 @@ class SessionBench:
         self._open.pop(setting).session.close()
 
     def _fill(self, session: Session, variant: Variant, binding: Binding) -> None:
-        """Write a picture into the image input, and zeros into states and indices."""
+        """Write a picture into the image input, or into each frame of a clip, and zeros into states and indices."""
         manifest = self._bundle.manifest
         carried = {state.input for state in manifest.state}
         images = [spec for spec in session.inputs if spec.name not in carried]
@@ -92,13 +95,18 @@ class SessionBench:
             binding.inputs[spec.name][...] = 0 if spec.name in carried else _noise(spec)
         if manifest.preprocess is None or len(images) != 1:
             return
-        prepare = Preprocessor(manifest.preprocess, images[0], folded=variant.folded)
-        out = binding.inputs[images[0].name]
+        window, out = manifest.window, binding.inputs[images[0].name]
+        frame = images[0] if window is None else window.frame_of(images[0])
+        prepare = Preprocessor(manifest.preprocess, frame, folded=variant.folded)
+        prepared = out if window is None else frame.empty()
         times = []
         for _ in range(_PREPARED):
             start = time.perf_counter()
-            prepare.into(self._picture, out)
+            prepare.into(self._picture, prepared)
             times.append((time.perf_counter() - start) * 1000)
+        if window is not None:
+            for number in range(window.frames):
+                np.copyto(window.place(out, number), prepared)
         self._prepare_ms.setdefault(variant.id, min(times))
 
 

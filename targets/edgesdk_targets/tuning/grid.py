@@ -58,7 +58,8 @@ def settings_of(
     variants: Sequence[tuple[Variant, Runtime]], manifest: Manifest, hint: Hint, cores: int, given: Given
 ) -> tuple[tuple[Setting, ...], ...]:
     """Return for each variant its settings, the one that is looked at first in front."""
-    open_ways = ways(hint, cores, given, one_stream=bool(manifest.state))
+    # A frame's answer depends on the frames before: of one camera, one at a time.
+    open_ways = ways(hint, cores, given, one_stream=bool(manifest.state) or manifest.window is not None)
     groups = []
     for variant, runtime in variants:
         pins = given.pins if runtime is Runtime.OPENVINO else (False,)

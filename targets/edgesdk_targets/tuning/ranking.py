@@ -39,8 +39,12 @@ class Ranking:
     notes: tuple[str, ...]
 
 
-def ranked(measured: Sequence[Measured], hint: Hint) -> Ranking:
-    """Rank at least one setting."""
+def ranked(measured: Sequence[Measured], hint: Hint, *, left_out: int = 0) -> Ranking:
+    """Rank at least one setting.
+
+    Args:
+        left_out: settings that were not measured for lack of time.
+    """
     most = max(len(one.rounds) for one in measured)
     # Only what was timed by turns to the end can win: one dropped early saw another moment of the machine.
     finalists = sorted((one for one in measured if len(one.rounds) >= most - 1), key=lambda one: one.cost(hint))
@@ -54,7 +58,7 @@ def ranked(measured: Sequence[Measured], hint: Hint) -> Ranking:
         *(one for one in finalists if one is not first),
         *sorted(rest, key=lambda one: one.least_cost(hint)),
     )
-    return Ranking(order, _why(order, hint), tuple(_slower_int8(measured, hint)))
+    return Ranking(order, _why(order, hint, left_out), tuple(_slower_int8(measured, hint)))
 
 
 def times_as_dear(one: Measured, other: Measured, hint: Hint) -> float:
@@ -73,11 +77,11 @@ def _preference(one: Measured, hint: Hint) -> tuple[float, ...]:
     return (is_int8, free, one.cpu_ms)
 
 
-def _why(order: Sequence[Measured], hint: Hint) -> str:
+def _why(order: Sequence[Measured], hint: Hint, left_out: int) -> str:
     first = order[0]
     told = f"{first.setting}: {first.ms:.3g} ms, {first.fps:.3g} a second, {first.cpu_ms:.3g} ms of processor time each"
     if len(order) == 1:
-        return f"{told}; nothing else was to be measured"
+        return f"{told}; {'there was no time to measure another' if left_out else 'nothing else was to be measured'}"
     other = order[1]
     times = times_as_dear(other, first, hint)
     if times > 1 + SAME:

@@ -2,8 +2,9 @@
 
 Rule: a runtime that crashes or hangs while it is timed does so in the child; the variant that was under way is left out and
 the child begins again. What a gate or the golden set refused is never taken, however fast. The answer is kept under a
-fingerprint of the bundle, the runtimes as installed, the processor and the cores that this process may use. GPUs are not
-tuned: there a variant runs as the bundle's order has it.
+fingerprint of the bundle, the runtimes as installed, the processor and the cores that this process may use; one that left
+settings out for lack of time, or was disturbed, does not answer who gives more time. GPUs are not tuned: there a variant
+runs as the bundle's order has it.
 """
 
 from __future__ import annotations
@@ -30,12 +31,11 @@ from edgesdk_targets.target import Runtime
 from edgesdk_targets.tuning.child import DOING, REQUEST, RESULT
 from edgesdk_targets.tuning.grid import Given, settings_of
 from edgesdk_targets.tuning.setting import Hint, Setting
-from edgesdk_targets.tuning.tuned import Tuning
+from edgesdk_targets.tuning.tuned import BUDGET_S, Tuning
 from edgesdk_targets.variant_choice import choose_variants
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 8.0
 PATIENCE_S = 60.0
 _CHILD = "edgesdk_targets.tuning.child"
 _STARTS_S = 60.0  # Python and numpy, from a slow card
@@ -93,7 +93,7 @@ def tune(bundle: Bundle, hint: Hint, how: TuneOptions | None = None) -> Tuning:
         return Tuning(hint, refused=refused, why=_why_not(refused))
     cache = AnswerCache((how.cache_dir or default_cache_dir()) / "tuning")
     key = _key(bundle, hint, how, variants, groups)
-    if not how.again and (kept := _kept(cache, key)) is not None:
+    if not how.again and (kept := _kept(cache, key)) is not None and kept.serves(how.budget_s):
         return kept
     start = time.monotonic()
     found = _measured(bundle, hint, how, groups, refused)
@@ -218,7 +218,7 @@ def _measured(
         except OSError as error:
             return Tuning(hint, refused=refused, why=f"not tuned: {error}")
         if isinstance(found, Tuning):
-            return replace(found, refused=refused | found.refused).in_order()
+            return replace(found, refused=refused | found.refused, budget_s=how.budget_s).in_order()
         culprit, why = found
         log.warning("%s is left out: %s", culprit or "the tuning", why)
         if not culprit:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgesdk_targets.tuning.ranking import ranked
 from edgesdk_targets.tuning.setting import Hint, Measured, Setting
 
+BUDGET_S = 8.0
 _DISTURBED = 1.5
 
 
@@ -21,6 +23,7 @@ class Tuning:
         notes: such as that INT8 is slower here.
         refused: variant → why it is not taken whatever its speed.
         skipped: settings for which there was no time.
+        budget_s: the seconds that measuring might take.
         seconds: that it took.
         kept: the answer is that of an earlier run.
     """
@@ -31,6 +34,7 @@ class Tuning:
     notes: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
     skipped: tuple[Setting, ...] = ()
+    budget_s: float = BUDGET_S
     seconds: float = 0.0
     kept: bool = False
 
@@ -44,13 +48,25 @@ class Tuning:
         costs = [one.p50_ms for one in self.measured[0].rounds] if self.measured else [1.0]
         return max(costs) > min(costs) * _DISTURBED
 
+    def serves(self, budget_s: float) -> bool:
+        """Whether this answers a request with so much time: with more of it, what was left out or disturbed is found better."""
+        return budget_s <= self.budget_s or not (self.skipped or self.disturbed)
+
     def in_order(self) -> Tuning:
         """Return this with the settings ranked and the choice explained; refused variants' settings come last."""
         able = [one for one in self.measured if one.setting.variant not in self.refused]
         if not able:
             return replace(self, measured=(), why="no variant could be measured here")
-        ranking = ranked(able, self.hint)
-        return replace(self, measured=ranking.order, why=ranking.why, notes=ranking.notes)
+        ranking = ranked(able, self.hint, left_out=len(self.skipped))
+        return replace(self, measured=ranking.order, why=ranking.why, notes=(*ranking.notes, *self._left_out()))
+
+    def _left_out(self) -> tuple[str, ...]:
+        """Say how many settings there was no time for, and about how much time all of them want."""
+        if not self.skipped:
+            return ()
+        number, timed = len(self.skipped), len(self.measured)
+        wanted = max(BUDGET_S, 2 * self.budget_s, math.ceil(self.budget_s * (timed + number) / timed))
+        return (f"{number} setting{'s were' if number > 1 else ' was'} not measured; give --seconds {wanted:g}",)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +77,7 @@ class Tuning:
             "settings": [one.to_json() for one in self.measured],
             "refused": dict(self.refused),
             "skipped": [one.to_json() for one in self.skipped],
+            "budget_s": self.budget_s,
             "seconds": round(self.seconds, 2),
             "disturbed": self.disturbed,
             "kept": self.kept,
@@ -79,6 +96,7 @@ class Tuning:
             measured=tuple(Measured.from_json(one) for one in data["settings"]),
             refused=refused,
             skipped=tuple(Setting.from_json(one) for one in data["skipped"]),
+            budget_s=float(data["budget_s"]),
             seconds=float(data["seconds"]),
         )
         return found.in_order()

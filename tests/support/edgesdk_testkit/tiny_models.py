@@ -3,6 +3,7 @@
 - `CNN`: a float NCHW picture → logits; `WIDE`: the same on a large picture, for what must not be copied.
 - `PIXELS`: the same network with its normalisation folded in: a uint8 NHWC picture → logits; `WIDE_PIXELS` likewise.
 - `STREAM`: two inputs (picture, state) and two outputs (logits, next state), given in another order than by name.
+- `CLIP`: four pictures in a row → logits (ONNX and OpenVINO only).
 - `OPEN`: an output whose size depends on the content (ONNX and OpenVINO only).
 """
 
@@ -34,6 +35,8 @@ HEAD_BIAS = _random.normal(0, 0.1, CLASSES).astype(np.float32)
 LOOK = _random.normal(0, 0.2, (STATE, 6 * 8)).astype(np.float32)
 CARRY = _random.normal(0, 0.5, (STATE, STATE)).astype(np.float32)
 TELL = _random.normal(0, 0.5, (4, STATE)).astype(np.float32)
+CLIP_FRAMES = 4
+WATCH = _random.normal(0, 0.1, (CLASSES, CLIP_FRAMES * 3 * SIDE * SIDE)).astype(np.float32)
 ZERO = np.zeros(64, np.float32)
 
 
@@ -216,6 +219,17 @@ def _stream_tflite(signature: bool) -> bytes:
     return graph.write([image, before], [logits, after], signature=signature)
 
 
+# --- CLIP -----------------------------------------------------------------------------------------------------------
+
+
+def _clip_onnx() -> bytes:
+    nodes = [
+        Node("Flatten", ["image"], ["flat"], {"axis": 1}),
+        Node("Gemm", ["flat", "watch"], ["logits"], {"transB": 1}),
+    ]
+    return onnx_model(nodes, CLIP.inputs, CLIP.outputs, {"watch": WATCH})
+
+
 # --- OPEN -----------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +281,14 @@ STREAM = TinyModel(
     _stream_onnx,
     _stream_tflite,
 )
+CLIP = TinyModel(
+    "clip",
+    (_image((1, CLIP_FRAMES, 3, SIDE, SIDE)),),
+    (_LOGITS,),
+    lambda feeds: {"logits": feeds["image"].reshape(1, -1) @ WATCH.T},
+    _clip_onnx,
+    None,
+)
 OPEN = TinyModel(
     "open",
     (TensorSpec(name="image", shape=(1, 8)),),
@@ -275,4 +297,4 @@ OPEN = TinyModel(
     _open_onnx,
     None,
 )
-MODELS = {model.name: model for model in (CNN, WIDE, PIXELS, WIDE_PIXELS, STREAM, OPEN)}
+MODELS = {model.name: model for model in (CNN, WIDE, PIXELS, WIDE_PIXELS, STREAM, CLIP, OPEN)}
