@@ -148,7 +148,9 @@ class Agent:
         self.variant = model.variant.id
         log.info("Runs %s by %s", model.variant.id, model.runtime.value)
         for name, reason in model.choice.rejected:
-            log.info("Not %s: %s", name, reason)
+            # What was not asked for needs no reason; where it is tuning that chose, tuning has said why.
+            if name not in model.choice.not_asked_for:
+                log.info("Not %s: %s", name, reason)
         then = self.config.then
         return (
             model if then is None else Chain(model, load_second_model(self.config, then, model, stack), **then.rule())
@@ -262,7 +264,12 @@ class Agent:
             runtime=model.runtime.value,
             bundle=_bundle_name(model),
             cameras=tuple(
-                CameraName(name=name, source=camera.info.description, mode=policies[name])
+                CameraName(
+                    name=name,
+                    source=camera.info.description,
+                    mode=policies[name],
+                    decoder=camera.info.decoder,
+                )
                 for name, camera in cameras.items()
             ),
             hardware={"machine": platform.machine(), "system": platform.system(), "python": platform.python_version()},

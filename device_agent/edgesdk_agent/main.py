@@ -33,7 +33,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
         if options.command == "verify":
             return _verify(options)
         summary = _run_agent(options)
-        sys.stdout.write((json.dumps(summary, indent=2) if options.json else _in_words(summary)) + "\n")
+        sys.stdout.write(_told(summary, as_json=options.json) + "\n")
         sys.stdout.flush()
     except KeyboardInterrupt:
         # Before the agent took the signal over: there is nothing to stop yet.
@@ -78,6 +78,12 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     finally:
         for number, handler in signals.items():
             signal.signal(number, handler)
+
+
+def _told(summary: dict[str, Any], *, as_json: bool) -> str:
+    from edgesdk_agent.summary import in_words
+
+    return json.dumps(summary, indent=2) if as_json else in_words(summary)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -177,17 +183,6 @@ def _exit_code(error: EdgeError) -> int:
     if isinstance(error, (WrongTarget, SessionFailed)):
         return 4
     return 2 if isinstance(error, InputError) else 1
-
-
-def _in_words(summary: dict[str, Any]) -> str:
-    frames, age, reports = summary["frames"], summary["age_ms"], summary["reports"]
-    lost = frames["dropped"].get("filter_failed", 0)
-    by_stage = f" ({lost} because the stage on_frame failed)" if lost else ""
-    return (
-        f"{frames['processed']} of {frames['captured']} frames, {summary['fps']:.1f} fps, "
-        f"age p50 {age['p50']} ms p95 {age['p95']} ms, {sum(frames['dropped'].values())} dropped{by_stage}, "
-        f"{sum(reports['delivered'].values())} reports delivered, {reports['undelivered']} not"
-    )
 
 
 def _version() -> str:

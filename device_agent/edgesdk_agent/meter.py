@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from edgesdk_agent.cameras.camera import CameraCounts
 from edgesdk_agent.latency_histogram import LatencyHistogram, Percentiles
 
 Cause = Literal[
@@ -44,6 +45,8 @@ class FrameStats:
         cpu_s: stage → processor time of the pipeline's own threads; of a whole pipeline only. The worker threads of
             a runtime or a decoder are not in it, they count for the process.
         cameras: the same for each camera of a pipeline.
+        results_filtered: results that a filter kept back; of a whole pipeline only.
+        source: what the camera itself counted since the start; of one camera only.
     """
 
     captured: int
@@ -59,6 +62,8 @@ class FrameStats:
     cpu_s: Mapping[str, float] = field(default_factory=dict)
     cameras: Mapping[str, FrameStats] = field(default_factory=dict)
     results_dropped: int = 0
+    results_filtered: int = 0
+    source: CameraCounts | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the stable keys that `--json` and telemetry print."""
@@ -71,6 +76,7 @@ class FrameStats:
             },
             "callback_errors": self.callback_errors,
             "results_dropped": self.results_dropped,
+            "results_filtered": self.results_filtered,
             "seconds": round(self.seconds, 3),
             "fps": round(self.fps, 2),
             "age_ms": self.age.to_ms(),
@@ -79,6 +85,8 @@ class FrameStats:
         }
         if self.cpu_s:
             told["cpu_s"] = {stage: round(seconds, 6) for stage, seconds in self.cpu_s.items()}
+        if self.source is not None:
+            told["source"] = asdict(self.source)
         if self.cameras:
             told["cameras"] = {name: stats.to_json() for name, stats in self.cameras.items()}
         return told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.vitals import Vitals
 
@@ -11,3 +13,35 @@ def run_summary(stats: FrameStats, vitals: Vitals) -> dict[str, object]:
     cpu_s = vitals.cpu_s
     per_frame = None if cpu_s is None or not stats.processed else round(cpu_s / stats.processed, 6)
     return {**stats.to_json(), "cpu_s_per_frame": per_frame, "rss_bytes": vitals.rss_bytes}
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """Return an agent's summary as one line for people."""
+    frames, age, reports = summary["frames"], summary["age_ms"], summary["reports"]
+    dropped = dict(frames["dropped"])
+    # A frame of a clip is not lost: its result comes with a later one.
+    windowed = dropped.pop("windowed", 0)
+    by_stage = f" ({dropped['filter_failed']} because the stage on_frame failed)" if "filter_failed" in dropped else ""
+    parts = [
+        f"{frames['processed']} of {frames['captured']} frames",
+        f"{summary['fps']:.1f} fps",
+        f"age p50 {_ms(age['p50'])} p95 {_ms(age['p95'])}",
+        f"{sum(dropped.values())} dropped{by_stage}",
+        f"{windowed} taken into clips" if windowed else "",
+        f"{summary['results_filtered']} results filtered" if summary["results_filtered"] else "",
+        f"{sum(reports['delivered'].values())} reports delivered",
+        f"{reports['undelivered']} not",
+        *(_hook(name, counts) for name, counts in summary.get("hooks", {}).items()),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value} ms"
+
+
+def _hook(name: str, counts: dict[str, int]) -> str:
+    """Tell what a hook missed or failed with; nothing where all is well."""
+    told = {"failed": "failed", "hung": "hung", "dropped": "not seen"}
+    trouble = " and ".join(f"{counts[key]} {words}" for key, words in told.items() if counts[key])
+    return f"hook {name}: {trouble}" if trouble else ""

@@ -202,3 +202,11 @@ def test_every_error_of_a_source_is_one_of_ours(tmp_path: Path) -> None:
             path.write_bytes(content)
             with pytest.raises(EdgeError):
                 count(open_camera(str(path)))
+
+
+@pytest.mark.parametrize("source", ["synthetic:?frames=1", "conveyor:?frames=1", "synthetic:conveyor?frames=1"])
+def test_a_decoder_that_cannot_apply_is_said_not_to_be_used(source: str, caplog: pytest.LogCaptureFixture) -> None:
+    open_camera(source, decoder="auto").close()
+    assert "decoder" not in caplog.text
+    open_camera(source, decoder="nvdec").close()
+    assert "decoder nvdec is not used: it is for RTSP and films, not for made pictures" in caplog.text

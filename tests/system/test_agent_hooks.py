@@ -102,6 +102,8 @@ def test_stages_decide_what_the_model_sees_and_what_is_told(digits_bundle: Path,
     assert [one.body["frame"] for one in results] == [seq for seq in range(0, 40, 2) if seq != 10]
     assert {len(one.body["result"]["objects"]) for one in results} == {0}
     assert summary["frames"] == {"captured": 40, "processed": 20, "dropped": {"filtered": 20}, "in_flight": 0}
+    # Of the results a stage kept back one: no frame was lost with it.
+    assert summary["results_filtered"] == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ The kinds are data, and a kind's module is imported when it is opened: listing t
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from edgesdk_targets.errors import InputError
 
 _RECORDED_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".ts")
 _DEFAULT_FPS = 30.0
+
+log = logging.getLogger(__name__)
 _CAMERAS = "edgesdk_agent.cameras"
 
 
@@ -87,6 +90,12 @@ def open_camera(source: str, options: SourceOptions | None = None, **values: Any
     )
 
 
+def _no_decoder(options: SourceOptions, of: str) -> None:
+    """Say that a decoder that is asked for is not used."""
+    if options.decoder not in {"auto", "software"}:
+        log.warning("decoder %s is not used: it is for RTSP and films, not for %s", options.decoder, of)
+
+
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in _load("edgesdk_targets.preprocess.image_file:IMAGE_SUFFIXES")
 
@@ -126,6 +135,7 @@ def _software_film(
 
 
 def _open_folder(path: str, options: SourceOptions) -> Camera:
+    _no_decoder(options, "pictures of a folder")
     camera: Camera = _load(f"{_CAMERAS}.folder:FolderCamera")(path, loop=options.loop)
     return _paced(camera, options)
 
@@ -153,6 +163,8 @@ def _asked(value: float | None, otherwise: float) -> float:
 
 def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
     url = SourceUrl(source)
+    if not source.startswith("rtsp"):
+        _no_decoder(options, "HTTP, which is decoded by software")
     live = options.live
     if live is None:
         live = not source.partition("?")[0].lower().endswith(_RECORDED_SUFFIXES) or source.startswith("rtsp")
@@ -199,6 +211,7 @@ def _supervised(
 
 
 def _open_v4l2(device: int, options: SourceOptions) -> Camera:
+    _no_decoder(options, "a V4L2 camera")
     open_v4l2 = _load(f"{_CAMERAS}.opencv:open_v4l2")
     counts, size = CameraCounts(), {"width": options.width, "height": options.height}
     return _supervised(
@@ -228,6 +241,7 @@ def _sensor_fps(options: SourceOptions) -> float | None:
 
 
 def _open_gstreamer(_: str, pipeline: str, options: SourceOptions) -> Camera:
+    _no_decoder(options, "a GStreamer pipeline, which names its own")
     live = options.live is not False
     open_pipeline = _load(f"{_CAMERAS}.gstreamer:GStreamerCamera")
 
@@ -244,6 +258,7 @@ def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:
         return _open_conveyor(source, rest, options)
     if kind:
         raise InputError(f"There is no synthetic source {redact_text(kind)!r}.", hint="Use synthetic: or conveyor:.")
+    _no_decoder(options, "made pictures")
     options = with_text_options(options, source, text)
     camera: Camera = _load(f"{_CAMERAS}.synthetic:SyntheticCamera")(
         width=int(_asked(options.width, 640)),
@@ -255,6 +270,7 @@ def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:
 
 
 def _open_conveyor(source: str, rest: str, options: SourceOptions) -> Camera:
+    _no_decoder(options, "made pictures")
     options = with_text_options(options, source, rest.partition("?")[2])
     camera: Camera = _load(f"{_CAMERAS}.conveyor:ConveyorCamera")(
         seed=options.seed,

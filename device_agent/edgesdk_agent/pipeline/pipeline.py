@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.source_url import redact_text
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
@@ -260,7 +260,15 @@ class Pipeline(PipelineForms):
     def _with_deliveries(self, stats: FrameStats) -> FrameStats:
         counts = self._delivery.counts()
         errors = counts.failed + counts.hung
-        return replace(stats, cpu_s=self._cpu_s(), callback_errors=errors, results_dropped=counts.dropped)
+        sources = {line.name: replace(counts_of(line.camera)) for line in self._lines}
+        return replace(
+            stats,
+            cpu_s=self._cpu_s(),
+            callback_errors=errors,
+            results_dropped=counts.dropped,
+            results_filtered=counts.filtered,
+            cameras={name: replace(one, source=sources[name]) for name, one in stats.cameras.items()},
+        )
 
     def _add_lane(self, number: int) -> StageThread:
         stage = InferStage(self._handover, self._clock, self._delivery, self._delivering, self._profile)

@@ -31,11 +31,12 @@ class BundleName(Part):
 
 
 class CameraName(Part):
-    """One camera as its owner called it; `source` comes without passwords."""
+    """One camera as its owner called it; `source` comes without passwords, `decoder` says what decodes its pictures."""
 
     name: ShortText
     source: LongText = ""
     mode: ShortText = ""
+    decoder: LongText = ""
 
 
 class Birth(UpMessage):

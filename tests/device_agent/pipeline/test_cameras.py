@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesdk_agent.cameras.camera import FrameLost
+from edgesdk_agent.cameras.camera import CameraCounts, FrameLost
 from edgesdk_agent.cameras.paced import PacedCamera
+from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.pipeline.pipeline import Pipeline
 from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError, SessionFailed
@@ -250,3 +252,31 @@ def test_threads_are_named_for_what_they_do() -> None:
     seconds = pipeline.stats().cpu_s
     assert list(seconds) == ["capture", "preprocess", "infer", "deliver"]
     assert all(value > 0 for value in seconds.values())
+
+
+class _CountingCamera(ScriptedCamera):
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.counts = CameraCounts(skipped=7, reconnects=1, resized=2, decode_cpu_s=0.5)
+
+
+def test_what_a_camera_counts_itself_is_in_the_stats() -> None:
+    cameras = {"counts": _CountingCamera(), "plain": ScriptedCamera(3)}
+    with make(cameras, Script(), Sink(), "every_frame") as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    told: Any = pipeline.stats().to_json()
+    assert told["cameras"]["counts"]["source"] == {
+        "skipped": 7, "reconnects": 1, "resized": 2, "decode_cpu_s": 0.5,
+    }  # fmt: skip
+    assert told["cameras"]["plain"]["source"]["skipped"] == 0
+    assert "source" not in told
+
+
+def test_results_that_a_filter_keeps_back_are_counted_apart_from_frames() -> None:
+    sink = Sink()
+    delivery = FilteredDelivery(lambda one: None if one.seq == 1 else one, InlineDelivery(sink))
+    with Pipeline(Script().slots(2), ScriptedCamera(4), on_result=delivery) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    stats = pipeline.stats()
+    assert (stats.processed, stats.results_filtered, stats.results_dropped) == (4, 1, 0)
+    assert len(sink.results) == 3
