@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
@@ -25,6 +25,9 @@ from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.model import Model
 from edgesdk_targets.tensor import Array
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Source = str | Path | int | Camera
 
 
@@ -40,7 +43,8 @@ class Pipeline(SlotPipeline):
         async for result in edgesdk.Pipeline(model, {"door": 0, "gate": "rtsp://…"}):
             print(result.camera, result)
 
-    The model stays the caller's; one model serves one pipeline at a time. Several sources share it fairly: one session,
+    The model stays the caller's. One whose frames stand alone may serve several pipelines; one that goes from frame to
+    frame (recurrent, or on clips) as well, if their cameras have different names. Several sources share it fairly: one session,
     whatever their number, and a recurrent model keeps a state for each. One that fails is told and counted, and the
     others go on; a live camera among several that does not answer at the start is tried again meanwhile.
 
@@ -106,15 +110,54 @@ class Pipeline(SlotPipeline):
                 profile=profile,
             )
             undo.pop_all()
+        # The model, and one that it replaced until that has done its last frame.
+        self._fed: tuple[Model | Chain, ...] = (model,)
+        self._feeding = False
+
+    def start(self) -> Self:
+        """Start the threads; a pipeline runs once.
+
+        Raises:
+            InputError: it was started before, or another pipeline feeds the model a camera of the same name, whose frames
+                a model that goes from frame to frame would take for this one's.
+            EdgeError: whoever takes the results cannot.
+        """
+        if self.started:
+            return super().start()
+        self._fed[-1].claim_streams(self, self.policies)
+        self._feeding = True
+        try:
+            return super().start()
+        except BaseException:
+            if not self._crew.started:
+                self._inference_over()
+            raise
 
     def swap_model(self, model: Model | Chain, timeout_s: float = 30.0) -> None:
         """Let another model take over between two frames, losing none; then the old model may be closed.
 
         Raises:
+            InputError: another pipeline feeds the model a camera of the same name; see `start`.
             SessionFailed: the old model does not finish its last frame within the time.
         """
         policies = tuple(self.policies.values())
-        self.swap(model.slots(slots_wanted(policies, model.lanes)), timeout_s, lanes=model.lanes)
+        slots = model.slots(slots_wanted(policies, model.lanes))
+        if self._feeding:
+            model.claim_streams(self, self.policies)
+        before, self._fed = self._fed, (*self._fed, model)
+        if not self._feeding:
+            # The end came in between, perhaps before it could know of this model.
+            model.release_streams(self)
+        self.swap(slots, timeout_s, lanes=model.lanes)
+        self._fed = (model,)
+        for old in before:
+            if old is not model:
+                old.release_streams(self)
+
+    def _inference_over(self) -> None:
+        self._feeding = False
+        for model in self._fed:
+            model.release_streams(self)
 
 
 def _opened(source: Source, options: SourceOptions, must_open: bool) -> Camera:

@@ -68,10 +68,10 @@ class Calls(Generic[Answer]):
         """
         image = _read(picture)
         with self._slot() as slot:
-            # Counted while the slot is held: where there is one lane, in the order of inference.
-            seq = self._next(camera)
             slot.prepare(image)
-            return slot.infer(camera, seq)
+            # Counted while the slot is held: where there is one lane, in the order of inference. A picture that was
+            # refused is none of the camera's frames, and leaves no gap.
+            return slot.infer(camera, self._next(camera))
 
     def each(self, pictures: Iterable[Picture], camera: str) -> list[Answer]:
         """Answer for several pictures, in their order; on all lanes at once.

@@ -6,7 +6,7 @@ into the second model's memory. So the picture itself is needed until the infere
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar, overload
 
 from pydantic import ValidationError
@@ -117,6 +117,18 @@ class Chain:
     def reset(self, camera: str | None = None) -> None:
         """Forget what the detector carries on from frame to frame, of one camera or of all."""
         self.detector.reset(camera)
+
+    def claim_streams(self, owner: object, cameras: Collection[str]) -> None:
+        """Note that a pipeline feeds these cameras' streams; as `Model.claim_streams`.
+
+        Raises:
+            InputError: another pipeline feeds one of them.
+        """
+        self.detector.claim_streams(owner, cameras)
+
+    def release_streams(self, owner: object) -> None:
+        """Note that a pipeline feeds no stream any more."""
+        self.detector.release_streams(owner)
 
     def close(self) -> None:
         """Wait for the calls that are running, and close both models."""

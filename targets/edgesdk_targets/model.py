@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -18,6 +18,7 @@ from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.results import Result
 from edgesdk_targets.session import Binding, Session
 from edgesdk_targets.state import StreamState
+from edgesdk_targets.stream_claims import StreamClaims
 from edgesdk_targets.tensor import Array
 from edgesdk_targets.window import StreamWindows
 
@@ -93,6 +94,7 @@ class Model:
         )
         # Recurrent state is fed, run and kept as one step, whoever asks; so is a clip.
         self._turn = threading.Lock() if self._in_order else nullcontext()
+        self._claims = StreamClaims()
         self._calls: Calls[Result | None] = Calls(self)
 
     def __repr__(self) -> str:
@@ -192,6 +194,19 @@ class Model:
             self._states.reset(camera)
             if self._windows is not None:
                 self._windows.reset(camera)
+
+    def claim_streams(self, owner: object, cameras: Collection[str]) -> None:
+        """Note that a pipeline feeds these cameras' streams from now on; nothing to note where a frame stands alone.
+
+        Raises:
+            InputError: another pipeline feeds one of them.
+        """
+        if self._in_order:
+            self._claims.take(owner, cameras)
+
+    def release_streams(self, owner: object) -> None:
+        """Note that a pipeline feeds no stream any more."""
+        self._claims.release(owner)
 
     def close(self) -> None:
         self._calls.close()

@@ -8,6 +8,7 @@ a model that learnt motion from every frame would see it run too fast.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgesdk_targets.state import Reset
 from edgesdk_targets.tensor import Array, TensorSpec
 
+log = logging.getLogger(__name__)
+
 # Of a picture's width, from one frame of a made-up clip to the next.
 _PAN = 0.025
+# So many clips of a camera that were forgotten one after the other before they were full are told.
+_BROKEN_TOLD = 3
 
 
 class WindowSpec(BaseModel):
@@ -107,6 +112,10 @@ class StreamWindows:
         self._rings: dict[str, Array] = {}
         self._seen: dict[str, int] = {}
         self._last_seq: dict[str, int] = {}
+        # Of each camera since its last full clip: clips that a gap broke off, and frames that were missing.
+        self._broken: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
+        self._told: set[str] = set()
 
     def push(self, camera: str, seq: int, frame: Array) -> bool:
         """Take a camera's next frame, and say whether the model is to be asked now."""
@@ -115,12 +124,14 @@ class StreamWindows:
         if ring is None:
             ring = self._rings[key] = np.empty((self._spec.frames, *self._frame.shape), self._frame.numpy_dtype)
         if self._on_gap and camera in self._last_seq and seq != self._last_seq[camera] + 1:
-            self._seen[key] = 0
+            self._broken_off(camera, key, seq)
         # Each camera numbers its own frames, also where all share one clip.
         self._last_seq[camera] = seq
         seen = self._seen.get(key, 0)
         np.copyto(ring[seen % self._spec.frames], frame)
         seen = self._seen[key] = seen + 1
+        if seen == self._spec.frames:
+            self._broken[camera] = self._missing[camera] = 0
         return seen >= self._spec.frames and (seen - self._spec.frames) % self._spec.stride == 0
 
     def write(self, camera: str, clip: Array) -> None:
@@ -133,12 +144,31 @@ class StreamWindows:
     def reset(self, camera: str | None = None) -> None:
         """Forget one camera's frames, or all."""
         if camera is None:
-            for table in (self._rings, self._seen, self._last_seq):
+            for table in (self._rings, self._seen, self._last_seq, self._broken, self._missing):
                 table.clear()
         else:
             self._rings.pop(self._key(camera), None)
             self._seen.pop(self._key(camera), None)
-            self._last_seq.pop(camera, None)
+            for table in (self._last_seq, self._broken, self._missing):
+                table.pop(camera, None)
+
+    def _broken_off(self, camera: str, key: str, seq: int) -> None:
+        """Begin the clip anew, and tell once where this goes on without one that is ever full."""
+        self._missing[camera] = self._missing.get(camera, 0) + max(0, seq - self._last_seq[camera] - 1)
+        if self._seen.get(key, 0) < self._spec.frames:
+            self._broken[camera] = self._broken.get(camera, 0) + 1
+            if self._broken[camera] == _BROKEN_TOLD and camera not in self._told:
+                self._told.add(camera)
+                log.warning(
+                    "%s gives no results: %d frames were missing, and %d clips in a row began anew before they had their "
+                    "%d frames. Lower the camera's `fps` to what the model keeps up with, let it run in the mode "
+                    "`every_frame`, or take `gap` out of `reset` in the model's card.",
+                    camera,
+                    self._missing[camera],
+                    _BROKEN_TOLD,
+                    self._spec.frames,
+                )
+        self._seen[key] = 0
 
     def _key(self, camera: str) -> str:
         return camera if self._per_camera else ""

@@ -11,12 +11,14 @@ import pytest
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.hand_off import WhenFull
 from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import FrameResult
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Regression
 from edgesdk_targets.tensor import Array
+from edgesdk_testkit.hooks import note
 from edgesdk_testkit.slots import PATIENCE_S, wait_until
 
 
@@ -216,3 +218,11 @@ def test_what_cannot_be_is_refused() -> None:
         ThreadDelivery(Hook(), when_full="later")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="able to wait"):
         ThreadDelivery(Hook(), queue=0)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), 1e20, 3600.1])
+@pytest.mark.parametrize("delivery", [ThreadDelivery, ProcessDelivery])
+def test_a_time_that_is_none_is_refused(delivery: Callable[..., Delivery], timeout_s: float) -> None:
+    with pytest.raises(InputError, match="cannot have"):
+        delivery(note, timeout_s=timeout_s)
+    delivery(note, timeout_s=3600).close(0)

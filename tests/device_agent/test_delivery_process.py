@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ import pytest
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.delivery import hand_off
+from edgesdk_agent.delivery.child import command
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.frame_encoding import FrameDecoder, FrameEncoder
 from edgesdk_agent.delivery.hook_name import HookName
@@ -161,6 +163,35 @@ def test_a_hook_that_hangs_does_not_hold_the_stop(notes: Path) -> None:
     wait_until(lambda: len(hooks.noted(notes)) == 1, "the hook's begin")
     delivery.close(0.05)
     assert delivery.counts() == DeliveryCounts(hung=1, dropped=2)
+
+
+def test_what_the_hook_started_obeys_it_and_ends_with_it(notes: Path) -> None:
+    delivery = ProcessDelivery(hooks.start_program, timeout_s=60.0)
+    delivery.start()
+    delivery(frame(0))
+    wait_until(lambda: bool(hooks.noted(notes)), "the program's start")
+    ended, left = map(int, hooks.noted(notes)[0].split())
+    assert ended == -signal.SIGTERM
+    assert _lives(left)
+    delivery.close(0.05)
+    wait_until(lambda: not _lives(left), "the program's end")
+
+
+def test_a_process_whose_parent_is_gone_before_it_is_ready_ends_silently() -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        for hook in (HookName.of(hooks.note), HookName.parse("edgesdk_testkit.hooks:absent")):
+            line = command(hook, None, theirs.fileno(), [])
+            ended = subprocess.run(line, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False)
+            assert (ended.returncode, "BrokenPipe" in ended.stderr) == (0, False)
+
+
+def test_a_delivery_takes_no_files_before_it_is_started(notes: Path) -> None:
+    before = psutil.Process().num_fds()
+    kept = [ProcessDelivery(hooks.note) for _ in range(3)]
+    assert psutil.Process().num_fds() == before
+    del kept
 
 
 def test_a_delivery_that_was_never_started_leaves_nothing(notes: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import edgesdk
 from edgesdk_agent.cameras.camera import CameraInfo
+from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
@@ -59,3 +60,43 @@ def test_with_one_state_for_all_they_would_not(tmp_path: Path) -> None:
         alone = [r.to_json() for r in model(list(FILMS["a"]), camera="a")]
         model.reset()
         assert answers(model, "abc", live=False)["a"] != alone
+
+
+def endless(model: edgesdk.Model, name: str = "camera") -> edgesdk.Pipeline:
+    return edgesdk.Pipeline(model, "synthetic:?width=8&height=6", camera_name=name, on_result=lambda _: None)
+
+
+def test_two_pipelines_do_not_feed_one_state(tmp_path: Path) -> None:
+    path = write_tiny_bundle(tmp_path / "s", STREAM, variants=ONNX_ONLY)
+    with edgesdk.load(path) as model, edgesdk.load(path) as twin:
+        with endless(model):
+            second = endless(model)
+            with pytest.raises(edgesdk.EdgeError, match=r"already serves a pipeline .* 'camera'"):
+                second.start()
+            with endless(model, "other"):
+                pass
+            with endless(twin) as third:
+                with pytest.raises(edgesdk.EdgeError, match="already serves"):
+                    third.swap_model(model)
+                third.swap_model(third_model := edgesdk.load(path))
+                with endless(twin):
+                    pass
+            third_model.close()
+            second.request_stop()
+        # The end gives the stream back, however it comes: stopped above, at the end of the film here, and a failed start.
+        assert answers(model, "a", live=False)["a"]
+        ended = edgesdk.Pipeline(model, Film(FILMS["a"], live=False), on_result=lambda _: None).start()
+        assert ended.wait(20)
+        refused = edgesdk.Pipeline(model, Film(FILMS["a"], live=False), on_result=ProcessDelivery("absent:hook"))
+        with pytest.raises(edgesdk.EdgeError):
+            refused.start()
+        with endless(model) as last:
+            last.swap_model(model)
+        with endless(model):
+            pass
+
+
+def test_a_model_whose_frames_stand_alone_serves_several(tmp_path: Path) -> None:
+    """Negative control of the refusal."""
+    with edgesdk.load(write_tiny_bundle(tmp_path / "c", variants=ONNX_ONLY)) as model, endless(model), endless(model):
+        pass

@@ -152,6 +152,15 @@ def test_a_picture_that_cannot_be_used_costs_no_slot(lanes: int) -> None:
     calls.close()
 
 
+def test_a_picture_that_is_refused_leaves_no_gap() -> None:
+    """To a recurrent model a gap means that its state begins anew."""
+    calls = Calls(Counted(1))
+    numbers = [calls.one(picture(1), "a")[2]]
+    with pytest.raises(InputError):
+        calls.one(picture(255), "a")
+    assert [*numbers, calls.one(picture(1), "a")[2]] == [0, 1]
+
+
 def test_closing_waits_for_who_is_running_and_refuses_who_waits() -> None:
     model = Counted(1)
     calls = Calls(model)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import tracemalloc
 
 import numpy as np
@@ -55,6 +56,29 @@ def test_without_the_rule_frames_on_both_sides_of_a_gap_are_one_clip() -> None:
     """Negative control of the test above."""
     one = stream(reset=("camera_change",))
     assert [one.see("a", seq) for seq in (0, 1, 3, 4)] == [None, None, [0, 1, 3], [1, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (range(0, 60, 2), True),  # every other frame, for ever
+        ([seq for seq in range(60) if seq % 3 != 2], True),
+        ([seq for seq in range(60) if seq % 4 != 3], False),  # each gap comes after a full clip
+        ([0, 2, 4, *range(5, 60)], False),  # a bad beginning only
+        (range(60), False),
+    ],
+)
+def test_gaps_that_leave_no_clip_whole_are_told_once(
+    seen: list[int], told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = stream()
+    with caplog.at_level(logging.WARNING):
+        clips = [one.see("door", seq) for seq in seen]
+    assert any(clips) is not told
+    assert len(caplog.messages) == told
+    if told:
+        assert caplog.messages[0].startswith("door gives no results: 3 frames were missing, and 3 clips in a row")
+        assert "every_frame" in caplog.messages[0]
 
 
 def test_cameras_do_not_mix() -> None:

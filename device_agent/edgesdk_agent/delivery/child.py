@@ -28,20 +28,21 @@ def main() -> None:
     """Run with the arguments: hook, folder to look in, file of the line, files of the pictures."""
     hook_name, folder, line, *pictures = sys.argv[1:]
     # The parent says when to end. A service manager tells every process of the service, and results still come.
+    # A handler that does nothing, and not SIG_IGN, which a program that the hook starts would inherit.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)
     behave_as_child()
     with Connection(int(line)) as connection:
         try:
             hook = HookName.parse(hook_name).load(Path(folder) if folder else None)
         except EdgeError as error:
             refusal = {"message": error.message, "hint": error.hint, "traceback": traceback.format_exc()}
-            connection.send_bytes(REFUSED + json.dumps(refusal).encode())
+            _answer(connection, REFUSED + json.dumps(refusal).encode())
             return
         views = [SharedView(int(fd)) for fd in pictures]
         decoder = FrameDecoder(lambda at: views[at[0]].picture(at[1], at[2]))
-        connection.send_bytes(READY)
-        while True:
+        answer = READY
+        while _answer(connection, answer):
             try:
                 message = connection.recv_bytes()
             except (EOFError, ConnectionError):
@@ -51,10 +52,15 @@ def main() -> None:
                 hook(decoder.decode(message))
             except Exception:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is taken)
                 answer = RAISED + _text(traceback.format_exc())
-            try:
-                connection.send_bytes(answer)
-            except ConnectionError:
-                return
+
+
+def _answer(connection: Connection, answer: bytes) -> bool:
+    """Send an answer, and say whether there is still somebody who takes it."""
+    try:
+        connection.send_bytes(answer)
+    except ConnectionError:
+        return False
+    return True
 
 
 def _text(text: str) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -84,8 +86,10 @@ class ChildLine:
             raise HookRaised(answer[1:].decode("utf-8", "replace"))
 
     def kill(self) -> None:
-        """End the process at once; from any thread, also where it has ended."""
-        self._process.kill()
+        """End the process and the programs that it started, at once; from any thread, also where it has ended."""
+        # It leads a group, whose number the kernel keeps as long as one of the group lives.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let the process end by itself, or end it; however this returns, it has ended."""
@@ -93,7 +97,7 @@ class ChildLine:
         try:
             self._process.wait(_ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
 
     def _line_closed(self) -> None:
@@ -133,4 +137,6 @@ class ChildLine:
 
 
 def _limit(line: socket.socket, what: int, seconds: float) -> None:
-    line.setsockopt(socket.SOL_SOCKET, what, _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6)))
+    # Nothing at all would mean no limit.
+    whole, micros = divmod(max(1, round(seconds * 1e6)), 1_000_000)
+    line.setsockopt(socket.SOL_SOCKET, what, _TIMEVAL.pack(whole, micros))

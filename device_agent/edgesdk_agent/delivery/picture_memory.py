@@ -36,16 +36,22 @@ class OwnPicture:
 
 
 class SharedPicture:
-    """Room that a child process sees too; grows with the pictures.
+    """Room that a child process sees too, from `open` to `close`; grows with the pictures.
 
     Attributes:
-        fd: the file to hand to the child, which maps it with `SharedView`.
+        fd: the file to hand to the child, which maps it with `SharedView`; -1 while it is not open.
     """
 
     def __init__(self) -> None:
-        self.fd = _anonymous_file()
+        self.fd = -1
         self._size = 0
         self._bytes: Array = np.empty(0, np.uint8)
+
+    def open(self) -> int:
+        """Make the file, unless it is open, and return it."""
+        if self.fd < 0:
+            self.fd = _anonymous_file()
+        return self.fd
 
     def hold(self, image: Array) -> Array:
         """Copy a picture in, and return it as it lies there."""

@@ -44,8 +44,8 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         budget: how often it may be started again.
 
     Raises:
-        InputError: the hook has no name by which it could be imported, the policy is unknown, or `queue` is less than
-            one.
+        InputError: the hook has no name by which it could be imported, the policy is unknown, `queue` is less than one,
+            or `timeout_s` is not more than 0 and at most 3600.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class _ChildCall:
             EdgeError: it cannot be started, or there is no such hook.
         """
         self._encoder = FrameEncoder()
-        self._line = ChildLine(self._hook, self._folder, [memory.fd for memory in self._memories], self._timeout_s)
+        self._line = ChildLine(self._hook, self._folder, [memory.open() for memory in self._memories], self._timeout_s)
 
     def __call__(self, waiting: Waiting[SharedPicture]) -> None:
         line = self._line

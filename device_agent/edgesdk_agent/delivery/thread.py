@@ -27,7 +27,7 @@ class ThreadDelivery(QueuedDelivery[OwnPicture]):
         on_news: is told each change of the hook's state.
 
     Raises:
-        InputError: the policy is unknown, or `queue` is less than one.
+        InputError: the policy is unknown, `queue` is less than one, or `timeout_s` is not more than 0 and at most 3600.
     """
 
     def __init__(

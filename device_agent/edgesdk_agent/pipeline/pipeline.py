@@ -286,7 +286,11 @@ class Pipeline(PipelineForms):
             self._camera_failed(line, error)
 
     def _close_delivery(self) -> None:
+        self._inference_over()
         self._delivery.close(self._last_deliveries_s)
+
+    def _inference_over(self) -> None:
+        """The last frame was inferred: nothing here asks the model any more."""
 
     def _camera_failed(self, line: CameraLine, error: EdgeError) -> None:
         """Note that a camera gives nothing more; it is the pipeline's end when every camera failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -44,6 +45,20 @@ def crash(result: FrameResult) -> None:
 def hang(result: FrameResult) -> None:
     """Note, and never return."""
     note(result)
+    threading.Event().wait()
+
+
+def start_program(result: FrameResult) -> None:
+    """Start a program, ask it to end, and note how it did; start another, note its number, and never return."""
+    with subprocess.Popen(["sleep", "600"]) as program:
+        program.terminate()
+        try:
+            ended = program.wait(5)
+        except subprocess.TimeoutExpired:
+            ended = 0
+            program.kill()
+    left = subprocess.Popen(["sleep", "600"])
+    _write(f"{ended} {left.pid}")
     threading.Event().wait()
 
 
