@@ -124,7 +124,12 @@ class Pipeline(SlotPipeline):
         """
         if self.started:
             return super().start()
-        self._fed[-1].claim_streams(self, self.policies)
+        try:
+            self._fed[-1].claim_streams(self, self.policies)
+        except InputError:
+            # It will never run, and its cameras are its own to close.
+            self.request_stop()
+            raise
         self._feeding = True
         try:
             return super().start()
