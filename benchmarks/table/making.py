@@ -154,7 +154,7 @@ class Making:
 def _belong(cells: dict[str, dict[str, Any]], figures: dict[str, dict[str, Any]]) -> bool:
     """Tell whether these figures are of these bundles, every one of them."""
     built = {precision: cell["sha256"] for precision, cell in cells.items() if "sha256" in cell}
-    return built == {precision: found["sha256"] for precision, found in figures.items()}
+    return built == {precision: found.get("sha256") for precision, found in figures.items()}
 
 
 def _part(case: Case, target: str) -> str:
