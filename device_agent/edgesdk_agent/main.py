@@ -62,14 +62,15 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     apply_pipeline_settings()
     stop = threading.Event()
     agent = Agent(loaded, version=_version(), mqtt=not options.no_mqtt)
-    asked = False
+    asked: set[int] = set()
 
     def on_signal(number: int, _frame: object) -> None:
-        nonlocal asked
-        if asked:
+        # A terminal's Ctrl-C reaches everybody in front of it, and whoever started the agent may then end it by SIGTERM:
+        # that is one wish told twice. The same signal again is impatience, and waits for no hook, driver or runtime.
+        if number in asked:
             agent.leave()
-            os._exit(128 + number)  # whoever asks twice waits for no hook, no driver and no runtime
-        asked = True
+            os._exit(128 + number)
+        asked.add(number)
         stop.set()
 
     signals = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}

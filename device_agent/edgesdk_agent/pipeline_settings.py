@@ -9,6 +9,11 @@ import os
 import sys
 from dataclasses import dataclass
 
+# TCP, as frames torn by lost packets are worse than late ones. `fpsprobesize` ends the analysis of a stream when its format
+# is known: FFmpeg would watch it for up to five seconds more to guess its rate, and hand the pictures of that time over
+# afterwards, when they are old (docs/decisions/0007).
+FFMPEG_OPTIONS = "rtsp_transport;tcp|fpsprobesize;2"
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
@@ -18,13 +23,13 @@ class PipelineSettings:
         opencv_threads: one by default: the pipeline's own threads are the parallelism, and OpenCV's would contend.
         switch_interval_s: how long a thread may keep Python's lock; short, so that a slow callback in pure Python
             does not hold up the threads that wait for it after work in C.
-        ffmpeg_options: for network cameras; RTSP by TCP, as lost UDP packets are grey pictures.
+        ffmpeg_options: for films and network cameras, where the environment sets none.
         ffmpeg_log_level: FFmpeg's number; 16 prints errors, 8 only what is fatal.
     """
 
     opencv_threads: int = 1
     switch_interval_s: float = 0.0005
-    ffmpeg_options: str = "rtsp_transport;tcp"
+    ffmpeg_options: str = FFMPEG_OPTIONS
     ffmpeg_log_level: int = 8
 
 

@@ -278,7 +278,8 @@ threading.Event().wait()
 
 def _parent(how: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(_PARENT), how]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=found)
 
 
 def test_the_child_ends_when_its_parent_is_killed_even_while_the_hook_hangs(notes: Path) -> None:

@@ -29,7 +29,7 @@ def test_they_are_made_when_asked_and_not_on_import() -> None:
     before, after = settings()
     assert before[0] == 0.005
     assert before[2] is None
-    assert after == [0.0005, 1, "rtsp_transport;tcp"]
+    assert after == [0.0005, 1, "rtsp_transport;tcp|fpsprobesize;2"]
 
 
 def test_the_environment_wins() -> None:

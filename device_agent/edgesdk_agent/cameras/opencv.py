@@ -19,6 +19,7 @@ from pathlib import Path
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
 from edgesdk_agent.cameras.source_url import SourceUrl
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
+from edgesdk_agent.pipeline_settings import FFMPEG_OPTIONS
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
@@ -26,12 +27,6 @@ from edgesdk_targets.tensor import Array
 log = logging.getLogger(__name__)
 
 Opener = Callable[[], cv2.VideoCapture]
-
-# What FFmpeg is told when it opens anything; OpenCV takes it from the environment only, so it holds for the whole process,
-# and what the user has set stands. TCP, as frames torn by lost packets are worse than late ones. `fpsprobesize` ends the
-# analysis of a stream when its format is known: FFmpeg would watch it for up to five seconds more to guess its rate, and
-# hand the pictures of that time over afterwards, when they are old (docs/decisions/0007).
-os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|fpsprobesize;2")
 
 # Above this many pixels USB 2 carries a fair rate only compressed.
 _UNCOMPRESSED_PIXELS = 640 * 480
@@ -200,7 +195,7 @@ def open_video_file(
     def opener() -> cv2.VideoCapture:
         if not path.is_file():
             raise InputError(f"There is no file {path}.", hint="Check the path.")
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, _one_thread())
+        capture = _by_ffmpeg(str(path), _one_thread())
         if not capture.isOpened():
             raise InputError(
                 f"{path} is no video that can be decoded here.",
@@ -245,7 +240,7 @@ def open_stream(
     def opener() -> cv2.VideoCapture:
         # FFmpeg is named, as OpenCV's other backends would try the address as a file name and print it.
         began = time.monotonic()
-        capture = cv2.VideoCapture(url.reveal(), cv2.CAP_FFMPEG, [*_one_thread(), *timeouts])
+        capture = _by_ffmpeg(url.reveal(), [*_one_thread(), *timeouts])
         if not capture.isOpened():
             # OpenCV does not say why; how long it took tells silence from an answer that is no video.
             silent = time.monotonic() - began >= 0.9 * open_timeout_s
@@ -298,6 +293,12 @@ def _v4l2_hint(device: int) -> str:
     if not os.access(path, os.R_OK | os.W_OK):
         return "Add this user to the group `video`, and log in again."
     return "End the program that uses it, or try another number: one camera often has several devices."
+
+
+def _by_ffmpeg(address: str, parameters: list[int]) -> cv2.VideoCapture:
+    """Open a film or a stream; OpenCV takes FFmpeg's options from the environment only, and the user's own stand."""
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, parameters)
 
 
 def _one_thread() -> list[int]:
