@@ -6,7 +6,9 @@ import json
 import math
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -55,6 +57,13 @@ def bare() -> ConveyorScene:
 
 def live_camera(time: FakeTime, **options: object) -> ConveyorCamera:
     return ConveyorCamera(fps=10.0, live=True, clock=time.clock, wait=time.wait, **options)  # type: ignore[arg-type]
+
+
+def read_all(camera: ConveyorCamera) -> int:
+    count = 0
+    while camera.read(None) is not None:
+        count += 1
+    return count
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -225,6 +234,15 @@ class TestTruth:
         for index, line in enumerate(logged):
             assert line["boxes"] == scene.truth(index).boxes.tolist()
             assert line["labels"] == [str(label) for label in scene.truth(index).labels]
+
+    def test_a_picture_that_was_being_drawn_when_the_camera_closed_is_not_delivered(self, tmp_path: Path) -> None:
+        for attempt in range(20):
+            camera = ConveyorCamera(live=False, truth_path=tmp_path / "truth.jsonl")
+            with ThreadPoolExecutor(1) as reader:
+                delivered = reader.submit(read_all, camera)
+                sleep(0.005 + attempt * 0.0003)
+                camera.close()
+            assert delivered.result() == len(lines(tmp_path / "truth.jsonl"))
 
     def test_full_disk_is_said(self) -> None:
         full = Path("/dev/full")

@@ -87,8 +87,8 @@ class ConveyorCamera:
         self._next = index + 1
         picture = out if out is not None and _fits(out) else np.empty((HEIGHT, WIDTH, 3), np.uint8)
         self._scene.draw(index, picture)
-        if self._truth is not None:
-            self._truth.add(self._scene.truth(index))
+        if self._truth is not None and not self._truth.add(self._scene.truth(index)):
+            return None  # closed while it was drawn: no picture is delivered whose truth is not told
         return picture
 
     def close(self) -> None:
@@ -125,18 +125,19 @@ class TruthLog:
                 hint="Give a file in a folder that exists and may be written.",
             ) from error
 
-    def add(self, truth: Truth) -> None:
-        """Append the truth of the next delivered picture; nothing once the log is closed."""
+    def add(self, truth: Truth) -> bool:
+        """Append the truth of the next delivered picture; False, and nothing, once the log is closed."""
         boxes = [[round(float(value), 1) for value in box] for box in truth.boxes]
         line = {"seq": self._seq, "boxes": boxes, "labels": [str(label) for label in truth.labels.tolist()]}
         with self._lock:
             if self._file is None:
-                return
+                return False
             try:
                 self._file.write(json.dumps(line) + "\n")
             except OSError as error:
                 raise self._failure(error) from error
             self._seq += 1
+            return True
 
     def close(self) -> None:
         """Write out what is pending and close the file; a second call does nothing."""
