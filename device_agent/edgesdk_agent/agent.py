@@ -22,8 +22,9 @@ from typing import Any
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.several import absent_cameras, open_cameras
-from edgesdk_agent.config import LoadedConfig, effective
-from edgesdk_agent.config_sections import AgentConfig, CameraSection
+from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.config.loading import LoadedConfig, effective
+from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.link_settings import LinkSettings

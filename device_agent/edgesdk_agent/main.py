@@ -55,7 +55,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
 
 def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     from edgesdk_agent.agent import Agent
-    from edgesdk_agent.config import load_config
+    from edgesdk_agent.config.loading import load_config
     from edgesdk_agent.pipeline_settings import apply_pipeline_settings
 
     loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)

@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from edgesdk_agent.config_sections import AgentConfig, CameraSection, PipelineSection, ThenSection
+from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.config.pipeline import PipelineSection
+from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.config.then import ThenSection
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.core_claim import CoreClaim, claim_cores
 from edgesdk_targets.errors import MissingExtra, SessionFailed

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgesdk_agent import tuned_model
-from edgesdk_agent.config_sections import AgentConfig
+from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.tuned_model import hint_of, load_tuned_model
 from edgesdk_targets.core_claim import claim_cores
 from edgesdk_targets.errors import SessionFailed

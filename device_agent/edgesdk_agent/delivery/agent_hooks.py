@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from edgesdk_agent.config_sections import AgentConfig, HookSection
+from edgesdk_agent.config.hooks import HookSection
+from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.frame_filter import FrameFilter

@@ -24,7 +24,7 @@ def show(
     json: JsonFlag = False,
 ) -> None:
     """Show every value that is in effect and where it came from; secrets are hidden."""
-    from edgesdk_agent.config import effective, load_config
+    from edgesdk_agent.config.loading import effective, load_config
 
     lines = effective(load_config(config, no_mqtt=no_mqtt))
     if json:
@@ -39,7 +39,7 @@ def show(
 @app.command()
 def check(config: ConfigPath = Path("edgesdk.yaml"), no_mqtt: NoMqtt = False, json: JsonFlag = False) -> None:
     """Check a configuration; every wrong field is named with its line."""
-    from edgesdk_agent.config import load_config
+    from edgesdk_agent.config.loading import load_config
 
     loaded = load_config(config, no_mqtt=no_mqtt)
     if json:
@@ -51,6 +51,6 @@ def check(config: ConfigPath = Path("edgesdk.yaml"), no_mqtt: NoMqtt = False, js
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of edgesdk.yaml."""
-    from edgesdk_agent.config import config_schema
+    from edgesdk_agent.config.loading import config_schema
 
     print_json(config_schema())

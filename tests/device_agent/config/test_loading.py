@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from edgesdk_agent.cameras.catalogue import SOURCE_FORMS
-from edgesdk_agent.config import EffectiveValue, LoadedConfig, config_schema, effective, load_config
+from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_schema, effective, load_config
 from edgesdk_targets.errors import InputError
 
 MINIMAL = """\
@@ -238,7 +238,7 @@ def test_the_schema_is_published_and_covers_every_section() -> None:
 
 
 def test_every_kind_of_source_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    text = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
     table = text.split("## Sources", 1)[1].split("##", 1)[0]
     assert table.count("\n| `") == len(SOURCE_FORMS)
     for form in SOURCE_FORMS:
@@ -246,7 +246,7 @@ def test_every_kind_of_source_is_documented() -> None:
 
 
 def test_the_documented_configuration_is_valid(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    text = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
     example = text.split("```yaml\n", 1)[1].split("```", 1)[0]
     fields = yaml.safe_load(example)
     config = _load(_write(tmp_path, example), {"CAM_PASSWORD": "x", "MQTT_PASSWORD": "y"}).config

@@ -1,0 +1,54 @@
+"""The sections `hooks` and `stages`: functions of the user's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from edgesdk_agent.config.section import Section
+from edgesdk_agent.delivery.hook_name import HookName
+from edgesdk_targets.errors import InputError
+
+
+def _hook_name(value: str) -> str:
+    try:
+        return str(HookName.parse(value))
+    except InputError as error:
+        raise ValueError(f"{error.message} {error.hint}") from error
+
+
+Hook = Annotated[str, AfterValidator(_hook_name), Field(max_length=512)]
+
+
+class HookSection(Section):
+    """A function of yours that is given every result; see docs/hooks.md.
+
+    Attributes:
+        call: `package.module:function`.
+        isolate: `process` protects the pipeline from all it may do, `thread` from its waiting, `inline` from its errors.
+        queue: how many results may wait for it.
+        when_full: `wait` loses nothing and holds the pipeline, `drop_oldest` never holds it; `auto` waits where every
+            camera is `every_frame`.
+        timeout_s: for one result; a hook that takes longer is told, and where it is a process, started again.
+        image: give it the picture too.
+    """
+
+    call: Hook
+    isolate: Literal["process", "thread", "inline"] = "process"
+    queue: int = Field(default=8, ge=1, le=10_000)
+    when_full: Literal["wait", "drop_oldest", "auto"] = "auto"
+    timeout_s: float = Field(default=5.0, gt=0, le=3600)
+    image: bool = False
+
+
+class StagesSection(Section):
+    """Functions of yours in the way of frames and results; see docs/hooks.md.
+
+    Attributes:
+        on_frame: says what the model is to see of a frame: a picture, or None to leave it out.
+        on_result: says what is told of a result: the result, another one, or None to keep it back.
+    """
+
+    on_frame: Hook | None = None
+    on_result: Hook | None = None

@@ -1,0 +1,53 @@
+"""The whole of `edgesdk.yaml`; each section is a file beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.config.device import DeviceSection
+from edgesdk_agent.config.hooks import HookSection, StagesSection
+from edgesdk_agent.config.mqtt import MqttSection
+from edgesdk_agent.config.pipeline import PipelineSection
+from edgesdk_agent.config.report_queue import QueueSection
+from edgesdk_agent.config.section import Section
+from edgesdk_agent.config.telemetry import TelemetrySection
+from edgesdk_agent.config.then import ThenSection
+
+
+class AgentConfig(Section):
+    """The whole configuration of an agent.
+
+    Attributes:
+        bundle: the model to run.
+        target, variant: choose among the bundle's variants; the best for this host unless given.
+        then: a second model for what the first one finds.
+        hooks_path: a folder in which Python looks for the modules of `hooks` and `stages`, after everywhere else.
+    """
+
+    device: DeviceSection = Field(default_factory=DeviceSection)
+    bundle: Path
+    target: str = ""
+    variant: str = ""
+    then: ThenSection | None = None
+    cameras: tuple[CameraSection, ...] = Field(json_schema_extra={"minItems": 1})
+    pipeline: PipelineSection = Field(default_factory=PipelineSection)
+    stages: StagesSection = Field(default_factory=StagesSection)
+    hooks: tuple[HookSection, ...] = ()
+    hooks_path: Path | None = None
+    mqtt: MqttSection = Field(default_factory=MqttSection)
+    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
+    queue: QueueSection = Field(default_factory=QueueSection)
+
+    @field_validator("cameras")
+    @classmethod
+    def _named_apart(cls, cameras: tuple[CameraSection, ...]) -> tuple[CameraSection, ...]:
+        if not cameras:
+            raise ValueError("at least one camera is needed")
+        names = [camera.name for camera in cameras]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the name {twice!r} is given to two cameras")
+        return cameras
