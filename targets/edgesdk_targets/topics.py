@@ -25,6 +25,7 @@ class Channel(str, Enum):
     RESULT = "up/result"
     TELEMETRY = "up/tele"
     EVENT = "up/event"
+    SEGMENT = "up/segment"
     REPORTED = "up/reported"
     REPLY = "up/reply"
     SNAPSHOT = "up/snap"

@@ -29,11 +29,13 @@ from edgesdk_targets.messages import (
     Reported,
     ResultMessage,
     Sample,
+    Segment,
     SeqRange,
     State,
     Telemetry,
     decode,
     encode,
+    plain_json,
     schemas,
     topic_of,
 )
@@ -63,7 +65,8 @@ EVERY: list[Message] = [
     Event(**UP, name="camera_lost", severity="error", message="gone", data={"tries": 3}),
     Reported(**UP, active=BundleName(name="m"), config_hash="x"),
     Reply(**UP, id="42", ok=True),
-    Ack(**HEAD, epoch="e1", upto=6, want=(SeqRange(first=2, last=3),)),
+    Segment(**UP, first=7, last=9, records=(RESULT, RESULT.model_copy(update={"seq": 9}))),
+    Ack(**HEAD, epoch="e1", upto=6, have=(SeqRange(first=9, last=9),), want=(SeqRange(first=7, last=8),)),
     Desired(**HEAD, version=3, state={"bundle": "m"}),
     Command(**HEAD, id="42", verb="birth", deadline=AT + timedelta(seconds=30)),
 ]
@@ -258,7 +261,7 @@ def test_bytes_from_anywhere_are_refused_and_never_crash(payload: bytes, content
     data=st.data(),
 )
 def test_any_value_in_any_field_is_read_or_refused(message: Message, value: object, data: st.DataObject) -> None:
-    document = json.loads(encode(message).payload)
+    document = json.loads(plain_json(encode(message)))
     document[data.draw(st.sampled_from(sorted(document)))] = value
     try:
         decode(str(topic_of(message)), json.dumps(document).encode())
@@ -268,11 +271,11 @@ def test_any_value_in_any_field_is_read_or_refused(message: Message, value: obje
 
 def test_the_schemas_cover_every_message_and_match_what_is_sent() -> None:
     exported = schemas()
-    assert set(exported) == {f"{m.kind}/1" for m in EVERY}
+    assert set(exported) == {f"{m.kind}/1" for m in EVERY} | {"gap/1"}
     for message in EVERY:
         schema = exported[f"{message.kind}/1"]
         properties: Any = schema["properties"]
-        assert set(json.loads(encode(message).payload)) == set(properties)
+        assert set(json.loads(plain_json(encode(message)))) == set(properties)
         assert {"node", "at"} <= set(schema["required"])  # type: ignore[call-overload]
     json.dumps(exported, allow_nan=False)
 

@@ -16,8 +16,8 @@ def test_topics_are_as_documented() -> None:
     assert str(Topic(node, Channel.TELEMETRY)) == "edgesdk/1/local.cam-1/up/tele"
     assert str(Topic(Node("d", "acme"), Channel.REPLY, "42")) == "edgesdk/1/acme.d/up/reply/42"
     assert {c.value for c in Channel} == {
-        *("up/birth", "up/state", "up/result", "up/tele", "up/event", "up/reported", "up/reply", "up/snap"),
-        *("down/ack", "down/desired", "down/cmd"),
+        *("up/birth", "up/state", "up/result", "up/tele", "up/event", "up/segment", "up/reported"),
+        *("up/reply", "up/snap", "down/ack", "down/desired", "down/cmd"),
     }
     assert {c.value for c in Channel if c.retained} == {"up/birth", "up/state", "up/reported", "down/desired"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from edgesdk_targets.messages.downward import Ack, Command, Desired, SeqRange
 from edgesdk_targets.messages.envelope import Message, UpMessage, rfc3339
+from edgesdk_targets.messages.gap import GAP_EVENT, MAX_GAP_RANGES, Gap, GapCause, GapRange, gap_of
+from edgesdk_targets.messages.segment import SEGMENT_RECORDS, Segment, pack_segment
 from edgesdk_targets.messages.upward import (
     Birth,
     BundleName,
@@ -17,11 +19,14 @@ from edgesdk_targets.messages.upward import (
     State,
     Telemetry,
 )
-from edgesdk_targets.messages.wire import DEFLATED, JSON, Encoded, decode, encode, schemas, topic_of
+from edgesdk_targets.messages.wire import DEFLATED, JSON, Encoded, decode, encode, plain_json, schemas, topic_of
 
 __all__ = [
     "DEFLATED",
+    "GAP_EVENT",
     "JSON",
+    "MAX_GAP_RANGES",
+    "SEGMENT_RECORDS",
     "Ack",
     "Birth",
     "BundleName",
@@ -30,18 +35,25 @@ __all__ = [
     "Desired",
     "Encoded",
     "Event",
+    "Gap",
+    "GapCause",
+    "GapRange",
     "Message",
     "Percentiles",
     "Reply",
     "Reported",
     "ResultMessage",
     "Sample",
+    "Segment",
     "SeqRange",
     "State",
     "Telemetry",
     "UpMessage",
     "decode",
     "encode",
+    "gap_of",
+    "pack_segment",
+    "plain_json",
     "rfc3339",
     "schemas",
     "topic_of",

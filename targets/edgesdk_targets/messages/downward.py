@@ -32,14 +32,20 @@ class SeqRange(Part):
 
 
 class Ack(Message):
-    """All messages of `epoch` up to and with `upto` are stored for good; those of `want` are to be sent
-    again.
+    """What is stored for good, and what is missing; the device deletes only what it is told here.
+
+    Attributes:
+        epoch: of the numbers; a device ignores those of another epoch than its own.
+        upto: every number up to and with it is stored, or was declared as gone by the device.
+        have: ranges above `upto` that are stored too; the highest, where there are more than fit.
+        want: ranges to be sent again now, and those that can not be, declared as gone.
     """
 
     kind: ClassVar[str] = "ack"
     schema_id: str = schema_field("ack")
     epoch: Token
     upto: Count
+    have: Annotated[tuple[SeqRange, ...], Field(max_length=256)] = ()
     want: Annotated[tuple[SeqRange, ...], Field(max_length=256)] = ()
 
 

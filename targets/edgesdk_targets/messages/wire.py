@@ -1,4 +1,4 @@
-"""Messages to bytes and back: JSON in UTF-8, telemetry deflated (zlib format) above 1 kB.
+"""Messages to bytes and back: JSON in UTF-8, telemetry deflated (zlib format) above 1 kB, segments always.
 
 What arrives is hostile until it is decoded: its size, its size when inflated, its depth and every type are
 bounded here, and nothing but a message or an InputError leaves this file.
@@ -15,6 +15,8 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import dotted, field_problems
 from edgesdk_targets.messages.downward import Ack, Command, Desired
 from edgesdk_targets.messages.envelope import Message
+from edgesdk_targets.messages.gap import Gap
+from edgesdk_targets.messages.segment import Segment
 from edgesdk_targets.messages.upward import Birth, Event, Reply, Reported, ResultMessage, State, Telemetry
 from edgesdk_targets.topics import Channel, Node, Topic
 
@@ -30,6 +32,7 @@ _MODELS: dict[Channel, type[Message]] = {
     Channel.RESULT: ResultMessage,
     Channel.TELEMETRY: Telemetry,
     Channel.EVENT: Event,
+    Channel.SEGMENT: Segment,
     Channel.REPORTED: Reported,
     Channel.REPLY: Reply,
     Channel.ACK: Ack,
@@ -55,7 +58,7 @@ def encode(message: Message) -> Encoded:
     """
     payload = message.model_dump_json(by_alias=True).encode()
     content_type = JSON
-    if isinstance(message, Telemetry) and len(payload) > DEFLATE_ABOVE_BYTES:
+    if isinstance(message, Segment) or (isinstance(message, Telemetry) and len(payload) > DEFLATE_ABOVE_BYTES):
         payload, content_type = zlib.compress(payload), DEFLATED
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise InputError(
@@ -102,8 +105,13 @@ def decode(topic: str, payload: bytes, content_type: str = JSON) -> Message:
 
 
 def schemas() -> dict[str, dict[str, object]]:
-    """Return the JSON Schema of each message, by schema id (`result/1`, …)."""
-    return {f"{m.kind}/{m.major}": m.model_json_schema(by_alias=True) for m in _MODELS.values()}
+    """Return the JSON Schema of each message, by schema id (`result/1`, …), and of what an event named `gap` holds."""
+    return {f"{m.kind}/{m.major}": m.model_json_schema(by_alias=True) for m in (*_MODELS.values(), Gap)}
+
+
+def plain_json(encoded: Encoded) -> bytes:
+    """Return the JSON of a message that we wrote."""
+    return zlib.decompress(encoded.payload) if encoded.content_type == DEFLATED else encoded.payload
 
 
 def _plain(payload: bytes, content_type: str, topic: str) -> bytes:

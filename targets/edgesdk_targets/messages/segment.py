@@ -1,0 +1,74 @@
+"""A piece of backlog: whole messages of one kind that could not be sent when they were new, in one deflated message.
+
+Their numbers need not follow one another, as other kinds lie between. A segment is not a message of its own in the
+sequence: its `seq` is that of its first record, and what is stored, acknowledged or missing are its records.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from edgesdk_targets.messages.envelope import Count, UpMessage, rfc3339, schema_field
+from edgesdk_targets.messages.upward import Event, ResultMessage, Telemetry
+
+# Few enough that losing one costs little, enough that deflating pays: beyond 60 it gains hardly more.
+SEGMENT_RECORDS = 60
+MAX_SEGMENT_RECORDS = 1000
+
+
+def _schema_kind(record: Any) -> str:
+    schema = record.get("schema") if isinstance(record, dict) else getattr(record, "schema_id", "")
+    return str(schema).partition("/")[0]
+
+
+Record = Annotated[
+    Annotated[Event, Tag("event")] | Annotated[ResultMessage, Tag("result")] | Annotated[Telemetry, Tag("tele")],
+    Discriminator(_schema_kind),
+]
+
+
+class Segment(UpMessage):
+    """Records of the backlog, in the order of their numbers.
+
+    Attributes:
+        seq: the same as `first`.
+        first, last: of the records; those between that are not in it travel elsewhere.
+        records: as they would have been sent alone.
+    """
+
+    kind: ClassVar[str] = "segment"
+    schema_id: str = schema_field("segment")
+    first: Count
+    last: Count
+    records: Annotated[tuple[Record, ...], Field(min_length=1, max_length=MAX_SEGMENT_RECORDS)]
+
+    @model_validator(mode="after")
+    def _agrees_with_its_records(self) -> Segment:
+        numbers = [record.seq for record in self.records]
+        if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+            raise ValueError("records are not in the order of their numbers")
+        if (self.seq, self.first, self.last) != (numbers[0], numbers[0], numbers[-1]):
+            raise ValueError("seq, first and last are not those of the records")
+        if any((record.node, record.epoch) != (self.node, self.epoch) for record in self.records):
+            raise ValueError("a record is of another node or epoch")
+        return self
+
+
+def pack_segment(node: str, at: datetime, epoch: str, records: Sequence[tuple[int, bytes]], *, level: int = 6) -> bytes:
+    """Write a segment from records that are written already; deflated, as it travels.
+
+    Args:
+        records: number and JSON of each, in the order of their numbers.
+    """
+    first, last = records[0][0], records[-1][0]
+    head = (
+        f'{{"schema":"segment/1","node":"{node}","at":"{rfc3339(at)}","epoch":"{epoch}","seq":{first},'
+        f'"first":{first},"last":{last},"records":['
+    )
+    return zlib.compress(head.encode() + b",".join(body for _seq, body in records) + b"]}", level)
