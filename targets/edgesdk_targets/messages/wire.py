@@ -106,7 +106,8 @@ def decode(topic: str, payload: bytes, content_type: str = JSON) -> Message:
 
 def schemas() -> dict[str, dict[str, object]]:
     """Return the JSON Schema of each message, by schema id (`result/1`, …), and of what an event named `gap` holds."""
-    return {f"{m.kind}/{m.major}": m.model_json_schema(by_alias=True) for m in (*_MODELS.values(), Gap)}
+    spoken: tuple[type[Message | Gap], ...] = (*_MODELS.values(), Gap)
+    return {f"{m.kind}/{m.major}": m.model_json_schema(by_alias=True) for m in spoken}
 
 
 def plain_json(encoded: Encoded) -> bytes:
