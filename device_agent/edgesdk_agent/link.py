@@ -17,6 +17,7 @@ from typing import Any
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.link_connection import Connection, ConnectionLost, Ends
+from edgesdk_agent.link_inbox import Inbox
 from edgesdk_agent.link_settings import LinkSettings, LinkStatus
 from edgesdk_agent.presence import Presence
 from edgesdk_agent.report_queue import ReportQueue
@@ -41,6 +42,7 @@ class Link:
         presence: what to say on connecting and on leaving.
         tls: needed where the address says TLS.
         settings: times and limits.
+        inbox: who listens to what is said to this device, and what is to be said beside the reports.
 
     Raises:
         MissingExtra: paho-mqtt is not installed.
@@ -54,6 +56,7 @@ class Link:
         *,
         tls: ssl.SSLContext | None = None,
         settings: LinkSettings | None = None,
+        inbox: Inbox | None = None,
     ) -> None:
         try:
             import paho.mqtt.client  # noqa: F401
@@ -62,7 +65,7 @@ class Link:
         if address.tls and tls is None:
             tls = ssl.create_default_context()
         self._settings = settings or LinkSettings()
-        self._ends = Ends(address, tls, self._settings, queue, presence, Wake(), self._note)
+        self._ends = Ends(address, tls, self._settings, queue, presence, Wake(), self._note, inbox or Inbox())
         self._queue = queue
         self._status = LinkStatus()
         self._changed = threading.Condition()
@@ -81,6 +84,7 @@ class Link:
             NotConnected: it was required, and there is none; nothing is left running.
         """
         self._queue.listen(self._ends.wake.set)
+        self._ends.inbox.wake_with(self._ends.wake.set)
         self._thread.start()
         if require_within_s is None:
             return
@@ -120,6 +124,7 @@ class Link:
             self._thread.join(timeout_s + self._settings.connect_timeout_s)
         if not self._thread.is_alive():
             self._queue.listen(_nobody)
+            self._ends.inbox.wake_with(_nobody)
             self._ends.wake.close()
 
     def _note(self, *, acknowledged: int = 0, **changes: Any) -> None:

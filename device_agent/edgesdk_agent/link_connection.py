@@ -14,10 +14,11 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from edgesdk_agent.link_inbox import LARGEST_PACKET_BYTES, Inbox, inbound
 from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.presence import Presence, Publication
 from edgesdk_agent.report_queue import ReportKind, ReportQueue
@@ -55,6 +56,7 @@ class Ends:
     Attributes:
         wake: set when there may be something to send or the link shall stop.
         note: is told `acknowledged=1` and `problem=…`.
+        inbox: who listens to which of the device's own topics, and what others of this process want said.
     """
 
     address: BrokerAddress
@@ -64,6 +66,7 @@ class Ends:
     presence: Presence
     wake: Wake
     note: Callable[..., None]
+    inbox: Inbox = field(default_factory=Inbox)
 
     @property
     def client_id(self) -> str:
@@ -93,7 +96,11 @@ class Connection:
     def open(self, stopping: threading.Event) -> None:
         """Connect and wait for the broker's yes. Raises ConnectionLost."""
         settings, address = self._ends.settings, self._ends.address
-        properties = _properties("CONNECT", SessionExpiryInterval=max(settings.session_s, settings.will_delay_s))
+        properties = _properties(
+            "CONNECT",
+            SessionExpiryInterval=max(settings.session_s, settings.will_delay_s),
+            MaximumPacketSize=LARGEST_PACKET_BYTES,
+        )
         try:
             self._client.connect(
                 address.host, address.port, settings.keepalive_s, clean_start=False, properties=properties
@@ -107,7 +114,13 @@ class Connection:
             if left <= 0 or stopping.is_set():
                 raise ConnectionLost(broker_problem.from_exception(address, TimeoutError()))
             self._turn(left)
+        self._listen()
         self.say(*self._ends.presence.opening(self._session))
+
+    def _listen(self) -> None:
+        topics = self._ends.inbox.topics(self._ends.presence.node)
+        if topics and self._client.subscribe([(topic, 1) for topic in topics])[0] != 0:
+            raise ConnectionLost(self._problem or broker_problem.lost(self._ends.address))
 
     def say(self, *publications: Publication) -> None:
         """Send these before any report."""
@@ -140,6 +153,7 @@ class Connection:
             sock.close()
 
     def _send(self) -> None:
+        self._urgent.extend(self._ends.inbox.take_said())
         while len(self._outstanding) < self._window:
             if self._urgent:
                 self._publish(self._urgent.popleft(), 0)
@@ -157,7 +171,7 @@ class Connection:
             return
         if not self._outstanding:
             self._progress_at = time.monotonic()
-        properties = _publish_properties(publication.body.content_type)
+        properties = _publish_properties(publication.body.content_type, publication.expires_s)
         info = self._client.publish(
             publication.topic, publication.body.payload, qos=1, retain=publication.retain, properties=properties
         )
@@ -215,6 +229,7 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
         return client
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, code: Any, properties: Any) -> None:
@@ -233,6 +248,9 @@ class Connection:
         else:
             explain = broker_problem.lost if self._accepted else broker_problem.closed
             self._problem = explain(self._ends.address)
+
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        self._ends.inbox.deliver(inbound(message))
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, code: Any, _properties: Any) -> None:
         seq = self._outstanding.pop(mid, 0)
@@ -255,9 +273,10 @@ def _close_forgotten_socket(error: BaseException) -> None:
 
 
 @cache
-def _publish_properties(content_type: str) -> Properties:
+def _publish_properties(content_type: str, expires_s: int = 0) -> Properties:
     # paho only reads them, and they cost as much to make as all the rest of a publish.
-    return _properties("PUBLISH", ContentType=content_type)
+    expiry = {"MessageExpiryInterval": expires_s} if expires_s else {}
+    return _properties("PUBLISH", ContentType=content_type, **expiry)
 
 
 def _properties(packet: str, **values: object) -> Properties:

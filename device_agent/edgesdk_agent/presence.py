@@ -18,6 +18,7 @@ from edgesdk_targets.messages import (
     Birth,
     BundleName,
     CameraName,
+    DesiredReport,
     Encoded,
     Reported,
     State,
@@ -36,11 +37,16 @@ def utc(seconds: float) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One message and where it goes."""
+    """One message and where it goes.
+
+    Attributes:
+        expires_s: the broker forgets it after so long, if it could not pass it on; 0 never.
+    """
 
     topic: str
     body: Encoded
     retain: bool = False
+    expires_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Identity:
     Attributes:
         hardware: any facts for people, as machine and processor.
         config_hash: tells two configurations apart without showing either.
+        desired: what became of what is wanted of it.
     """
 
     node: Node
@@ -63,6 +70,7 @@ class Identity:
     hardware: Mapping[str, str] = field(default_factory=lambda: {"machine": platform.machine()})
     capabilities: tuple[str, ...] = ()
     config_hash: str = ""
+    desired: DesiredReport = field(default_factory=DesiredReport)
 
 
 class Presence:
@@ -142,6 +150,7 @@ class Presence:
                 active=who.bundle,
                 previous=who.previous_bundle,
                 config_hash=who.config_hash,
+                **who.desired.model_dump(),
             )
         )
 

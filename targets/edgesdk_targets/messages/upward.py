@@ -167,8 +167,31 @@ class Event(UpMessage):
     data: JsonObject = Field(default_factory=dict)
 
 
+class Refusal(Part):
+    """One part of what is wanted that this device does not become, and why."""
+
+    what: ShortText
+    why: LongText = ""
+
+
+class DesiredReport(Part):
+    """What became of the retained `desired` document.
+
+    Attributes:
+        version: of the last document that was read; 0 where there was none.
+        applied: what of it is in effect.
+        refused: what of it is not.
+        pending: what is in effect after the next start.
+    """
+
+    version: Count = 0
+    applied: JsonObject = Field(default_factory=dict)
+    refused: Annotated[tuple[Refusal, ...], Field(max_length=64)] = ()
+    pending: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
+
+
 class Reported(UpMessage):
-    """What is installed and how it is set; retained."""
+    """What is installed and how it is set; retained. What became of `desired` is told as in `DesiredReport`."""
 
     kind: ClassVar[str] = "reported"
     schema_id: str = schema_field("reported")
@@ -176,14 +199,25 @@ class Reported(UpMessage):
     previous: BundleName = BundleName()
     config_hash: ShortText = ""
     step: ShortText = ""
+    version: Count = 0
+    applied: JsonObject = Field(default_factory=dict)
+    refused: Annotated[tuple[Refusal, ...], Field(max_length=64)] = ()
+    pending: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
 
 
 class Reply(UpMessage):
-    """The answer to a command."""
+    """The answer to a command.
+
+    Attributes:
+        step: `accepted` when it is taken, and then once `done`, with what came of it; `refused` where it is not taken.
+        code: why not, as a key: `unknown`, `arguments`, `expired`, `busy`, `failed`, `interrupted`.
+    """
 
     kind: ClassVar[str] = "reply"
     schema_id: str = schema_field("reply")
     id: Token
     ok: bool
+    step: Literal["accepted", "done", "refused"] = "done"
+    code: ShortText = ""
     message: LongText = ""
     data: JsonObject = Field(default_factory=dict)
