@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from edgesdk.over_sources import OverSources
 from edgesdk_targets.calls import Picture
 from edgesdk_targets.chain import Chain as GroundChain
-from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.loading import Loaded, check_known, load_variant
 from edgesdk_targets.model import Model as GroundModel
 from edgesdk_targets.results import Chained, Result
 
 if TYPE_CHECKING:
-    from edgesdk_agent.embedding import Pipeline, Source
-    from edgesdk_agent.frame import FrameResult
     from edgesdk_targets.bundle.bundle import Bundle
     from edgesdk_targets.probe import ProbeLimits
     from edgesdk_targets.session import SessionOptions
 
-Answer = TypeVar("Answer")
-Loop = TypeVar("Loop")
 
-
-class Model(GroundModel):
+class Model(OverSources, GroundModel):
     """A loaded variant of a bundle, called like a function; over a source with `model.stream(…)`; both under asyncio."""
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)
-        self._waiting = _waiting(self.lanes)
 
     @overload
     async def acall(self, image: Picture, *, camera: str = ...) -> Result: ...  # type: ignore[overload-overlap]
@@ -51,33 +42,10 @@ class Model(GroundModel):
             InputError: a picture cannot be used.
             SessionFailed: the runtime failed, or the model is closed.
         """
-        return await _ask(self._waiting, partial(self.__call__, image, camera=camera))
-
-    def stream(self, source: Source | Mapping[str, Source], **options: Any) -> Iterator[FrameResult]:
-        """Run over a source, or several by name, and return its results in a loop; leaving the loop stops the threads.
-
-        Args:
-            options: those of `edgesdk.Pipeline`, such as `policy`, `keep_image` or `fps`.
-
-        Raises:
-            InputError: the source is unknown.
-            CameraLost: the camera does not answer, or stopped for good.
-        """
-        pipeline = _pipeline(self, source, options)
-        return _closing(iter(pipeline), pipeline)
-
-    def astream(self, source: Source | Mapping[str, Source], **options: Any) -> AsyncIterator[FrameResult]:
-        """Return the results as `stream` does, for `async for`."""
-        pipeline = _pipeline(self, source, options)
-        return _closing(pipeline.aiter(), pipeline)
-
-    def close(self) -> None:
-        """Wait for the calls that are running, and give the runtime's memory back."""
-        self._waiting.shutdown(cancel_futures=True)
-        super().close()
+        return await self._ask(partial(self.__call__, image, camera=camera))
 
 
-class Chain(GroundChain):
+class Chain(OverSources, GroundChain):
     """A detector and a model that is asked about each detection, used as one; under asyncio, `await chain.acall(…)`.
 
         chain = edgesdk.Chain(edgesdk.load("cars.edgebundle"), edgesdk.load("plates.edgebundle"), classes=["car"], margin=0.2)
@@ -93,7 +61,6 @@ class Chain(GroundChain):
 
     def __init__(self, detector: GroundModel, then: GroundModel, **rule: Any) -> None:
         super().__init__(detector, then, **rule)
-        self._waiting = _waiting(self.lanes)
 
     @overload
     async def acall(self, image: Picture, *, camera: str = ...) -> Chained: ...  # type: ignore[overload-overlap]
@@ -103,22 +70,7 @@ class Chain(GroundChain):
 
     async def acall(self, image: Picture | Sequence[Picture], *, camera: str = "default") -> Chained | list[Chained]:
         """Answer as `chain(image)` does, while the event loop goes on; see `Model.acall`."""
-        return await _ask(self._waiting, partial(self.__call__, image, camera=camera))
-
-    def stream(self, source: Source | Mapping[str, Source], **options: Any) -> Iterator[FrameResult]:
-        """Run over a source and return its results in a loop; see `Model.stream`."""
-        pipeline = _pipeline(self, source, options)
-        return _closing(iter(pipeline), pipeline)
-
-    def astream(self, source: Source | Mapping[str, Source], **options: Any) -> AsyncIterator[FrameResult]:
-        """Return the results as `stream` does, for `async for`."""
-        pipeline = _pipeline(self, source, options)
-        return _closing(pipeline.aiter(), pipeline)
-
-    def close(self) -> None:
-        """Wait for the calls that are running, and close both models."""
-        self._waiting.shutdown(cancel_futures=True)
-        super().close()
+        return await self._ask(partial(self.__call__, image, camera=camera))
 
 
 def load(
@@ -150,29 +102,3 @@ def load(
     check_known(unknown)
     loaded = load_variant(bundle, target=target, variant=variant, options=options, postprocess=postprocess, probe=probe)
     return Model(loaded)
-
-
-def _pipeline(model: Model | Chain, source: Source | Mapping[str, Source], options: dict[str, Any]) -> Pipeline:
-    # The agent's half is imported by who uses a source: calling a model needs none of it.
-    from edgesdk_agent.embedding import Pipeline
-
-    return Pipeline(model, source, **options)
-
-
-def _closing(loop: Loop, pipeline: Pipeline) -> Loop:
-    """Let go of the cameras also where the loop is never begun: then nothing else does."""
-    weakref.finalize(loop, pipeline.request_stop).atexit = False
-    return loop
-
-
-def _waiting(lanes: int) -> ThreadPoolExecutor:
-    """Return threads for calls that wait for a lane, so that they take none of the application's; started by the first call."""
-    return ThreadPoolExecutor(lanes, "edgesdk-acall")
-
-
-async def _ask(waiting: ThreadPoolExecutor, call: Callable[[], Answer]) -> Answer:
-    try:
-        asked = asyncio.get_running_loop().run_in_executor(waiting, call)
-    except RuntimeError as error:  # what an executor says after `shutdown`
-        raise SessionFailed("The model is closed.", hint="Load it again.") from error
-    return await asked
