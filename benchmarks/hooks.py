@@ -8,15 +8,14 @@ the rate without a rival, measured in the same round.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from hook_load.command import measure_and_tell
 from hook_load.rivals import RIVALS
-from hook_load.rounds import Case, Kept, measure
+from hook_load.rounds import Case, Kept
 
 from edgesdk_agent.pipeline_settings import PipelineSettings
 
@@ -25,14 +24,11 @@ WAYS = ("inline", "thread", "process")
 
 def main() -> None:
     """Measure, print the table, and write the JSON."""
-    options = _options()
     interval_s = PipelineSettings().switch_interval_s
     cases = [Case(rival, way, interval_s) for rival in RIVALS for way in WAYS]
-    kept = measure(cases, Case("none", "inline", interval_s), rounds=options.rounds, seconds=options.seconds)
-    print(table(kept))
-    if options.json is not None:
-        document = {"rounds": options.rounds, "seconds": options.seconds, "cases": [one.to_json() for one in kept]}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    measure_and_tell(
+        "What a hook costs, by where it runs.", cases, Case("none", "inline", interval_s), table, seconds=1.5
+    )
 
 
 def table(kept: list[Kept]) -> str:
@@ -42,14 +38,6 @@ def table(kept: list[Kept]) -> str:
     }
     rows = [f"| {rival} | " + " | ".join(shares[rival, way] for way in WAYS) + " |" for rival in RIVALS]
     return "\n".join(("| hook | " + " | ".join(WAYS) + " |", "|---" * (len(WAYS) + 1) + "|", *rows))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="What a hook costs, by where it runs.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def needs_program() -> Callable[[str, str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def benchmarks_path() -> Iterator[None]:
+    """Put the benchmarks' folder on the path, as running one of its scripts does, and clean up behind it."""
+    folder, before = str(ROOT / "benchmarks"), set(sys.modules)
+    sys.path.insert(0, folder)
+    yield
+    sys.path.remove(folder)
+    for name, module in [*sys.modules.items()]:
+        if name not in before and str(getattr(module, "__file__", "")).startswith(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgesdk_targets.errors import InputError
+from marked_page import Marks
+
 from pipeline.plots import draw_plots
 
-BEGIN, END = "<!-- figures: begin; written by benchmarks/pipeline_table.py -->", "<!-- figures: end -->"
+MARKS = Marks("figures", "benchmarks/pipeline_table.py")
 
 
 def write_page(page: Path, document: Mapping[str, Any]) -> None:
@@ -18,13 +19,8 @@ def write_page(page: Path, document: Mapping[str, Any]) -> None:
     Raises:
         InputError: the page has no marks.
     """
-    text = page.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        raise InputError(f"{page} has no marks for the figures.", hint=f"Put {BEGIN} and {END} into it.")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    plots = draw_plots(document, page.parent)
-    page.write_text(f"{before}{BEGIN}\n\n{page_text(document, plots)}\n{END}{after}", "utf-8")
+    MARKS.check(page)
+    MARKS.replace(page, page_text(document, draw_plots(document, page.parent)))
 
 
 def page_text(document: Mapping[str, Any], plots: Mapping[str, str]) -> str:

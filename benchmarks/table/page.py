@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesdk_targets.errors import InputError
+from marked_page import Marks
 
-BEGIN, END = "<!-- table: begin; written by benchmarks/models_table.py -->", "<!-- table: end -->"
+MARKS = Marks("table", "benchmarks/models_table.py")
 _COLUMNS = (
     "family",
     "precision",
@@ -28,12 +28,7 @@ def write_page(page: Path, results: Mapping[str, Any]) -> None:
     Raises:
         InputError: the page has no marks.
     """
-    text = page.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        raise InputError(f"{page} has no marks for the table.", hint=f"Put {BEGIN} and {END} into it.")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{table_text(results)}\n{END}{after}", "utf-8")
+    MARKS.replace(page, table_text(results))
 
 
 def table_text(results: Mapping[str, Any]) -> str:

@@ -7,29 +7,17 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("benchmarks_path")]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks/results/models.json"
 # Quick to convert, and measured on all 1,797 digits.
 SAMPLE, FAMILY, TARGET = "digits_classifier", "ONNX Runtime", "generic-onnx"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def table_path() -> Iterator[None]:
-    """Put the benchmarks' folder on the path, as running the script does, and clean up behind it."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield
-    sys.path.remove(str(ROOT / "benchmarks"))
-    for name in [n for n in sys.modules if n.split(".")[0] == "table"]:
-        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +14,9 @@ from edgesdk.evaluate.intervals import Metric
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Classification, Detections, Text
 
+pytestmark = pytest.mark.usefixtures("benchmarks_path")
+
 LABELS = ("a", "b", "c")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def table_path(root: Path) -> Iterator[None]:
-    """Put the benchmarks' folder on the path, as running the script does, and clean up behind it."""
-    sys.path.insert(0, str(root / "benchmarks"))
-    yield
-    sys.path.remove(str(root / "benchmarks"))
-    for name in [n for n in sys.modules if n.split(".")[0] == "table"]:
-        del sys.modules[name]
 
 
 @pytest.fixture
@@ -231,7 +221,7 @@ class TestPage:
     def test_the_table_is_put_between_the_marks(self, tmp_path: Path) -> None:
         page = _module("page")
         path = tmp_path / "models.md"
-        path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", "utf-8")
+        path.write_text(f"before\n{page.MARKS.begin}\nold\n{page.MARKS.end}\nafter\n", "utf-8")
         for _ in range(2):
             page.write_page(path, self._results())
         text = path.read_text("utf-8")
@@ -255,5 +245,5 @@ class TestPage:
 
     def test_the_committed_page_has_its_marks(self, root: Path) -> None:
         text = (root / "docs/models.md").read_text("utf-8")
-        assert _module("page").BEGIN in text
-        assert _module("page").END in text
+        assert _module("page").MARKS.begin in text
+        assert _module("page").MARKS.end in text

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("benchmarks_path")
+
 FIGURE = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 10}
 QUIET = {"median": 1.0, "worst": 5.0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def table_path(root: Path) -> Iterator[None]:
-    """Put the benchmarks' folder on the path, as running the script does, and clean up behind it."""
-    sys.path.insert(0, str(root / "benchmarks"))
-    yield
-    sys.path.remove(str(root / "benchmarks"))
-    for name in [n for n in sys.modules if n.split(".")[0] == "table"]:
-        del sys.modules[name]
 
 
 class Workshop:
