@@ -21,13 +21,14 @@ from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.intervals import Metric
 from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.decode.postprocess import judged_with
 from edgesdk_targets.model import load_model
 from edgesdk_targets.results import Result
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.tensor import Array
 from table.build import Say, bundle_of
 from table.figures import Exam
-from table.float_model import FloatAnswers, ask_float, judged_settings
+from table.float_model import FloatAnswers, ask_float
 from table.prepared import Prepared
 
 BOARD = "rpi5"
@@ -80,7 +81,7 @@ def emulate_family(model: Prepared, exam: Exam, cells: Mapping[str, dict[str, An
 
 
 def _checked(board: EmulatedBoard, bundle: Path, variant: str, asked: _Asked) -> dict[str, Any]:
-    settings = judged_settings(asked.task)
+    settings = judged_with(asked.task)
     (there,) = verify_on_board(
         board,
         bundle,

@@ -9,19 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgesdk.emulate.on_board import answer_of, result_of
-from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
 from edgesdk.evaluate.gate import AgreementGate
 from edgesdk_converters.proving.gate import Predict, Verdict
 from edgesdk_converters.proving.predictor import Predictor
 from edgesdk_converters.reference import open_reference
 from edgesdk_converters.source import Source
+from edgesdk_targets.decode.postprocess import judged_with
 from edgesdk_targets.results import Result
 from edgesdk_targets.tensor import Array
-
-
-def judged_settings(task: str) -> dict[str, float]:
-    """Return what replaces the card's own post-processing: of a detector, weak detections count too."""
-    return {"score_threshold": AP_SCORE_THRESHOLD} if task == "detect" else {}
 
 
 def ask_float(source: Source, pictures: Sequence[Array]) -> list[dict[str, Any]]:
@@ -33,7 +28,7 @@ def ask_float(source: Source, pictures: Sequence[Array]) -> list[dict[str, Any]]
         reference.outputs,
         source.card,
         source.card_file.labels,
-        postprocess=judged_settings(source.card.task),
+        postprocess=judged_with(source.card.task),
     )
     return [answer_of(predict(picture)) for picture in pictures]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.evaluate.answers import each_alone
+from edgesdk_targets.decode.postprocess import judged_with
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
 from table.build import Say, bundle_of
-from table.float_model import judged_settings
 from table.prepared import Prepared
 
 
@@ -40,7 +40,7 @@ def judge_family(model: Prepared, cells: Mapping[str, dict[str, Any]], say: Say)
 
 def _judged(model: Prepared, bundle: Path, variant: str) -> dict[str, Any]:
     exam = model.exam
-    settings = judged_settings(model.source.card.task)
+    settings = judged_with(model.source.card.task)
     try:
         with load_model(bundle, variant=variant, options=SessionOptions(threads=1), postprocess=settings) as loaded:
             got = exam.answers(each_alone(loaded))

@@ -23,9 +23,9 @@ from edgesdk.emulate.verify import verify_on_board
 from edgesdk.evaluate.answers import paths_of
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.evaluate import evaluate
-from edgesdk.verify.subject import evaluated_with
 from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
+from edgesdk_targets.decode.postprocess import judged_with
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -113,7 +113,7 @@ def check_on_a_cortex_a76(case: Case, path: Path, board: EmulatedBoard, capsys: 
         task=manifest.task,
         labels=manifest.labels,
         pictures=[picture for picture in paths_of(dataset) if isinstance(picture, Path)],
-        postprocess=evaluated_with(manifest.task),
+        postprocess=judged_with(manifest.task),
     )
     code, here = verified(capsys, path, "--data", path.parent / "data")
     assert code == 0

@@ -13,14 +13,12 @@ from edgesdk_converters.reference import Reference
 from edgesdk_converters.routes import Route
 from edgesdk_converters.source import Source
 from edgesdk_targets.bundle.manifest import Status, Variant
+from edgesdk_targets.decode.postprocess import judged_with
 from edgesdk_targets.errors import GateFailed, InputError, ParityError, StepFailed
 from edgesdk_targets.session import Session, open_files
 from edgesdk_targets.target import Precision, Runtime, Target
 from edgesdk_targets.tensor import Array
 from edgesdk_targets.variant_choice import is_here, this_host
-
-# A detector is judged over its whole curve, so its weak detections must come through.
-_JUDGED_WITH = {"detect": {"score_threshold": 0.001}}
 
 
 class Proof:
@@ -123,7 +121,7 @@ class Proof:
 
     def _predictor(self, model: Reference | Session, *, folded: bool) -> Predictor:
         card, labels = self.source.card, self.source.card_file.labels
-        judged = _JUDGED_WITH.get(card.task)
+        judged = judged_with(card.task)
         return Predictor(model.run, model.inputs, model.outputs, card, labels, folded=folded, postprocess=judged)
 
 

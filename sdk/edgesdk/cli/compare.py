@@ -193,12 +193,13 @@ def _evaluated(entry: Entry, part: _Part, dataset: Dataset, threads: int, say: C
     if entry.ms is None:
         return entry
     from edgesdk.evaluate.answers import each_alone
-    from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD, evaluate
+    from edgesdk.evaluate.evaluate import evaluate
+    from edgesdk_targets.decode.postprocess import judged_with
     from edgesdk_targets.model import load_model
     from edgesdk_targets.session import SessionOptions
 
     say(f"accuracy of {entry.name}")
-    scores = {"score_threshold": AP_SCORE_THRESHOLD} if dataset.task == "detect" else None
+    scores = judged_with(dataset.task)
     options = SessionOptions(threads=threads)
     with load_model(part.bundle, variant=part.variant.id, options=options, postprocess=scores, probe=True) as model:
         card = evaluate(each_alone(model), dataset)

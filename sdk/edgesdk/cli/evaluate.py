@@ -70,14 +70,13 @@ def evaluate(
 
 def _open(bundle: Path, target: str | None, variant: str | None, threads: int) -> tuple[Model, float]:
     """Load a variant; return the threshold of scores that its bundle sets, too."""
-    from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
     from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.decode.postprocess import judged_with
     from edgesdk_targets.model import load_model
     from edgesdk_targets.session import SessionOptions
 
     with open_bundle(bundle) as opened:
-        # AP is the area under the whole curve: the bundle's own threshold would cut its tail off.
-        scores = {"score_threshold": AP_SCORE_THRESHOLD} if opened.manifest.task == "detect" else None
+        scores = judged_with(opened.manifest.task)
         options = SessionOptions(threads=threads)
         threshold = opened.manifest.postprocess.score_threshold
         model = load_model(opened, target=target, variant=variant, options=options, postprocess=scores)

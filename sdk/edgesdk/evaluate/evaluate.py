@@ -21,8 +21,6 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text, name_of
 from edgesdk_targets.tensor import Array
 
-# A detector has to be opened with this threshold: AP counts how the weak detections are ranked, too.
-AP_SCORE_THRESHOLD = 0.001
 _SHOWN = 8
 _MODEL = "the model"
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesdk.verify.subject import evaluated_with, need_golden, open_data
+from edgesdk.verify.subject import need_golden, open_data
 from edgesdk.verify.verification import Verdict, Verification, VerifiedVariant
 from edgesdk_converters.quiet import quiet
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Status, Variant
+from edgesdk_targets.decode.postprocess import judged_with
 from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.model import load_model
@@ -76,7 +77,7 @@ def _measure(bundle: Bundle, variant: Variant, dataset: Dataset, options: Sessio
     from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.evaluate import evaluate
 
-    settings = evaluated_with(bundle.manifest.task)
+    settings = judged_with(bundle.manifest.task)
     with load_model(bundle, variant=variant.id, options=options, postprocess=settings, probe=True) as model:
         return evaluate(each_alone(model), dataset)
 

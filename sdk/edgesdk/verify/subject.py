@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Manifest
@@ -40,10 +39,3 @@ def open_data(manifest: Manifest, data: Path | None) -> Dataset | None:
     from edgesdk.evaluate.dataset import open_dataset
 
     return open_dataset(data, task=manifest.task, labels=manifest.labels)
-
-
-def evaluated_with(task: str) -> Mapping[str, Any] | None:
-    """Return the settings under which accuracy is measured: a detector's weak detections count as well."""
-    from edgesdk.evaluate.evaluate import AP_SCORE_THRESHOLD
-
-    return {"score_threshold": AP_SCORE_THRESHOLD} if task == "detect" else None

@@ -15,6 +15,14 @@ BoxFormat = Literal["xyxy", "cxcywh"]
 BoxUnits = Literal["pixels", "unit"]
 Pooling = Literal["first", "mean"]
 
+# AP is the area under the whole curve: how weak detections are ranked counts, too.
+AP_SCORE_THRESHOLD = 0.001
+
+
+def judged_with(task: str) -> dict[str, float]:
+    """Return what replaces a model's own values where its accuracy is measured; nothing but for a detector."""
+    return {"score_threshold": AP_SCORE_THRESHOLD} if task == "detect" else {}
+
 
 class Postprocess(BaseModel):
     """How one model's outputs are decoded.
