@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
-from edgesdk_agent.delivery.hand_off import WhenFull
+from edgesdk_agent.delivery.hook_limits import WhenFull
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_agent.delivery.tally import HookNews, Tally
@@ -216,8 +216,9 @@ def test_a_state_is_told_when_it_changes_and_well_only_after_a_quiet_while() -> 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="no policy 'later'"):
         ThreadDelivery(Hook(), when_full="later")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="able to wait"):
-        ThreadDelivery(Hook(), queue=0)
+    for queue in (0, 10_001, 10**12):
+        with pytest.raises(InputError, match="able to wait"):
+            ThreadDelivery(Hook(), queue=queue)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), 1e20, 3600.1])

@@ -141,7 +141,9 @@ def test_a_hook_in_a_process_is_set_by_name_or_function() -> None:
         lambda: HookSettings("jail"),  # type: ignore[arg-type]
         lambda: HookSettings(when_full="auto"),  # type: ignore[arg-type]
         lambda: HookSettings(queue=0),
+        lambda: HookSettings(queue=10_001),
         lambda: HookSettings(timeout_s=0.0),
+        lambda: HookSettings(timeout_s=3600.1),
         lambda: HookSettings(timeout_s=float("nan")),
         lambda: hook_delivery("no colon", HookSettings("process")),
     ],

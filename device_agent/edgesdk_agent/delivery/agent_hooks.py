@@ -12,7 +12,7 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.frame_filter import FrameFilter
-from edgesdk_agent.delivery.hand_off import WhenFull
+from edgesdk_agent.delivery.hook_limits import WhenFull
 from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery, load_hook
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.result_filter import FilteredDelivery

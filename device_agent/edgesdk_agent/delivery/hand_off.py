@@ -13,13 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from edgesdk_agent.delivery.hook_limits import WhenFull
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
-
-WhenFull = Literal["wait", "drop_oldest"]
 
 # For a process that is started again, the pipeline waits so long, if not longer for the hook; less than a stop may take.
 _RESTARTS_WITHIN_S = 8.0
@@ -60,16 +58,9 @@ class HandOff(Generic[M]):
         memories: room for pictures, one more than may wait: one is with the hook.
         when_full: the policy, as above.
         patience_s: how long `wait` waits for room.
-
-    Raises:
-        InputError: the policy is unknown, or nothing may wait.
     """
 
     def __init__(self, memories: Sequence[M], when_full: WhenFull, patience_s: float) -> None:
-        if when_full not in {"wait", "drop_oldest"}:
-            raise InputError(f"There is no policy {when_full!r}.", hint="One of wait, drop_oldest.")
-        if len(memories) < 2:
-            raise InputError("At least one result must be able to wait for a hook.", hint="Give queue=1 or more.")
         self._when_full = when_full
         self._patience_s = patience_s
         self._free = list(memories)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edgesdk_agent.delivery.delivery import Delivery
-from edgesdk_agent.delivery.hand_off import WhenFull
+from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.tally import HookNews
@@ -48,13 +47,10 @@ class HookSettings:
 
     def __post_init__(self) -> None:
         if self.isolate not in get_args(Isolation):
-            raise InputError(f"There is no isolation {self.isolate!r}.", hint=f"One of {_listed(Isolation)}.")
-        if self.when_full not in get_args(WhenFull):
-            raise InputError(f"There is no policy {self.when_full!r}.", hint=f"One of {_listed(WhenFull)}.")
-        if not isinstance(self.queue, int) or self.queue < 1:
-            raise InputError(f"{self.queue!r} results cannot wait for a hook.", hint="Give queue=1 or more.")
-        if not (isinstance(self.timeout_s, (int, float)) and 0 < self.timeout_s < math.inf):
-            raise InputError(f"A hook cannot have {self.timeout_s!r} s for a result.", hint="Give seconds above 0.")
+            raise InputError(
+                f"There is no isolation {self.isolate!r}.", hint=f"One of {', '.join(get_args(Isolation))}."
+            )
+        check_limits(queue=self.queue, when_full=self.when_full, timeout_s=self.timeout_s)
 
 
 def hook_delivery(
@@ -112,7 +108,3 @@ def load_hook(hook: str, folder: Path | None) -> Callable[..., Any]:
         InputError: its module cannot be imported, or has no such function.
     """
     return HookName.parse(hook).load(folder)
-
-
-def _listed(words: object) -> str:
-    return ", ".join(get_args(words))

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from edgesdk_agent.delivery.child_line import ChildLine
 from edgesdk_agent.delivery.frame_encoding import FrameEncoder
-from edgesdk_agent.delivery.hand_off import Waiting, WhenFull
+from edgesdk_agent.delivery.hand_off import Waiting
+from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.picture_memory import SharedPicture
 from edgesdk_agent.delivery.queued import HookCrashed, HookGone, HookHung, QueuedDelivery
@@ -44,8 +45,8 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         budget: how often it may be started again.
 
     Raises:
-        InputError: the hook has no name by which it could be imported, the policy is unknown, `queue` is less than one,
-            or `timeout_s` is not more than 0 and at most 3600.
+        InputError: the hook has no name by which it could be imported, the policy is unknown, or `queue` or `timeout_s`
+            is out of its bounds.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         on_news: Callable[[HookNews], None] | None = None,
         budget: RestartBudget | None = None,
     ) -> None:
+        check_limits(queue=queue, when_full=when_full, timeout_s=timeout_s)
         found = HookName.parse(hook) if isinstance(hook, str) else HookName.of(hook)
         tally = Tally(name or str(found), on_news)
         memories = [SharedPicture() for _ in range(queue + 1)]

@@ -15,7 +15,8 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
-from edgesdk_agent.delivery.hand_off import HandOff, PictureMemory, Waiting, WhenFull
+from edgesdk_agent.delivery.hand_off import HandOff, PictureMemory, Waiting
+from edgesdk_agent.delivery.hook_limits import WhenFull
 from edgesdk_agent.delivery.tally import Tally
 from edgesdk_agent.frame import FrameResult
 from edgesdk_targets.errors import DeviceError, EdgeError, InputError
@@ -24,7 +25,6 @@ M = TypeVar("M", bound=PictureMemory)
 
 # After the time of a clean end is over, what was told to break off still gets this long to do so.
 _ABORT_GRACE_S = 1.0
-_LONGEST_CALL_S = 3600.0
 
 
 class HookHung(Exception):
@@ -68,7 +68,7 @@ class HookCall(Protocol[M]):
 
 
 class QueuedDelivery(Generic[M]):
-    """Hand results to a thread that calls the hook.
+    """Hand results to a thread that calls the hook; what `check_limits` checks is checked.
 
     Args:
         call: reaches the hook.
@@ -78,9 +78,6 @@ class QueuedDelivery(Generic[M]):
         timeout_s: a call that takes longer is written off; with `wait` also how long the pipeline waits for room.
         ends_by_itself: whether `call` ends a hook that takes too long; else it can only be given up.
         pictures: whether the hook gets them, where the pipeline has them.
-
-    Raises:
-        InputError: the policy is unknown, nothing may wait, or the time is none.
     """
 
     def __init__(
@@ -94,11 +91,6 @@ class QueuedDelivery(Generic[M]):
         ends_by_itself: bool,
         pictures: bool,
     ) -> None:
-        if not 0 < timeout_s <= _LONGEST_CALL_S:  # NaN is neither
-            raise InputError(
-                f"A hook cannot have {timeout_s:g} s for a result.",
-                hint=f"Give timeout_s more than 0, and at most {_LONGEST_CALL_S:g}.",
-            )
         self._call = call
         self._memories = memories
         self._tally = tally

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgesdk_agent.delivery.hand_off import Waiting, WhenFull
+from edgesdk_agent.delivery.hand_off import Waiting
+from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
 from edgesdk_agent.delivery.picture_memory import OwnPicture
 from edgesdk_agent.delivery.queued import QueuedDelivery
 from edgesdk_agent.delivery.tally import HookNews, Tally
@@ -27,7 +28,7 @@ class ThreadDelivery(QueuedDelivery[OwnPicture]):
         on_news: is told each change of the hook's state.
 
     Raises:
-        InputError: the policy is unknown, `queue` is less than one, or `timeout_s` is not more than 0 and at most 3600.
+        InputError: the policy is unknown, or `queue` or `timeout_s` is out of its bounds.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ThreadDelivery(QueuedDelivery[OwnPicture]):
         pictures: bool = True,
         on_news: Callable[[HookNews], None] | None = None,
     ) -> None:
+        check_limits(queue=queue, when_full=when_full, timeout_s=timeout_s)
         super().__init__(
             _DirectCall(hook),
             [OwnPicture() for _ in range(queue + 1)],
