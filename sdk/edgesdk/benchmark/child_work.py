@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import threading
 import time
 from array import array
 from collections.abc import Callable, Mapping
@@ -14,10 +13,10 @@ from typing import Any
 from edgesdk.benchmark.lane import Lane, Opening
 from edgesdk.benchmark.process_memory import peak_bytes, reset_peak, resident_bytes
 from edgesdk.benchmark.statistics import is_steady, latency
+from edgesdk_targets.lane_times import time_lanes, time_runs
 
 _WINDOW_RUNS, _WINDOW_S = 5, 0.05
 _FEWEST_RUNS = 10
-_MOST_RUNS = 200_000  # of the fastest models; more would only cost memory
 _SETTLING_RUNS = 3  # at the start of a slice: caches and clocks come back
 
 
@@ -68,7 +67,7 @@ class Work:
         start, runs = time.perf_counter(), 0
         before: array[float] | None = None
         while True:
-            window = _timed(self._lanes[0].infer, _WINDOW_S, fewest=_WINDOW_RUNS)
+            window = time_runs(self._lanes[0].infer, _WINDOW_S, fewest=_WINDOW_RUNS)
             runs += len(window)
             steady = before is not None and is_steady(before, window)
             spent = time.perf_counter() - start
@@ -78,25 +77,7 @@ class Work:
 
     def _measure(self, *, seconds: float) -> dict[str, Any]:
         """Time all lanes at once."""
-        found: list[array[float]] = [array("d")] * len(self._lanes)
-        problems: list[BaseException] = []
-        barrier = threading.Barrier(len(self._lanes))
-
-        def run(place: int) -> None:
-            barrier.wait()
-            try:
-                found[place] = _timed(self._lanes[place].infer, seconds, fewest=_FEWEST_RUNS)
-            except Exception as error:  # noqa: BLE001  # handed to the caller below
-                problems.append(error)
-
-        threads = [threading.Thread(target=run, args=(place,)) for place in range(1, len(self._lanes))]
-        for thread in threads:
-            thread.start()
-        run(0)
-        for thread in threads:
-            thread.join()
-        if problems:
-            raise problems[0]
+        found = time_lanes([lane.infer for lane in self._lanes], seconds, fewest=_FEWEST_RUNS).times
         rate = sum(len(times) / sum(times) for times in found)
         every = [second for times in found for second in times]
         return {"latency": asdict(latency(every)), "throughput_fps": rate, "rss": peak_bytes()}
@@ -104,25 +85,13 @@ class Work:
     def _slice(self, *, seconds: float) -> dict[str, Any]:
         for _ in range(_SETTLING_RUNS):
             self._lanes[0].infer()
-        return {"latency": asdict(latency(_timed(self._lanes[0].infer, seconds, fewest=3))), "rss": peak_bytes()}
+        return {"latency": asdict(latency(time_runs(self._lanes[0].infer, seconds, fewest=3))), "rss": peak_bytes()}
 
     def _stages(self, *, seconds: float) -> dict[str, Any]:
         stages = self._lanes[0].stages()
-        times = {name: latency(_timed(stage, seconds, fewest=3)).p50 for name, stage in stages.items()}
+        times = {name: latency(time_runs(stage, seconds, fewest=3)).p50 for name, stage in stages.items()}
         return {"ms": times, "picture": self._lanes[0].picture}
 
     def _coverage(self) -> dict[str, object] | None:
         coverage = self._lanes[0].coverage()
         return None if coverage is None else coverage.to_json()
-
-
-def _timed(run: Callable[[], object], seconds: float, *, fewest: int) -> array[float]:
-    """Run for so long, and at least so often; return each run's seconds."""
-    times, clock = array("d"), time.perf_counter
-    start = now = clock()
-    while (now - start < seconds or len(times) < fewest) and len(times) < _MOST_RUNS:
-        run()
-        end = clock()
-        times.append(end - now)
-        now = end
-    return times

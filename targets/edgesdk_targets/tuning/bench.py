@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import statistics
-import threading
 import time
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.child_watch import held_bytes
+from edgesdk_targets.lane_times import time_lanes
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.session import Binding, Session, SessionOptions, open_session
 from edgesdk_targets.tensor import Array, TensorSpec
@@ -117,51 +116,13 @@ def options_of(setting: Setting, cache_dir: Path | None) -> SessionOptions:
 
 def _turn(bindings: Sequence[Binding], seconds: float, period_s: float) -> Slice:
     """Run all bindings at the same time for so long; the time of settling is not counted."""
-    times: list[array[float]] = [array("d") for _ in bindings]
-    problems: list[BaseException] = []
-    begun: list[tuple[float, float]] = []
-    barrier = threading.Barrier(len(bindings), action=lambda: begun.append((time.perf_counter(), time.process_time())))
-
-    def run(place: int) -> None:
-        try:
-            for _ in range(_SETTLING_RUNS):
-                bindings[place].run()
-            barrier.wait()
-            _timed(bindings[place], begun[0][0] + seconds, period_s, times[place])
-        except threading.BrokenBarrierError:
-            return
-        except Exception as error:  # noqa: BLE001  # of a thread: handed to the caller below
-            problems.append(error)
-            barrier.abort()
-
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(1, len(bindings))]
-    for thread in threads:
-        thread.start()
-    run(0)
-    for thread in threads:
-        thread.join()
-    if problems:
-        raise problems[0]
-    wall, cpu = time.perf_counter() - begun[0][0], time.process_time() - begun[0][1]
-    every = [one for of_one in times for one in of_one]
+    lanes = [binding.run for binding in bindings]
+    taken = time_lanes(lanes, seconds, fewest=_FEWEST_RUNS, settling=_SETTLING_RUNS, period_s=period_s)
+    every = [one for of_one in taken.times for one in of_one]
     p50, p95 = statistics.median(every), float(np.percentile(every, 95))
     # Of a paced stream the rate is the camera's; what counts is how many it could do.
-    fps = len(every) / wall if not period_s else len(bindings) / statistics.mean(every)
-    return Slice(p50 * 1000, p95 * 1000, fps, cpu * 1000 / len(every))
-
-
-def _timed(binding: Binding, end: float, period_s: float, times: array[float]) -> None:
-    clock = time.perf_counter
-    due = now = clock()
-    while now < end or len(times) < _FEWEST_RUNS:
-        start = now
-        binding.run()
-        now = clock()
-        times.append(now - start)
-        if period_s:
-            due += period_s
-            time.sleep(max(0.0, due - now))
-            now = clock()
+    fps = len(every) / taken.wall_s if not period_s else len(bindings) / statistics.mean(every)
+    return Slice(p50 * 1000, p95 * 1000, fps, taken.cpu_s * 1000 / len(every))
 
 
 def _noise(spec: TensorSpec) -> Array:
