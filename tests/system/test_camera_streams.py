@@ -14,11 +14,10 @@ from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.gstreamer import GStreamerCamera
 from edgesdk_targets.tensor import Array
-from edgesdk_testkit.h264_files import write_h264
+from edgesdk_testkit.h264_files import film_to_serve, write_h264
 from edgesdk_testkit.mjpeg_server import MjpegServer
 from edgesdk_testkit.pixel_stamp import read_stamp
-from edgesdk_testkit.required import missing
-from edgesdk_testkit.rtsp_server import RtspServer, looped, missing_part, stamped
+from edgesdk_testkit.rtsp_server import RtspServer, looped, stamped
 from edgesdk_testkit.stamped_mjpeg import StampedMjpeg
 from edgesdk_testkit.system_gstreamer import run_pipeline
 from edgesdk_testkit.system_packages import gstreamer_on_path
@@ -31,10 +30,7 @@ DELAY_S = 2.0
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (why := missing_part()) is not None:
-        missing(why)
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    return write_h264(path, width=WIDTH, height=HEIGHT, fps=FPS, frames=FRAMES)
+    return film_to_serve(tmp_path_factory.mktemp("film"), width=WIDTH, height=HEIGHT, fps=FPS, frames=FRAMES)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edgesdk_targets.tensor import Array
+from edgesdk_testkit.h264_files import film_to_serve
 from edgesdk_testkit.pixel_stamp import StampUnreadable, read_stamp, stamp, stamp_i420
-from edgesdk_testkit.required import missing
-from edgesdk_testkit.rtsp_server import RtspServer, missing_part, stamped
+from edgesdk_testkit.rtsp_server import RtspServer, stamped
 from edgesdk_testkit.stamped_mjpeg import StampedMjpeg
 
 pytestmark = pytest.mark.system
@@ -24,12 +24,7 @@ WIDTH, HEIGHT, FPS = 320, 240, 50
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from edgesdk_testkit.h264_files import write_h264
-
-    if (why := missing_part()) is not None:
-        missing(why)
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    return write_h264(path, width=WIDTH, height=HEIGHT, fps=FPS, frames=FPS)
+    return film_to_serve(tmp_path_factory.mktemp("film"), width=WIDTH, height=HEIGHT, fps=FPS, frames=FPS)
 
 
 def _scene(seed: int, width: int = 640, height: int = 360) -> Array:

@@ -18,7 +18,7 @@ from edgesdk_agent.pipeline.pipeline import Pipeline
 from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError, SessionFailed
 from edgesdk_targets.tensor import Array
-from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
+from edgesdk_testkit.pipelines import ScriptedCamera, Sink, accounted, assert_accounts, make, run_until
 from edgesdk_testkit.slots import PATIENCE_S, Script, ScriptedSlot, wait_until
 
 
@@ -225,13 +225,8 @@ def test_any_mix_of_cameras_ends_with_every_frame_accounted_for(
     ) as pipeline:
         if swap:
             pipeline.swap(scripts[1].slots(slots), PATIENCE_S, lanes=lanes)
-        if stop_after is None:
-            assert pipeline.wait(PATIENCE_S)
-        else:
-            wait_until(lambda: len(sink.results) >= stop_after or pipeline.wait(0), "results")
-    stats = pipeline.stats()
-    assert_accounts(stats)
-    assert stats.processed == len(sink.results)
+        run_until(pipeline, sink, stop_after)
+    stats = accounted(pipeline, sink)
     for name, policy in by_name.items():
         seqs = sink.of(name)
         assert seqs == sorted(set(seqs))

@@ -17,7 +17,7 @@ from edgesdk_agent.pipeline import Pipeline, Policy
 from edgesdk_agent.pipeline.policy import POLICIES
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
-from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
+from edgesdk_testkit.pipelines import ScriptedCamera, Sink, accounted, assert_accounts, make, run_until
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
 
@@ -142,13 +142,8 @@ def test_every_captured_frame_is_processed_or_dropped_with_a_cause(
         stop_after = 3 if stop_after is None else stop_after
     camera: Any = source if fps is None else PacedCamera(source, fps)
     with Pipeline(script.slots(slots), camera, on_result=sink, policy=policy, keep_image=keep_image) as pipeline:
-        if stop_after is None:
-            assert pipeline.wait(PATIENCE_S)
-        else:
-            wait_until(lambda: len(sink.results) >= stop_after or pipeline.wait(0), "results")
-    stats = pipeline.stats()
-    assert_accounts(stats)
-    assert stats.processed == len(sink.results)
+        run_until(pipeline, sink, stop_after)
+    stats = accounted(pipeline, sink)
     assert sink.seqs == sorted(set(sink.seqs))
     assert stats.captured >= max(sink.seqs, default=-1) + 1
     # A result is of the very picture that its number says: losses shift the synthetic camera's own count.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgesdk_testkit.required import missing
+from edgesdk_testkit.rtsp_server import missing_part
 from edgesdk_testkit.system_gstreamer import run_pipeline
 
 
@@ -48,3 +50,10 @@ def write_h264(
         pictures=frames,
     )
     return path
+
+
+def film_to_serve(folder: Path, *, width: int, height: int, fps: int, frames: int) -> Path:
+    """Write a film for an RTSP server; where that or the encoder is missing the test skips, or fails if the run promises it."""
+    if (why := missing_part()) is not None:
+        missing(why)
+    return write_h264(folder / "film.mp4", width=width, height=height, fps=fps, frames=frames)

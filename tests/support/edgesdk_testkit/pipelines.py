@@ -13,7 +13,7 @@ from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.pipeline.pipeline import Pipeline
 from edgesdk_agent.pipeline.policy import Policy, slots_wanted
 from edgesdk_targets.tensor import Array
-from edgesdk_testkit.slots import Script
+from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
 
 class ScriptedCamera:
@@ -78,6 +78,22 @@ def assert_accounts(stats: FrameStats) -> None:
     assert stats.captured == stats.processed + sum(stats.dropped.values())
     for camera in stats.cameras.values():
         assert_accounts(camera)
+
+
+def run_until(pipeline: Pipeline, sink: Sink, results: int | None) -> None:
+    """Let a pipeline run until its sources end, or until there are so many results."""
+    if results is None:
+        assert pipeline.wait(PATIENCE_S)
+    else:
+        wait_until(lambda: len(sink.results) >= results or pipeline.wait(0), "results")
+
+
+def accounted(pipeline: Pipeline, sink: Sink) -> FrameStats:
+    """Return what an ended pipeline counted, checked: every frame has its end, and every result was given to the sink."""
+    stats = pipeline.stats()
+    assert_accounts(stats)
+    assert stats.processed == len(sink.results)
+    return stats
 
 
 def no_threads_left() -> bool:
