@@ -28,8 +28,7 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.pipeline.pipeline import policies_for
-from edgesdk_agent.pipeline.policy import Policy
+from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.presence import Identity, Presence
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter

@@ -17,8 +17,7 @@ from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
-from edgesdk_agent.pipeline.pipeline import policies_for
-from edgesdk_agent.pipeline.policy import Policy, slots_wanted
+from edgesdk_agent.pipeline.policy import Policy, policies_for, slots_wanted
 from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError, InputError

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from typing import cast
 
-from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.frame import FrameResult
+from edgesdk_targets.errors import InputError
 
 
 class InlineDelivery:
@@ -48,3 +50,17 @@ class InlineDelivery:
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""
         return self._tally.counts()
+
+
+def delivery_of(on_result: object) -> Delivery:
+    """Return what was given as a delivery: itself, or a callable on the pipeline's own thread.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not callable(on_result):
+        message = f"`on_result` is to be a function or a delivery, not {on_result!r}."
+        raise InputError(message, hint="Leave it out to take the results in a loop.")
+    # A callable object may have a `counts` of its own; a delivery has all three.
+    is_delivery = all(callable(getattr(on_result, name, None)) for name in ("start", "close", "counts"))
+    return cast("Delivery", on_result) if is_delivery else InlineDelivery(on_result)

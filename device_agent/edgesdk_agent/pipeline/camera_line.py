@@ -56,6 +56,7 @@ class CameraLine:
         served: when a lane took one of its inputs last, as a running number.
         stopping, ended: capture no more; nothing more will come.
         paused: what a live camera brings is dropped, and another source waits.
+        too_fast: the last picture was replaced at once; whoever was to take it had no time to.
         writable: wakes the capture thread.
     """
 
@@ -73,7 +74,7 @@ class CameraLine:
         self.free = [FrameCell(info.width, info.height) for _ in range(PICTURES + kept)]
         self.pictures: deque[FrameCell] = deque()
         self.inputs: deque[InputCell] = deque()
-        self.filling = self.stopping = self.ended = self.paused = False
+        self.filling = self.stopping = self.ended = self.paused = self.too_fast = False
         self.served = -1
         self.writable = Bell(lock)
 

@@ -18,32 +18,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from edgesdk_agent.frame import Frame
 from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
+from edgesdk_agent.pipeline.delivery_order import DeliveryOrder, Finished
 from edgesdk_agent.pipeline.model_inputs import InputCell, ModelInputs, Slot
 from edgesdk_targets.errors import SessionFailed
-from edgesdk_targets.results import Result
 
-
-@dataclass(slots=True)
-class Finished:
-    """An inference that is over, on its way to its delivery.
-
-    Attributes:
-        result: None where none is due: a clip of frames that is not full, or a failure.
-        kept: the frame's picture, where results carry it.
-    """
-
-    line: CameraLine
-    frame: Frame
-    prepare_s: float
-    infer_s: float
-    result: Result | None
-    kept: FrameCell | None
+# A source that does not wait for its pictures is read this often at most while nobody takes them: a loop that only writes one
+# picture over the other would keep Python's lock from those who are to take them.
+_TOO_FAST_S = 0.001
 
 
 class Handover:
@@ -81,10 +67,7 @@ class Handover:
         self._model = ModelInputs(slots, lanes, self._fresh)
         self._aborted = self._all_prepared = False
         self._turn = self._served = 0
-        # Tickets: drawn when a lane takes an input, delivered one after the other.
-        self._drawn = self._next = 0
-        self._parked: dict[int, Finished | None] = {}
-        self._delivering = False
+        self._order = DeliveryOrder()
         # The frame that a lane waits to see replaced, and until when.
         self._outwaited: Frame | None = None
         self._await_until = 0.0
@@ -94,6 +77,9 @@ class Handover:
     def picture_to_fill(self, line: CameraLine) -> FrameCell | None:
         """Return a picture to capture into, waiting for one if need be; None when this camera is to stop."""
         with self._lock:
+            if line.too_fast:
+                line.too_fast = False
+                line.writable.wait(_TOO_FAST_S)
             while not line.may_capture():
                 if line.stopping:
                     return None
@@ -116,7 +102,9 @@ class Handover:
                 return
             if line.replaces and line.pictures:
                 line.meter.dropped("replaced_before_preprocess")
-                line.give_back(line.pictures.popleft())
+                replaced = line.pictures.popleft()
+                line.too_fast = _seconds_between(replaced, cell) < _TOO_FAST_S
+                line.give_back(replaced)
             line.pictures.append(cell)
             self._preparable.wake_one()
 
@@ -213,7 +201,7 @@ class Handover:
     def _line_to_serve(self) -> CameraLine | None:
         # Results that wait for the one before them are bounded; few where they would only grow old.
         spare = 1 if self._fresh else self._model.lanes
-        if self._aborted or self._drawn - self._next >= self._model.lanes + spare:
+        if self._aborted or self._order.undelivered >= self._model.lanes + spare:
             return None
         chosen = None
         for line in self._lines:
@@ -235,7 +223,7 @@ class Handover:
     def _take(self, line: CameraLine) -> InputCell:
         cell = line.inputs.popleft()
         self._outwaited = None
-        cell.ticket, self._drawn = self._drawn, self._drawn + 1
+        cell.ticket = self._order.draw()
         line.served, self._served = self._served, self._served + 1
         cell.home.running += 1
         if not line.replaces:
@@ -258,27 +246,17 @@ class Handover:
                 else:
                     cell.line.give_back(kept)
             self._slot_back(cell)
-            self._parked[cell.ticket] = finished
             # With fewer lanes than threads, another one may have waited for this one's end.
             self._inferable.wake_one()
-            return self._next_delivery()
+            return self._order.park(cell.ticket, finished)
 
     def delivered(self, finished: Finished) -> Finished | None:
         """Note that a result was handed over, and return the next that is ready."""
         with self._lock:
-            self._next += 1
-            self._delivering = False
             if finished.kept is not None:
                 finished.line.give_back(finished.kept)
             self._inferable.wake_one()
-            return self._next_delivery()
-
-    def _next_delivery(self) -> Finished | None:
-        if self._delivering:
-            return None
-        finished = self._parked.pop(self._next, None)
-        self._delivering = finished is not None
-        return finished
+            return self._order.delivered()
 
     # --- from outside
 
@@ -351,3 +329,9 @@ class Handover:
             self._preparable.wake_one()
         elif home.idle:
             self._idle.wake_all()
+
+
+def _seconds_between(older: FrameCell, newer: FrameCell) -> float:
+    assert older.frame is not None  # noqa: S101  (both were captured into)
+    assert newer.frame is not None  # noqa: S101
+    return newer.frame.captured_at - older.frame.captured_at

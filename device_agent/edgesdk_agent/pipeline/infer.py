@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.pipeline.handover import Finished, Handover
+from edgesdk_agent.pipeline.delivery_order import Finished
+from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_agent.pipeline.stage_thread import ProcessorTime
 from edgesdk_agent.timeline.timeline import Timeline

@@ -13,30 +13,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from edgesdk_agent.cameras.camera import Camera, counts_of
-from edgesdk_agent.cameras.source_url import redact_text
+from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
-from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.inline import delivery_of
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters
+from edgesdk_agent.pipeline.account import Account
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
 from edgesdk_agent.pipeline.crew import Crew
+from edgesdk_agent.pipeline.failures import Failures, as_edge_error
 from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import Slot
-from edgesdk_agent.pipeline.policy import Policy, policy_for
+from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.result_queue import ResultQueue
 from edgesdk_agent.pipeline.stage_thread import ProcessorTime, StageKind, StageThread
 from edgesdk_agent.timeline.timeline import Timeline
-from edgesdk_targets.errors import CameraLost, EdgeError, InputError, SessionFailed
+from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
@@ -48,11 +48,6 @@ log = logging.getLogger(__name__)
 _ABORT_GRACE_S = 1.0
 # How long a hook may take for the results that still wait for it when the last source has ended.
 _LAST_DELIVERIES_S = 10.0
-_TRANSLATION: dict[StageKind, type[EdgeError]] = {
-    "capture": CameraLost,
-    "preprocess": SessionFailed,
-    "infer": SessionFailed,
-}
 
 
 class Pipeline(PipelineForms):
@@ -109,11 +104,10 @@ class Pipeline(PipelineForms):
         if not named:
             raise InputError("A pipeline needs at least one camera.", hint="Give a camera, or several by name.")
         self.policies: Mapping[str, Policy] = MappingProxyType(policies_for(named, policy))
-        self._on_error = on_error
-        self._on_camera_error = on_camera_error
+        self._failures = Failures(len(named), on_error, on_camera_error)
         self._clock = clock
         self._results = ResultQueue(queue, self.policies)
-        self._delivery: Delivery = self._results if on_result is None else _as_delivery(on_result)
+        self._delivery: Delivery = self._results if on_result is None else delivery_of(on_result)
         self._profile = profile
         self._meters = Meters(named, clock)
         lock = threading.Lock()
@@ -135,16 +129,14 @@ class Pipeline(PipelineForms):
         for line in self._lines:
             capture = CaptureStage(line, self._handover, clock, wall_clock, profile)
             self._crew.add("capture", line.name, capture, line)
-        self._lock = threading.Lock()
+        self._account = Account(self._meters, self._lines, self._crew, self._delivery, self._delivering)
         self._started = False
-        self._error: EdgeError | None = None
-        self._camera_errors: dict[str, EdgeError] = {}
         self._last_deliveries_s = _LAST_DELIVERIES_S
 
     @property
     def camera_errors(self) -> Mapping[str, EdgeError]:
         """What ended cameras that failed, by name."""
-        return dict(self._camera_errors)
+        return self._failures.of_cameras
 
     @property
     def started(self) -> bool:
@@ -185,7 +177,7 @@ class Pipeline(PipelineForms):
         if untaken and timeout_s != 0 and not self._crew.over.is_set():
             raise InputError("Nobody takes the results.", hint="Give `on_result`, or loop over the pipeline.")
         over = self._crew.over.wait(timeout_s)
-        self._raise_error()
+        self._failures.raise_first()
         return over
 
     def pause(self) -> None:
@@ -223,7 +215,7 @@ class Pipeline(PipelineForms):
                 if not self._crew.join(_ABORT_GRACE_S):
                     self._stuck()
             self._delivery.close(0.0)
-            self._raise_error()
+            self._failures.raise_first()
         return self.stats()
 
     def swap(self, slots: Sequence[Slot], timeout_s: float = 30.0, *, lanes: int = 1) -> None:
@@ -244,11 +236,11 @@ class Pipeline(PipelineForms):
 
     def stats(self) -> FrameStats:
         """Return what happened to the frames since the start."""
-        return self._with_deliveries(self._meters.totals())
+        return self._account.totals()
 
     def interval_stats(self) -> FrameStats:
         """Return what happened to the frames since the last call, for telemetry; what is not of frames are totals."""
-        return self._with_deliveries(self._meters.interval())
+        return self._account.interval()
 
     def _to_loop(self) -> ResultQueue:
         if self._delivery is not self._results:
@@ -257,33 +249,15 @@ class Pipeline(PipelineForms):
             raise InputError("A loop took all results of this pipeline.", hint="Make another one, with a new camera.")
         return self._results
 
-    def _with_deliveries(self, stats: FrameStats) -> FrameStats:
-        counts = self._delivery.counts()
-        errors = counts.failed + counts.hung
-        sources = {line.name: replace(counts_of(line.camera)) for line in self._lines}
-        return replace(
-            stats,
-            cpu_s=self._cpu_s(),
-            callback_errors=errors,
-            results_dropped=counts.dropped,
-            results_filtered=counts.filtered,
-            cameras={name: replace(one, source=sources[name]) for name, one in stats.cameras.items()},
-        )
-
     def _add_lane(self, number: int) -> StageThread:
         stage = InferStage(self._handover, self._clock, self._delivery, self._delivering, self._profile)
         return self._crew.add("infer", str(number + 1), stage)
 
-    def _stage_failed(self, kind: StageKind, line: CameraLine | None, error: BaseException) -> None:
-        if not isinstance(error, EdgeError):
-            log.debug("%s", threading.current_thread().name, exc_info=error)
-            what = redact_text(f"{type(error).__name__}: {error}".splitlines()[0])
-            whose = "The pipeline" if line is None else line.name
-            error = _TRANSLATION[kind](f"{whose} stopped: {what}", hint="Run with --debug to see where.")
+    def _stage_failed(self, kind: StageKind, line: CameraLine | None, raised: BaseException) -> None:
         if line is None:
-            self._fail(error)
+            self._fail(as_edge_error(kind, None, raised))
         else:
-            self._camera_failed(line, error)
+            self._camera_failed(line, as_edge_error(kind, line.name, raised))
 
     def _close_delivery(self) -> None:
         self._inference_over()
@@ -294,40 +268,19 @@ class Pipeline(PipelineForms):
 
     def _camera_failed(self, line: CameraLine, error: EdgeError) -> None:
         """Note that a camera gives nothing more; it is the pipeline's end when every camera failed."""
-        if self._camera_recorded(line, error):
+        if self._failures.add_camera(line.name, error):
             self._fail(error)
-
-    def _camera_recorded(self, line: CameraLine, error: EdgeError) -> bool:
-        """Tell a camera's error, once, and say whether no camera is left that did not fail."""
-        with self._lock:
-            told = line.name in self._camera_errors
-            self._camera_errors.setdefault(line.name, error)
-            all_failed = len(self._camera_errors) == len(self._lines)
-        if told:
-            return False
-        if len(self._lines) > 1:
-            log.error("%s: %s %s", line.name, error.message, error.hint)
-        if self._on_camera_error is not None:
-            _tell("on_camera_error", self._on_camera_error, line.name, error)
-        return all_failed
 
     def _camera_unusable(self, line: CameraLine, error: InputError) -> None:
         self._camera_failed(line, error)
         self._handover.stop_capture(line)
         self._close_camera(line)
 
-    def _record(self, error: EdgeError) -> None:
-        with self._lock:
-            first = self._error is None
-            self._error = self._error or error
-        if first and self._on_error is not None:
-            _tell("on_error", self._on_error, error)
-
     def _fail(self, error: EdgeError) -> None:
         # Whatever closing a camera or the caller's `on_error` does, the end comes; and it comes after `on_error`.
         try:
             self._handover.abort()
-            self._record(error)
+            self._failures.add(error)
             self.request_stop()
         finally:
             self._crew.over.set()
@@ -337,16 +290,8 @@ class Pipeline(PipelineForms):
             line.camera.close()
         except EdgeError as error:
             # What it gave is whole and is still processed; what is wrong is told all the same.
-            if self._camera_recorded(line, error):
-                self._record(error)
-
-    def _raise_error(self) -> None:
-        if self._error is not None and self._on_error is None:
-            raise self._error
-
-    def _cpu_s(self) -> dict[str, float]:
-        deliver, seconds = self._delivering.seconds, self._crew.cpu_s()
-        return {**seconds, "infer": seconds["infer"] - deliver, "deliver": deliver}
+            if self._failures.add_camera(line.name, error):
+                self._failures.add(error)
 
     def _stuck(self) -> None:
         threads = self._crew.alive()
@@ -357,31 +302,3 @@ class Pipeline(PipelineForms):
         elif threads:
             hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
             self._fail(SessionFailed(f"{names} did not stop.", hint=hint))
-
-
-def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Policy] | None) -> dict[str, Policy]:
-    """Return each camera's policy: what is asked for, or what fits the camera.
-
-    Raises:
-        InputError: there is no such policy, or no such camera.
-    """
-    by_name = asked if isinstance(asked, Mapping) else dict.fromkeys(cameras, asked)
-    if unknown := sorted(set(by_name) - set(cameras)):
-        raise InputError(f"There is no camera {unknown[0]!r}.", hint=f"One of {', '.join(cameras)}.")
-    return {name: policy_for(by_name.get(name), live=camera.info.live) for name, camera in cameras.items()}
-
-
-def _tell(what: str, callback: Callable[..., object], *news: object) -> None:
-    try:
-        callback(*news)
-    except (Exception, SystemExit):  # a plug-in's border: what is told happened, whoever hears it
-        log.exception("%s raised", what)
-
-
-def _as_delivery(on_result: object) -> Delivery:
-    if not callable(on_result):
-        message = f"`on_result` is to be a function or a delivery, not {on_result!r}."
-        raise InputError(message, hint="Leave it out to take the results in a loop.")
-    # A callable object may have a `counts` of its own; a delivery has all three.
-    is_delivery = all(callable(getattr(on_result, name, None)) for name in ("start", "close", "counts"))
-    return cast("Delivery", on_result) if is_delivery else InlineDelivery(on_result)

@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from edgesdk_agent.cameras.camera import Camera
 from edgesdk_targets.errors import InputError
 
 Policy = Literal["freshest", "every_frame"]
@@ -28,6 +29,18 @@ def policy_for(asked: str | None, *, live: bool) -> Policy:
         if policy == asked:
             return policy
     raise InputError(f"There is no policy {asked!r}.", hint=f"One of {', '.join(POLICIES)}.")
+
+
+def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Policy] | None) -> dict[str, Policy]:
+    """Return each camera's policy: what is asked for, or what fits the camera.
+
+    Raises:
+        InputError: there is no such policy, or no such camera.
+    """
+    by_name = asked if isinstance(asked, Mapping) else dict.fromkeys(cameras, asked)
+    if unknown := sorted(set(by_name) - set(cameras)):
+        raise InputError(f"There is no camera {unknown[0]!r}.", hint=f"One of {', '.join(cameras)}.")
+    return {name: policy_for(by_name.get(name), live=camera.info.live) for name, camera in cameras.items()}
 
 
 def slots_wanted(policies: Sequence[Policy], lanes: int = 1) -> int:

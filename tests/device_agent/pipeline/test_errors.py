@@ -117,7 +117,7 @@ def test_the_error_of_the_body_is_not_replaced_by_the_pipelines() -> None:
 
     def body() -> None:
         with make(camera, Script(), Sink(), "every_frame") as pipeline:
-            wait_until(lambda: pipeline._error is not None, "the camera's error")
+            wait_until(lambda: pipeline._failures._first is not None, "the camera's error")
             raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
