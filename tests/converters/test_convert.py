@@ -20,6 +20,8 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.results import Classification
 
+pytestmark = pytest.mark.long
+
 CARD: dict[str, Any] = {
     "name": "thing",
     "version": "2.1.0",

@@ -21,6 +21,8 @@ from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import GateFailed, InputError, ParityError
 from edgesdk_targets.tensor import Array
 
+pytestmark = pytest.mark.long
+
 CARD: dict[str, Any] = {
     "name": "thing",
     "version": "1.0.0",

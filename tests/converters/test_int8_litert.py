@@ -22,6 +22,8 @@ from edgesdk_targets.errors import InputError, StepFailed
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit import torch_models as models
 
+pytestmark = pytest.mark.long
+
 FOLD = Fold("rgb", (123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
 
 

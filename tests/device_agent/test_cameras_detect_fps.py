@@ -16,6 +16,8 @@ from edgesdk_targets.errors import InputError
 from edgesdk_testkit.camera_pictures import grey, number_of, numbers, write_video
 from edgesdk_testkit.mjpeg_server import MjpegServer
 
+pytestmark = pytest.mark.alone
+
 
 def _taken(wanted: WantedFrames, times: list[float]) -> list[float]:
     return [at for at in times if wanted.take(at)]

@@ -33,6 +33,8 @@ from edgesdk_targets.tensor import Array
 from edgesdk_testkit import hooks
 from edgesdk_testkit.slots import PATIENCE_S, wait_until
 
+pytestmark = pytest.mark.alone
+
 NAMES = ("cup", "bottle")
 RESULTS: list[Result] = [
     Classification(np.array([1, 0]), np.array([0.75, 0.25], np.float32), NAMES),

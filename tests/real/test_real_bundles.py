@@ -16,7 +16,7 @@ from edgesdk_converters.convert import Conversion, convert
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 # Target → the runtime its chain begins with.
 TARGETS = {"generic-onnx": "onnxruntime", "x86-cpu": "openvino", "rpi5": "litert"}

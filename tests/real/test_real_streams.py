@@ -22,7 +22,7 @@ from edgesdk_testkit.mqtt_listener import MqttListener
 from edgesdk_testkit.required import missing
 from edgesdk_testkit.rtsp_server import RtspServer, missing_part
 
-pytestmark = [pytest.mark.real, pytest.mark.system]
+pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.system]
 
 VIDEO = "video/bottle-detection.mp4"
 FRAMES = 1189

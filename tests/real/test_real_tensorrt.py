@@ -17,7 +17,7 @@ from edgesdk_converters.steps.onnx_from_torch import onnx_from_torch
 from edgesdk_converters.steps.tensorrt_rtx_check import Verdict, check
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed", exc_type=ImportError)
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 # JetPack 6 reads no newer one.
 OPSET = 20

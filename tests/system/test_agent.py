@@ -13,7 +13,7 @@ from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.mqtt_listener import MqttListener
 from edgesdk_testkit.slots import wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])

@@ -28,7 +28,7 @@ from pipeline.process_cost import machine_busy_s, own_busy_s  # noqa: E402
 from pipeline.programs.detections import detections  # noqa: E402
 from pipeline.turn import Stream, Turn  # noqa: E402
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 
 def _stream(at: list[float], stamp: list[float | None], frame: list[int] | None = None) -> Stream:

@@ -22,7 +22,7 @@ from edgesdk_targets.messages import Encoded, State
 from edgesdk_testkit.agent_like import make_link, result
 from edgesdk_testkit.brokers import KINDS, PATIENCE_S, Ear, Heard, RealBroker, running_broker
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 
 @pytest.fixture(params=KINDS)

@@ -16,7 +16,7 @@ import pytest
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_testkit.mqtt_listener import MqttListener
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 
 def _command(root: Path) -> list[str]:

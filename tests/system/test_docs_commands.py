@@ -15,6 +15,8 @@ from edgesdk_testkit.cli_lines import commands_in, fault_of, faults_of_lines
 from edgesdk_testkit.doc_shell import DocShell
 from edgesdk_testkit.markdown_blocks import Block, blocks_of, faults_of_form, spans_of
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

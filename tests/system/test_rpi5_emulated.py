@@ -26,7 +26,7 @@ from edgesdk_agent.cameras.conveyor_scene import HEIGHT, WIDTH, ConveyorScene
 from edgesdk_targets.errors import FetchFailed
 from edgesdk_testkit.mqtt_listener import MqttListener
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 10

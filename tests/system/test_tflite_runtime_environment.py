@@ -23,7 +23,7 @@ from edgesdk_testkit.required import missing
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN, PIXELS, STREAM, TinyModel
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 PACKAGES = ("numpy==1.26.4", "tflite-runtime==2.14.0", "opencv-python-headless<5", "pydantic>=2.11", "PyYAML>=6")
 # tflite-runtime has no wheel for a later Python.
 NEWEST_PYTHON = (3, 11)

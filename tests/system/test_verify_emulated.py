@@ -27,7 +27,7 @@ from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.decode.postprocess import judged_with
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 

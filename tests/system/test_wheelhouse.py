@@ -29,7 +29,7 @@ SCRIPT = ROOT / "scripts" / "wheelhouse.py"
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TRAINING = ("torch", "onnx", "litert-torch", "nncf", "tensorflow")
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
 
 def wheelhouse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,8 @@ from edgesdk_targets.tensor import Array
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, accounted, assert_accounts, make, run_until
 from edgesdk_testkit.slots import PATIENCE_S, Script, ScriptedSlot, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 def test_every_camera_keeps_its_own_order_and_numbers() -> None:
     script, sink = Script(), Sink()

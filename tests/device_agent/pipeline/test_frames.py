@@ -20,6 +20,8 @@ from edgesdk_targets.tensor import Array
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, accounted, assert_accounts, make, run_until
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 def test_every_frame_loses_nothing_and_keeps_the_order() -> None:
     script, sink = Script(), Sink()
@@ -152,6 +154,23 @@ def test_every_captured_frame_is_processed_or_dropped_with_a_cause(
     if policy == "every_frame":
         assert set(stats.dropped) <= {"unreadable"}
         assert sink.seqs == [seq for seq in range(stats.captured) if seq not in lost]
+
+
+def test_a_source_without_a_pace_leaves_pythons_lock_to_those_who_take_its_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def captures_a_result() -> float:
+        sink = Sink()
+        with make(ScriptedCamera(None), Script(), sink, "freshest") as pipeline:
+            wait_until(lambda: len(sink.results) >= 50, "results")
+            stats = pipeline.stop(PATIENCE_S)
+        assert_accounts(stats)
+        return stats.captured / stats.processed
+
+    restrained = captures_a_result()
+    # The negative control: one picture is written over the other until the lock is taken away.
+    monkeypatch.setattr("edgesdk_agent.pipeline.handover._TOO_FAST_S", -1.0)
+    assert captures_a_result() > 5 * restrained
 
 
 def test_a_lost_frame_is_a_gap_and_counted() -> None:

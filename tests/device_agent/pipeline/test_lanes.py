@@ -10,6 +10,8 @@ from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 class Uneven(Script):
     """Every third inference takes much longer than the others, so that later ones are finished before it."""
