@@ -29,7 +29,8 @@ from edgesdk_targets.preprocess.opencv import cv2  # noqa: E402
 from edgesdk_targets.tuning.bench import SessionBench  # noqa: E402
 from edgesdk_targets.tuning.ranking import times_as_dear  # noqa: E402
 from edgesdk_targets.tuning.setting import Hint, Measured, Setting  # noqa: E402
-from edgesdk_targets.tuning.tune import TuneOptions, tune  # noqa: E402
+from edgesdk_targets.tuning.tune import tune  # noqa: E402
+from edgesdk_targets.tuning.tune_options import TuneOptions  # noqa: E402
 from edgesdk_targets.variant_choice import choose_variants  # noqa: E402
 
 # Target → the runtime that its chain begins with.

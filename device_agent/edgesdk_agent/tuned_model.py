@@ -24,7 +24,8 @@ from edgesdk_targets.probe import ProbeLimits
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
-from edgesdk_targets.tuning.tune import PATIENCE_S, TunedOptions, TuneOptions, tuned_options, untuned_options
+from edgesdk_targets.tuning.tune import TunedOptions, tuned_options, untuned_options
+from edgesdk_targets.tuning.tune_options import PATIENCE_S, TuneOptions
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tuning.setting import Hint
-from edgesdk_targets.tuning.tune import TunedOptions, TuneOptions
+from edgesdk_targets.tuning.tune import TunedOptions
+from edgesdk_targets.tuning.tune_options import TuneOptions
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN
 

@@ -15,10 +15,12 @@ from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.target import Runtime
+from edgesdk_targets.tuning import by_child
 from edgesdk_targets.tuning import tune as module
 from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
-from edgesdk_targets.tuning.tune import TuneOptions, tune, tuned_options, untuned_options
+from edgesdk_targets.tuning.tune import tune, tuned_options, untuned_options
+from edgesdk_targets.tuning.tune_options import TuneOptions
 from edgesdk_targets.tuning.tuned import Tuning
 from edgesdk_targets.window import WindowSpec
 from edgesdk_testkit.fake_runtimes import openvino_package
@@ -47,8 +49,8 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         started.append(name)
         return original(name, *arguments, folder=folder)
 
-    original = module.start_child
-    monkeypatch.setattr(module, "start_child", start)
+    original = by_child.start_child
+    monkeypatch.setattr(by_child, "start_child", start)
     return started
 
 

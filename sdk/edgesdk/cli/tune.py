@@ -52,8 +52,8 @@ def tune(
     from edgesdk_targets.core_claim import claim_cores
     from edgesdk_targets.tuning.grid import Given
     from edgesdk_targets.tuning.setting import Hint
-    from edgesdk_targets.tuning.tune import TuneOptions
     from edgesdk_targets.tuning.tune import tune as find
+    from edgesdk_targets.tuning.tune_options import TuneOptions
 
     if report is not None:
         from edgesdk_targets.whole_file import check_writable

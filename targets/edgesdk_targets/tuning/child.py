@@ -22,11 +22,10 @@ from edgesdk_targets.golden.golden_file import has_golden
 from edgesdk_targets.model import load_model
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tuning.bench import SessionBench, options_of
+from edgesdk_targets.tuning.by_child import DOING, REQUEST, RESULT
 from edgesdk_targets.tuning.halving import Budget, measure
 from edgesdk_targets.tuning.setting import Hint, Measured, Setting, Slice
 from edgesdk_targets.tuning.tuned import Tuning
-
-REQUEST, RESULT, DOING = "request.json", "result.json", "doing"
 
 
 def main(folder: Path) -> NoReturn:

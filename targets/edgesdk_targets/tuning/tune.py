@@ -9,14 +9,13 @@ runs as the bundle's order has it.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,51 +23,21 @@ from edgesdk_targets.answer_cache import AnswerCache
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.cache_folder import default_cache_dir
-from edgesdk_targets.child_watch import Ending, last_message, start_child, watch
 from edgesdk_targets.probe_fingerprint import hash_of, machine_facts, runtime_facts
 from edgesdk_targets.session import RUNTIMES, SessionOptions
 from edgesdk_targets.target import Runtime
-from edgesdk_targets.tuning.child import DOING, REQUEST, RESULT
+from edgesdk_targets.tuning.by_child import ask_child
 from edgesdk_targets.tuning.grid import Given, settings_of
 from edgesdk_targets.tuning.setting import Hint, Setting
-from edgesdk_targets.tuning.tuned import BUDGET_S, Tuning
+from edgesdk_targets.tuning.tune_options import TuneOptions
+from edgesdk_targets.tuning.tuned import Tuning
 from edgesdk_targets.variant_choice import choose_variants
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 60.0
-_CHILD = "edgesdk_targets.tuning.child"
-_STARTS_S = 60.0  # Python and numpy, from a slow card
 _LEAST_BUDGET_S = 0.5
 _CHILDREN = 4  # the first, and one for each of so many variants that end it
 _DAY_S = 86400.0
-_KEEP_FREE_BYTES = 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class TuneOptions:
-    """How to tune.
-
-    Attributes:
-        target, variant: only this target's variants, or this variant.
-        given: what the user decided about threads and streams, and whether pinning may be tried.
-        fps: of the live camera, for `Hint.AGE`.
-        budget_s: for measuring; starting Python and the runtimes comes on top.
-        patience_s: one step of one variant that takes longer is a hang.
-        cache_dir: where answers are kept; None for the user's cache folder.
-        again: measure although an answer is kept.
-        prove: prove the chosen variant by the bundle's golden set.
-    """
-
-    target: str | None = None
-    variant: str | None = None
-    given: Given = field(default_factory=Given)
-    fps: float = 30.0
-    budget_s: float = BUDGET_S
-    patience_s: float = PATIENCE_S
-    cache_dir: Path | None = None
-    again: bool = False
-    prove: bool = True
 
 
 class TunedOptions(NamedTuple):
@@ -214,7 +183,7 @@ def _measured(
         budget = max(_LEAST_BUDGET_S, how.budget_s - (time.monotonic() - begun))
         try:
             with tempfile.TemporaryDirectory(prefix="edgesdk-tune-", ignore_cleanup_errors=True) as name:
-                found = _by_child(Path(name), bundle, hint, replace(how, budget_s=budget), left)
+                found = ask_child(Path(name), bundle, hint, replace(how, budget_s=budget), left)
         except OSError as error:
             return Tuning(hint, refused=refused, why=f"not tuned: {error}")
         if isinstance(found, Tuning):
@@ -225,55 +194,3 @@ def _measured(
             return Tuning(hint, refused=refused, why=f"not tuned: {why}")
         refused[culprit] = why
     return Tuning(hint, refused=refused, why=_why_not(refused))
-
-
-def _by_child(
-    folder: Path, bundle: Bundle, hint: Hint, how: TuneOptions, groups: list[tuple[Setting, ...]]
-) -> Tuning | tuple[str, str]:
-    """Run one child; return what it found, or the variant under way when it ended and what it ended of."""
-    request = {
-        "bundle": str(bundle.path.absolute()),
-        "hint": hint.value,
-        "groups": [[setting.to_json() for setting in group] for group in groups],
-        "seconds": how.budget_s,
-        "fps": how.fps,
-        "prove": how.prove,
-        "cache_dir": str(how.cache_dir.absolute()) if how.cache_dir else None,
-        "path": [str(Path(entry).absolute()) for entry in sys.path],
-    }
-    (folder / REQUEST).write_text(json.dumps(request), "utf-8")
-    child = start_child(_CHILD, str(folder), folder=folder)
-    ending = watch(child, folder, _StepClock(folder, how.patience_s).ends_at, keep_free_bytes=_KEEP_FREE_BYTES)
-    try:
-        doing = (folder / DOING).read_text("utf-8")
-    except OSError:
-        doing = ""
-    if ending is Ending.TOO_LONG:
-        return doing, f"it did not answer within {how.patience_s:g} s"
-    if ending is Ending.TOO_MUCH_MEMORY:
-        return doing, "it left the device too little memory"
-    try:
-        answer = json.loads((folder / RESULT).read_text("utf-8"))
-        if "error" in answer:
-            return "", str(answer["error"])
-        return Tuning.from_json(answer)
-    except (OSError, ValueError, TypeError, KeyError):
-        return doing, f"its process ended with {child.returncode}: {last_message(folder)[:200]}"
-
-
-class _StepClock:
-    """Tells when the step that is under way must have ended."""
-
-    def __init__(self, folder: Path, patience_s: float) -> None:
-        self._path = folder / DOING
-        self._patience_s = patience_s
-        self._stamp, self._since = 0, time.monotonic()
-
-    def ends_at(self) -> float:
-        try:
-            stamp = self._path.stat().st_mtime_ns
-        except OSError:
-            stamp = 0
-        if stamp != self._stamp:
-            self._stamp, self._since = stamp, time.monotonic()
-        return self._since + (self._patience_s if stamp else max(_STARTS_S, self._patience_s))
