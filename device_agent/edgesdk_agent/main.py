@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=prog, description="The edgesdk device agent: camera → model → MQTT.")
-    parser.add_argument("--version", action="version", version=f"edgesdk {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser(
         "run",
@@ -148,6 +147,14 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        sys.stdout.write(f"edgesdk {_version()}\n")
+        parser.exit()
+
+
 def _flags(options: argparse.Namespace) -> dict[str, object]:
     """Return the flags by the configuration's dotted paths; None is not given."""
     per_camera = {"mode": options.mode, "fps": options.fps, "live": options.live, "loop": options.loop}
@@ -187,6 +194,8 @@ def _exit_code(error: EdgeError) -> int:
 
 
 def _version() -> str:
+    from importlib import metadata
+
     try:
         return metadata.version("edgesdk")
     except metadata.PackageNotFoundError:

@@ -5,7 +5,6 @@ A loop over a pipeline that was not started starts it, and stops it at its end, 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
@@ -63,11 +62,15 @@ class PipelineForms(ABC):
                 log.warning("while stopping: %s", failure.message)
 
     async def __aenter__(self) -> Self:
+        import asyncio  # by who uses it: an agent does not, and starts sooner without
+
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        import asyncio
+
         # A cancelled task still has to see the pipeline's threads end; the event loop goes on meanwhile.
         await asyncio.shield(asyncio.to_thread(self.__exit__, kind, error, traceback))
 
@@ -109,6 +112,8 @@ class PipelineForms(ABC):
                 self.stop()
 
     async def _iterate_async(self, results: ResultQueue) -> AsyncIterator[FrameResult]:
+        import asyncio
+
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
