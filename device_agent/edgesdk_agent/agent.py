@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import os
 import platform
 import threading
 import time
@@ -27,7 +28,13 @@ from edgesdk_agent.config.loading import LoadedConfig, effective
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
+from edgesdk_agent.health.clock_trust import ClockTrust
+from edgesdk_agent.health.facts import OutboxFacts
+from edgesdk_agent.health.watchdog import EXIT_STALLED
 from edgesdk_agent.link_settings import LinkSettings
+from edgesdk_agent.logs.start import current_logs
+from edgesdk_agent.metrics.registry import CountRegistry
+from edgesdk_agent.oversight import Oversight, Watched
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.presence import Identity, Presence
 from edgesdk_agent.report_queue import ReportQueue
@@ -69,6 +76,11 @@ class Agent:
         self._hooks: AgentHooks | None = None
         self._error: EdgeError | None = None
         self._live_link: Any = None
+        self._oversight: Oversight | None = None
+        # Whoever counts something is added here; telemetry, status and metrics read it.
+        self.counts = CountRegistry()
+        self._lost_before = 0
+        self._trust = ClockTrust()
         self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
         self.variant = ""
 
@@ -97,14 +109,18 @@ class Agent:
                 for name, loss in absent_cameras(cameras).items():
                     reporter.event(loss.code, "warning", loss.message, camera=name)
                 reporter.start()
+            self._oversight = oversight = self._look_after(model, cameras, reporter, link)
+            stack.callback(oversight.close)
             try:
                 pipeline.start()
+                oversight.start()
                 end = math.inf if duration_s is None else time.monotonic() + duration_s
                 while (left := end - time.monotonic()) > 0:
                     if stop.wait(min(_POLL_S, left)) or pipeline.wait(0):
                         break
             finally:
                 began = time.monotonic()
+                oversight.stop()
                 pipeline.stop(_STOP_PIPELINE_S)
                 if link is not None:
                     reporter.stop()
@@ -206,7 +222,42 @@ class Agent:
             samples_per_message=config.telemetry.samples_per_message,
             max_results_per_s=config.mqtt.max_results_per_s,
             bundle=_bundle_name(model),
+            clock_trusted=self._trust.now,
         )
+
+    def _look_after(
+        self, model: Model | Chain, cameras: Mapping[str, Camera], reporter: Reporter, link: Any
+    ) -> Oversight:
+        logs = current_logs()
+        self.counts.add("log", logs.troubles.counts)
+        watched = Watched(
+            pipeline=self._running,
+            model=model,
+            cameras=cameras,
+            # One of its own: what is read "since the last time" has a reader each.
+            vitals=VitalsReader(),
+            counts=self.counts,
+            tell=reporter.event if self._mqtt else _only_count,
+            broker=None if link is None else partial(_broker_state, link),
+            outbox=None if link is None else self._outbox_facts,
+            model_taken=lambda taken: reporter.set_bundle(_bundle_name(taken)),
+            end=self._end_stalled,
+            trust=self._trust,
+            troubles=logs.troubles.last,
+            errors_per_minute=logs.troubles.errors_per_minute,
+        )
+        return Oversight(self.config, watched, version=self._version)
+
+    def _end_stalled(self) -> None:
+        """End at once, with a code that says why: what stands still would not let an orderly end happen."""
+        self.leave()
+        os._exit(EXIT_STALLED)
+
+    def _outbox_facts(self) -> OutboxFacts:
+        counts, room = self.queue.counts(), self.config.queue
+        waiting, lost = counts.pending + counts.in_flight, sum(counts.lost.values())
+        lost, self._lost_before = lost - self._lost_before, lost
+        return OutboxFacts(max(waiting / room.max_reports, counts.size_bytes / room.max_bytes), waiting, lost)
 
     def _sample(self) -> Sample:
         return telemetry_sample(
@@ -215,6 +266,9 @@ class Agent:
             totals=self._running.stats(),
             vitals=self._vitals.read(),
             queue=self.queue.counts(),
+            state="" if self._oversight is None else self._oversight.state,
+            camera_states={} if self._oversight is None else self._oversight.camera_states(),
+            counts=self.counts.flat(),
         )
 
     def _link(
@@ -226,7 +280,9 @@ class Agent:
 
         mqtt = self.config.mqtt
         identity = self._identity(model, cameras, policies)
-        presence = Presence(identity, epoch=self.queue.epoch, next_seq=lambda: self.queue.next_seq)
+        presence = Presence(
+            identity, epoch=self.queue.epoch, next_seq=lambda: self.queue.next_seq, clock_trusted=self._trust.now
+        )
         settings = LinkSettings(
             client_id=mqtt.client_id,
             keepalive_s=mqtt.keepalive_s,
@@ -304,5 +360,10 @@ def _config_hash(loaded: LoadedConfig) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
-def _only_count(_frame: object) -> None:
+def _broker_state(link: Any) -> tuple[bool, str]:
+    status = link.status()
+    return status.connected, "" if status.problem is None else status.problem.message
+
+
+def _only_count(*_told: object, **_more: object) -> None:
     """Without a broker a result is counted by the pipeline, and that is all."""

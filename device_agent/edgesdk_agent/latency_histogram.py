@@ -49,6 +49,13 @@ class LatencyHistogram:
         self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
         self._total += other._total
 
+    def since(self, before: LatencyHistogram) -> LatencyHistogram:
+        """Return what was counted after `before`, an earlier copy of this."""
+        later = LatencyHistogram()
+        later._counts = [a - b for a, b in zip(self._counts, before._counts, strict=True)]
+        later._total = self._total - before._total
+        return later
+
     def percentiles(self) -> Percentiles:
         """Return p50, p95 and p99 of what was counted."""
         if not self._total:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgesdk_agent.logs.start import start_logs
+from edgesdk_agent.service import commands as service
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTarget
-
-_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,10 +27,12 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
     """Run the command line and return the exit code: 0, 1 failure, 2 usage, 3 not verified, 4 cannot run here."""
     options = _parser(prog).parse_args(arguments)
     level = logging.DEBUG if options.debug else logging.WARNING if options.quiet else logging.INFO
-    logging.basicConfig(level=level, stream=sys.stderr, format=_LOG_FORMAT, datefmt="%H:%M:%S")
+    start_logs(level, getattr(options, "log_format", "text"))
     try:
         if options.command == "verify":
             return _verify(options)
+        if options.command in service.NAMES:
+            return service.run(options)
         summary = _run_agent(options)
         sys.stdout.write(_told(summary, as_json=options.json) + "\n")
         sys.stdout.flush()
@@ -55,9 +57,11 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
 def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     from edgesdk_agent.agent import Agent
     from edgesdk_agent.config.loading import load_config
+    from edgesdk_agent.config.secrets import hide_secrets
     from edgesdk_agent.pipeline_settings import apply_pipeline_settings
 
     loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)
+    hide_secrets(loaded.config)
     apply_pipeline_settings()
     stop = threading.Event()
     agent = Agent(loaded, version=_version(), mqtt=not options.no_mqtt)
@@ -137,6 +141,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     check.add_argument("bundle", metavar="BUNDLE")
     check.add_argument("--all", action="store_true", help="every variant that runs here, not only the agent's choice")
+    service.add_parsers(commands)
     for command in (one, check):
         command.add_argument("--target", help="take this target's variant")
         command.add_argument("--variant", help="take this variant")
@@ -144,6 +149,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print one JSON document at the end")
         command.add_argument("--quiet", action="store_true", help="log warnings only")
         command.add_argument("--debug", action="store_true", help="log everything; show tracebacks")
+        command.add_argument(
+            "--log-format",
+            choices=("text", "json"),
+            default="text",
+            help="the log on stderr; json is one object a line",
+        )
     return parser
 
 

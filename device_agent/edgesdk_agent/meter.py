@@ -26,6 +26,7 @@ Cause = Literal[
     "filtered",
     "filter_failed",
     "windowed",
+    "governed",
 ]
 
 
@@ -112,10 +113,22 @@ class Tally:
         self.preprocess.merge(other.preprocess)
         self.infer.merge(other.infer)
 
+    def since(self, before: Tally) -> Tally:
+        """Return what was counted after `before`, an earlier copy of this."""
+        dropped = {cause: count - before.dropped.get(cause, 0) for cause, count in self.dropped.items()}
+        return Tally(
+            captured=self.captured - before.captured,
+            processed=self.processed - before.processed,
+            dropped={cause: count for cause, count in dropped.items() if count},
+            age=self.age.since(before.age),
+            preprocess=self.preprocess.since(before.preprocess),
+            infer=self.infer.since(before.infer),
+        )
+
     @property
-    def ended(self) -> int:
-        """Frames that are processed or dropped."""
-        return self.processed + sum(self.dropped.values())
+    def in_flight(self) -> int:
+        """Frames that are neither processed nor dropped."""
+        return self.captured - self.processed - sum(self.dropped.values())
 
     def stats(self, seconds: float, in_flight: int) -> FrameStats:
         return FrameStats(
@@ -133,48 +146,39 @@ class Tally:
 
 
 class Meter:
-    """Count one camera's frames from several threads, for the whole run and for the current interval."""
+    """Count one camera's frames from several threads, since the start."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._past = Tally()
-        self._now = Tally()
+        self._tally = Tally()
         self._last_result: float | None = None
 
     def captured(self) -> None:
         """Count a frame that was captured."""
         with self._lock:
-            self._now.captured += 1
+            self._tally.captured += 1
 
     def dropped(self, cause: Cause) -> None:
         """Count a captured frame that will have no result."""
         with self._lock:
-            self._now.dropped[cause] = self._now.dropped.get(cause, 0) + 1
+            self._tally.dropped[cause] = self._tally.dropped.get(cause, 0) + 1
 
     def processed(self, at: float, age_s: float, preprocess_s: float, infer_s: float) -> None:
         """Count a result that was there at `at` seconds of the clock."""
         with self._lock:
-            tally = self._now
+            tally = self._tally
             tally.processed += 1
             tally.age.add(age_s)
             tally.preprocess.add(preprocess_s)
             tally.infer.add(infer_s)
             self._last_result = at
 
-    def cut(self) -> tuple[Tally, int]:
-        """Begin a new interval; return the counts of the last one, and the frames in flight."""
-        with self._lock:
-            tally, self._now = self._now, Tally()
-            self._past.merge(tally)
-            return tally, self._past.captured - self._past.ended
-
-    def whole(self) -> tuple[Tally, int, float | None]:
-        """Return the counts since the start, the frames in flight, and when the last result was there."""
+    def whole(self) -> tuple[Tally, float | None]:
+        """Return a copy of the counts since the start, and when the last result was there."""
         whole = Tally()
         with self._lock:
-            whole.merge(self._past)
-            whole.merge(self._now)
-            return whole, whole.captured - whole.ended, self._last_result
+            whole.merge(self._tally)
+            return whole, self._last_result
 
 
 class Meters:
@@ -188,35 +192,55 @@ class Meters:
     def __init__(self, names: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._meters = {name: Meter() for name in names}
-        self._started = self._interval_from = clock()
+        self._started = clock()
+        self._interval = self.span()
 
     def __getitem__(self, camera: str) -> Meter:
         return self._meters[camera]
 
     def start(self) -> None:
         """Begin to count time now."""
-        self._started = self._interval_from = self._clock()
+        self._started = self._clock()
+        self._interval = self.span()
+
+    def span(self) -> Span:
+        """Return a reader of intervals that begin now; each reader has its own."""
+        return Span(self._meters, self._clock)
 
     def interval(self) -> FrameStats:
         """Return what happened since the last call, and begin a new interval."""
-        now = self._clock()
-        seconds, self._interval_from = now - self._interval_from, now
-        together, in_flight, apart = Tally(), 0, {}
-        for name, meter in self._meters.items():
-            tally, flying = meter.cut()
-            together.merge(tally)
-            in_flight += flying
-            apart[name] = tally.stats(seconds, flying)
-        return replace(together.stats(seconds, in_flight), cameras=apart)
+        return self._interval.read()
 
     def totals(self) -> FrameStats:
         """Return what happened since the start."""
-        together, in_flight, apart, last = Tally(), 0, {}, self._started
+        together, apart, last = Tally(), {}, self._started
         for name, meter in self._meters.items():
-            tally, flying, at = meter.whole()
+            tally, at = meter.whole()
             together.merge(tally)
-            in_flight += flying
             at = self._started if at is None else at
             last = max(last, at)
-            apart[name] = tally.stats(at - self._started, flying)
-        return replace(together.stats(last - self._started, in_flight), cameras=apart)
+            apart[name] = tally.stats(at - self._started, tally.in_flight)
+        return replace(together.stats(last - self._started, together.in_flight), cameras=apart)
+
+
+class Span:
+    """Read the meters interval by interval, by differences: telemetry, health and metrics each have intervals of their own."""
+
+    def __init__(self, meters: Mapping[str, Meter], clock: Callable[[], float]) -> None:
+        self._meters = meters
+        self._clock = clock
+        self._from = clock()
+        self._before = {name: meter.whole()[0] for name, meter in meters.items()}
+
+    def read(self) -> FrameStats:
+        """Return what happened since the last reading, and begin a new interval."""
+        now = self._clock()
+        seconds, self._from = now - self._from, now
+        together, in_flight, apart = Tally(), 0, {}
+        for name, meter in self._meters.items():
+            whole, _ = meter.whole()
+            tally, self._before[name] = whole.since(self._before[name]), whole
+            together.merge(tally)
+            in_flight += whole.in_flight
+            apart[name] = tally.stats(seconds, whole.in_flight)
+        return replace(together.stats(seconds, in_flight), cameras=apart)

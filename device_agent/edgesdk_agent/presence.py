@@ -81,6 +81,7 @@ class Presence:
         epoch: of the queue of reports.
         next_seq: returns the number that the next queued report will get.
         wall: seconds since 1970.
+        clock_trusted: whether that can be believed now.
     """
 
     def __init__(
@@ -90,12 +91,14 @@ class Presence:
         epoch: str,
         next_seq: Callable[[], int],
         wall: Callable[[], float] = time.time,
+        clock_trusted: Callable[[], bool] = lambda: True,
     ) -> None:
         self.boot_id = secrets.token_hex(8)
         self._identity = identity
         self._epoch = epoch
         self._next_seq = next_seq
         self._wall = wall
+        self._clock_trusted = clock_trusted
 
     @property
     def node(self) -> Node:
@@ -125,6 +128,7 @@ class Presence:
                 at=utc(self._wall()),
                 epoch=self._epoch,
                 seq=self._next_seq(),
+                clock_trusted=self._clock_trusted(),
                 boot_id=self.boot_id,
                 session=session,
                 agent_version=who.agent_version,
@@ -147,6 +151,7 @@ class Presence:
                 at=utc(self._wall()),
                 epoch=self._epoch,
                 seq=self._next_seq(),
+                clock_trusted=self._clock_trusted(),
                 active=who.bundle,
                 previous=who.previous_bundle,
                 config_hash=who.config_hash,
@@ -161,6 +166,7 @@ class Presence:
                 at=utc(self._wall()),
                 epoch=self._epoch,
                 seq=self._next_seq(),
+                clock_trusted=self._clock_trusted(),
                 state=state,
                 boot_id=self.boot_id,
                 session=session,

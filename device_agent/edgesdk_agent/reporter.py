@@ -38,6 +38,7 @@ class Reporter:
         max_results_per_s: of each camera; None reports every result.
         bundle: what produced the results; `set_bundle` replaces it.
         clock: monotonic seconds; wall: seconds since 1970.
+        clock_trusted: whether that wall clock can be believed now; each report says so.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Reporter:
         bundle: BundleName | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        clock_trusted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._queue = queue
         self._node = str(node)
@@ -62,6 +64,7 @@ class Reporter:
         self._bundle = bundle or BundleName()
         self._clock = clock
         self._wall = wall
+        self._clock_trusted = clock_trusted
         # Per camera, when the next result may go out.
         self._due: dict[str, float] = {}
         self._thinned = 0
@@ -109,6 +112,7 @@ class Reporter:
             at=utc(self._wall()),
             epoch=self._queue.epoch,
             seq=0,
+            clock_trusted=self._clock_trusted(),
             name=name,
             severity=severity,
             message=message[:4096],
@@ -166,6 +170,7 @@ class Reporter:
                 at=utc(self._wall()),
                 epoch=epoch,
                 seq=seq,
+                clock_trusted=self._clock_trusted(),
                 camera=frame.camera,
                 frame=frame.seq,
                 captured_at=utc(frame.wall_at),
@@ -177,7 +182,9 @@ class Reporter:
         )
 
     def _telemetry(self, samples: tuple[Sample, ...], epoch: str, seq: int) -> Encoded:
-        return encode(Telemetry(node=self._node, at=utc(self._wall()), epoch=epoch, seq=seq, samples=samples))
+        trusted = self._clock_trusted()
+        at = utc(self._wall())
+        return encode(Telemetry(node=self._node, at=at, epoch=epoch, seq=seq, clock_trusted=trusted, samples=samples))
 
 
 def _ms(seconds: float) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.presence import utc
 from edgesdk_agent.report_queue import QueueCounts
-from edgesdk_targets.messages import Percentiles, Sample
+from edgesdk_targets.messages import CameraSample, Percentiles, Sample
 
 if TYPE_CHECKING:
     # At run time it would bring psutil, which only the reading of vitals needs.
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
 
 
 def telemetry_sample(
-    *, at: float, interval: FrameStats, totals: FrameStats, vitals: Vitals, queue: QueueCounts
+    *,
+    at: float,
+    interval: FrameStats,
+    totals: FrameStats,
+    vitals: Vitals,
+    queue: QueueCounts,
+    state: str = "",
+    camera_states: Mapping[str, str] | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> Sample:
     """Return the sample of one interval.
 
@@ -25,7 +34,11 @@ def telemetry_sample(
         totals: what happened since the start: counts.
         vitals: of now.
         queue: what became of the reports so far.
+        state: of the device, by its health checks.
+        camera_states: by name, what each camera's supervision says.
+        counts: of the registry, 64 at most.
     """
+    states = camera_states or {}
     return Sample(
         at=utc(at),
         window_s=round(interval.seconds, 3),
@@ -44,4 +57,21 @@ def telemetry_sample(
         memory_bytes=vitals.rss_bytes,
         temperature_c=vitals.temperature_c,
         disk_free_bytes=vitals.disk_free_bytes,
+        state=state,
+        cameras={
+            name: _camera(totals.cameras[name], recent, states.get(name, ""))
+            for name, recent in interval.cameras.items()
+        },
+        counts=dict(counts or {}),
+    )
+
+
+def _camera(totals: FrameStats, interval: FrameStats, state: str) -> CameraSample:
+    return CameraSample(
+        state=state,
+        fps=round(interval.fps, 2),
+        captured=totals.captured,
+        processed=totals.processed,
+        dropped=dict(totals.dropped),
+        age_ms=Percentiles(**interval.age.to_ms()),
     )

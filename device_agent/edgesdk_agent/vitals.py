@@ -34,6 +34,7 @@ class Vitals:
         rss_bytes: memory of this process; memory_total_bytes, memory_available_bytes: of the device.
         temperature_c: of the processor, the hottest sensor.
         disk_free_bytes: where the agent keeps its data.
+        fds: file descriptors that this process has open; fds_limit: how many it may have; threads: of this process.
     """
 
     cpu_s: float | None
@@ -44,6 +45,9 @@ class Vitals:
     memory_available_bytes: int | None
     temperature_c: float | None
     disk_free_bytes: int | None
+    fds: int | None = None
+    fds_limit: int | None = None
+    threads: int | None = None
 
     def to_json(self) -> dict[str, float | int | None]:
         """Return the fields by name."""
@@ -87,6 +91,9 @@ class VitalsReader:
             memory_available_bytes=None if memory is None else memory.available,
             temperature_c=self._temperature(),
             disk_free_bytes=None if disk is None else disk.free,
+            fds=_readable(self._process.num_fds),
+            fds_limit=_readable(lambda: self._process.rlimit(psutil.RLIMIT_NOFILE)[0]),
+            threads=_readable(self._process.num_threads),
         )
 
     def _temperature(self) -> float | None:

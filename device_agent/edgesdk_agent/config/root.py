@@ -8,7 +8,10 @@ from pydantic import Field, field_validator
 
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.device import DeviceSection
+from edgesdk_agent.config.governor import GovernorSection
+from edgesdk_agent.config.health import HealthSection
 from edgesdk_agent.config.hooks import HookSection, StagesSection
+from edgesdk_agent.config.metrics import MetricsSection
 from edgesdk_agent.config.mqtt import MqttSection
 from edgesdk_agent.config.pipeline import PipelineSection
 from edgesdk_agent.config.report_queue import QueueSection
@@ -40,6 +43,9 @@ class AgentConfig(Section):
     mqtt: MqttSection = Field(default_factory=MqttSection)
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     queue: QueueSection = Field(default_factory=QueueSection)
+    health: HealthSection = Field(default_factory=HealthSection)
+    governor: GovernorSection = Field(default_factory=GovernorSection)
+    metrics: MetricsSection = Field(default_factory=MetricsSection)
 
     @field_validator("cameras")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -57,6 +58,7 @@ class CameraLine:
         stopping, ended: capture no more; nothing more will come.
         paused: what a live camera brings is dropped, and another source waits.
         too_fast: the last picture was replaced at once; whoever was to take it had no time to.
+        wanted: says by the time of a frame whether it is to be looked at; None takes all.
         writable: wakes the capture thread.
     """
 
@@ -75,6 +77,7 @@ class CameraLine:
         self.pictures: deque[FrameCell] = deque()
         self.inputs: deque[InputCell] = deque()
         self.filling = self.stopping = self.ended = self.paused = self.too_fast = False
+        self.wanted: Callable[[float], bool] | None = None
         self.served = -1
         self.writable = Bell(lock)
 

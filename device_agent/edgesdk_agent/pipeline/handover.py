@@ -100,6 +100,10 @@ class Handover:
                 line.meter.dropped("stopped" if self._aborted else "paused")
                 line.give_back(cell)
                 return
+            if line.wanted is not None and cell.frame is not None and not line.wanted(cell.frame.captured_at):
+                line.meter.dropped("governed")
+                line.give_back(cell)
+                return
             if line.replaces and line.pictures:
                 line.meter.dropped("replaced_before_preprocess")
                 replaced = line.pictures.popleft()
@@ -107,6 +111,11 @@ class Handover:
                 line.give_back(replaced)
             line.pictures.append(cell)
             self._preparable.wake_one()
+
+    def limit(self, line: CameraLine, wanted: Callable[[float], bool] | None) -> None:
+        """Look only at the frames of a camera that are wanted; the others are dropped and counted as `governed`."""
+        with self._lock:
+            line.wanted = wanted
 
     def not_captured(self, line: CameraLine, cell: FrameCell) -> None:
         """Give a picture back without a frame in it."""

@@ -17,11 +17,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.inline import delivery_of
 from edgesdk_agent.frame import Frame, FrameResult
-from edgesdk_agent.meter import FrameStats, Meters
+from edgesdk_agent.meter import FrameStats, Meters, Span
 from edgesdk_agent.pipeline.account import Account
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
@@ -192,6 +193,24 @@ class Pipeline(PipelineForms):
         """Go on with the next frame."""
         self._handover.pause(paused=False)
 
+    def limit_rate(self, camera: str, fps: float | None) -> None:
+        """Look at no more than so many of a camera's frames a second; the others are dropped with the cause `governed`.
+
+        Args:
+            fps: evenly spaced; 0 is none at all, None is all.
+
+        Raises:
+            InputError: there is no such camera, or no such rate.
+        """
+        line = next((line for line in self._lines if line.name == camera), None)
+        if line is None:
+            raise InputError(f"There is no camera {camera!r}.", hint=f"One of {', '.join(self.policies)}.")
+        self._handover.limit(line, None if fps is None else WantedFrames(fps).take if fps else _none)
+
+    def span(self) -> Span:
+        """Return a reader of intervals of its own, which begin now."""
+        return self._meters.span()
+
     def request_stop(self) -> None:
         """Stop capturing and return at once; what is captured is still processed."""
         self._results.hurry()
@@ -302,3 +321,7 @@ class Pipeline(PipelineForms):
         elif threads:
             hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
             self._fail(SessionFailed(f"{names} did not stop.", hint=hint))
+
+
+def _none(_at: float) -> bool:
+    return False

@@ -106,7 +106,10 @@ class UpMessage(Message):
         epoch: random, born with the device's queue of reports; sequence numbers count from 1 within it.
         seq: place in the epoch. Of retained messages (birth, state, reported), which stand outside the queue,
             it is the number that the next queued message will get.
+        clock_trusted: whether the device believes its own clock: a board without a battery starts in 1970. Where it
+            does not, the receiver's time is the better one; ages and rates are right all the same.
     """
 
     epoch: Token
     seq: Count
+    clock_trusted: bool = True

@@ -119,6 +119,22 @@ class Percentiles(Part):
     p99: float | None = None
 
 
+class CameraSample(Part):
+    """How one camera did; counts run since the agent's start, fps and age cover the interval.
+
+    Attributes:
+        state: what its supervision says: `online`, `degraded` or `offline`.
+        dropped: frames by cause.
+    """
+
+    state: ShortText = ""
+    fps: float | None = None
+    captured: Count = 0
+    processed: Count = 0
+    dropped: Counts = Field(default_factory=dict)
+    age_ms: Percentiles = Percentiles()
+
+
 class Sample(Part):
     """How the device did over one interval. Counts run since the agent's start, so a lost sample loses
     nothing.
@@ -129,6 +145,9 @@ class Sample(Part):
         queued: reports waiting to be delivered.
         lost: reports dropped because the queue was full, by kind.
         cpu_percent: of one core: 100 is one core busy.
+        state: `online`, or `degraded` while one of the agent's health checks is not well.
+        cameras: each camera's own figures.
+        counts: what the agent's parts counted since the start, as `part.what`; what did not happen is left out.
     """
 
     at: Timestamp
@@ -145,6 +164,9 @@ class Sample(Part):
     memory_bytes: Annotated[int | None, Field(ge=0)] = None
     temperature_c: float | None = None
     disk_free_bytes: Annotated[int | None, Field(ge=0)] = None
+    state: ShortText = ""
+    cameras: Annotated[dict[ShortText, CameraSample], Field(max_length=256)] = Field(default_factory=dict)
+    counts: Counts = Field(default_factory=dict)
 
 
 class Telemetry(UpMessage):

@@ -1,0 +1,1 @@
+"""One question a file: `check(facts, limits)` answers with findings, and touches nothing."""

@@ -1,0 +1,1 @@
+"""What is counted, in one registry, and shown in Prometheus' text format."""

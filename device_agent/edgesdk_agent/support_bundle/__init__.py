@@ -1,0 +1,1 @@
+"""What helps to find a fault from afar, in one zip, without secrets."""

@@ -1,0 +1,106 @@
+"""The registry, the text format read by Prometheus' own parser, and the endpoint on a real socket."""
+
+from __future__ import annotations
+
+import http.client
+import math
+
+import pytest
+
+from edgesdk_agent.health.assessment import Assessment
+from edgesdk_agent.health.finding import Finding, Level
+from edgesdk_agent.meter import Meters
+from edgesdk_agent.metrics import families
+from edgesdk_agent.metrics.endpoint import MetricsEndpoint
+from edgesdk_agent.metrics.exposition import Family, text_of
+from edgesdk_agent.metrics.registry import CountRegistry
+from edgesdk_agent.vitals import VitalsReader
+from edgesdk_targets.errors import InputError
+
+parser = pytest.importorskip("prometheus_client.parser")
+
+
+def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in parser.text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_prometheus_reads_what_was_written_whatever_the_names() -> None:
+    nasty = 'a"b\\c\nd{e}=,#é'
+    family = Family("edgesdk_x_total", "counter", "Help with \\ and\na line.").add(3, camera=nasty).add(1.5, camera="b")
+    gauge = Family("edgesdk_y", "gauge", "y").add(math.inf).add(None, camera="left out")
+    assert parsed(text_of([family, gauge, Family("edgesdk_none", "gauge", "")])) == {
+        ("edgesdk_x_total", (("camera", nasty),)): 3.0,
+        ("edgesdk_x_total", (("camera", "b"),)): 1.5,
+        ("edgesdk_y", ()): math.inf,
+    }
+
+
+def test_every_family_of_the_agent_is_readable_and_right() -> None:
+    meters = Meters(("gate",))
+    span = meters.span()
+    meters["gate"].captured()
+    meters["gate"].processed(1.0, 0.05, 0.01, 0.02)
+    meters["gate"].captured()
+    meters["gate"].dropped("governed")
+    registry = CountRegistry()
+    registry.add("outbox", lambda: {"written": 7})
+    registry.add("camera", lambda: {"stalls": 2}, camera="gate")
+    found = parsed(
+        text_of(
+            [
+                *families.frame_families(meters.totals(), span.read()),
+                *families.vitals_families(VitalsReader().read()),
+                *families.health_families(Assessment((Finding("disk_space", Level.WARNING, "x"),))),
+                *families.count_families(registry.read()),
+            ]
+        )
+    )
+    gate = ("camera", "gate")
+    assert found["edgesdk_frames_captured_total", (gate,)] == 2
+    assert found["edgesdk_frames_dropped_total", (gate, ("cause", "governed"))] == 1
+    assert abs(found["edgesdk_frame_age_seconds", (gate, ("quantile", "0.95"))] - 0.05) < 0.001
+    assert found["edgesdk_health_level", (("check", "disk_space"), ("subject", ""))] == 1
+    assert found["edgesdk_degraded", ()] == 1
+    assert found["edgesdk_outbox_total", (("what", "written"),)] == 7
+    assert found["edgesdk_camera_total", (gate, ("what", "stalls"))] == 2
+    assert found["edgesdk_process_memory_bytes", ()] > 1e6
+
+
+def test_one_broken_counter_does_not_hide_the_others() -> None:
+    registry = CountRegistry()
+    registry.add("broken", lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+    registry.add("fine", lambda: {"a": 1, "b": 0})
+    registry.add("fine", lambda: {"a": 2, "b": 0})
+    assert [one.group for one in registry.read()] == ["fine"]
+    assert registry.flat() == {"fine.a": 2}
+
+
+def test_the_endpoint_answers_two_questions_and_no_others() -> None:
+    health = [True]
+    endpoint = MetricsEndpoint(lambda: "edgesdk_x 1\n", lambda: health[0], host="127.0.0.1", port=0)
+    endpoint.start()
+    try:
+
+        def ask(path: str, method: str = "GET") -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=10)
+            connection.request(method, path)
+            answer = connection.getresponse()
+            body = answer.read()
+            connection.close()
+            return answer.status, body
+
+        assert ask("/metrics") == (200, b"edgesdk_x 1\n")
+        assert ask("/healthz") == (200, b"ok\n")
+        health[0] = False
+        assert ask("/healthz")[0] == 503
+        assert ask("/../etc/passwd")[0] == 404
+        assert ask("/metrics", "POST")[0] == 501
+        with pytest.raises(InputError, match=str(endpoint.port)):
+            MetricsEndpoint(str, bool, host="127.0.0.1", port=endpoint.port)
+    finally:
+        endpoint.close()
+        endpoint.close()
