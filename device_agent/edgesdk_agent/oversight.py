@@ -243,6 +243,7 @@ class Oversight:
             "uptime_s": round(facts.uptime_s, 1),
             "state": self.state,
             "level": assessment.level.word,
+            "age_p95_ms": facts.age_p95_ms,
             "findings": [finding.to_json() for finding in assessment.findings],
             "frames": watched.pipeline.stats().to_json(),
             "governor": None

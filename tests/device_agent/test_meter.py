@@ -62,7 +62,7 @@ def test_memory_does_not_grow_with_the_frames() -> None:
     meters = Meters(["a"])
 
     def size() -> int:
-        tally = meters["a"]._now
+        tally = meters["a"]._tally
         return len(tally.age._counts) + len(tally.dropped)
 
     meters["a"].captured()

@@ -78,4 +78,7 @@ def test_json_holds_every_field(tmp_path: Path) -> None:
         "memory_available_bytes",
         "temperature_c",
         "disk_free_bytes",
+        "fds",
+        "fds_limit",
+        "threads",
     }
