@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesdk.cli.app import run
-from edgesdk.fleet.subscriber import _in_flags
+from edgesdk.fleet.subscriber import in_flags
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_testkit.brokers import running_broker
@@ -21,7 +21,7 @@ def test_no_hint_names_a_key_of_the_agents_file() -> None:
     of_keys = [p for p in problems if "mqtt.username" in p.hint or "mqtt.cert" in p.hint]
     assert len(of_keys) >= 3, "there is something to translate"
     for problem in of_keys:
-        hint = _in_flags(problem).hint
+        hint = in_flags(problem).hint
         assert "mqtt." not in hint
         assert "--username" in hint or "--cert" in hint
 

@@ -60,7 +60,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("edgesdk.cli.compare:compare", "Put bundles side by side, and say which to choose."),
     "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
-    "fleet": Command("edgesdk.cli.fleet:app", "Start a broker and watch every device live."),
+    "fleet": Command("edgesdk.cli.fleet:app", "Start a broker, watch every device live, record what they report."),
     "config": Command("edgesdk.cli.config:app", "Show or check the agent's configuration."),
     "doctor": Command(
         "edgesdk.cli.doctor:app", "Say what is installed and what to mend; why an application's answers differ."

@@ -1,4 +1,4 @@
-"""`edgesdk fleet …`: a broker to begin with, and every device live."""
+"""`edgesdk fleet …`: a broker to begin with, every device live, and what they report recorded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from edgesdk.cli.fleet_record import record, records
 from edgesdk.cli.output import JsonFlag
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -21,7 +22,7 @@ Password = Annotated[
 
 @app.callback()
 def _group() -> None:
-    """Start a broker and watch every device live."""
+    """Start a broker, watch every device live, record what they report."""
 
 
 @app.command()
@@ -119,3 +120,7 @@ def watch(
     elif once:
         out = console()
         out.print(table(roster, address, connected=True, width=out.width))
+
+
+app.command()(record)
+app.command()(records)

@@ -92,7 +92,7 @@ class Subscriber:
         if problem is not None:
             connecting.cancel()
             await self.stop()
-            raise _in_flags(problem).error()
+            raise in_flags(problem).error()
 
     async def stop(self) -> None:
         """Disconnect, and try no more."""
@@ -173,7 +173,7 @@ class Subscriber:
         return 0
 
 
-def _in_flags(problem: BrokerProblem) -> BrokerProblem:
+def in_flags(problem: BrokerProblem) -> BrokerProblem:
     """Return a problem whose hint names the options of the command line, where the device's has keys of its file."""
     hint = problem.hint
     for key, flag in _FLAGS.items():

@@ -22,7 +22,17 @@ from edgesdk_targets.messages.upward import (
     State,
     Telemetry,
 )
-from edgesdk_targets.messages.wire import DEFLATED, JSON, Encoded, decode, encode, plain_json, schemas, topic_of
+from edgesdk_targets.messages.wire import (
+    DEFLATED,
+    JSON,
+    Encoded,
+    decode,
+    encode,
+    inflate,
+    plain_json,
+    schemas,
+    topic_of,
+)
 
 __all__ = [
     "DEFLATED",
@@ -58,6 +68,7 @@ __all__ = [
     "decode",
     "encode",
     "gap_of",
+    "inflate",
     "pack_segment",
     "plain_json",
     "rfc3339",

@@ -89,7 +89,7 @@ def decode(topic: str, payload: bytes, content_type: str = JSON) -> Message:
     model = _MODELS.get(address.channel)
     if model is None:
         raise InputError(f"{address.channel.value} does not carry messages.", hint="Read its bytes as they are.")
-    text = _plain(payload, content_type, topic)
+    text = inflate(payload, content_type, topic)
     try:
         message = model.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -115,7 +115,12 @@ def plain_json(encoded: Encoded) -> bytes:
     return zlib.decompress(encoded.payload) if encoded.content_type == DEFLATED else encoded.payload
 
 
-def _plain(payload: bytes, content_type: str, topic: str) -> bytes:
+def inflate(payload: bytes, content_type: str, topic: str) -> bytes:
+    """Return the JSON of a message that came, inflated where it is deflated.
+
+    Raises:
+        InputError: it is too large, before or after, cut off, or of an unknown content type.
+    """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise InputError(f"{topic}: {len(payload)} bytes are more than {MAX_PAYLOAD_BYTES}.", hint="Not read.")
     if content_type in (JSON, ""):

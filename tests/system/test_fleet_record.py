@@ -1,0 +1,183 @@
+"""The recorder against real brokers: committed, then acknowledged, then told; and what it does when they die."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesdk.cli.app import run
+from edgesdk.fleet.record.records import Asked, Records
+from edgesdk_targets.messages import DEFLATED, Encoded, Event, Gap, GapCause, GapRange, encode, pack_segment, plain_json
+from edgesdk_testkit.brokers import KINDS, RealBroker, running_broker
+from edgesdk_testkit.mqtt_device import AT, MqttDevice, birth, result
+from edgesdk_testkit.recorder_process import RecorderProcess
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(params=KINDS)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealBroker]:
+    with running_broker(request.param, tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
+    with running_broker("mosquitto", tmp_path / "broker") as running:
+        yield running
+
+
+def _seqs(db: Path, node: str = "cam1") -> list[int]:
+    with Records(db) as held:
+        return [one["seq"] for one in held.find(Asked(node), limit=None, newest_first=False)]
+
+
+def test_what_is_told_as_stored_is_stored_with_gaps_passed_over_and_holes_asked_for(
+    broker: RealBroker, tmp_path: Path
+) -> None:
+    db = tmp_path / "fleet.db"
+    with RecorderProcess(broker.url, db) as recorder, MqttDevice(broker.address) as device:
+        device.say(birth(1), retain=True)
+        device.wait_ack(lambda ack: ack.upto == 0)
+        device.say(*(result(seq) for seq in range(1, 501)), result(200))
+        device.wait_ack(lambda ack: ack.upto == 500)
+        # Numbers that are gone are declared; others are missing without a word, and asked for.
+        gap = Gap.of([GapRange(first=501, last=510, cause=GapCause.BUDGET, reports={"result": 10})])
+        device.say(Event(node=device.node, at=AT, epoch="e1", seq=511, name="gap", data=gap.to_data()), result(514))
+        asked = device.wait_ack(lambda ack: bool(ack.want))
+        assert (asked.upto, [(r.first, r.last) for r in asked.have]) == (511, [(514, 514)])
+        assert [(r.first, r.last) for r in asked.want] == [(512, 513)]
+        bodies = [(seq, plain_json(encode(result(seq)))) for seq in (512, 513)]
+        device.send("edgesdk/1/local.cam1/up/segment", Encoded(pack_segment(device.node, AT, "e1", bodies), DEFLATED))
+        device.wait_ack(lambda ack: ack.upto == 514)
+        code, done = recorder.finish()
+    assert code == 0, recorder.log
+    assert (done["stored"], done["duplicates"], done["lost"], done["refused"]) == (504, 1, 10, 0)
+    assert done["nodes"]["local.cam1"] == {"epoch": "e1", "stored": 504, "upto": 514, "missing": 0}
+    assert done["commits"] < 100
+    assert _seqs(db) == [*range(1, 501), *range(511, 515)]
+
+
+def test_a_broker_that_is_killed_is_subscribed_to_again(broker: RealBroker, tmp_path: Path) -> None:
+    db = tmp_path / "fleet.db"
+    with RecorderProcess(broker.url, db) as recorder, MqttDevice(broker.address) as device:
+        for turn in range(3):
+            device.say(result(3 * turn + 1))
+            device.wait_ack(lambda ack: ack.upto == 3 * turn + 1)  # noqa: B023
+            broker.kill()
+            broker.start()
+            # As an agent does: born again on the new connection, and what it was not told is sent again.
+            device.say(birth(1))
+            while not device.acks or device.acks[-1].upto < 3 * turn + 3:
+                device.say(result(3 * turn + 2), result(3 * turn + 3))
+                device.wait_published(device.puback_count + 1)
+        code, done = recorder.finish(signal.SIGTERM)
+    assert code == 0, recorder.log
+    assert done["connections"] >= 4
+    assert _seqs(db) == list(range(1, 10))
+
+
+def test_ctrl_c_commits_what_was_received_and_nothing_is_told_that_is_not_stored(
+    mosquitto: RealBroker, tmp_path: Path
+) -> None:
+    db = tmp_path / "fleet.db"
+    with RecorderProcess(mosquitto.url, db) as recorder, MqttDevice(mosquitto.address) as device:
+        device.say(*(result(seq) for seq in range(1, 3001)))
+        device.wait_ack(lambda ack: ack.upto >= 200)
+        code, done = recorder.finish(signal.SIGINT)
+        # The last word was said: nothing that is stored is sent again.
+        device.wait_ack(lambda ack: ack.upto == done["stored"])
+    assert code == 0, recorder.log
+    assert "Traceback" not in recorder.log
+    seqs = _seqs(db)
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert done["stored"] == len(seqs)
+    assert done["messages"] == len(seqs)
+
+
+def test_the_broker_keeps_messages_for_a_recorder_that_is_away(mosquitto: RealBroker, tmp_path: Path) -> None:
+    db = tmp_path / "fleet.db"
+    with MqttDevice(mosquitto.address) as device:
+        with RecorderProcess(mosquitto.url, db):
+            pass
+        device.say(*(result(seq) for seq in range(1, 101)))
+        device.wait_published(100)
+        with RecorderProcess(mosquitto.url, db) as recorder:
+            device.wait_ack(lambda ack: ack.upto == 100)
+            recorder.finish()
+    assert _seqs(db) == list(range(1, 101))
+
+
+def test_ten_thousand_malformed_messages_are_counted_and_the_recorder_lives(
+    mosquitto: RealBroker, tmp_path: Path
+) -> None:
+    from edgesdk_testkit.malformed import malformed_messages
+
+    db = tmp_path / "fleet.db"
+    sent = malformed_messages(10_000)
+    with RecorderProcess(mosquitto.url, db) as recorder, MqttDevice(mosquitto.address) as device:
+        for start in range(0, len(sent), 500):
+            for topic, body in sent[start : start + 500]:
+                device.send(topic, body)
+            device.wait_published(start + 500)
+        device.say(result(1, epoch="after"))
+        device.wait_ack(lambda ack: ack.epoch == "after" and ack.upto == 1)
+        code, done = recorder.finish()
+    assert code == 0, recorder.log
+    assert "Traceback" not in recorder.log
+    assert done["messages"] == len(sent) + 1
+    assert done["refused"] >= len(sent)
+    with Records(db) as held:
+        found = held.quarantine(limit=1)
+        assert (found["refused"], found["kept"]) == (done["refused"], 1000)
+
+
+def test_the_record_is_shown_as_tables_lines_and_json(
+    mosquitto: RealBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+
+    db = tmp_path / "fleet.db"
+    with RecorderProcess(mosquitto.url, db) as recorder, MqttDevice(mosquitto.address) as device:
+        device.say(result(1), result(2), result(5))
+        device.send("edgesdk/1/local.cam1/up/result", Encoded(b"no json"))
+        device.wait_ack(lambda ack: ack.upto == 2 and bool(ack.have))
+        recorder.finish()
+
+    def shown(*arguments: str) -> str:
+        assert run(["fleet", "records", "--db", str(db), *arguments]) == 0
+        return capsys.readouterr().out
+
+    def document(*arguments: str) -> Any:
+        return json.loads(shown(*arguments, "--json"))
+
+    (node,) = document()["nodes"]
+    assert (node["node"], node["records"], node["upto"], node["missing"]) == ("local.cam1", 3, 2, 2)
+    assert [r["seq"] for r in document("--node", "cam1", "--limit", "2")["records"]] == [5, 2]
+    assert document("--since", "1h", "--kind", "result")["records"] == []
+    assert [(g["first"], g["last"], g["cause"]) for g in document("--gaps")["gaps"]] == [(3, 4, "missing")]
+    assert document("--quarantine")["messages"][0]["begins"] == "no json"
+    assert [json.loads(line)["message"]["frame"] for line in shown("--jsonl").splitlines()] == [1, 2, 5]
+    assert "local.cam1" in shown()
+    assert "door: “5”" in shown("--node", "cam1")
+    assert "not deflated" in shown("--quarantine") or "JSON" in shown("--quarantine")
+    assert run(["fleet", "records", "--db", str(db), "--since", "yesterday"]) == 2
+    assert run(["fleet", "records", "--db", str(db), "--node", "nobody"]) == 2
+
+
+def test_a_recorder_without_a_broker_says_so_and_one_that_waits_waits(tmp_path: Path) -> None:
+    with running_broker("mosquitto", tmp_path / "broker") as broker:
+        broker.kill()
+        first = RecorderProcess(broker.url, tmp_path / "fleet.db")
+        assert first.finish(None) == (1, {})
+        assert "No broker answers" in first.log
+        with RecorderProcess(broker.url, tmp_path / "fleet.db", "--wait") as recorder:
+            broker.start()
+            with MqttDevice(broker.address) as device:
+                device.say(birth(1), retain=True)
+                device.wait_ack(lambda ack: ack.upto == 0)
+            assert recorder.finish()[0] == 0
