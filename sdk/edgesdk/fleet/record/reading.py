@@ -92,18 +92,11 @@ def _add(reading: Reading, message: UpMessage, text: str) -> None:
     if message.seq < 1:
         raise InputError(f"A report of {message.node}: field seq: counts from 1.", hint="")
     reading.records.append(Record(stream, message.seq, _IN_SEQUENCE[type(message)], at_ms, text))
-    if isinstance(message, Event) and (gap := gap_of(message)) is not None:
-        reading.gaps += [
-            DeclaredGap(
-                stream,
-                (part.first, part.last),
-                message.seq,
-                at_ms,
-                part.cause.value,
-                {str(kind): lost for kind, lost in part.reports.items()},
-            )
-            for part in gap.ranges
-        ]
+    gap = gap_of(message) if isinstance(message, Event) else None
+    for part in gap.ranges if gap is not None else ():
+        reports = {str(kind): count for kind, count in part.reports.items()}
+        span = (part.first, part.last)
+        reading.gaps.append(DeclaredGap(stream, span, message.seq, at_ms, part.cause.value, reports))
 
 
 def _salvage(received: Received, reason: str) -> Reading:
