@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesdk.fleet.record.batch import Kind, Reading, Stream
-from edgesdk.fleet.record.connection import Received
+from edgesdk.fleet.record.mqtt_connection import Received
 from edgesdk.fleet.record.reading import read
 from edgesdk_targets.messages import (
     DEFLATED,

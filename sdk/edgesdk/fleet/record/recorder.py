@@ -20,7 +20,7 @@ from typing import Any
 
 from edgesdk.fleet.record.acknowledger import Acknowledger
 from edgesdk.fleet.record.batch import Stream
-from edgesdk.fleet.record.connection import Received, Session
+from edgesdk.fleet.record.mqtt_connection import Received, Session
 from edgesdk.fleet.record.reading import RECORDED, read
 from edgesdk.fleet.record.store import Committed, Store
 from edgesdk.fleet.record.subscription import Subscription

@@ -9,7 +9,7 @@ import random
 import ssl
 import time
 
-from edgesdk.fleet.record.connection import Connection, OnMessage, Session
+from edgesdk.fleet.record.mqtt_connection import Connection, OnMessage, Session
 from edgesdk.fleet.subscriber import in_flags
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
