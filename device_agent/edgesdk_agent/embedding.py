@@ -17,7 +17,7 @@ from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
-from edgesdk_agent.pipeline.policy import Policy, policies_for, slots_wanted
+from edgesdk_agent.pipeline.policy import Policy, lanes_wanted, policies_for, slots_wanted
 from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError, InputError
@@ -95,13 +95,14 @@ class Pipeline(SlotPipeline):
             # Frames a second of the first source, or None where it is not known.
             self.source_fps = next((camera.info.fps for camera in cameras.values()), None)
             policies = policies_for(cameras, policy)
+            lanes = lanes_wanted(tuple(policies.values()), model.lanes)
             super().__init__(
-                model.slots(slots_wanted(tuple(policies.values()), model.lanes)),
+                model.slots(slots_wanted(tuple(policies.values()), lanes)),
                 cameras,
                 on_result=on_result,
                 queue=queue,
                 policy=policies,
-                lanes=model.lanes,
+                lanes=lanes,
                 keep_image=keep_image,
                 on_error=on_error,
                 on_camera_error=on_camera_error,
@@ -145,14 +146,15 @@ class Pipeline(SlotPipeline):
             SessionFailed: the old model does not finish its last frame within the time.
         """
         policies = tuple(self.policies.values())
-        slots = model.slots(slots_wanted(policies, model.lanes))
+        lanes = lanes_wanted(policies, model.lanes)
+        slots = model.slots(slots_wanted(policies, lanes))
         if self._feeding:
             model.claim_streams(self, self.policies)
         before, self._fed = self._fed, (*self._fed, model)
         if not self._feeding:
             # The end came in between, perhaps before it could know of this model.
             model.release_streams(self)
-        self.swap(slots, timeout_s, lanes=model.lanes)
+        self.swap(slots, timeout_s, lanes=lanes)
         self._fed = (model,)
         for old in before:
             if old is not model:

@@ -69,7 +69,7 @@ class Pipeline(PipelineForms):
             a `freshest` one the oldest result is dropped, and counted in `stats().results_dropped`.
         camera_name: of a camera that is given alone.
         policy: `freshest` for a live camera and `every_frame` otherwise, unless given, for all or by name.
-        lanes: how many slots are inferred at the same time, each on a thread of its own; `Model.lanes` at most.
+        lanes: how many slots are inferred at the same time, each on a thread of its own; see `lanes_wanted`.
         keep_image: keep each picture until its result was handed over, for drawing; in a loop it is a copy of its own.
         on_error: is given the error that ended the pipeline, on the thread that met it; `wait` and `stop` then do not
             raise it.

@@ -43,6 +43,19 @@ def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Pol
     return {name: policy_for(by_name.get(name), live=camera.info.live) for name, camera in cameras.items()}
 
 
+def lanes_wanted(policies: Sequence[Policy], lanes: int) -> int:
+    """Return how many inferences to keep under way.
+
+    Where nothing is lost, one more than can run at a time: while a lane hands its result over, the runtime has its next
+    input already. Where the newest picture counts, an input that waits in the runtime would only grow old.
+
+    Args:
+        policies: one for each camera.
+        lanes: of the model; of one alone, as where a frame's answer depends on the frame before, there is never more.
+    """
+    return lanes + 1 if lanes > 1 and "freshest" not in policies else lanes
+
+
 def slots_wanted(policies: Sequence[Policy], lanes: int = 1) -> int:
     """Return how many slots let every thread work without waiting for another; fewer work too, with less overlap.
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from edgesdk_agent.cameras.paced import PacedCamera
-from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
+from edgesdk_agent.pipeline.policy import POLICIES, Policy, lanes_wanted, slots_wanted
 from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
@@ -121,6 +121,22 @@ def test_a_frame_without_a_result_of_its_own_is_counted_and_holds_nothing_up() -
     stats = pipeline.stats()
     assert sink.seqs == list(range(3, 40, 4))
     assert (stats.processed, stats.dropped) == (10, {"windowed": 30})
+
+
+@pytest.mark.parametrize(
+    ("policies", "of_the_model", "wanted"),
+    [
+        (("every_frame",), 2, 3),
+        (("every_frame", "every_frame"), 4, 5),
+        (("every_frame",), 1, 1),
+        (("freshest",), 2, 2),
+        (("every_frame", "freshest"), 2, 2),
+    ],
+)
+def test_an_input_waits_in_the_runtime_only_where_nothing_is_lost(
+    policies: tuple[Policy, ...], of_the_model: int, wanted: int
+) -> None:
+    assert lanes_wanted(policies, of_the_model) == wanted
 
 
 def test_a_pipeline_without_a_lane_is_refused() -> None:
