@@ -20,7 +20,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.camera_reports import CameraReports
+from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.several import absent_cameras, open_cameras
 from edgesdk_agent.config.camera import CameraSection
@@ -74,6 +75,7 @@ class Agent:
         self._vitals = VitalsReader()
         self._pipeline: Pipeline | None = None
         self._hooks: AgentHooks | None = None
+        self._camera_reports: CameraReports | None = None
         self._error: EdgeError | None = None
         self._live_link: Any = None
         self._oversight: Oversight | None = None
@@ -101,6 +103,9 @@ class Agent:
             model = self._load_model(stack)
             cameras = self._open_cameras(stack)
             reporter = self._reporter(model)
+            self._camera_reports = CameraReports(cameras, reporter.event if self._mqtt else None)
+            for name, camera in cameras.items():
+                self.counts.add("camera", counts_of(camera).numbers, camera=name)
             pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter)
             link = self._link(model, cameras, pipeline.policies, stack)
             if self._mqtt:
@@ -149,6 +154,8 @@ class Agent:
         }
         stats = self._running.stats()
         summary = {**run_summary(stats, self._vitals.read()), "reports": sent, "variant": self.variant}
+        if self._camera_reports is not None:
+            summary["camera_states"] = {name: health.state for name, health in self._camera_reports.health().items()}
         if self._hooks is not None and (hooks := self._hooks.counts()):
             summary["hooks"] = hooks
         return summary
@@ -173,7 +180,11 @@ class Agent:
         )
 
     def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
-        cameras = open_cameras({section.name: partial(_opened, section) for section in self.config.cameras})
+        sections = self.config.cameras
+        cameras = open_cameras(
+            {section.name: partial(_opened, section) for section in sections},
+            one_must=any(section.require_at_start for section in sections),
+        )
         for name, camera in cameras.items():
             stack.callback(camera.close)
             if camera.info.decoder:
@@ -202,6 +213,8 @@ class Agent:
 
     def _camera_failed(self, reporter: Reporter, camera: str, error: EdgeError) -> None:
         """Tell at once that a camera is given up; the others go on."""
+        if self._camera_reports is not None:
+            self._camera_reports.given_up(camera)
         if self._mqtt:
             reporter.event(error.code, "error", error.message, camera=camera)
 
@@ -260,14 +273,15 @@ class Agent:
         return OutboxFacts(max(waiting / room.max_reports, counts.size_bytes / room.max_bytes), waiting, lost)
 
     def _sample(self) -> Sample:
+        interval = self._running.interval_stats()
         return telemetry_sample(
             at=time.time(),
-            interval=self._running.interval_stats(),
+            interval=interval,
             totals=self._running.stats(),
             vitals=self._vitals.read(),
             queue=self.queue.counts(),
             state="" if self._oversight is None else self._oversight.state,
-            camera_states={} if self._oversight is None else self._oversight.camera_states(),
+            cameras={} if self._camera_reports is None else self._camera_reports.health(),
             counts=self.counts.flat(),
         )
 
@@ -334,7 +348,9 @@ class Agent:
 
 
 def _opened(section: CameraSection, must_open: bool) -> Camera:
-    return open_camera(section.source, **_source_options(section), must_open=must_open)
+    return open_camera(
+        section.source, **_source_options(section), must_open=must_open, supervision=section.supervise.limits()
+    )
 
 
 def _source_options(section: CameraSection) -> dict[str, Any]:
@@ -346,6 +362,7 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
         "loop": section.loop or None,
         "width": section.width,
         "height": section.height,
+        "isolate": section.isolate,
     }
     return {name: value for name, value in given.items() if value is not None}
 

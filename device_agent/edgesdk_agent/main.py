@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.logs.start import start_logs
+from edgesdk_agent.logs.tracebacks import redact_tracebacks
 from edgesdk_agent.service import commands as service
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTarget
 
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
     options = _parser(prog).parse_args(arguments)
     level = logging.DEBUG if options.debug else logging.WARNING if options.quiet else logging.INFO
     start_logs(level, getattr(options, "log_format", "text"))
+    redact_tracebacks()
     try:
         if options.command == "verify":
             return _verify(options)
@@ -57,11 +59,12 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
 def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     from edgesdk_agent.agent import Agent
     from edgesdk_agent.config.loading import load_config
-    from edgesdk_agent.config.secrets import hide_secrets
+    from edgesdk_agent.config.secrets import hide_secrets, warn_of_arguments
     from edgesdk_agent.pipeline_settings import apply_pipeline_settings
 
     loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)
     hide_secrets(loaded.config)
+    warn_of_arguments([*(options.source or ()), options.broker or ""])
     apply_pipeline_settings()
     stop = threading.Event()
     agent = Agent(loaded, version=_version(), mqtt=not options.no_mqtt)

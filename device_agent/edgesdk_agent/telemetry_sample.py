@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from edgesdk_agent.cameras.camera import CameraCounts
+from edgesdk_agent.cameras.supervision.health import CameraHealth
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.presence import utc
 from edgesdk_agent.report_queue import QueueCounts
@@ -23,7 +25,7 @@ def telemetry_sample(
     vitals: Vitals,
     queue: QueueCounts,
     state: str = "",
-    camera_states: Mapping[str, str] | None = None,
+    cameras: Mapping[str, CameraHealth] | None = None,
     counts: Mapping[str, int] | None = None,
 ) -> Sample:
     """Return the sample of one interval.
@@ -35,10 +37,10 @@ def telemetry_sample(
         vitals: of now.
         queue: what became of the reports so far.
         state: of the device, by its health checks.
-        camera_states: by name, what each camera's supervision says.
+        cameras: by name, what each camera's supervision says.
         counts: of the registry, 64 at most.
     """
-    states = camera_states or {}
+    health = cameras or {}
     return Sample(
         at=utc(at),
         window_s=round(interval.seconds, 3),
@@ -59,19 +61,25 @@ def telemetry_sample(
         disk_free_bytes=vitals.disk_free_bytes,
         state=state,
         cameras={
-            name: _camera(totals.cameras[name], recent, states.get(name, ""))
-            for name, recent in interval.cameras.items()
+            name: _camera(totals.cameras[name], recent, health.get(name)) for name, recent in interval.cameras.items()
         },
         counts=dict(counts or {}),
     )
 
 
-def _camera(totals: FrameStats, interval: FrameStats, state: str) -> CameraSample:
+def _camera(totals: FrameStats, interval: FrameStats, health: CameraHealth | None) -> CameraSample:
+    source = totals.source or CameraCounts()
     return CameraSample(
-        state=state,
+        state="" if health is None else health.state,
+        cause="" if health is None else health.cause,
         fps=round(interval.fps, 2),
         captured=totals.captured,
         processed=totals.processed,
         dropped=dict(totals.dropped),
         age_ms=Percentiles(**interval.age.to_ms()),
+        stalls=source.stalls,
+        reconnects=source.reconnects,
+        frozen=source.frozen,
+        corrupt=source.corrupt,
+        skipped=source.skipped,
     )

@@ -74,7 +74,8 @@ def _loses_nothing(camera: CameraSection) -> bool:
         return camera.mode == "every_frame"
     if camera.live is not None:
         return not camera.live
-    return Path(camera.source).exists() and not camera.source.startswith("/dev/")
+    source = camera.source.reveal()
+    return Path(source).exists() and not source.startswith("/dev/")
 
 
 def _claim(section: PipelineSection, stack: ExitStack) -> CoreClaim | None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.secret_url import SecretUrl
 
 PLAIN_PORT = 1883
 TLS_PORT = 8883
@@ -42,12 +43,13 @@ class BrokerAddress:
         return replace(self, username=username or self.username, password=password or self.password)
 
     @classmethod
-    def parse(cls, url: str) -> BrokerAddress:
+    def parse(cls, url: str | SecretUrl) -> BrokerAddress:
         """Read `mqtt://[user[:password]@]host[:port]` or `mqtts://…`; in user and password `%40` stands for `@`.
 
         Raises:
             InputError: it is no such URL.
         """
+        url = url.reveal() if isinstance(url, SecretUrl) else url
         # Before the last @ may stand a password, however wrong the rest is.
         shown = ("***@" + url.rpartition("@")[2] if "@" in url else url)[:200]
         try:

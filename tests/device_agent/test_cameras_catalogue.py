@@ -16,7 +16,7 @@ from edgesdk_agent.cameras.folder import FolderCamera
 from edgesdk_agent.cameras.opencv import OpenCvCamera
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.source_options import SourceOptions
-from edgesdk_agent.cameras.supervised import SupervisedCamera
+from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError
 from edgesdk_testkit.mjpeg_server import MjpegServer

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from camera_contract import CameraContract
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.gstreamer import GStreamerCamera
-from edgesdk_agent.cameras.supervised import SupervisedCamera
+from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_testkit.system_packages import gstreamer_on_path
 
@@ -88,3 +89,17 @@ def test_without_the_binding_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     with pytest.raises(CameraLost, match="not installed") as caught:
         GStreamerCamera("videotestsrc")
     assert "python3-gi" in caught.value.hint
+
+
+@pytest.mark.usefixtures("gstreamer")
+@pytest.mark.parametrize(
+    ("damage", "counted"), [("breakmydata skip=600 probability=0.05 seed=1 ! ", True), ("", False)]
+)
+def test_what_cannot_be_decoded_is_counted(damage: str, counted: bool) -> None:
+    with as_file(files("edgesdk_agent.cameras").joinpath("clips", "bars.h264")) as clip:
+        text = f'filesrc location="{clip}" ! h264parse ! {damage}avdec_h264'
+        camera = GStreamerCamera(text, live=False)
+        while camera.read(None) is not None:
+            continue
+        camera.close()
+    assert (camera.counts.corrupt > 0) is counted

@@ -10,8 +10,8 @@ from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.opencv import OpenCvCamera, open_stream
-from edgesdk_agent.cameras.source_url import SourceUrl
 from edgesdk_targets.errors import CameraLost
+from edgesdk_targets.secret_url import SecretUrl
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.camera_pictures import FRAMES, grey, number_of, numbers
 from edgesdk_testkit.mjpeg_server import MjpegServer
@@ -24,7 +24,7 @@ def server() -> Iterator[MjpegServer]:
 
 
 def stream(port: int, *, live: bool = True, login: str = "", open_timeout_s: float = 10.0) -> Camera:
-    url = SourceUrl(f"http://{login}127.0.0.1:{port}/video.mjpg")
+    url = SecretUrl(f"http://{login}127.0.0.1:{port}/video.mjpg")
     return open_stream(url, live=live, open_timeout_s=open_timeout_s, read_timeout_s=5.0)
 
 

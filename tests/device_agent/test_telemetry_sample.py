@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+from edgesdk_agent.cameras.camera import CameraCounts
+from edgesdk_agent.cameras.supervision.health import CameraHealth
 from edgesdk_agent.meter import Meters
 from edgesdk_agent.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.telemetry_sample import telemetry_sample
@@ -43,3 +47,20 @@ def test_an_interval_without_a_frame_has_no_percentiles() -> None:
     )
     assert sample.age_ms.p95 is None
     assert sample.fps == 0
+
+
+def test_each_camera_has_its_state_and_its_own_counts() -> None:
+    meters = Meters(["a", "b"], clock=lambda: 0.0)
+    counted = replace(meters.totals().cameras["a"], source=CameraCounts(stalls=2, reconnects=1, corrupt=3))
+    totals = replace(meters.totals(), cameras={"a": counted, "b": meters.totals().cameras["b"]})
+    sample = telemetry_sample(
+        at=0.0,
+        interval=meters.interval(),
+        totals=totals,
+        vitals=VITALS,
+        queue=ReportQueue().counts(),
+        cameras={"a": CameraHealth("degraded", "slow", "")},
+    )
+    one = sample.cameras["a"]
+    assert (one.state, one.cause, one.stalls, one.reconnects, one.corrupt) == ("degraded", "slow", 2, 1, 3)
+    assert (sample.cameras["b"].state, sample.cameras["b"].stalls) == ("", 0)

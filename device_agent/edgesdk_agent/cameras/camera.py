@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
+from edgesdk_agent.cameras.supervision.health import ONLINE, CameraHealth
 from edgesdk_targets.errors import DeviceError
 from edgesdk_targets.tensor import Array
 
@@ -54,21 +55,39 @@ class CameraCounts:
 
     Attributes:
         skipped: frames that came and were not wanted (`detect_fps`): never captured, so never dropped.
-        reconnects: how often the camera was lost and came back.
+        stalls: how often no picture came in time, or the stream broke off.
+        reconnects: how often the camera was lost, or frozen, and came back.
+        frozen: how often it showed one and the same picture for too long.
+        corrupt: pictures that the decoder could not decode, or said were damaged.
         resized: how often the pictures' size changed in mid-stream.
+        rate_changes: how often the camera took up another rate, which is expected of it since.
         decode_cpu_s: processor time of taking and decoding its pictures; None where other processes or a driver do it.
     """
 
     skipped: int = 0
+    stalls: int = 0
     reconnects: int = 0
+    frozen: int = 0
+    corrupt: int = 0
     resized: int = 0
+    rate_changes: int = 0
     decode_cpu_s: float | None = None
+
+    def numbers(self) -> dict[str, int]:
+        """Return what is counted in whole numbers, for whoever exports it."""
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
 
 
 def counts_of(camera: Camera) -> CameraCounts:
     """Return what a camera counted; nothing for one that counts nothing, such as an application's own."""
     counts = getattr(camera, "counts", None)
     return counts if isinstance(counts, CameraCounts) else CameraCounts()
+
+
+def health_of(camera: Camera) -> CameraHealth:
+    """Return how a camera does; one that nothing supervises is online until it ends."""
+    health = getattr(camera, "health", None)
+    return health if isinstance(health, CameraHealth) else ONLINE
 
 
 class Camera(Protocol):

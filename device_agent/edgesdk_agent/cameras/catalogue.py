@@ -15,12 +15,12 @@ from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera, CameraCounts
 from edgesdk_agent.cameras.decoders import DECODER_NAMES, SOFTWARE
+from edgesdk_agent.cameras.live import supervised
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options, with_values
-from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
-from edgesdk_agent.cameras.supervised import SupervisedCamera
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.secret_url import SecretUrl, redact, redact_text
 
 _RECORDED_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".ts")
 _DEFAULT_FPS = 30.0
@@ -57,7 +57,7 @@ SOURCE_FORMS = (
 )
 
 
-def open_camera(source: str, options: SourceOptions | None = None, **values: Any) -> Camera:
+def open_camera(source: str | SecretUrl, options: SourceOptions | None = None, **values: Any) -> Camera:
     """Open the camera that `source` names.
 
     Args:
@@ -72,7 +72,7 @@ def open_camera(source: str, options: SourceOptions | None = None, **values: Any
     options = with_values(options or SourceOptions(), values)
     if options.decoder not in DECODER_NAMES:
         raise InputError(f"There is no decoder {options.decoder!r}.", hint=f"One of {', '.join(DECODER_NAMES)}.")
-    source = source.strip()
+    source = (source.reveal() if isinstance(source, SecretUrl) else source).strip()
     scheme = re.match(r"^([a-z0-9]{2,}):", source)
     if scheme and scheme.group(1) in _OPENERS:
         return _OPENERS[scheme.group(1)](source, source[scheme.end() :], options)
@@ -162,7 +162,7 @@ def _asked(value: float | None, otherwise: float) -> float:
 
 
 def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
-    url = SourceUrl(source)
+    url = SecretUrl(source)
     if not source.startswith("rtsp"):
         _no_decoder(options, "HTTP, which is decoded by software")
     live = options.live
@@ -170,53 +170,47 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
         live = not source.partition("?")[0].lower().endswith(_RECORDED_SUFFIXES) or source.startswith("rtsp")
     counts = CameraCounts()
 
-    def by_software(decoder: str) -> Camera:
-        camera: Camera = _load(f"{_CAMERAS}.opencv:open_stream")(
-            url,
-            live=live,
-            open_timeout_s=options.open_timeout_s,
-            read_timeout_s=options.read_timeout_s,
-            wanted=_wanted(options),
-            counts=counts,
-            decoder=decoder,
-        )
-        return camera
+    def opener(silent_s: float) -> Camera:
+        def by_software(decoder: str) -> Camera:
+            camera: Camera = _load(f"{_CAMERAS}.opencv:open_stream")(
+                url,
+                live=live,
+                open_timeout_s=options.open_timeout_s,
+                read_timeout_s=silent_s,
+                wanted=_wanted(options),
+                counts=counts,
+                decoder=decoder,
+            )
+            return camera
 
-    def by_gstreamer(choices: Any) -> Camera:
-        camera: Camera = _load(f"{_CAMERAS}.gstreamer_streams:open_rtsp")(
-            url, choices, live=live, timeout_s=options.read_timeout_s, wanted=_wanted(options), counts=counts
-        )
-        return camera
+        def by_gstreamer(choices: Any) -> Camera:
+            camera: Camera = _load(f"{_CAMERAS}.gstreamer_streams:open_rtsp")(
+                url,
+                choices,
+                live=live,
+                open_timeout_s=options.open_timeout_s,
+                timeout_s=silent_s,
+                wanted=_wanted(options),
+                counts=counts,
+            )
+            return camera
 
-    def opener() -> Camera:
         # Pictures over HTTP are JPEG, which one core decodes well, or films, which FFmpeg reads best.
         if not source.startswith("rtsp") or (options.decoder == "auto" and not live):
             return by_software(SOFTWARE)
         camera: Camera = _load(f"{_CAMERAS}.decoding:open_decoded")(options.decoder, by_gstreamer, by_software)
         return camera
 
-    return _supervised(opener, str(url), options, counts) if live else opener()
-
-
-def _supervised(
-    opener: Callable[[], Camera], description: str, options: SourceOptions, counts: CameraCounts | None = None
-) -> Camera:
-    return SupervisedCamera(
-        opener,
-        attempts=options.attempts,
-        counts=counts,
-        must_open=options.must_open,
-        description=description,
-    )
+    return supervised(opener, url, options, counts) if live else opener(options.read_timeout_s)
 
 
 def _open_v4l2(device: int, options: SourceOptions) -> Camera:
     _no_decoder(options, "a V4L2 camera")
     open_v4l2 = _load(f"{_CAMERAS}.opencv:open_v4l2")
     counts, size = CameraCounts(), {"width": options.width, "height": options.height}
-    return _supervised(
-        lambda: open_v4l2(device, **size, fps=options.fps, wanted=_wanted(options), counts=counts),
-        f"/dev/video{device}",
+    return supervised(
+        lambda _: open_v4l2(device, **size, fps=options.fps, wanted=_wanted(options), counts=counts),
+        SecretUrl(f"/dev/video{device}"),
         options,
         counts,
     )
@@ -228,10 +222,11 @@ def _open_csi(source: str, rest: str, options: SourceOptions) -> Camera:
     # Every Jetson's root file system has this file; on a Pi it is Picamera2 that opens the camera.
     jetson = Path("/etc/nv_tegra_release").exists()
     open_csi = _load(f"{_CAMERAS}.gstreamer:open_csi" if jetson else f"{_CAMERAS}.picamera2:PiCamera")
-    return _supervised(
-        lambda: open_csi(int(rest or 0), width=options.width, height=options.height, fps=_sensor_fps(options)),
-        source,
+    return supervised(
+        lambda _: open_csi(int(rest or 0), width=options.width, height=options.height, fps=_sensor_fps(options)),
+        SecretUrl(source),
         options,
+        CameraCounts(),
     )
 
 
@@ -240,16 +235,23 @@ def _sensor_fps(options: SourceOptions) -> float | None:
     return options.fps if options.detect_fps is None else _rate(options, None)
 
 
-def _open_gstreamer(_: str, pipeline: str, options: SourceOptions) -> Camera:
+def _open_gstreamer(source: str, pipeline: str, options: SourceOptions) -> Camera:
     _no_decoder(options, "a GStreamer pipeline, which names its own")
     live = options.live is not False
-    open_pipeline = _load(f"{_CAMERAS}.gstreamer:GStreamerCamera")
+    open_pipeline, counts = _load(f"{_CAMERAS}.gstreamer:GStreamerCamera"), CameraCounts()
 
-    def opener() -> Camera:
-        camera: Camera = open_pipeline(pipeline, live=live, timeout_s=options.open_timeout_s)
+    def opener(silent_s: float) -> Camera:
+        camera: Camera = open_pipeline(
+            pipeline,
+            live=live,
+            open_timeout_s=options.open_timeout_s,
+            timeout_s=silent_s,
+            counts=counts,
+            description=redact_text(f"gst:{pipeline}"),
+        )
         return camera
 
-    return _supervised(opener, redact_text(f"gst:{pipeline}"), options) if live else opener()
+    return supervised(opener, SecretUrl(source), options, counts) if live else opener(options.open_timeout_s)
 
 
 def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:

@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,3 +95,15 @@ def try_chain(codec: Codec, chain: DecoderChain, *, limit_s: float = _TRIAL_S) -
         if code < 0:
             return f"{chain.element} died of {signal.Signals(-code).name}"
         return f"{chain.element}: {last_message(folder) or f'ended with {code}'}"
+
+
+def known() -> list[tuple[str, str, str]]:
+    """Return what the trials of this run found, for another process: codec, chain, and why it is refused."""
+    with _lock:
+        return [(codec, chain, why) for (codec, chain), why in _tried.items()]
+
+
+def learn(found: Iterable[tuple[Codec, str, str]]) -> None:
+    """Take over what another process found, so that nothing is tried twice."""
+    with _lock:
+        _tried.update({(codec, chain): why for codec, chain, why in found})

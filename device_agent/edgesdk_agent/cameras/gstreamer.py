@@ -11,15 +11,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
 from edgesdk_agent.cameras.gstreamer_threads import StreamingThreads
 from edgesdk_agent.cameras.raw_video import FORMATS, to_bgr
-from edgesdk_agent.cameras.source_url import redact_text
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_targets.errors import CameraLost, DeviceError, InputError
+from edgesdk_targets.secret_url import redact_text
 from edgesdk_targets.tensor import Array
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ _SINK = "edgesdk"
 _DECODED = "decoded"
 # An element that fails says so on the bus, and the sink does not wake for it: it is looked for this often.
 _SLICE_S = 0.1
+# What elements say besides failures is thrown away this often, or it would pile up on the bus for months.
+_LOOK_AT_BUS = 64
 # A live sink keeps one picture and replaces it, so that a reader never gets an old one.
 # What is not wanted is dropped behind `decoded`, before it is converted. A decoder's own format passes the converter.
 _FRONT = f"identity name={_DECODED} ! videoconvert ! video/x-raw,format=(string){{{','.join(FORMATS)}}}"
@@ -48,10 +50,19 @@ class Linked:
     Attributes:
         decoder: what decodes, for people.
         refused: why nothing could be linked.
+        handlers: of the elements that tell of their streams: their signals' numbers. They hold the pipeline, as Python's
+            handlers do, and a pipeline that is never let go keeps its files open.
     """
 
     decoder: str = ""
     refused: str = ""
+    handlers: list[tuple[Any, int]] = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Take the handlers away."""
+        while self.handlers:
+            element, number = self.handlers.pop()
+            element.disconnect(number)
 
 
 # Is given GStreamer, the pipeline, and the element to feed.
@@ -70,7 +81,7 @@ class GStreamerCamera:
     Args:
         pipeline: in `gst-launch` syntax, up to where raw video comes out; conversion to BGR and the sink are added.
         live: newer pictures replace older ones; when False, every picture is delivered and the end is an end.
-        timeout_s: the longest wait for a picture.
+        open_timeout_s: the longest wait for the first picture; timeout_s: for each other one.
         description: for people, without secrets; else the pipeline's first element.
         link: where the source's streams are known only while it runs: joins them to the sink's part.
         wanted: which frames are converted and handed on; all unless given.
@@ -86,6 +97,7 @@ class GStreamerCamera:
         pipeline: str,
         *,
         live: bool = True,
+        open_timeout_s: float = 10.0,
         timeout_s: float = 10.0,
         description: str = "",
         link: Link | None = None,
@@ -95,6 +107,8 @@ class GStreamerCamera:
         self.counts = counts or CameraCounts()
         self._wanted = wanted
         self._live = live
+        self._damaged = self.counts.corrupt
+        self._pulled = 0
         if not pipeline.strip():
             raise InputError("A GStreamer source needs a pipeline.", hint="For instance gst:videotestsrc.")
         self._gst = _gstreamer()
@@ -112,12 +126,14 @@ class GStreamerCamera:
         self._closed = threading.Event()
         decoded = self._pipeline.get_by_name(_DECODED)
         self._linked = link(self._gst, self._pipeline, decoded) if link else Linked()
+        self._probe: tuple[Any, int] | None = None
         if wanted is not None:
-            decoded.get_static_pad("src").add_probe(self._gst.PadProbeType.BUFFER, self._thin)
+            pad = decoded.get_static_pad("src")
+            self._probe = pad, pad.add_probe(self._gst.PadProbeType.BUFFER, self._thin)
         self._threads = StreamingThreads(self._gst, self._pipeline.get_bus(), self.counts.decode_cpu_s or 0.0)
         self._pipeline.set_state(self._gst.State.PLAYING)
         # The first picture tells the size; it is kept for the first read.
-        self._first: Any = self._pull()
+        self._first: Any = self._pull(open_timeout_s)
         if self._first is None:
             self.close()
             raise CameraLost(f"{self._description} delivers no picture.", hint="Check that the source is not empty.")
@@ -149,11 +165,15 @@ class GStreamerCamera:
         self._closed.set()
         self._pipeline.set_state(self._gst.State.NULL)
         self._threads.stop()
+        self._linked.let_go()
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe[0].remove_probe(probe[1])
 
     def _read(self, out: Array | None) -> Array | None:
         sample, self._first = self._first, None
         if sample is None:
-            sample = self._pull()
+            sample = self._pull(self._timeout_s)
         if sample is None or self._closed.is_set():
             return None
         caps = sample.get_caps().get_structure(0)
@@ -164,6 +184,8 @@ class GStreamerCamera:
             self.counts.resized += 1
             self._info = dataclasses.replace(self._info, width=width, height=height)
         buffer = sample.get_buffer()
+        self._damaged += buffer.has_flags(self._gst.BufferFlags.CORRUPTED)
+        self.counts.corrupt = self._damaged + self._threads.undecoded
         mapped, memory = buffer.map(self._gst.MapFlags.READ)
         if not mapped:
             raise CameraLost(f"{self._description} delivered memory that cannot be read.", hint="Restart the camera.")
@@ -181,17 +203,22 @@ class GStreamerCamera:
         self.counts.skipped += 1
         return self._gst.PadProbeReturn.DROP
 
-    def _pull(self) -> Any:
-        deadline = time.monotonic() + self._timeout_s
+    def _pull(self, timeout_s: float) -> Any:
+        deadline = time.monotonic() + timeout_s
         while not self._closed.is_set():
             sample = self._sink.emit("try-pull-sample", int(_SLICE_S * self._gst.SECOND))
-            if sample is not None:
+            self._pulled += 1
+            if sample is not None and self._pulled % _LOOK_AT_BUS:
                 return sample
             failure = self._failure()
+            if failure is None and sample is not None:
+                return sample
             if failure is None and self._sink.get_property("eos"):
-                return None
+                if not self._live:
+                    return None
+                failure = "its stream ended"
             if failure is None and time.monotonic() > deadline:
-                failure = f"no picture within {self._timeout_s:g} s"
+                failure = f"no picture within {timeout_s:.3g} s"
             if failure is not None and not self._closed.is_set():
                 self.close()
                 raise CameraLost(

@@ -15,8 +15,8 @@ from edgesdk_agent.cameras.camera import CameraCounts
 from edgesdk_agent.cameras.decoder_probe import DecoderChoice
 from edgesdk_agent.cameras.decoders import CODECS, Codec
 from edgesdk_agent.cameras.gstreamer import GStreamerCamera, Link, Linked
-from edgesdk_agent.cameras.source_url import SourceUrl
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
+from edgesdk_targets.secret_url import SecretUrl
 
 Choices = Mapping[Codec, DecoderChoice]
 
@@ -26,10 +26,11 @@ _FILM = "filesrc name=file ! parsebin name=source"
 
 
 def open_rtsp(
-    url: SourceUrl,
+    url: SecretUrl,
     choices: Choices,
     *,
     live: bool,
+    open_timeout_s: float,
     timeout_s: float,
     wanted: WantedFrames | None,
     counts: CameraCounts | None,
@@ -44,12 +45,15 @@ def open_rtsp(
     def link(gst: Any, pipeline: Any, decoded: Any) -> Linked:
         source = pipeline.get_by_name("source")
         source.set_property("location", url.reveal())
-        source.connect("select-stream", lambda _, __, caps: caps.get_structure(0).get_string("media") == "video")
-        return _linker(choices, depay=True)(gst, pipeline, decoded)
+        number = source.connect("select-stream", _is_video)
+        linked = _linker(choices, depay=True)(gst, pipeline, decoded)
+        linked.handlers.append((source, number))
+        return linked
 
     return GStreamerCamera(
         _RTSP,
         live=live,
+        open_timeout_s=open_timeout_s,
         timeout_s=timeout_s,
         description=str(url),
         link=link,
@@ -96,10 +100,15 @@ def _linker(choices: Choices, *, depay: bool) -> Link:
             chain.sync_state_with_parent()
             pad.link(chain.get_static_pad("sink"))
 
-        pipeline.get_by_name("source").connect("pad-added", on_pad)
+        source = pipeline.get_by_name("source")
+        linked.handlers.append((source, source.connect("pad-added", on_pad)))
         return linked
 
     return link
+
+
+def _is_video(_source: Any, _number: int, caps: Any) -> bool:
+    return bool(caps.get_structure(0).get_string("media") == "video")
 
 
 def _why(choice: DecoderChoice | None) -> tuple[str, ...]:

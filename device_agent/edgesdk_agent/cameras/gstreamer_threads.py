@@ -1,4 +1,4 @@
-"""What a pipeline's own threads cost: GStreamer decodes in threads that Python does not know."""
+"""What a pipeline's own threads cost and complain of: GStreamer decodes in threads that Python does not know."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class StreamingThreads:
         gst: GStreamer.
         bus: of the pipeline.
         before_s: what earlier lives of the camera cost.
+
+    Attributes:
+        undecoded: pictures of which a decoder said that it could not decode them.
     """
 
     def __init__(self, gst: Any, bus: Any, before_s: float) -> None:
@@ -27,6 +30,7 @@ class StreamingThreads:
         self._ended_s = before_s
         # What the reader's own thread took; written by it.
         self.reader_s = 0.0
+        self.undecoded = 0
         self._bus = bus
         bus.set_sync_handler(self._on_message)
 
@@ -48,7 +52,13 @@ class StreamingThreads:
                     self._running[thread] = (time.pthread_getcpuclockid(thread), time.thread_time())
                 elif status == self._gst.StreamStatusType.LEAVE and thread in self._running:
                     self._ended_s += time.thread_time() - self._running.pop(thread)[1]
+        elif message.type == self._gst.MessageType.WARNING and self._is_decoder(message.src):
+            self.undecoded += 1
         return self._gst.BusSyncReply.PASS
+
+    def _is_decoder(self, source: Any) -> bool:
+        factory = source.get_factory() if isinstance(source, self._gst.Element) else None
+        return factory is not None and "Decoder" in (factory.get_metadata("klass") or "")
 
     @staticmethod
     def _used(thread: tuple[int, float]) -> float:

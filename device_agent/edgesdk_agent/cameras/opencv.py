@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
-from edgesdk_agent.cameras.source_url import SourceUrl
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_agent.pipeline_settings import FFMPEG_OPTIONS
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_targets.preprocess.opencv import cv2
+from edgesdk_targets.secret_url import SecretUrl
 from edgesdk_targets.tensor import Array
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,7 @@ class OpenCvCamera:
                 decoded: Array = picture
                 self._note_size(decoded)
                 return decoded
+            self.counts.corrupt += 1
         return None
 
     def _time_of_frame(self, capture: cv2.VideoCapture) -> float:
@@ -209,7 +210,7 @@ def open_video_file(
 
 
 def open_stream(
-    url: SourceUrl,
+    url: SecretUrl,
     *,
     live: bool,
     open_timeout_s: float,

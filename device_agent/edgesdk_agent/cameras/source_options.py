@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from edgesdk_agent.cameras.decoders import Decoder
+from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
 from edgesdk_targets.errors import InputError
 
 
@@ -28,7 +29,11 @@ class SourceOptions:
         frames, seed: of a synthetic source.
         truth: the file to which the conveyor writes what is really there.
         open_timeout_s, read_timeout_s: for network sources.
-        attempts: to open a lost live camera again.
+        attempts: to open a lost live camera again, before it is given up.
+        supervision: what a live camera is held to, in place of `read_timeout_s`, `attempts` and the defaults.
+        isolate: read a live camera in a process of its own, which is killed when it hangs; `auto` where a hardware decoder
+            is used.
+        supervised: False opens a live camera as it is, for whoever watches it.
         must_open: False takes a live camera that does not answer at first for a lost one, which its reader opens again.
     """
 
@@ -45,7 +50,16 @@ class SourceOptions:
     open_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
     attempts: int = 5
+    supervision: SupervisionLimits | None = None
+    isolate: bool | Literal["auto"] = "auto"
+    supervised: bool = True
     must_open: bool = True
+
+    def limits(self) -> SupervisionLimits:
+        """Return what a live camera is held to."""
+        if self.supervision is not None:
+            return self.supervision
+        return SupervisionLimits(silent_after_s=self.read_timeout_s, attempts=self.attempts)
 
 
 def with_values(options: SourceOptions, values: Mapping[str, Any]) -> SourceOptions:

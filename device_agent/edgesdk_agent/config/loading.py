@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from edgesdk_agent.cameras.source_url import redact_text
 from edgesdk_agent.config.mqtt import BROKER_HINT
 from edgesdk_agent.config.origin import (
     Setting,
@@ -31,6 +30,7 @@ from edgesdk_agent.config.origin import (
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import FieldPath, Problem, dotted, field_problems
+from edgesdk_targets.secret_url import redact_text
 from edgesdk_targets.yaml_file import SHOWN_PROBLEMS, load_yaml
 
 _PATH_FIELDS = frozenset(

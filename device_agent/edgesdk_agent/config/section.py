@@ -13,7 +13,8 @@ from edgesdk_targets.topics import check_name
 class Section(BaseModel):
     """A part of the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # pydantic's own text of an error, which a traceback shows, would quote the input, passwords included.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _name(value: str) -> str:

@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 
-from edgesdk_agent.cameras.source_url import HIDDEN, redact_text
+from edgesdk_targets.secret_url import HIDDEN, redact_text
 
 # Shorter ones would hide parts of ordinary words.
 _SHORTEST_SECRET = 4

@@ -65,6 +65,10 @@ class CameraLine:
     def __init__(
         self, name: str, camera: Camera, policy: Policy, kept: int, meter: Meter, lock: threading.Lock
     ) -> None:
+        lend = getattr(camera, "lend_pictures", None)
+        if lend is not None:
+            # A picture is read from only until it is given to the camera again, so that it may lie in its memory.
+            lend()
         info = camera.info
         self.name = name
         self.camera = camera

@@ -6,9 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from edgesdk_agent.cameras.source_url import redact_text
 from edgesdk_agent.pipeline.stage_thread import StageKind
 from edgesdk_targets.errors import CameraLost, EdgeError, SessionFailed
+from edgesdk_targets.secret_url import redact_text
 
 log = logging.getLogger(__name__)
 

@@ -292,10 +292,10 @@ class Handover:
                     )
                 self._idle.wait(left)
 
-    def pause(self, *, paused: bool) -> None:
-        """Drop what live cameras bring, and let other sources wait; or go on."""
+    def pause(self, only: CameraLine | None = None, *, paused: bool) -> None:
+        """Drop what live cameras bring, and let other sources wait; or go on. All of them, or one."""
         with self._lock:
-            for line in self._lines:
+            for line in self._lines if only is None else (only,):
                 line.paused = paused
                 line.writable.wake_one()
 

@@ -181,17 +181,24 @@ class Pipeline(PipelineForms):
         self._failures.raise_first()
         return over
 
-    def pause(self) -> None:
-        """Let no frame through until `resume`.
+    def pause(self, camera: str | None = None) -> None:
+        """Let no frame through until `resume`, of all cameras or of one.
 
         Live cameras are still read, so that nothing grows old in between, and their frames are counted as dropped with
         the cause `paused`; other sources wait. Frames that were captured before are still processed.
-        """
-        self._handover.pause(paused=True)
 
-    def resume(self) -> None:
-        """Go on with the next frame."""
-        self._handover.pause(paused=False)
+        Raises:
+            InputError: there is no such camera.
+        """
+        self._handover.pause(self._line(camera), paused=True)
+
+    def resume(self, camera: str | None = None) -> None:
+        """Go on with the next frame.
+
+        Raises:
+            InputError: there is no such camera.
+        """
+        self._handover.pause(self._line(camera), paused=False)
 
     def limit_rate(self, camera: str, fps: float | None) -> None:
         """Look at no more than so many of a camera's frames a second; the others are dropped with the cause `governed`.
@@ -260,6 +267,14 @@ class Pipeline(PipelineForms):
     def interval_stats(self) -> FrameStats:
         """Return what happened to the frames since the last call, for telemetry; what is not of frames are totals."""
         return self._account.interval()
+
+    def _line(self, camera: str | None) -> CameraLine | None:
+        if camera is None:
+            return None
+        line = next((line for line in self._lines if line.name == camera), None)
+        if line is None:
+            raise InputError(f"There is no camera {camera!r}.", hint=f"One of {', '.join(self.policies)}.")
+        return line
 
     def _to_loop(self) -> ResultQueue:
         if self._delivery is not self._results:

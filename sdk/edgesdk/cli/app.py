@@ -60,6 +60,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("edgesdk.cli.compare:compare", "Put bundles side by side, and say which to choose."),
     "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
+    "camera": Command("edgesdk.cli.camera:app", "Say what a camera delivers, and find the cameras of this network."),
     "fleet": Command("edgesdk.cli.fleet:app", "Start a broker, watch every device live, record what they report."),
     "config": Command("edgesdk.cli.config:app", "Show or check the agent's configuration."),
     "doctor": Command(

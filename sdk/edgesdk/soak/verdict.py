@@ -85,7 +85,9 @@ def _memory(recording: Recording, bounds: Bounds) -> Line:
     if not grown:
         return Line("memory growth", "not measured", "no agent lived long enough", bound)
     worst = max(grown, key=lambda one: one.over_series - one.noise)
-    figure = f"{worst.over_series / 1e6:+.2f} MB ({worst.per_hour / 1e6:+.1f} MB an hour), noise {worst.noise / 1e6:.2f} MB"
+    figure = (
+        f"{worst.over_series / 1e6:+.2f} MB ({worst.per_hour / 1e6:+.1f} MB an hour), noise {worst.noise / 1e6:.2f} MB"
+    )
     return Line("memory growth", _outcome(not worst.is_growth(bounds.rss_growth_bytes)), figure, bound)
 
 

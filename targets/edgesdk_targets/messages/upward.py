@@ -123,16 +123,26 @@ class CameraSample(Part):
     """How one camera did; counts run since the agent's start, fps and age cover the interval.
 
     Attributes:
-        state: what its supervision says: `online`, `degraded` or `offline`.
+        state: what its supervision says: `online`, `degraded` or `offline`; cause: why it is not online: `lost`, `slow`,
+            `frozen`, `hung`.
         dropped: frames by cause.
+        stalls: no picture came in time, or the stream broke off; reconnects: it came back.
+        frozen: one and the same picture for too long; corrupt: pictures that could not be decoded.
+        skipped: frames that were not wanted.
     """
 
     state: ShortText = ""
+    cause: ShortText = ""
     fps: float | None = None
     captured: Count = 0
     processed: Count = 0
     dropped: Counts = Field(default_factory=dict)
     age_ms: Percentiles = Percentiles()
+    stalls: Count = 0
+    reconnects: Count = 0
+    frozen: Count = 0
+    corrupt: Count = 0
+    skipped: Count = 0
 
 
 class Sample(Part):

@@ -26,7 +26,9 @@ class Heard:
 class MqttListener:
     """Subscribe to everything of every device; use it in a `with` statement."""
 
-    def __init__(self, host: str, port: int, topic: str = "edgesdk/1/+/up/#") -> None:
+    def __init__(
+        self, host: str, port: int, topic: str = "edgesdk/1/+/up/#", *, login: tuple[str, str] | None = None
+    ) -> None:
         self._topic = topic
         self._heard: list[Heard] = []
         self._changed = threading.Condition()
@@ -34,6 +36,8 @@ class MqttListener:
         self._where = (host, port)
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.reconnect_delay_set(0.2, 0.5)
+        if login is not None:
+            self._client.username_pw_set(*login)
         self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message

@@ -1,4 +1,4 @@
-"""The RTSP server's process: `python -m edgesdk_testkit.rtsp_process JSON`, under the system's Python with GStreamer.
+"""The RTSP server's process: `python -m edgesdk_testkit.rtsp_process JSON PORT`, under the system's Python with GStreamer.
 
 The JSON is a list of streams (`RtspStream` in `rtsp_server`). Prints the server's port, and serves until its standard
 input closes. Only the standard library and GStreamer are imported.
@@ -18,12 +18,14 @@ import gi  # type: ignore[import-not-found]
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-found]  # noqa: E402
+gi.require_version("GstRtsp", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # type: ignore[import-not-found]  # noqa: E402
 
 from edgesdk_testkit.pixel_stamp import stamp_i420  # noqa: E402
 
 _DEMUX = 'filesrc location="{file}" ! parsebin ! h264parse'
 _PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
+_VIEWER = "viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
 _SOURCE = "appsrc name=source is-live=true format=time"
 # As long as a film is kept in memory; longer ones begin again earlier.
 _MOST_PICTURES = 150
@@ -38,19 +40,63 @@ class Film:
     height: int
 
 
-def main(streams: list[dict[str, Any]]) -> None:
+@dataclass
+class Schedule:
+    """When each picture is due: at `fps`, and after `then_after_s` (where it is not 0) at another rate.
+
+    With `then_fps` 0 the rate stays, and one and the same picture is sent.
+    """
+
+    fps: float
+    then_after_s: float
+    then_fps: float
+
+    def at(self, number: int) -> float:
+        """Return the seconds after the start."""
+        first = self.then_after_s * self.fps
+        if not self.then_after_s or number <= first:
+            return number / self.fps
+        return self.then_after_s + (number - first) / (self.then_fps or self.fps)
+
+    def number(self, at: float) -> int:
+        """Return which picture is due at so many seconds."""
+        if not self.then_after_s or at <= self.then_after_s:
+            return int(at * self.fps)
+        return int(self.then_after_s * self.fps + (at - self.then_after_s) * (self.then_fps or self.fps))
+
+    def still(self, at: float) -> bool:
+        """Say whether it is the same picture as before."""
+        return 0 < self.then_after_s <= at and not self.then_fps
+
+
+def main(streams: list[dict[str, Any]], port: str, login: str) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
-    server.set_service("0")
+    server.set_service(port)
+    if login:
+        _protect(server, *login.split(":", 1))
     loaded: dict[tuple[Any, ...], Film] = {}
     for stream in streams:
-        server.get_mount_points().add_factory(f"/{stream['name']}", _factory(stream, loaded))
+        factory = _factory(stream, loaded)
+        if login:
+            factory.add_role_from_structure(Gst.Structure.from_string(_VIEWER)[0])
+        server.get_mount_points().add_factory(f"/{stream['name']}", factory)
     server.attach(None)
     print(server.get_bound_port(), flush=True)
     loop = GLib.MainLoop()
     GLib.io_add_watch(sys.stdin, GLib.IO_HUP, lambda *_: loop.quit())
     loop.run()
+
+
+def _protect(server: Any, user: str, password: str) -> None:
+    """Ask everybody for a login, by Basic and Digest authentication as cameras do."""
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth.add_digest(user, password, token)
+    server.set_auth(auth)
 
 
 def _factory(stream: dict[str, Any], loaded: dict[tuple[Any, ...], Film]) -> Any:
@@ -82,7 +128,8 @@ def _factory(stream: dict[str, Any], loaded: dict[tuple[Any, ...], Film]) -> Any
         )
     finished = _stamping(film.width, film.height) if stamped else None
     factory.set_shared(stamped)
-    factory.connect("media-configure", lambda _, media: _feed(media, film.pictures, fps, finished))
+    schedule = Schedule(fps, stream["then_after_s"], stream["then_fps"])
+    factory.connect("media-configure", lambda _, media: _feed(media, film.pictures, schedule, finished))
     return factory
 
 
@@ -95,23 +142,28 @@ def _stamping(width: int, height: int) -> Callable[[bytes], bytes]:
     return stamped
 
 
-def _feed(media: Any, pictures: list[bytes], fps: float, finished: Callable[[bytes], bytes] | None) -> None:
-    """Push picture after picture at `fps`, without an end, until nobody watches."""
+def _feed(
+    media: Any,
+    pictures: list[bytes],
+    schedule: Schedule,
+    finished: Callable[[bytes], bytes] | None,
+) -> None:
+    """Push picture after picture when it is due, without an end, until nobody watches."""
     source = media.get_element().get_child_by_name("source")
     over = threading.Event()
     media.connect("unprepared", lambda _: over.set())
 
     def run() -> None:
         started, number = time.monotonic(), 0
-        while not over.wait(max(0.0, started + number / fps - time.monotonic())):
-            picture = pictures[number % len(pictures)]
+        while not over.wait(max(0.0, started + schedule.at(number) - time.monotonic())):
+            picture = pictures[0 if schedule.still(schedule.at(number)) else number % len(pictures)]
             buffer = Gst.Buffer.new_wrapped(finished(picture) if finished else picture)
             # The appsrc could stamp it itself, but not before the pipeline runs; the encoder then stumbles over the first.
             buffer.pts = buffer.dts = int((time.monotonic() - started) * 1e9)
             if source.emit("push-buffer", buffer) == Gst.FlowReturn.EOS:
                 return
             # A stamped picture is made now: what it was too late for is left out. A film is sent whole.
-            number = max(number + 1, int((time.monotonic() - started) * fps)) if finished else number + 1
+            number = max(number + 1, schedule.number(time.monotonic() - started)) if finished else number + 1
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -135,4 +187,4 @@ def _film(text: str) -> Film:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(json.loads(sys.argv[1]), *sys.argv[2:4])

@@ -12,6 +12,7 @@ the reader's. Let `missing_part()` say first whether this machine can do it.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class RtspStream:
         name: the path.
         fps: at which pictures are sent; ignored for `once`.
         width, height: to which stamped pictures are scaled, multiples of 8; the film's own where 0.
+        then_after_s: so long after a client came, go on at `then_fps`; 0 never.
+        then_fps: at which pictures then come; 0 sends one and the same picture, at the old rate.
     """
 
     file: str
@@ -42,11 +45,15 @@ class RtspStream:
     fps: float = 30.0
     width: int = 0
     height: int = 0
+    then_after_s: float = 0.0
+    then_fps: float = 0.0
 
 
-def looped(file: Path, *, fps: float, name: str = "video") -> RtspStream:
+def looped(
+    file: Path, *, fps: float, name: str = "video", then_after_s: float = 0.0, then_fps: float = 0.0
+) -> RtspStream:
     """Return a stream that plays an H.264 file at `fps` without end, as it is encoded."""
-    return RtspStream(str(file), "looped", name, fps)
+    return RtspStream(str(file), "looped", name, fps, then_after_s=then_after_s, then_fps=then_fps)
 
 
 def stamped(file: Path, *, fps: float, name: str = "video", width: int = 0, height: int = 0) -> RtspStream:
@@ -64,10 +71,13 @@ class RtspServer:
 
     Args:
         streams: what to serve; a path stands for that file, once.
+        login: `user:password` that clients must give.
     """
 
-    def __init__(self, *streams: RtspStream | Path) -> None:
+    def __init__(self, *streams: RtspStream | Path, login: str = "") -> None:
         self._streams = [s if isinstance(s, RtspStream) else RtspStream(str(s)) for s in streams]
+        self._login = login
+        self._port = "0"
         self.urls: list[str] = []
 
     def start(self) -> Self:
@@ -78,7 +88,7 @@ class RtspServer:
         """
         specification = json.dumps([asdict(stream) for stream in self._streams])
         self.process = subprocess.Popen(
-            [SYSTEM_PYTHON, "-m", "edgesdk_testkit.rtsp_process", specification],
+            [SYSTEM_PYTHON, "-m", "edgesdk_testkit.rtsp_process", specification, self._port, self._login],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,8 +99,18 @@ class RtspServer:
         if not port:
             self.stop()
             raise RuntimeError("the RTSP server did not start")
+        # Started again, it is where it was.
+        self._port = port
         self.urls = [f"rtsp://127.0.0.1:{port}/{stream.name}" for stream in self._streams]
         return self
+
+    def freeze(self) -> None:
+        """Let the process stand still, connections and all, as a camera that hangs."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End the process at once, as a camera that loses its power."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
-from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
+from edgesdk_targets.secret_url import SecretUrl, redact, redact_text
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ from edgesdk_agent.cameras.source_url import SourceUrl, redact, redact_text
 )
 def test_what_is_shown_of_an_address(url: str, shown: str) -> None:
     assert redact(url) == shown
-    source = SourceUrl(url)
+    source = SecretUrl(url)
     assert str(source) == shown
     assert shown in repr(source)
     assert source.reveal() == url
@@ -56,3 +59,47 @@ def test_addresses_inside_a_text_are_redacted() -> None:
     text = "cannot open 'rtsp://a:hunter2@h/x', nor http://h/y?pw=hunter2 today"
     assert redact_text(text) == "cannot open 'rtsp://***@h/x', nor http://h/y?pw=*** today"
     assert redact_text("nothing to hide: a:b@c") == "nothing to hide: a:b@c"
+
+
+def test_passwords_that_are_assigned_in_a_text_are_redacted() -> None:
+    pipeline = "gst:rtspsrc location=rtsp://h/x user-id=admin user-pw=hunter2 ! fakesink"
+    assert redact_text(pipeline) == "gst:rtspsrc location=rtsp://h/x user-id=admin user-pw=*** ! fakesink"
+    assert str(SecretUrl(pipeline)) == redact_text(pipeline)
+    assert redact_text("Password: 'hunter 2', done") == "Password: ***, done"
+    assert redact_text("the password is wrong") == "the password is wrong"
+
+
+class TestSecretUrl:
+    url = SecretUrl("rtsp://admin:hun%40ter2@cam/live?channel=1")
+
+    def test_no_way_to_print_it_shows_the_password(self) -> None:
+        shown = [str(self.url), repr(self.url), f"{self.url}", f"{self.url:>60}", f"{self.url!s}", f"{[self.url]}"]
+        assert all("hun" not in text and "***@cam/live?channel=1" in text for text in shown)
+
+    def test_its_secrets_are_the_password_as_written_and_as_meant(self) -> None:
+        assert self.url.secrets == ("hun%40ter2", "hun@ter2")
+        assert self.url.holds_secret
+        assert SecretUrl("rtsp://admin@cam/live").secrets == ()
+        assert SecretUrl("rtsp://cam/live").secrets == SecretUrl("0").secrets == SecretUrl("a:b@c").secrets == ()
+        assert not SecretUrl("rtsp://cam/live").holds_secret
+
+    def test_it_is_not_written_by_the_way(self) -> None:
+        with pytest.raises(TypeError, match="not pickled"):
+            pickle.dumps(self.url)
+
+    def test_the_same_address_is_equal(self) -> None:
+        assert self.url == SecretUrl(self.url.reveal())
+        assert self.url != SecretUrl("rtsp://admin:other@cam/live?channel=1")
+        assert len({self.url, SecretUrl(self.url.reveal())}) == 1
+
+    def test_a_model_holds_it(self) -> None:
+        class Model(BaseModel):
+            source: SecretUrl
+
+        model = Model.model_validate({"source": self.url.reveal()})
+        assert model.source == self.url
+        assert Model(source=self.url).source is self.url
+        assert "hun" not in f"{model!r}{model.model_dump()}{model.model_dump_json()}"
+        assert Model.model_validate_json('{"source": "0"}').source.reveal() == "0"
+        with pytest.raises(ValidationError):
+            Model.model_validate({"source": 3})

@@ -1,0 +1,1 @@
+"""Find cameras, and say what one delivers or why it does not."""
