@@ -22,6 +22,7 @@ from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.model import Model, load_model
 from edgesdk_targets.probe import ProbeLimits
 from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.tuning.check_cores import check_cores
 from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
 from edgesdk_targets.tuning.tune import TunedOptions, tuned_options, untuned_options
@@ -36,8 +37,13 @@ def load_tuned_model(config: AgentConfig, stack: ExitStack) -> Model:
     """Load the model; it, its bundle and the claim on the cores are closed with `stack`.
 
     Raises:
+        InputError: the configuration asks for more threads than this device can have.
         EdgeError: as `open_bundle` and `load_model`.
     """
+    asked = config.pipeline
+    said = "pipeline.threads {} and pipeline.streams {}"
+    if warning := check_cores(asked.threads or 0, asked.streams or 0, said):
+        log.warning("%s", warning)
     bundle = stack.enter_context(open_bundle(config.bundle))
     claim = _claim(config.pipeline, stack)
     tuned = _tuned(config, bundle, _given(config.pipeline, claim))

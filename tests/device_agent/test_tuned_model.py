@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from edgesdk_agent import tuned_model
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.tuned_model import hint_of, load_tuned_model
 from edgesdk_targets.core_claim import claim_cores
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tuning.setting import Hint
@@ -151,3 +152,13 @@ def test_the_real_tuning_of_the_real_agent(
         assert model.lanes == 1
         assert "Tuned for age on" in caplog.text
         assert model.variant.id in caplog.text
+
+
+def test_more_threads_than_the_device_can_have_are_refused_before_anything_is_tried(
+    config: Callable[..., AgentConfig],
+) -> None:
+    # A runtime would take minutes for one answer, and look as if it hung.
+    most = 4 * len(os.sched_getaffinity(0))
+    with ExitStack() as stack, pytest.raises(InputError, match=f"pipeline.threads {most + 1} and") as refused:
+        load_tuned_model(config(threads=most + 1), stack)
+    assert f"at most {most} in all" in refused.value.hint

@@ -13,7 +13,7 @@ class PipelineSection(Section):
     """How the model is run.
 
     Attributes:
-        threads: for one inference; chosen by tuning unless given.
+        threads: for one inference; chosen by tuning unless given; with `streams` at most four on each of the cores.
         streams: inferences at the same time; likewise.
         pin: hold the runtime's threads to cores; `auto` where no other process does so on this machine, and it is faster.
         tune: `auto` measures once on this device which variant, threads and streams are best; `off` takes the first variant.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from edgesdk_targets.tuning.tuned import Tuning
 
 _NOTHING_RAN = 4
-# So many threads on a core are no longer a question that measuring answers.
-_MOST_ON_A_CORE = 4
 
 
 class HintName(str, Enum):
@@ -50,6 +47,7 @@ def tune(
     from edgesdk.benchmark.host import host_facts
     from edgesdk_targets.bundle.bundle import open_bundle
     from edgesdk_targets.core_claim import claim_cores
+    from edgesdk_targets.tuning.check_cores import check_cores
     from edgesdk_targets.tuning.grid import Given
     from edgesdk_targets.tuning.setting import Hint
     from edgesdk_targets.tuning.tune import tune as find
@@ -59,7 +57,8 @@ def tune(
         from edgesdk_targets.whole_file import check_writable
 
         check_writable(report, "--report")
-    _check_cores(threads, streams)
+    if warning := check_cores(threads, streams, "--threads {} --streams {}"):
+        note(f"warning: {warning}")
     host = host_facts()
     with open_bundle(bundle) as opened, progress_line("tune") as say:
         say(f"at most {seconds:g} s")
@@ -87,20 +86,6 @@ def tune(
             note(f"report: {report}")
     if not found.measured:
         raise typer.Exit(_NOTHING_RAN)
-
-
-def _check_cores(threads: int, streams: int) -> None:
-    """Warn of more threads than cores, and refuse what can only be a slip."""
-    from edgesdk_targets.errors import InputError
-
-    cores, wanted = len(os.sched_getaffinity(0)), max(1, threads) * max(1, streams)
-    said = f"--threads {threads} --streams {streams} are {wanted} threads on {cores} cores"
-    if wanted > _MOST_ON_A_CORE * cores:
-        raise InputError(
-            f"{said}.", hint=f"Give at most {_MOST_ON_A_CORE * cores} in all; more than {cores} rarely pay."
-        )
-    if wanted > cores:
-        note(f"warning: {said}: they wait for each other")
 
 
 def _print(found: Tuning) -> None:
