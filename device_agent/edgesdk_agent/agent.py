@@ -15,7 +15,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -42,7 +42,7 @@ from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.summary import run_summary
 from edgesdk_agent.telemetry_sample import telemetry_sample
-from edgesdk_agent.tuned_model import load_second_model, load_tuned_model
+from edgesdk_agent.tuned_model import load_second_model
 from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
@@ -65,11 +65,13 @@ class Agent:
     Args:
         loaded: the configuration.
         version: of edgesdk, for the birth message.
+        model: gives the configuration's model, once it is loaded; it stays the caller's.
         mqtt: report to the broker; without it results are only counted.
     """
 
-    def __init__(self, loaded: LoadedConfig, *, version: str, mqtt: bool = True) -> None:
+    def __init__(self, loaded: LoadedConfig, *, version: str, model: Callable[[], Model], mqtt: bool = True) -> None:
         self._loaded = loaded
+        self._given_model = model
         self._version = version
         self._mqtt = mqtt
         self._vitals = VitalsReader()
@@ -167,7 +169,7 @@ class Agent:
 
     def _load_model(self, stack: ExitStack) -> Model | Chain:
         """Load one model for all cameras, and the one that is asked about what it finds."""
-        model = load_tuned_model(self.config, stack)
+        model = self._given_model()
         self.variant = model.variant.id
         log.info("Runs %s by %s", model.variant.id, model.runtime.value)
         for name, reason in model.choice.rejected:

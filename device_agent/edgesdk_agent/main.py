@@ -11,12 +11,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.logs.start import start_logs
 from edgesdk_agent.logs.tracebacks import redact_tracebacks
 from edgesdk_agent.service import commands as service
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTarget
+
+if TYPE_CHECKING:
+    from edgesdk_agent.agent import Agent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,31 +60,42 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
 
 
 def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
-    from edgesdk_agent.agent import Agent
-    from edgesdk_agent.config.loading import load_config
-    from edgesdk_agent.config.secrets import hide_secrets, warn_of_arguments
-    from edgesdk_agent.pipeline_settings import apply_pipeline_settings
+    from edgesdk_agent.quick_start import ModelLoading, quick_imports
+
+    with quick_imports():
+        from edgesdk_agent.config.loading import load_config
+        from edgesdk_agent.config.secrets import hide_secrets, warn_of_arguments
+        from edgesdk_agent.pipeline_settings import apply_pipeline_settings
 
     loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)
     hide_secrets(loaded.config)
     warn_of_arguments([*(options.source or ()), options.broker or ""])
     apply_pipeline_settings()
     stop = threading.Event()
-    agent = Agent(loaded, version=_version(), mqtt=not options.no_mqtt)
     asked: set[int] = set()
+    running: list[Agent] = []
 
     def on_signal(number: int, _frame: object) -> None:
         # A terminal's Ctrl-C reaches everybody in front of it, and whoever started the agent may then end it by SIGTERM:
         # that is one wish told twice. The same signal again is impatience, and waits for no hook, driver or runtime.
         if number in asked:
-            agent.leave()
+            for agent in running:
+                agent.leave()
             os._exit(128 + number)
         asked.add(number)
         stop.set()
 
     signals = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        return agent.run(stop, options.duration)
+        with ModelLoading(loaded.config) as loading:
+            with quick_imports():
+                from edgesdk_agent.agent import Agent
+
+                if not options.no_mqtt:
+                    import edgesdk_agent.link  # noqa: F401  (needed next: its time costs nothing while the model loads)
+            agent = Agent(loaded, version=_version(), model=loading.result, mqtt=not options.no_mqtt)
+            running.append(agent)
+            return agent.run(stop, options.duration)
     finally:
         for number, handler in signals.items():
             signal.signal(number, handler)

@@ -7,17 +7,20 @@ mean something else on another machine. A name is compared without regard to cas
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_targets.errors import EdgeError, InputError, UnknownTarget
 from edgesdk_targets.field_problems import closest
 from edgesdk_targets.target import Target
 from edgesdk_targets.yaml_file import load_yaml, parse_yaml, validate
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 ENVIRONMENT = "EDGESDK_TARGETS"
 ENTRY_POINTS = "edgesdk.targets"
@@ -81,10 +84,22 @@ def target_from_file(path: Path) -> Target:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> tuple[Target, ...]:
+def _profiles() -> Mapping[str, Traversable]:
+    """Return the shipped files by the names of their targets."""
     folder = files("edgesdk_targets") / "profiles"
-    profiles = sorted((item for item in folder.iterdir() if item.name.endswith(SUFFIXES)), key=lambda i: i.name)
-    return tuple(validate(Target, parse_yaml(item.read_text(encoding="utf-8"), source=item.name)) for item in profiles)
+    found = (item for item in folder.iterdir() if item.name.endswith(SUFFIXES))
+    return {Path(item.name).stem: item for item in sorted(found, key=lambda item: item.name)}
+
+
+@lru_cache
+def shipped_target(name: str) -> Target | None:
+    """Return a shipped target by its canonical name, without reading those of others; None where it is not one of them."""
+    item = _profiles().get(name)
+    return None if item is None else validate(Target, parse_yaml(item.read_text(encoding="utf-8"), source=item.name))
+
+
+def _shipped() -> tuple[Target, ...]:
+    return tuple(target for name in _profiles() if (target := shipped_target(name)) is not None)
 
 
 def _from_path(path: Path) -> tuple[Target, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgesdk_targets.bundle.manifest import Manifest, Variant
-from edgesdk_targets.catalogue import find_target
+from edgesdk_targets.catalogue import find_target, shipped_target
 from edgesdk_targets.errors import UnknownTarget, WrongTarget
 from edgesdk_targets.nvidia_driver import nvidia_driver
 from edgesdk_targets.session import RUNTIMES, is_installed
@@ -209,6 +209,9 @@ def _rank(candidate: Candidate, host: Host) -> tuple[bool, bool, bool]:
 
 
 def _arch_of(target: str) -> str:
+    # A bundle names targets by their canonical names: usually one file is read here, and not a dozen.
+    if (shipped := shipped_target(target)) is not None:
+        return shipped.arch
     try:
         return find_target(target).arch
     except UnknownTarget:

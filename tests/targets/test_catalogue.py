@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgesdk_targets import catalogue
-from edgesdk_targets.catalogue import find_target, load_targets, target_from_file
+from edgesdk_targets.catalogue import find_target, load_targets, shipped_target, target_from_file
 from edgesdk_targets.errors import InputError, UnknownTarget
 from edgesdk_targets.target import Precision, Runtime, Status, Target
 
@@ -277,3 +277,9 @@ def test_target_is_frozen_and_round_trips_through_json() -> None:
     with pytest.raises(ValueError, match="frozen"):
         target.name = "other"  # type: ignore[misc]
     assert Target.model_validate_json(target.model_dump_json()) == target
+
+
+def test_a_shipped_target_is_found_by_its_files_name_alone() -> None:
+    shipped = load_targets()
+    assert {name: shipped_target(name) for name in shipped} == shipped
+    assert shipped_target("somebody-elses-board") is None
