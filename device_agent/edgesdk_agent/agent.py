@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.camera_reports import CameraReports
 from edgesdk_agent.cameras.camera import Camera, counts_of
@@ -49,6 +49,9 @@ from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import BundleName, CameraName, Sample
 from edgesdk_targets.model import Model
 
+if TYPE_CHECKING:
+    from edgesdk_agent.events.scenes import Scenes
+
 log = logging.getLogger(__name__)
 
 # A service manager may kill after ten seconds: with a hook that blocks, a stop takes these four, two more for what it
@@ -78,6 +81,7 @@ class Agent:
         self._pipeline: Pipeline | None = None
         self._hooks: AgentHooks | None = None
         self._camera_reports: CameraReports | None = None
+        self._scenes: Scenes | None = None
         self._error: EdgeError | None = None
         self._live_link: Any = None
         self._oversight: Oversight | None = None
@@ -125,6 +129,8 @@ class Agent:
                 while (left := end - time.monotonic()) > 0:
                     if stop.wait(min(_POLL_S, left)) or pipeline.wait(0):
                         break
+                    if self._scenes is not None:
+                        self._scenes.let_time_pass()
             finally:
                 began = time.monotonic()
                 oversight.stop()
@@ -160,6 +166,8 @@ class Agent:
             summary["camera_states"] = {name: health.state for name, health in self._camera_reports.health().items()}
         if self._hooks is not None and (hooks := self._hooks.counts()):
             summary["hooks"] = hooks
+        if self._scenes is not None:
+            summary["events"] = self._scenes.counts()
         return summary
 
     @property
@@ -196,11 +204,17 @@ class Agent:
     def _make_pipeline(self, model: Model | Chain, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
         asked: dict[str, Policy] = {c.name: c.mode for c in self.config.cameras if c.mode != "auto"}
         policies = policies_for(cameras, asked)
+        if self.config.events is not None:
+            # An agent without rules does not pay for what they need.
+            from edgesdk_agent.events.agent_scenes import scenes_for
+
+            self._scenes = scenes_for(self.config.events, model, cameras, reporter if self._mqtt else None)
         self._hooks = hooks = AgentHooks(
             self.config,
             reporter if self._mqtt else _only_count,
             lossless=set(policies.values()) == {"every_frame"},
             reporter=reporter if self._mqtt else None,
+            scenes=self._scenes,
         )
         return Pipeline(
             model,

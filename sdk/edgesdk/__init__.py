@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from edgesdk.embedded_model import Chain, Model, load
     from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
     from edgesdk_agent.embedding import Pipeline
+    from edgesdk_agent.events.event import SceneEvent
+    from edgesdk_agent.events.scene import Scene
     from edgesdk_agent.frame import FrameResult
     from edgesdk_agent.timeline.timeline import Timeline
+    from edgesdk_agent.tracking.tracker import Tracker
+    from edgesdk_agent.zones.line import Line
+    from edgesdk_agent.zones.zone import Zone
     from edgesdk_targets.bundle.bundle import Bundle, open_bundle
     from edgesdk_targets.catalogue import find_target
     from edgesdk_targets.errors import EdgeError
@@ -34,14 +39,19 @@ _WHERE = {
     "Embedding": "edgesdk_targets.results:Embedding",
     "FrameResult": "edgesdk_agent.frame:FrameResult",
     "HookSettings": "edgesdk_agent.delivery.hook_settings:HookSettings",
+    "Line": "edgesdk_agent.zones.line:Line",
     "Model": "edgesdk.embedded_model:Model",
     "Pipeline": "edgesdk_agent.embedding:Pipeline",
     "Regression": "edgesdk_targets.results:Regression",
     "Result": "edgesdk_targets.results:Result",
+    "Scene": "edgesdk_agent.events.scene:Scene",
+    "SceneEvent": "edgesdk_agent.events.event:SceneEvent",
     "SessionOptions": "edgesdk_targets.session:SessionOptions",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
     "Timeline": "edgesdk_agent.timeline.timeline:Timeline",
+    "Tracker": "edgesdk_agent.tracking.tracker:Tracker",
+    "Zone": "edgesdk_agent.zones.zone:Zone",
     "convert": "edgesdk.conversion:convert",
     "find_target": "edgesdk_targets.catalogue:find_target",
     "hook_delivery": "edgesdk_agent.delivery.hook_settings:hook_delivery",
@@ -59,14 +69,19 @@ __all__ = [
     "Embedding",
     "FrameResult",
     "HookSettings",
+    "Line",
     "Model",
     "Pipeline",
     "Regression",
     "Result",
+    "Scene",
+    "SceneEvent",
     "SessionOptions",
     "Target",
     "Text",
     "Timeline",
+    "Tracker",
+    "Zone",
     "convert",
     "find_target",
     "hook_delivery",

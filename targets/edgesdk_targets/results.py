@@ -77,6 +77,7 @@ class Detections:
         scores: (N,) float32.
         class_ids: (N,) int64.
         names: the labels of all classes, in the model's order.
+        track_ids: (N,) int64, the object that each is, from 1; 0 for what is no object yet. None where nothing is tracked.
     """
 
     kind: ClassVar[str] = "detections"
@@ -84,11 +85,12 @@ class Detections:
     scores: Array
     class_ids: Array
     names: tuple[str, ...] = ()
+    track_ids: Array | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
             raise InputError(f"Boxes must be (N, 4), not {self.boxes.shape}.")
-        _same_length(self.boxes, self.scores, self.class_ids)
+        _same_length(self.boxes, self.scores, self.class_ids, *(() if self.track_ids is None else (self.track_ids,)))
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -97,7 +99,7 @@ class Detections:
         return name_of(int(self.class_ids[index]), self.names)
 
     def to_json(self) -> dict[str, object]:
-        objects = [
+        objects: list[dict[str, object]] = [
             {
                 "class_id": int(c),
                 "label": name_of(int(c), self.names),
@@ -106,11 +108,15 @@ class Detections:
             }
             for box, s, c in zip(self.boxes, self.scores, self.class_ids, strict=True)
         ]
+        if self.track_ids is not None:
+            for one, number in zip(objects, self.track_ids.tolist(), strict=True):
+                one["track_id"] = number
         return {"kind": self.kind, "objects": objects}
 
     def to_numpy(self) -> dict[str, Array]:
-        """Return `boxes` (N, 4) float32, `scores` (N,) float32 and `class_ids` (N,) int64."""
-        return {"boxes": self.boxes, "scores": self.scores, "class_ids": self.class_ids}
+        """Return `boxes` (N, 4) float32, `scores` (N,) float32, `class_ids` (N,) int64, and `track_ids` (N,) int64 if any."""
+        arrays = {"boxes": self.boxes, "scores": self.scores, "class_ids": self.class_ids}
+        return arrays if self.track_ids is None else {**arrays, "track_ids": self.track_ids}
 
     def to_supervision(self) -> Any:
         """Return these as `supervision.Detections`.
@@ -120,7 +126,11 @@ class Detections:
         """
         labels = np.array([self.label(i) for i in range(len(self))])
         return _supervision().Detections(
-            xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": labels}
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.class_ids,
+            tracker_id=self.track_ids,
+            data={"class_name": labels},
         )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.device import DeviceSection
+from edgesdk_agent.config.events import EventsSection
 from edgesdk_agent.config.governor import GovernorSection
 from edgesdk_agent.config.health import HealthSection
 from edgesdk_agent.config.hooks import HookSection, StagesSection
@@ -27,6 +28,7 @@ class AgentConfig(Section):
         bundle: the model to run.
         target, variant: choose among the bundle's variants; the best for this host unless given.
         then: a second model for what the first one finds.
+        events: follows objects and tells by rules what happens; nothing of it unless given.
         hooks_path: a folder in which Python looks for the modules of `hooks` and `stages`, after everywhere else.
     """
 
@@ -40,6 +42,7 @@ class AgentConfig(Section):
     stages: StagesSection = Field(default_factory=StagesSection)
     hooks: tuple[HookSection, ...] = ()
     hooks_path: Path | None = None
+    events: EventsSection | None = None
     mqtt: MqttSection = Field(default_factory=MqttSection)
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     queue: QueueSection = Field(default_factory=QueueSection)

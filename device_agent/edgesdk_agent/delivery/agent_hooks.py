@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgesdk_agent.config.hooks import HookSection
 from edgesdk_agent.config.root import AgentConfig
@@ -21,6 +21,9 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.reporter import Reporter
 from edgesdk_targets.errors import SessionFailed
 
+if TYPE_CHECKING:
+    from edgesdk_agent.events.scenes import Scenes
+
 log = logging.getLogger(__name__)
 
 _SEVERITIES: dict[str, Literal["info", "warning", "error"]] = {"well": "info", "given_up": "error"}
@@ -34,13 +37,20 @@ class AgentHooks:
         report: takes every result first, in the pipeline's own thread.
         lossless: no camera may lose frames.
         reporter: is told when a hook's state changes; None without a broker.
+        scenes: give everybody's results the numbers of their objects, and say which are to be reported.
 
     Raises:
         InputError: a function that runs in this process cannot be imported.
     """
 
     def __init__(
-        self, config: AgentConfig, report: Callable[[FrameResult], object], *, lossless: bool, reporter: Reporter | None
+        self,
+        config: AgentConfig,
+        report: Callable[[FrameResult], object],
+        *,
+        lossless: bool,
+        reporter: Reporter | None,
+        scenes: Scenes | None = None,
     ) -> None:
         self._config = config
         self._reporter = reporter
@@ -57,8 +67,13 @@ class AgentHooks:
                 pictures=section.image,
             )
             self._hooks[name] = hook_delivery(section.call, settings, name=name, on_news=self._tell)
+        report = report if scenes is None else scenes.reported_when_new(report)
         taken = InlineDelivery(report, name="report", on_news=self._tell)
         self.delivery: Delivery = DeliverToEach([taken, *self._hooks.values()]) if self._hooks else taken
+        if scenes is not None:
+            from edgesdk_agent.delivery.tracked import TrackedDelivery
+
+            self.delivery = TrackedDelivery(scenes, self.delivery)
         stages = config.stages
         self._on_result: FilteredDelivery | None = None
         if stages.on_result is not None:

@@ -1,0 +1,41 @@
+"""Results on their way to everybody, with the numbers of the objects in them."""
+
+from __future__ import annotations
+
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.events.scenes import Scenes
+from edgesdk_agent.frame import FrameResult
+
+
+class TrackedDelivery:
+    """Deliver each result after the scenes took it in.
+
+    Args:
+        scenes: gives objects their numbers, and tells what happens.
+        delivery: gets the results.
+    """
+
+    def __init__(self, scenes: Scenes, delivery: Delivery) -> None:
+        self._scenes = scenes
+        self._delivery = delivery
+
+    def start(self) -> None:
+        """Start what gets the results."""
+        self._delivery.start()
+
+    def __call__(self, result: FrameResult) -> None:
+        """Follow the objects of a result, and deliver it."""
+        self._delivery(self._scenes.follow(result))
+
+    def close(self, timeout_s: float) -> None:
+        """End all events, and close what gets the results."""
+        self._scenes.close()
+        self._delivery.close(timeout_s)
+
+    def counts(self) -> DeliveryCounts:
+        """Return what became of the results."""
+        return self._delivery.counts()
+
+    def is_current(self) -> bool:
+        """Say whether the caller is the thread of what gets the results."""
+        return is_on_own_thread(self._delivery)
