@@ -209,6 +209,8 @@ class Agent:
             from edgesdk_agent.events.agent_scenes import scenes_for
 
             self._scenes = scenes_for(self.config.events, model, cameras, reporter if self._mqtt else None)
+            if self._scenes is not None:
+                self.counts.add("scenes", self._scenes.counts)
         self._hooks = hooks = AgentHooks(
             self.config,
             reporter if self._mqtt else _only_count,
