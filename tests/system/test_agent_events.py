@@ -62,7 +62,7 @@ def run_recipes(
 
 
 def test_counts_occupancy_dwell_and_queue_are_those_of_the_truth(digits_bundle: Path, tmp_path: Path) -> None:
-    """Stated tolerance: counts within 2 % of the truth, means within 3 %, stays within two frames."""
+    """Stated tolerance: counts within 2 % of the truth, means within 3 %, stays and waiting within two frames."""
     results, events, summary = run_recipes(tmp_path, digits_bundle)
     digits, frames = true_digits(tmp_path / "truth.jsonl")
     assert (frames, len(results)) == (FRAMES, FRAMES)
@@ -104,7 +104,9 @@ def test_counts_occupancy_dwell_and_queue_are_those_of_the_truth(digits_bundle: 
     for frames_in in stays:
         for frame in frames_in[round(0.4 * FPS) :]:
             waiting[frame] += 1
-    assert told["waiting"]["length"]["mean"] == pytest.approx(sum(waiting) / FRAMES, rel=0.05)
+    # Who leaves is believed to have left two frames later: the zone's inertia.
+    late = 2 * sum(len(frames_in) > 0 for frames_in in stays) / FRAMES
+    assert told["waiting"]["length"]["mean"] == pytest.approx(sum(waiting) / FRAMES + late / 2, abs=late / 2)
     assert told["waiting"]["length"]["max"] == pytest.approx(max(waiting), abs=1)
 
     # Life-cycle: ids are stable, each story is new, update…, end, and before is what was told last.

@@ -17,8 +17,8 @@ from edgesdk_targets.tensor import Array
 # Standard deviations in parts of the object's size: of a measured box; of how its velocity changes in a second; of the
 # velocity of an object that was seen once.
 _MEASURED = 0.05
-_ACCELERATION = 0.5
-_FIRST_VELOCITY = 2.0
+_ACCELERATION = 1.0
+_FIRST_VELOCITY = 3.0
 
 
 @dataclass(slots=True, eq=False)

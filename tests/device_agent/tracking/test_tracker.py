@@ -160,13 +160,13 @@ class TestMotion:
         motion = Motion.of(box)
         scale = 60.0
         state = np.concatenate([[120, 140, 40, 80], np.zeros(4)])
-        covariance = np.diag([(0.05 * scale) ** 2] * 4 + [(2 * scale) ** 2] * 4)
+        covariance = np.diag([(0.05 * scale) ** 2] * 4 + [(3 * scale) ** 2] * 4)
         see = np.concatenate([np.eye(4), np.zeros((4, 4))], axis=1)
         for passed in (0.04, 0.2, 0.04, 1.0, 0.1):
             scale = max(1.0, (state[2] + state[3]) / 2)
             step = np.eye(8)
             step[:4, 4:] = passed * np.eye(4)
-            noise = np.kron([[passed**3 / 3, passed**2 / 2], [passed**2 / 2, passed]], np.eye(4)) * (0.5 * scale) ** 2
+            noise = np.kron([[passed**3 / 3, passed**2 / 2], [passed**2 / 2, passed]], np.eye(4)) * scale**2
             state, covariance = step @ state, step @ covariance @ step.T + noise
             motion.predict(passed)
             box = box + 200 * passed + rng.normal(0, 2, 4)
