@@ -129,8 +129,6 @@ class Agent:
                 while (left := end - time.monotonic()) > 0:
                     if stop.wait(min(_POLL_S, left)) or pipeline.wait(0):
                         break
-                    if self._scenes is not None:
-                        self._scenes.let_time_pass()
             finally:
                 began = time.monotonic()
                 oversight.stop()
@@ -205,12 +203,10 @@ class Agent:
         asked: dict[str, Policy] = {c.name: c.mode for c in self.config.cameras if c.mode != "auto"}
         policies = policies_for(cameras, asked)
         if self.config.events is not None:
-            # An agent without rules does not pay for what they need.
-            from edgesdk_agent.events.agent_scenes import scenes_for
+            from edgesdk_agent.events.agent_scenes import scenes_for  # who has no rules does not pay for them
 
             self._scenes = scenes_for(self.config.events, model, cameras, reporter if self._mqtt else None)
-            if self._scenes is not None:
-                self.counts.add("scenes", self._scenes.counts)
+            self.counts.add("scenes", self._scenes.counts)
         self._hooks = hooks = AgentHooks(
             self.config,
             reporter if self._mqtt else _only_count,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
 from edgesdk_agent.events.scenes import Scenes
 from edgesdk_agent.frame import FrameResult
 
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
+
 
 class TrackedDelivery:
-    """Deliver each result after the scenes took it in.
+    """Deliver each result after the scenes took it in; a thread looks for cameras that give none.
 
     Args:
         scenes: gives objects their numbers, and tells what happens.
@@ -18,10 +25,13 @@ class TrackedDelivery:
     def __init__(self, scenes: Scenes, delivery: Delivery) -> None:
         self._scenes = scenes
         self._delivery = delivery
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="edgesdk-scenes", daemon=True)
 
     def start(self) -> None:
         """Start what gets the results."""
         self._delivery.start()
+        self._thread.start()
 
     def __call__(self, result: FrameResult) -> None:
         """Follow the objects of a result, and deliver it."""
@@ -29,6 +39,9 @@ class TrackedDelivery:
 
     def close(self, timeout_s: float) -> None:
         """End all events, and close what gets the results."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
         self._scenes.close()
         self._delivery.close(timeout_s)
 
@@ -39,3 +52,10 @@ class TrackedDelivery:
     def is_current(self) -> bool:
         """Say whether the caller is the thread of what gets the results."""
         return is_on_own_thread(self._delivery)
+
+    def _look(self) -> None:
+        while not self._closed.wait(_LOOK_S):
+            try:
+                self._scenes.let_time_pass()
+            except Exception:  # the thread's top: who looks once less looks again
+                log.exception("Looking for cameras that stand still failed")

@@ -16,12 +16,12 @@ from edgesdk_targets.model import Model
 
 
 def scenes_for(
-    settings: SceneSettings | None,
+    settings: SceneSettings,
     model: Model | Chain,
     cameras: Mapping[str, Camera],
     reporter: Reporter | None,
-) -> Scenes | None:
-    """Return what watches the cameras, or None where the configuration asks for nothing.
+) -> Scenes:
+    """Return what watches the cameras.
 
     Args:
         settings: the section `events`.
@@ -31,8 +31,6 @@ def scenes_for(
     Raises:
         InputError: the model cannot answer what a rule asks, or a rule names a camera that there is not.
     """
-    if settings is None:
-        return None
     _check(settings, model, cameras)
     if "high_score" not in settings.tracker.model_fields_set and model.manifest.task == "detect":
         tracker = settings.tracker.model_copy(update={"high_score": _threshold(model, settings)})
