@@ -14,6 +14,7 @@ from edgesdk_targets.results import Chained, Classification, Detections, Embeddi
 NAMES = ("cat", "dog")
 BOXES = np.array([[1.234, 2, 3, 4], [5, 6, 7, 8]], np.float32)
 DETECTIONS = Detections(BOXES, np.array([0.9, 0.5], np.float32), np.array([1, 7]), NAMES)
+TRACKED = dataclasses.replace(DETECTIONS, track_ids=np.arange(len(DETECTIONS)))
 CLASSES = Classification(np.array([1, 0]), np.array([0.75, 0.25], np.float32), NAMES)
 
 
@@ -58,6 +59,7 @@ class TestNumpy:
         [
             CLASSES,
             DETECTIONS,
+            TRACKED,
             Text("aé", 0.5),
             Embedding(np.array([0.5], np.float32)),
             Regression(np.array([1.5, 2.5], np.float32)),
@@ -66,7 +68,8 @@ class TestNumpy:
     )
     def test_every_field_with_a_number_is_an_array_of_its_name(self, result: Result) -> None:
         arrays = result.to_numpy()
-        assert set(arrays) == {field.name for field in dataclasses.fields(result)} - {"names"}
+        untracked = {"names", "track_ids"} if getattr(result, "track_ids", None) is None else {"names"}
+        assert set(arrays) == {field.name for field in dataclasses.fields(result)} - untracked
         for name, array in arrays.items():
             assert isinstance(array, np.ndarray)
             np.testing.assert_array_equal(array, getattr(result, name))
