@@ -233,7 +233,12 @@ def test_the_schema_is_published_and_covers_every_section() -> None:
     json.dumps(schema, allow_nan=False)
     properties: Any = schema["properties"]
     sections = {"device", "bundle", "target", "variant", "cameras", "pipeline", "mqtt", "telemetry", "queue"}
-    assert set(properties) == sections | {"then", "stages", "hooks", "hooks_path"} | {"events", "health", "governor", "metrics"}
+    assert set(properties) == sections | {"then", "stages", "hooks", "hooks_path"} | {
+        "events",
+        "health",
+        "governor",
+        "metrics",
+    }
     assert schema["additionalProperties"] is False
 
 
