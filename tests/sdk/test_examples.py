@@ -25,6 +25,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RUN_HERE = {
     "classify_a_picture.py",
     "convert_a_live_module.py",
+    "count_across_a_line.py",
     "detect_in_a_video.py",
     "fastapi_app.py",
     "opencv_window.py",
@@ -58,6 +59,16 @@ def picture(tmp_path: Path) -> tuple[Path, int]:
 
 def test_all_examples_are_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == RUN_HERE
+
+
+def test_count_across_a_line(digits_bundle: Path, tmp_path: Path) -> None:
+    done = example("count_across_a_line.py", digits_bundle, "conveyor:?frames=90&live=0&seed=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    crossed = [line for line in lines if line.endswith("goes in")]
+    assert len(crossed) > 5
+    assert lines[-1] == str({"in": len(crossed)})
+    assert any(re.fullmatch(r"frame \d+: \d stayed 0\.\d+ s", line) for line in lines)
 
 
 def _private_names(code: str) -> list[str]:

@@ -58,6 +58,7 @@ def run_recipes(
     for event in events:
         SceneEventData.model_validate_json(SceneEventData.model_validate(event["data"]).model_dump_json(by_alias=True))
         assert event["camera"] == "belt"
+        assert event["message"].startswith(event["data"]["rule"] or "summary")
     return [h.body for h in heard if h.channel == "up/result"], [e["data"] for e in events], summary
 
 

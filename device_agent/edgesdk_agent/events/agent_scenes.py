@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.events.event import SceneEvent
-from edgesdk_agent.events.message import event_data
+from edgesdk_agent.events.message import event_data, event_text
 from edgesdk_agent.events.scenes import Scenes
 from edgesdk_agent.events.settings import SceneSettings
 from edgesdk_agent.reporter import Reporter
@@ -39,7 +39,7 @@ def scenes_for(
     def tell(event: SceneEvent) -> None:
         if reporter is not None:
             name = f"scene_{event.kind}"
-            reporter.event(name, event.severity, camera=event.camera, data=event_data(event))
+            reporter.event(name, event.severity, event_text(event), camera=event.camera, data=event_data(event))
 
     return Scenes(settings, cameras, tell)
 

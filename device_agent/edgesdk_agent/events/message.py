@@ -9,6 +9,13 @@ from edgesdk_agent.presence import utc
 from edgesdk_targets.messages.scene_event import SceneEventData
 
 
+def event_text(event: SceneEvent) -> str:
+    """Return an event as one line for people: the rule, and what is so now."""
+    values = [f"{name} {value}" for name, value in event.after.items() if isinstance(value, (str, int, float))]
+    phase = "" if event.phase == "once" else f" {event.phase}"
+    return f"{event.rule or event.kind}{phase}: {', '.join(values)}"
+
+
 def event_data(event: SceneEvent) -> dict[str, JsonValue]:
     """Return what `data` of the message holds."""
     body = SceneEventData(
