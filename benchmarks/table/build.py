@@ -31,7 +31,7 @@ def build_family(model: Prepared, target: str, precisions: Sequence[str], say: S
     described = find_target(target)
     offered = [p.value for p in described.precisions[described.runtimes[0]] if p.value in precisions]
     cells: Cells = {name: {"failure": "not offered"} for name in precisions}
-    gate = RememberingGate(model.exam.pictures, model.float_answers)
+    gate = RememberingGate(model.exam.pictures, model.float_answers, model.case.may_differ.get(target))
     try:
         cells |= _cells(_convert(model, target, offered, target, gate, say), described, model)
     except EdgeError as error:

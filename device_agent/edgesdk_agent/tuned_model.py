@@ -18,7 +18,6 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.config.then import ThenSection
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.core_claim import CoreClaim, claim_cores
-from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.model import Model, load_model
 from edgesdk_targets.probe import ProbeLimits
 from edgesdk_targets.session import SessionOptions
@@ -27,6 +26,7 @@ from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
 from edgesdk_targets.tuning.tune import TunedOptions, tuned_options, untuned_options
 from edgesdk_targets.tuning.tune_options import PATIENCE_S, TuneOptions
+from edgesdk_targets.tuning.tuned_loading import load_tuned
 
 log = logging.getLogger(__name__)
 
@@ -112,9 +112,4 @@ def _loaded(config: AgentConfig, bundle: Bundle, tuned: TunedOptions) -> Model:
     patience_s = config.pipeline.probe_timeout_s
     probe = ProbeLimits(phase_s=patience_s) if patience_s else False
     target, variant = config.target or None, config.variant or None
-    if tuned.variant != variant:
-        try:
-            return load_model(bundle, target=target, variant=tuned.variant, options=tuned.options, probe=probe)
-        except (SessionFailed, MissingExtra) as error:
-            log.warning("%s was tuned and does not load: %s", tuned.variant, error.message)
-    return load_model(bundle, target=target, variant=variant, options=tuned.options, probe=probe)
+    return Model(load_tuned(bundle, tuned, target=target, variant=variant, probe=probe))

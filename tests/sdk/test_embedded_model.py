@@ -47,6 +47,26 @@ def same(answers: list[Array], expected: list[Array]) -> bool:
     return len(answers) == len(expected) and all(np.array_equal(a, b) for a, b in zip(answers, expected, strict=True))
 
 
+class TestHint:
+    def test_what_is_best_here_is_measured_and_loaded_and_then_recalled(
+        self, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        with caplog.at_level("INFO", "edgesdk_targets.tuning.tuned_loading"):
+            for _ in range(2):
+                with edgesdk.load(bundle, hint="throughput") as model, edgesdk.load(bundle) as usual:
+                    assert same(each(model), each(usual))
+        first, second = (record.getMessage() for record in caplog.records)
+        assert "measured in" in first
+        assert "measured before" in second
+
+    def test_it_takes_no_options_beside_it_and_no_other_word(self, bundle: Path) -> None:
+        with pytest.raises(InputError, match="Both"):
+            edgesdk.load(bundle, hint="latency", options=SessionOptions(threads=1))
+        with pytest.raises(InputError, match="no hint 'fast'"):
+            edgesdk.load(bundle, hint="fast")  # type: ignore[arg-type]
+
+
 class TestBatch:
     @pytest.mark.parametrize("form", [list, tuple, np.asarray])
     def test_it_answers_as_single_calls_do(self, bundle: Path, form: Any) -> None:

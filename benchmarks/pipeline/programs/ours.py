@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import threading
 import time
 from pathlib import Path
@@ -28,13 +27,10 @@ def embedded(options: argparse.Namespace, finish: Finish) -> None:
     import cv2
 
     import edgesdk
-    from edgesdk_targets.session import SessionOptions
 
     cv2.setNumThreads(1)
     live = options.live
-    # As the documentation says: as many inferences at once as there are cores for a film, all cores for one otherwise.
-    how = SessionOptions() if live else SessionOptions(threads=1, streams=len(os.sched_getaffinity(0)))
-    with edgesdk.load(options.bundle, variant=options.variant or None, options=how) as model:
+    with edgesdk.load(options.bundle, variant=options.variant or None, hint="age" if live else "throughput") as model:
         _slow_down(type(model), options.stage_ms)
 
         def on_result(frame: Any) -> None:
