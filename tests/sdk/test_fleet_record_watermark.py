@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgesdk.fleet.record.coverage import Coverage
 from edgesdk.fleet.record.watermark import (
+    ASK_AT_LEAST_EVERY_S,
     ASK_EVERY_S,
     MAX_ASKED_RANGES,
     MAX_TOLD_RANGES,
@@ -62,6 +64,21 @@ def test_a_hole_that_stays_is_asked_for_and_again_later() -> None:
     assert word == Word(5, ((8, 20),), ((6, 7),))
     decision = decide(told, coverage, repeat=False, now=STUCK_AFTER_S + 0.1)
     assert (decision.word, decision.again_at) == (None, STUCK_AFTER_S + ASK_EVERY_S)
+
+
+def test_who_does_not_answer_is_asked_ever_more_rarely_until_something_comes() -> None:
+    coverage, told, asked_at = Coverage(5, ((8, 20),)), Told(), list[float]()
+    again_at = 0.0
+    while len(asked_at) < 12:
+        decision = decide(told, coverage, repeat=False, now=again_at)
+        told, again_at = decision.told, decision.again_at
+        if decision.word is not None and decision.word.want:
+            asked_at.append(told.asked_at)
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked_at)]
+    assert waits[:3] == [ASK_EVERY_S, 2 * ASK_EVERY_S, 4 * ASK_EVERY_S]
+    assert waits[-1] == ASK_AT_LEAST_EVERY_S
+    filled = decide(told, Coverage(6, ((8, 20),)), repeat=False, now=again_at)
+    assert filled.told.asked == 0
 
 
 def test_nothing_is_asked_for_while_a_backlog_comes_whatever_its_order() -> None:

@@ -82,10 +82,18 @@ class Connection:
 
     async def open(self, timeout_s: float) -> BrokerProblem | None:
         """Connect and subscribe; return why not, where that fails."""
+        # gmqtt waits for ever for the answer of a broker that has closed the connection.
+        opening, lost = asyncio.ensure_future(self._open()), asyncio.ensure_future(self._lost.wait())
         try:
-            return await asyncio.wait_for(self._open(), timeout_s)
-        except asyncio.TimeoutError:
+            await asyncio.wait({opening, lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                return opening.result()
+            if lost.done():
+                return broker_problem.closed(self._address)
             return broker_problem.from_exception(self._address, TimeoutError())
+        finally:
+            for task in (opening, lost):
+                task.cancel()
 
     async def publish(self, topic: str, payload: bytes, *, content_type: str, expiry_s: int) -> bool:
         """Say something with QoS 1, as soon as there is room; False if the connection is gone."""

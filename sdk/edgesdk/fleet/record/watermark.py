@@ -23,7 +23,9 @@ from edgesdk.fleet.record.coverage import Coverage, Range
 TELL_EVERY_S = 0.2
 MUCH = 200
 STUCK_AFTER_S = 3.0
+# Doubled each time while nothing comes of it: a device that is gone, or was born anew, is not asked for ever at this rate.
 ASK_EVERY_S = 5.0
+ASK_AT_LEAST_EVERY_S = 600.0
 # So many ranges fit into an acknowledgement; of what is stored the highest, of what is missing the lowest.
 MAX_TOLD_RANGES = 256
 MAX_ASKED_RANGES = 64
@@ -47,13 +49,14 @@ class Told:
         at: when that was.
         holes: what was missing when last looked, and since when it is so.
         filled_at: when something that was missing came last.
-        asked_at: when missing numbers were asked for last.
+        asked, asked_at: how often missing numbers were asked for since something of them came, and when last.
     """
 
     count: int = -1
     at: float = -math.inf
     holes: Mapping[Range, float] = field(default_factory=dict)
     filled_at: float = -math.inf
+    asked: int = 0
     asked_at: float = -math.inf
 
 
@@ -84,7 +87,7 @@ def decide(told: Told, coverage: Coverage, *, repeat: bool, now: float) -> Decis
     if now >= ask_at:
         stuck = (hole for hole, since in told.holes.items() if now >= since + STUCK_AFTER_S)
         want = tuple(sorted(stuck)[:MAX_ASKED_RANGES])
-        told = replace(told, asked_at=now)
+        told = replace(told, asked=told.asked + 1, asked_at=now)
     told = replace(told, count=coverage.count, at=now)
     return Decision(Word(coverage.upto, coverage.ahead[-MAX_TOLD_RANGES:], want), told, _ask_at(told))
 
@@ -93,7 +96,7 @@ def _looked(told: Told, coverage: Coverage, now: float) -> Told:
     """Note which holes are new, and whether an old one was filled, if only in part."""
     holes = {hole: told.holes.get(hole, now) for hole in coverage.holes()}
     filled = any(hole not in holes for hole in told.holes)
-    return replace(told, holes=holes, filled_at=now if filled else told.filled_at)
+    return replace(told, holes=holes, filled_at=now, asked=0) if filled else replace(told, holes=holes)
 
 
 def _tell_at(told: Told, news: int, *, repeat: bool) -> float:
@@ -106,4 +109,5 @@ def _ask_at(told: Told) -> float:
     if not told.holes:
         return math.inf
     quiet = max(min(told.holes.values()), told.filled_at) + STUCK_AFTER_S
-    return max(quiet, told.asked_at + ASK_EVERY_S)
+    patience_s = min(ASK_EVERY_S * 2.0 ** max(0, told.asked - 1), ASK_AT_LEAST_EVERY_S)
+    return max(quiet, told.asked_at + patience_s)
