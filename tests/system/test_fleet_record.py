@@ -182,7 +182,7 @@ def test_a_wrong_password_is_told_with_the_flags(
     # iotcore closes without an answer, which time might mend.
     assert wrong == (1 if kind == "mosquitto" else 0)
     assert "mqtt.username" not in err
-    assert "--username" in err or "user or password" in err
+    assert "--username" in err or "another user or password" in err
 
 
 def test_a_recorder_without_a_broker_says_so_and_one_that_waits_waits(tmp_path: Path) -> None:

@@ -116,10 +116,19 @@ async def _run(recorder: Any, duration: float | None, *, wait: bool, live: bool)
         if not live:
             until = "until Ctrl-C" if duration is None else f"for {duration:g} s"
 
+            told = ""
+
+            def show() -> None:
+                nonlocal told
+                if recorder.problem != told:
+                    note(recorder.problem or f"Connected to {recorder.address}")
+                    told = recorder.problem
+
             def ready() -> None:
+                show()
                 note(f"Records {recorder.address} {until}")
 
-            await recorder.run(stop, duration_s=duration, wait=wait, ready=ready)
+            await recorder.run(stop, duration_s=duration, wait=wait, ready=ready, show=show)
             return
         from rich.live import Live
 

@@ -88,6 +88,8 @@ class Recorder:
         )
         self._subscription = Subscription(address, session, self._receive, tls=tls)
         self._writer: BatchWriter | None = None
+        self._leaving = False
+        self._left = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -99,7 +101,9 @@ class Recorder:
         if self._writer is not None and self._writer.problem:
             return f"{self._store.path}: {self._writer.problem}"
         found = self._subscription.problem
-        return found.message if found is not None else "" if self.connected else f"{self.address}: no connection"
+        if found is not None:
+            return f"{found.message} {found.hint}"
+        return "" if self.connected else f"{self.address}: no connection"
 
     @property
     def waiting(self) -> int:
@@ -145,6 +149,7 @@ class Recorder:
                 done, _ = await asyncio.wait(tasks, timeout=min(left, _REFRESH_S), return_when=asyncio.FIRST_COMPLETED)
                 for task in done - {stopped}:
                     task.result()
+            self._leaving = True
             if not await writer.drain(_LAST_COMMIT_S):
                 raise NoSpace(
                     f"{writer.waiting} messages could not be written: {writer.problem or 'the disk is slow'}.",
@@ -158,6 +163,7 @@ class Recorder:
             ) from error
         finally:
             await self._subscription.close()
+            self._left.set()
             await self._end(writer, tasks)
 
     def to_json(self, seconds: float) -> dict[str, Any]:
@@ -186,6 +192,10 @@ class Recorder:
         """Return when the message is committed; from then on the broker may forget it."""
         writer = self._writer
         assert writer is not None  # noqa: S101  (nothing is received before there is one)
+        if self._leaving:
+            # Not taken, and not acknowledged: who is told the last word is told of all that is stored.
+            await self._left.wait()
+            return
         self.figures.messages += 1
         if received.qos == 0 and writer.waiting >= _MAX_WAITING_MESSAGES:
             self.figures.unread += 1

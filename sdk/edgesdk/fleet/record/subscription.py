@@ -61,7 +61,7 @@ class Subscription:
         """
         problem = await self._connect()
         if problem is not None and (problem.permanent or not wait):
-            raise in_flags(problem).error()
+            raise problem.error()
 
     async def run(self) -> None:
         """Keep connected, as long as it is not cancelled."""
@@ -100,6 +100,7 @@ class Subscription:
     async def _connect(self) -> BrokerProblem | None:
         connection = Connection(self._address, self._session, self._on_message, self._tls)
         problem = await connection.open(_OPEN_TIMEOUT_S)
+        problem = None if problem is None else in_flags(problem)
         if problem is None and not self._closed:
             self._connection = connection
             self.connections += 1
@@ -109,8 +110,7 @@ class Subscription:
             await connection.close()
         if problem is not None and (self.problem is None or problem.message != self.problem.message):
             # Once for each new reason: a broker that is away for a week must not fill the log.
-            shown = in_flags(problem)
-            log.warning("%s %s", shown.message, shown.hint)
+            log.warning("%s %s", problem.message, problem.hint)
         self.problem = problem
         return problem
 
