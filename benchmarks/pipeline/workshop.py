@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
 import subprocess
 import sys
 import tempfile
@@ -17,18 +15,19 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from typing_extensions import Self
 
 from edgesdk.fleet.broker import Broker
 from pipeline.artifacts import Artifacts
-from pipeline.contestants import Contestant, command_line, missing, variables
+from pipeline.contestants import Contestant, command_line, missing
 from pipeline.load_guard import QUIET_SHARE, LoadGuard, Watch
+from pipeline.program_process import await_ready, ended, last_words, started, tell_to_begin
+from pipeline.receiver_process import ReceiverProcess
 from pipeline.turn import Stream, Turn, stream_of
 
-_LOADED_WITHIN_S = 120.0
 _ENDED_WITHIN_S = 180.0
 _ATTEMPTS = 3
 _WARM_UP_S = 1.0
@@ -54,7 +53,7 @@ class Workshop:
         self._broker = self._stack.enter_context(Broker(port=0))
         self.broker_kind = self._broker.program.kind
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="edgesdk-pipeline-")))
-        self._receiver = self._stack.enter_context(_Receiver(self._address))
+        self._receiver = self._stack.enter_context(ReceiverProcess(self._address))
         return self
 
     def __exit__(
@@ -119,15 +118,15 @@ class Workshop:
             log = stack.enter_context(tempfile.TemporaryFile("w+"))
             begun = time.monotonic()
             programs = [
-                stack.enter_context(_ended(_started(contestant, words, log, self._folder)))
+                stack.enter_context(ended(started(contestant, words, log, self._folder)))
                 for words in self._commands(contestant, sources, seconds, stage_ms, notes if witness else None)
             ]
             try:
                 if not contestant.is_agent:
-                    _await_ready(programs)
+                    await_ready(programs)
                 self._receiver.begin([program.pid for program in programs])
                 if not contestant.is_agent:
-                    _tell_to_begin(programs)
+                    tell_to_begin(programs)
                 elif seconds and self._receiver.await_first():
                     # As a service is stopped: what is in flight is still delivered.
                     time.sleep(seconds)
@@ -140,7 +139,7 @@ class Workshop:
             share = watch.others_share()
             heard = self._receiver.end()
             log.seek(0)
-            failure = f"it failed: {_last_words(log.read())}" if failed else ""
+            failure = f"it failed: {last_words(log.read())}" if failed else ""
         said = json.loads(notes.read_text("utf-8")) if notes.is_file() else {}
         if contestant.is_agent and outputs and outputs[0].strip() and not failure:
             said["summary"] = json.loads(outputs[0])
@@ -176,91 +175,6 @@ class Workshop:
         ]
 
 
-class _Receiver:
-    """The receiver's process, and the words to it."""
-
-    def __init__(self, broker: str) -> None:
-        self._command = [sys.executable, str(Path(__file__).with_name("receiver.py")), broker]
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._answer()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def begin(self, pids: Sequence[int]) -> None:
-        self._tell(json.dumps(list(pids)))
-        self._answer()
-
-    def await_first(self) -> bool:
-        self._tell("first")
-        return bool(json.loads(self._answer()))
-
-    def end(self) -> dict[str, Any]:
-        self._tell("")
-        found: dict[str, Any] = json.loads(self._answer())
-        return found
-
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None  # noqa: S101  (it was asked for)
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101  (it was asked for)
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the receiver ended")
-        return line
-
-
-def _started(contestant: Contestant, words: Sequence[str], log: IO[str], cache: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        words,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        env={**variables(contestant), "XDG_CACHE_HOME": str(cache)},
-    )
-
-
-@contextlib.contextmanager
-def _ended(process: subprocess.Popen[str]) -> Any:
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def _await_ready(programs: Sequence[subprocess.Popen[str]]) -> None:
-    deadline = time.monotonic() + _LOADED_WITHIN_S
-    for program in programs:
-        assert program.stdout is not None  # noqa: S101  (it was asked for)
-        pipe, said = program.stdout.fileno(), b""
-        # Some of the libraries greet on standard output first.
-        while b"READY\n" not in said:
-            readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            more = os.read(pipe, 4096) if readable else b""
-            if not more:
-                raise TimeoutError(
-                    "it was not loaded in time" if program.poll() is None else "it ended while it loaded"
-                )
-            said += more
-
-
-def _tell_to_begin(programs: Sequence[subprocess.Popen[str]]) -> None:
-    for program in programs:
-        assert program.stdin is not None  # noqa: S101  (it was asked for)
-        program.stdin.write("\n")
-        program.stdin.flush()
-
-
 def _turn(
     contestant: Contestant,
     heard: Mapping[str, Any],
@@ -287,11 +201,6 @@ def _turn(
         notes,
         failure,
     )
-
-
-def _last_words(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "without a word"
 
 
 def _say(line: str) -> None:
