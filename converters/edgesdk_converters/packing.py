@@ -70,6 +70,8 @@ def write(
     files |= {f"reports/{name}.json": _json(content) for name, content in reports.items()}
     files |= golden
     card = source.card
+    if card.agent:
+        files["agent.json"] = _json(card.agent)
     manifest = Manifest(
         name=card.name,
         version=card.version,

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgesdk_agent.camera_reports import CameraReports
 from edgesdk_agent.cameras.camera import Camera, counts_of
@@ -27,11 +27,13 @@ from edgesdk_agent.cameras.several import absent_cameras, open_cameras
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.loading import LoadedConfig, effective
 from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.config.secrets import hide_secrets
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.health.clock_trust import ClockTrust
 from edgesdk_agent.health.facts import OutboxFacts
 from edgesdk_agent.health.watchdog import EXIT_STALLED
+from edgesdk_agent.link_inbox import Inbox
 from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.logs.start import current_logs
 from edgesdk_agent.metrics.registry import CountRegistry
@@ -40,13 +42,17 @@ from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.presence import Identity, Presence
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.steering.beginning import Beginning
+from edgesdk_agent.steering.health_mark import Mark
+from edgesdk_agent.steering.log_book import LogBook
+from edgesdk_agent.steering.running_model import RunningModel, bundle_name
+from edgesdk_agent.steering.steering import Steered, Steering
 from edgesdk_agent.summary import run_summary
 from edgesdk_agent.telemetry_sample import telemetry_sample
-from edgesdk_agent.tuned_model import load_second_model
 from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
-from edgesdk_targets.messages import BundleName, CameraName, Sample
+from edgesdk_targets.messages import CameraName, DesiredReport, Sample
 from edgesdk_targets.model import Model
 
 if TYPE_CHECKING:
@@ -66,14 +72,17 @@ class Agent:
     """One run of the agent.
 
     Args:
-        loaded: the configuration.
+        beginning: the configuration, and what was set from afar.
         version: of edgesdk, for the birth message.
-        model: gives the configuration's model, once it is loaded; it stays the caller's.
+        model: gives the configuration's model, once it is loaded, and what closes it to a stack.
         mqtt: report to the broker; without it results are only counted.
     """
 
-    def __init__(self, loaded: LoadedConfig, *, version: str, model: Callable[[], Model], mqtt: bool = True) -> None:
-        self._loaded = loaded
+    def __init__(
+        self, beginning: Beginning, *, version: str, model: Callable[[ExitStack], Model], mqtt: bool = True
+    ) -> None:
+        self._beginning = beginning
+        self._loaded = beginning.loaded
         self._given_model = model
         self._version = version
         self._mqtt = mqtt
@@ -89,6 +98,12 @@ class Agent:
         self.counts = CountRegistry()
         self._lost_before = 0
         self._trust = ClockTrust()
+        self._presence: Presence | None = None
+        self._report = DesiredReport()
+        self._inbox = Inbox()
+        self._running_model = RunningModel()
+        self._steering: Steering | None = None
+        self._restart = threading.Event()
         self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
         self.variant = ""
 
@@ -106,13 +121,22 @@ class Agent:
             EdgeError: a part could not start, or failed for good.
         """
         with ExitStack() as stack:
-            model = self._load_model(stack)
+            logs = LogBook()
+            logs.open()
+            stack.callback(logs.close)
+            model = stack.enter_context(self._running_model).load(self.config, self._given_model)
+            self.variant = model.variant.id
             cameras = self._open_cameras(stack)
-            reporter = self._reporter(model)
+            reporter = self._reporter()
             self._camera_reports = CameraReports(cameras, reporter.event if self._mqtt else None)
             for name, camera in cameras.items():
                 self.counts.add("camera", counts_of(camera).numbers, camera=name)
             pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter)
+            steering = self._steering = self._steer(pipeline, reporter, logs)
+            # Whatever else fails: what loads a model meanwhile is waited for before models are closed.
+            stack.callback(steering.stop)
+            self.counts.add("commands", steering.counts)
+            self.counts.add("link_inbox", self._inbox.counts)
             link = self._link(model, cameras, pipeline.policies, stack)
             if self._mqtt:
                 for name, reason in model.choice.failed:
@@ -123,16 +147,19 @@ class Agent:
             self._oversight = oversight = self._look_after(model, cameras, reporter, link)
             stack.callback(oversight.close)
             try:
+                steering.start()
                 pipeline.start()
                 oversight.start()
                 end = math.inf if duration_s is None else time.monotonic() + duration_s
                 while (left := end - time.monotonic()) > 0:
-                    if stop.wait(min(_POLL_S, left)) or pipeline.wait(0):
+                    if stop.wait(min(_POLL_S, left)) or self._restart.is_set() or pipeline.wait(0):
                         break
             finally:
                 began = time.monotonic()
+                steering.request_stop()
                 oversight.stop()
                 pipeline.stop(_STOP_PIPELINE_S)
+                steering.stop()
                 if link is not None:
                     reporter.stop()
                     self._deliver_rest(link, began)
@@ -141,6 +168,16 @@ class Agent:
         if self._hooks is not None:
             self._hooks.check_stages()
         return self.summary()
+
+    @property
+    def restart_wanted(self) -> bool:
+        """Whether the run ended so that another one begins."""
+        return self._restart.is_set()
+
+    def reload(self) -> None:
+        """Read the configuration again, soon, and apply what changed, all or nothing; may be called by a signal."""
+        if self._steering is not None:
+            self._steering.reload()
 
     def leave(self) -> None:
         """Say goodbye to the broker now, whatever else is under way, and wait a second for it at most."""
@@ -173,18 +210,71 @@ class Agent:
         assert self._pipeline is not None  # noqa: S101  (asked for by what runs beside it, and after it)
         return self._pipeline
 
-    def _load_model(self, stack: ExitStack) -> Model | Chain:
-        """Load one model for all cameras, and the one that is asked about what it finds."""
-        model = self._given_model()
+    def _steer(self, pipeline: Pipeline, reporter: Reporter, logs: LogBook) -> Steering:
+        steered = Steered(
+            pipeline=pipeline,
+            appliers={
+                "model": partial(self._take_over, pipeline, reporter),
+                "reporting": partial(_set_rates, reporter),
+            },
+            mark=self._mark,
+            event=partial(_tell, reporter if self._mqtt else None),
+            restart=self._restart_soon,
+            changed=self._changed,
+            bundle_differs=self._running_model.differs,
+            say_again=self._say_again,
+            report=self._report_desired,
+        )
+        queue = self.queue
+        return Steering(
+            self._beginning, steered, self._inbox, epoch=queue.epoch, next_seq=lambda: queue.next_seq, logs=logs
+        )
+
+    def _take_over(self, pipeline: Pipeline, reporter: Reporter, loaded: LoadedConfig) -> None:
+        """Let another model take over; the old one goes on where this raises."""
+        running, oversight = self._running_model, self._oversight
+        assert oversight is not None  # noqa: S101  (steering begins after it was made)
+        with oversight.model_held():
+            idle = running.take_over(loaded.config, pipeline, announce=reporter.set_bundle)
+            oversight.model_replaced(running.model, loaded.config.bundle, idle=idle)
+        model = running.model
         self.variant = model.variant.id
-        log.info("Runs %s by %s", model.variant.id, model.runtime.value)
-        for name, reason in model.choice.rejected:
-            # What was not asked for needs no reason; where it is tuning that chose, tuning has said why.
-            if name not in model.choice.not_asked_for:
-                log.info("Not %s: %s", name, reason)
-        then = self.config.then
-        return (
-            model if then is None else Chain(model, load_second_model(self.config, then, model, stack), **then.rule())
+        self._say_again(
+            bundle=running.bundle,
+            previous_bundle=running.previous,
+            target=model.variant.target,
+            variant=model.variant.id,
+            runtime=model.runtime.value,
+        )
+        name = running.bundle
+        _tell(reporter if self._mqtt else None, "bundle_swapped", "info", f"{name.name} {name.version}")
+
+    def _changed(self, loaded: LoadedConfig) -> None:
+        self._loaded = loaded
+        hide_secrets(loaded.config)
+        self._say_again(config_hash=_config_hash(loaded))
+
+    def _report_desired(self, report: DesiredReport) -> None:
+        self._report = report
+        self._say_again(desired=report)
+
+    def _say_again(self, **changes: object) -> None:
+        if self._presence is not None:
+            self._presence.change(**changes)
+        if self._live_link is not None:
+            self._live_link.refresh()
+
+    def _restart_soon(self, why: str) -> None:
+        log.info("Starts again: %s", why)
+        self._restart.set()
+
+    def _mark(self) -> Mark:
+        stats, link = self._running.stats(), self._live_link
+        return Mark(
+            processed=stats.processed,
+            failed="" if self._error is None else self._error.message,
+            lost_cameras=frozenset(self._running.camera_errors),
+            connected=link is None or link.status().connected,
         )
 
     def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
@@ -239,7 +329,7 @@ class Agent:
         if self._mqtt and error not in self._running.camera_errors.values():
             reporter.event(error.code, "error", error.message)
 
-    def _reporter(self, model: Model | Chain) -> Reporter:
+    def _reporter(self) -> Reporter:
         config = self.config
         return Reporter(
             self.queue,
@@ -248,7 +338,7 @@ class Agent:
             interval_s=config.telemetry.interval_s,
             samples_per_message=config.telemetry.samples_per_message,
             max_results_per_s=config.mqtt.max_results_per_s,
-            bundle=_bundle_name(model),
+            bundle=self._running_model.bundle,
             clock_trusted=self._trust.now,
         )
 
@@ -267,7 +357,7 @@ class Agent:
             tell=reporter.event if self._mqtt else _only_count,
             broker=None if link is None else partial(_broker_state, link),
             outbox=None if link is None else self._outbox_facts,
-            model_taken=lambda taken: reporter.set_bundle(_bundle_name(taken)),
+            model_taken=lambda taken: reporter.set_bundle(bundle_name(taken)),
             end=self._end_stalled,
             trust=self._trust,
             troubles=logs.troubles.last,
@@ -308,7 +398,7 @@ class Agent:
 
         mqtt = self.config.mqtt
         identity = self._identity(model, cameras, policies)
-        presence = Presence(
+        presence = self._presence = Presence(
             identity, epoch=self.queue.epoch, next_seq=lambda: self.queue.next_seq, clock_trusted=self._trust.now
         )
         settings = LinkSettings(
@@ -317,7 +407,7 @@ class Agent:
             will_delay_s=mqtt.will_delay_s,
             connect_timeout_s=mqtt.connect_timeout_s,
         )
-        link = Link(mqtt.address(), self.queue, presence, tls=mqtt.tls(), settings=settings)
+        link = Link(mqtt.address(), self.queue, presence, tls=mqtt.tls(), settings=settings, inbox=self._inbox)
         self._live_link = link
         stack.callback(link.stop)
         link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
@@ -346,7 +436,8 @@ class Agent:
             target=model.variant.target,
             variant=model.variant.id,
             runtime=model.runtime.value,
-            bundle=_bundle_name(model),
+            bundle=self._running_model.bundle,
+            desired=self._report,
             cameras=tuple(
                 CameraName(
                     name=name,
@@ -381,8 +472,18 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _bundle_name(model: Model | Chain) -> BundleName:
-    return BundleName(name=model.manifest.name, version=model.manifest.version, digest=model.digest)
+def _set_rates(reporter: Reporter, loaded: LoadedConfig) -> None:
+    config = loaded.config
+    reporter.set_rates(
+        interval_s=config.telemetry.interval_s,
+        samples_per_message=config.telemetry.samples_per_message,
+        max_results_per_s=config.mqtt.max_results_per_s,
+    )
+
+
+def _tell(reporter: Reporter | None, name: str, severity: Literal["info", "warning", "error"], message: str) -> None:
+    if reporter is not None:
+        reporter.event(name, severity, message)
 
 
 def _config_hash(loaded: LoadedConfig) -> str:

@@ -40,6 +40,7 @@ class FrameResult:
         preprocess_s, infer_s: the time the two stages worked on it; decoding counts as inference.
         result: may be kept as long as one likes.
         image: the frame's picture where the pipeline keeps it; valid only until the callback returns.
+        digest: of the bundle that answered, which may change while a pipeline runs; empty where it is unknown.
     """
 
     camera: str
@@ -51,3 +52,4 @@ class FrameResult:
     infer_s: float
     result: Result
     image: Array | None = None
+    digest: str = ""

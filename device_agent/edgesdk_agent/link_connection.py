@@ -229,6 +229,7 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -248,6 +249,11 @@ class Connection:
         else:
             explain = broker_problem.lost if self._accepted else broker_problem.closed
             self._problem = explain(self._ends.address)
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, codes: Any, _properties: Any) -> None:
+        if any(code.is_failure for code in codes):
+            # Reports go out all the same; whoever steers it would wait for answers in vain.
+            log.warning("The broker does not let this device listen to its own topics; allow edgesdk/1/%u/down/#")
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         self._ends.inbox.deliver(inbound(message))

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgesdk_agent.logs.start import start_logs
 from edgesdk_agent.logs.tracebacks import redact_tracebacks
@@ -20,6 +20,7 @@ from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTa
 
 if TYPE_CHECKING:
     from edgesdk_agent.agent import Agent
+    from edgesdk_agent.steering.beginning import Beginning
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,15 +61,16 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
 
 
 def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
-    from edgesdk_agent.quick_start import ModelLoading, quick_imports
+    from edgesdk_agent.quick_start import quick_imports
 
     with quick_imports():
-        from edgesdk_agent.config.loading import load_config
         from edgesdk_agent.config.secrets import hide_secrets, warn_of_arguments
+        from edgesdk_agent.config.source import ConfigSource
         from edgesdk_agent.pipeline_settings import apply_pipeline_settings
+        from edgesdk_agent.steering.beginning import begin
 
-    loaded = load_config(options.config, flags=_flags(options), no_mqtt=options.no_mqtt)
-    hide_secrets(loaded.config)
+    beginning = begin(ConfigSource(options.config, _flags(options), options.no_mqtt))
+    hide_secrets(beginning.loaded.config)
     warn_of_arguments([*(options.source or ()), options.broker or ""])
     apply_pipeline_settings()
     stop = threading.Event()
@@ -85,20 +87,53 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
         asked.add(number)
         stop.set()
 
-    signals = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with ModelLoading(loaded.config) as loading:
-            with quick_imports():
-                from edgesdk_agent.agent import Agent
+    def on_hangup(_number: int, _frame: object) -> None:
+        for agent in running:
+            agent.reload()
 
-                if not options.no_mqtt:
-                    import edgesdk_agent.link  # noqa: F401  (needed next: its time costs nothing while the model loads)
-            agent = Agent(loaded, version=_version(), model=loading.result, mqtt=not options.no_mqtt)
-            running.append(agent)
-            return agent.run(stop, options.duration)
+    signals = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    # A terminal that is closed ends what runs in it; without one SIGHUP means: read the configuration again.
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL and not sys.stderr.isatty():
+        signals[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
+    try:
+        summary, again = _run_once(beginning, options, stop, running)
     finally:
         for number, handler in signals.items():
             signal.signal(number, handler)
+    if again and not asked:
+        _restart()
+    return summary
+
+
+def _run_once(
+    beginning: Beginning, options: argparse.Namespace, stop: threading.Event, running: list[Agent]
+) -> tuple[dict[str, Any], bool]:
+    """Run an agent, noted in `running` for signals, and return its summary and whether another run is wanted."""
+    from edgesdk_agent.quick_start import ModelLoading, quick_imports
+    from edgesdk_agent.steering.beginning import settle
+
+    with ModelLoading(beginning.loaded.config) as loading:
+        with quick_imports():
+            from edgesdk_agent.agent import Agent
+
+            if not options.no_mqtt:
+                import edgesdk_agent.link  # noqa: F401  (needed next: its time costs nothing while the model loads)
+        agent = Agent(beginning, version=_version(), model=loading.handed_to, mqtt=not options.no_mqtt)
+        running.append(agent)
+        try:
+            return agent.run(stop, options.duration), agent.restart_wanted
+        except EdgeError as error:
+            # Settings from afar that keep the agent from starting must not keep it from being reached.
+            if not settle(beginning.file):
+                raise
+            sys.stderr.write(f"error: {error.message}\n")
+            return {}, True
+
+
+def _restart() -> NoReturn:
+    from edgesdk_agent.restart_self import restart_self
+
+    restart_self()
 
 
 def _told(summary: dict[str, Any], *, as_json: bool) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera
@@ -89,6 +91,10 @@ class Oversight:
         self._manager = ServiceManager()
         self._rates = _rates(config, watched.cameras)
         self._reader = FactsReader(self._sources(), trust=watched.trust)
+        # What takes over at the same moment from two sides would close what the other one uses.
+        self._model_lock = threading.RLock()
+        self._model = watched.model
+        self._swap: ModelSwap | None = None
         self._actuator: PipelineActuator | None = None
         self._governor = self._make_governor()
         self.monitor = Monitor(
@@ -113,6 +119,24 @@ class Oversight:
     def camera_states(self) -> dict[str, str]:
         """Return what each camera's supervision says."""
         return {name: _state_of(camera) for name, camera in self._watched.cameras.items()}
+
+    @contextmanager
+    def model_held(self) -> Iterator[None]:
+        """Let nobody else change the model meanwhile."""
+        with self._model_lock:
+            yield
+
+    def model_replaced(self, model: Model | Chain, bundle: Path, *, idle: bool) -> None:
+        """Go on with another model of the start; to be called with the model held.
+
+        Args:
+            idle: what ran before has done its last frame.
+        """
+        self._model = model
+        if self._swap is not None and isinstance(model, Model):
+            self._swap.begin_with(model, bundle)
+        if self._actuator is not None:
+            self._actuator.begin_again(close=idle)
 
     def start(self) -> None:
         """Begin to look; the pipeline must have been started."""
@@ -158,15 +182,16 @@ class Oversight:
         config, watched = self._config, self._watched
         if not config.governor.enabled:
             return None
-        swap = None
+        swap = self._swap = None
         if isinstance(watched.model, Model):
-            swap = ModelSwap(
+            swap = self._swap = ModelSwap(
                 watched.pipeline,
                 watched.model,
                 config.bundle,
                 threads=config.pipeline.threads or 0,
                 probe_s=config.pipeline.probe_timeout_s,
                 on_taken=watched.model_taken,
+                held=self.model_held,
             )
         live = {name: self._rates[name] or _USUAL_FPS for name, camera in watched.cameras.items() if camera.info.live}
         self._actuator = PipelineActuator(watched.pipeline, live, config.governor.important, swap, self._tell)
@@ -258,11 +283,17 @@ class Oversight:
 
     def _mend(self) -> None:
         """Give the inference stage fresh inputs, and wake every thread of it; a runtime that hangs is not mended by it."""
-        model, pipeline = self._watched.model, self._watched.pipeline
+        pipeline = self._watched.pipeline
 
         def swap() -> None:
             try:
-                pipeline.swap_model(model, _MEND_WITHIN_S / 2)
+                if not self._model_lock.acquire(timeout=_MEND_WITHIN_S / 2):
+                    log.warning("The model is being changed; the inference stage is left alone")
+                    return
+                try:
+                    pipeline.swap_model(self._model, _MEND_WITHIN_S / 2)
+                finally:
+                    self._model_lock.release()
                 log.warning("The inference stage was started again")
             except EdgeError as error:
                 log.warning("The inference stage could not be started again: %s", error.message)

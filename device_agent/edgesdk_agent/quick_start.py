@@ -43,7 +43,8 @@ def quick_imports() -> Iterator[None]:
 class ModelLoading:
     """Load the configuration's model on a thread, while others do what does not need it; use it in a `with` statement.
 
-    Most of the time a runtime compiles, and needs no Python for that. At the end of the statement the model is closed.
+    Most of the time a runtime compiles, and needs no Python for that. At the end of the statement the model is closed,
+    unless it was handed to somebody.
     """
 
     def __init__(self, config: AgentConfig) -> None:
@@ -75,6 +76,16 @@ class ModelLoading:
             raise self._error
         assert self._model is not None  # noqa: S101  (loaded, or an error)
         return self._model
+
+    def handed_to(self, stack: ExitStack) -> Model:
+        """Wait for the model, and leave it to `stack` to close it: another one may take its place before the end.
+
+        Raises:
+            EdgeError: it cannot be loaded.
+        """
+        model = self.result()
+        stack.push(self._stack.pop_all())
+        return model
 
     def _load(self) -> None:
         try:

@@ -62,6 +62,8 @@ class Reporter:
         self._samples_per_message = samples_per_message
         self._spacing_s = 0.0 if max_results_per_s is None else 1.0 / max_results_per_s
         self._bundle = bundle or BundleName()
+        # By digest: while another model takes over, results of both are under way.
+        self._bundles = {self._bundle.digest: self._bundle}
         self._clock = clock
         self._wall = wall
         self._clock_trusted = clock_trusted
@@ -71,6 +73,8 @@ class Reporter:
         self._unreportable = 0
         self._samples: list[Sample] = []
         self._stopping = threading.Event()
+        # Set where the wait for the next sample is to end early.
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgesdk-telemetry", daemon=True)
 
     @property
@@ -122,8 +126,16 @@ class Reporter:
         self._queue.put(ReportKind.EVENT, lambda _epoch, seq: encode(event.model_copy(update={"seq": seq})))
 
     def set_bundle(self, bundle: BundleName) -> None:
-        """Name another bundle in the results from now on."""
+        """Name another bundle in the results that it gives, and in those that do not say whose they are."""
+        self._bundles = {self._bundle.digest: self._bundle, bundle.digest: bundle}
         self._bundle = bundle
+
+    def set_rates(self, *, interval_s: float, samples_per_message: int, max_results_per_s: float | None) -> None:
+        """Change how often what is told, from the next sample and result on."""
+        self._interval_s = interval_s
+        self._samples_per_message = samples_per_message
+        self._spacing_s = 0.0 if max_results_per_s is None else 1.0 / max_results_per_s
+        self._wake.set()
 
     def start(self) -> None:
         """Begin to sample."""
@@ -132,14 +144,18 @@ class Reporter:
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop sampling, and report a last sample, so that the final counts are told. May be called twice."""
         self._stopping.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
         # The first sample comes soon, so that whoever watches a device that just started sees how it does.
         wait_s = min(_FIRST_SAMPLE_S, self._interval_s)
-        while not self._stopping.wait(wait_s):
-            self._sample(final=False)
+        while not self._stopping.is_set():
+            if self._wake.wait(wait_s):
+                self._wake.clear()
+            else:
+                self._sample(final=False)
             wait_s = self._interval_s
         self._sample(final=True)
 
@@ -176,7 +192,7 @@ class Reporter:
                 captured_at=utc(frame.wall_at),
                 age_ms=_ms(frame.age_s),
                 latency_ms={"preprocess": _ms(frame.preprocess_s), "infer": _ms(frame.infer_s)},
-                bundle=self._bundle,
+                bundle=self._bundles.get(frame.digest, self._bundle),
                 result=cast("dict[str, JsonValue]", frame.result.to_json()),
             )
         )

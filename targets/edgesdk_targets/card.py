@@ -37,6 +37,7 @@ class ModelCard(BaseModel):
         labels: a file with one label a line, or the labels themselves.
         window: how frames become the input of a model that takes a clip.
         outputs: names of a torch model's outputs, in the order it returns them, where the task's usual names do not fit.
+        agent: what the agent's configuration is where neither its file nor anybody else says otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class ModelCard(BaseModel):
     state: tuple[StateSpec, ...] = ()
     window: WindowSpec | None = None
     license: str | None = None
+    agent: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("input", mode="before")
     @classmethod

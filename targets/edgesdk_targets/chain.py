@@ -35,6 +35,7 @@ class ChainSlot:
         self._detector = detector
         self._then = then
         self._rule = rule
+        self.digest = detector.digest
         self._image: Array | None = None
 
     def prepare(self, image: Array) -> None:

@@ -33,6 +33,8 @@ class Slot:
 
     def __init__(self, model: Model, binding: Binding) -> None:
         self._model = model
+        # Of the bundle whose answers come from here.
+        self.digest = model.digest
         self._binding = binding
         self._preprocessor = model.new_preprocessor()
         # A frame of a clip is kept beside the runtime's memory until the clip is full.

@@ -1,6 +1,7 @@
 """From `edgesdk.yaml`, the environment and flags to one frozen configuration, or to an error that names the field.
 
-Flags win over the environment (`EDGESDK_MQTT__URL`), which wins over the file, which wins over the defaults. Secrets
+Flags win over the environment (`EDGESDK_MQTT__URL`), which wins over what was set from afar, which wins over the file,
+which wins over what the bundle proposes, which wins over the defaults. Secrets
 stay out of the file: `${env:NAME}` and `${file:PATH}` are filled in when it is read. Paths in the file are relative to
 it; paths in flags and the environment to the working directory.
 """
@@ -17,16 +18,21 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from edgesdk_agent.config.mqtt import BROKER_HINT
 from edgesdk_agent.config.origin import (
+    Layer,
     Setting,
     Settings,
+    from_bundle,
     from_environment,
     from_file,
     from_flags,
+    from_overlay,
     leaves,
     merged,
     resolved,
     tree,
+    underlaid,
 )
+from edgesdk_agent.config.proposal import proposal_of
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import FieldPath, Problem, dotted, field_problems
@@ -34,7 +40,17 @@ from edgesdk_targets.secret_url import redact_text
 from edgesdk_targets.yaml_file import SHOWN_PROBLEMS, load_yaml
 
 _PATH_FIELDS = frozenset(
-    {("bundle",), ("then", "bundle"), ("hooks_path",), ("mqtt", "ca"), ("mqtt", "cert"), ("mqtt", "key")}
+    tuple(path.split("."))
+    for path in (
+        "bundle",
+        "then.bundle",
+        "hooks_path",
+        "commands.state",
+        "commands.bundles",
+        "mqtt.ca",
+        "mqtt.cert",
+        "mqtt.key",
+    )
 )
 _SECRET_FIELDS = frozenset({("mqtt", "password")})
 _IS_URL_OR_DEVICE = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:|[0-9]+$)")
@@ -68,6 +84,7 @@ def load_config(
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
     no_mqtt: bool = False,
+    overlay: Mapping[str, tuple[object, str]] | None = None,
 ) -> LoadedConfig:
     """Read and check the configuration.
 
@@ -76,6 +93,7 @@ def load_config(
         flags: by dotted path, e.g. `{"mqtt.url": …, "cameras": [{"name": …, "source": …}]}`; None means not given.
         environment: `os.environ` unless given.
         no_mqtt: the agent works without a broker.
+        overlay: what was set from afar, by dotted path, and where each value comes from: over the file, below the rest.
 
     Raises:
         InputError: a file, a value or a secret is missing or wrong, or no broker is set; every line of the message
@@ -83,12 +101,14 @@ def load_config(
     """
     environment = os.environ if environment is None else environment
     layers = [from_environment(environment, AgentConfig.model_fields.keys()), from_flags(flags or {})]
+    if overlay:
+        layers.insert(0, from_overlay(overlay))
     if path is not None:
         document = load_yaml(path)
         if document.data is not None and not isinstance(document.data, dict):
             raise InputError(f"{document.where(())}: must be fields with values.", hint="Write `name: value`.")
         layers.insert(0, from_file(document, Path(path).resolve().parent))
-    settings = merged(*layers)
+    settings = _with_proposal(layers, environment)
     values = {p: _anchored(p, s, resolved(p, s, environment)) for p, s in settings.items()}
     try:
         config = AgentConfig.model_validate(tree(values) if values else {})
@@ -115,6 +135,20 @@ def effective(loaded: LoadedConfig) -> list[EffectiveValue]:
         origin = "default" if setting is None else setting.origin
         lines.append(EffectiveValue(dotted(path), redact_text(shown), origin))
     return lines
+
+
+def _with_proposal(layers: list[Layer], environment: Mapping[str, str]) -> Settings:
+    """Lay what the bundle proposes below everything else."""
+    settings, path = merged(*layers), ("bundle",)
+    if path not in settings:
+        return settings
+    bundle = _anchored(path, settings[path], resolved(path, settings[path], environment))
+    if not isinstance(bundle, str) or "\0" in bundle or not Path(bundle).exists():
+        return settings
+    proposal, name = proposal_of(Path(bundle))
+    if not isinstance(proposal, dict):
+        return settings
+    return underlaid(settings, from_bundle(proposal, name))
 
 
 def _anchored(path: FieldPath, setting: Setting, value: object) -> object:

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesdk_agent.config.field_path import field_path
+from edgesdk_agent.config.proposal import check_proposable
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import FieldPath, closest, dotted
 from edgesdk_targets.yaml_file import YamlDocument, parse_yaml
@@ -48,10 +50,33 @@ def from_file(document: YamlDocument, base: Path) -> Layer:
     return [((), {path: Setting(value, document.where(path), base) for path, value in leaves(data)})]
 
 
+def from_bundle(data: dict[str, object], name: str) -> Settings:
+    """Return the settings that a bundle proposes.
+
+    Raises:
+        InputError: a field is not for a bundle to say.
+    """
+    settings = {path: Setting(value, name) for path, value in leaves(data)}
+    for path, setting in settings.items():
+        check_proposable(path, name)
+        if isinstance(setting.value, str) and "${" in setting.value:
+            raise InputError(f"{name}: field {dotted(path)}: asks for a secret.", hint="Do not use this bundle.")
+    return settings
+
+
 def from_flags(flags: Mapping[str, object]) -> Layer:
     """Return the settings of flags, named by dotted paths (`mqtt.url`); None stands for a flag that was not given."""
     given = {tuple(name.split(".")): value for name, value in flags.items() if value is not None}
     return [_given(path, value, f"flag {dotted(path)}") for path, value in given.items()]
+
+
+def from_overlay(values: Mapping[str, tuple[object, str]]) -> Layer:
+    """Return the settings that were made from afar.
+
+    Raises:
+        InputError: a name is no path of a field.
+    """
+    return [_given(field_path(path), value, origin) for path, (value, origin) in values.items()]
 
 
 def from_environment(environment: Mapping[str, str], sections: Collection[str]) -> Layer:
@@ -92,6 +117,16 @@ def merged(*layers: Layer) -> Settings:
                     del result[known]
             result.update(settings)
     return result
+
+
+def underlaid(settings: Settings, below: Settings) -> Settings:
+    """Lay weaker settings below others: each field of them that nobody else gives, nor a part of it."""
+    free = {
+        path: setting
+        for path, setting in below.items()
+        if not any(_within(path, known) or _within(known, path) for known in settings)
+    }
+    return {**free, **settings}
 
 
 def leaves(value: object, path: FieldPath = ()) -> Iterator[tuple[FieldPath, object]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.config.commands import CommandsSection
 from edgesdk_agent.config.device import DeviceSection
 from edgesdk_agent.config.events import EventsSection
 from edgesdk_agent.config.governor import GovernorSection
@@ -49,6 +50,7 @@ class AgentConfig(Section):
     health: HealthSection = Field(default_factory=HealthSection)
     governor: GovernorSection = Field(default_factory=GovernorSection)
     metrics: MetricsSection = Field(default_factory=MetricsSection)
+    commands: CommandsSection = Field(default_factory=CommandsSection)
 
     @field_validator("cameras")
     @classmethod

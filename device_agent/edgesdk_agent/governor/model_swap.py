@@ -33,6 +33,7 @@ class ModelSwap:
         threads: of one inference, where the user set them; 0 otherwise.
         probe_s: how long a variant is tried in a process of its own; 0 does not try.
         on_taken: is told the model that took over.
+        held: a `with` block in which nobody else changes the model.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class ModelSwap:
         threads: int = 0,
         probe_s: float = 60.0,
         on_taken: Callable[[Model], None],
+        held: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._pipeline = pipeline
         self._first = first
@@ -51,6 +53,12 @@ class ModelSwap:
         self._threads = threads
         self._probe_s = probe_s
         self._on_taken = on_taken
+        self._held = held
+
+    def begin_with(self, first: Model, bundle: Path) -> None:
+        """Go on from another model, which runs now; to be called while the model is held."""
+        self._first = first
+        self._bundle = bundle
 
     def __call__(self, bundle: str, variant: str) -> AbstractContextManager[object]:
         """Let a model take over, and return what closes it.
@@ -62,6 +70,10 @@ class ModelSwap:
         Raises:
             EdgeError: it does not load, or the one before does not finish.
         """
+        with self._held():
+            return self._changed(bundle, variant)
+
+    def _changed(self, bundle: str, variant: str) -> AbstractContextManager[object]:
         if not bundle and not variant:
             self._pipeline.swap_model(self._first)
             self._on_taken(self._first)

@@ -75,6 +75,13 @@ class PipelineActuator:
             )
             self._worker.start()
 
+    def begin_again(self, *, close: bool) -> None:
+        """Note that another model of the start runs now; what the governor had loaded is closed if it is idle."""
+        self._model = ("", "")
+        if close:
+            self._leave()
+        self._loaded = None
+
     def close(self) -> None:
         """Close a model that is not that of the start; the pipeline must have ended."""
         if self._worker is not None:

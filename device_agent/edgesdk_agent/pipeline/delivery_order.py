@@ -20,6 +20,7 @@ class Finished:
     Attributes:
         result: None where none is due: a clip of frames that is not full, or a failure.
         kept: the frame's picture, where results carry it.
+        digest: of the bundle that answered.
     """
 
     line: CameraLine
@@ -28,6 +29,7 @@ class Finished:
     infer_s: float
     result: Result | None
     kept: FrameCell | None
+    digest: str = ""
 
 
 class DeliveryOrder:

@@ -48,7 +48,7 @@ class InferStage:
     def _infer(self, cell: InputCell) -> None:
         frame, line = cell.frame, cell.line
         assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
-        finished = Finished(line, frame, cell.prepare_s, 0.0, None, None)
+        finished = Finished(line, frame, cell.prepare_s, 0.0, None, None, cell.digest)
         started = self._clock()
         try:
             finished.result = cell.slot.infer(frame.camera, frame.seq)
@@ -91,6 +91,7 @@ class InferStage:
                 finished.infer_s,
                 result,
                 image,
+                finished.digest,
             )
         )
         self._delivering.add(time.thread_time() - before)

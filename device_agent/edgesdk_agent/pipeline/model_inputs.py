@@ -22,7 +22,8 @@ class Slot(Protocol):
     """One preallocated input of a model.
 
     A slot whose `infer` looks at the picture itself (a detector whose boxes are cut out for a second model) says so by
-    an attribute `needs_image = True`: the frame's picture then stays as it is until `infer` has returned.
+    an attribute `needs_image = True`: the frame's picture then stays as it is until `infer` has returned. One that knows
+    the bundle of its answers says so by an attribute `digest`.
     """
 
     def prepare(self, image: Array) -> None:
@@ -41,12 +42,13 @@ class InputCell:
         ticket: the place of its result in the order of delivery, drawn when a lane takes it.
     """
 
-    __slots__ = ("frame", "home", "kept", "line", "needs_image", "prepare_s", "slot", "ticket")
+    __slots__ = ("digest", "frame", "home", "kept", "line", "needs_image", "prepare_s", "slot", "ticket")
 
     def __init__(self, slot: Slot, home: ModelInputs) -> None:
         self.slot = slot
         self.home = home
         self.needs_image = bool(getattr(slot, "needs_image", False))
+        self.digest = str(getattr(slot, "digest", ""))
         self.line: CameraLine
         self.frame: Frame | None = None
         self.kept: FrameCell | None = None

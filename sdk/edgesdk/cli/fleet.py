@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from edgesdk.cli.fleet_commands import cmd, desired
 from edgesdk.cli.fleet_record import record, records
 from edgesdk.cli.output import JsonFlag
 
@@ -22,7 +23,7 @@ Password = Annotated[
 
 @app.callback()
 def _group() -> None:
-    """Start a broker, watch every device live, record what they report."""
+    """Start a broker, watch every device live, record what they report, tell them what to do."""
 
 
 @app.command()
@@ -124,3 +125,5 @@ def watch(
 
 app.command()(record)
 app.command()(records)
+app.command()(cmd)
+app.command()(desired)

@@ -104,6 +104,19 @@ class Subscriber:
             await asyncio.wait_for(client.disconnect(), timeout=2)
         self.connected = False
 
+    def publish(
+        self, topic: str, payload: bytes, *, content_type: str, expires_s: int = 0, retain: bool = False
+    ) -> None:
+        """Say something, with QoS 1, on a connection that was started.
+
+        Args:
+            expires_s: the broker forgets it after so long, if it could not pass it on; 0 never.
+        """
+        properties: dict[str, Any] = {"content_type": content_type}
+        if expires_s:
+            properties["message_expiry_interval"] = expires_s
+        self._client.publish(topic, payload, qos=1, retain=retain, **properties)
+
     async def _connect(self) -> BrokerProblem | None:
         from gmqtt.mqtt.constants import MQTTv50
         from gmqtt.mqtt.handler import MQTTConnectError

@@ -10,6 +10,7 @@ import yaml
 
 from edgesdk_agent.cameras.catalogue import SOURCE_FORMS
 from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_schema, effective, load_config
+from edgesdk_agent.config.root import AgentConfig
 from edgesdk_targets.errors import InputError
 
 MINIMAL = """\
@@ -232,14 +233,45 @@ def test_the_schema_is_published_and_covers_every_section() -> None:
     schema = config_schema()
     json.dumps(schema, allow_nan=False)
     properties: Any = schema["properties"]
-    sections = {"device", "bundle", "target", "variant", "cameras", "pipeline", "mqtt", "telemetry", "queue"}
-    assert set(properties) == sections | {"then", "stages", "hooks", "hooks_path"} | {
-        "events",
-        "health",
-        "governor",
-        "metrics",
-    }
+    assert set(properties) == set(AgentConfig.model_fields)
     assert schema["additionalProperties"] is False
+
+
+def test_the_published_schema_is_the_one_in_use() -> None:
+    published = json.loads((Path(__file__).parents[3] / "docs/edgesdk.schema.json").read_text())
+    assert published == config_schema(), "run: edgesdk config schema > docs/edgesdk.schema.json"
+
+
+class TestWhatABundleProposes:
+    def test_it_holds_where_nothing_stronger_does(self, tmp_path: Path) -> None:
+        from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+
+        proposal = {"telemetry": {"interval_s": 60, "samples_per_message": 6}, "pipeline": {"threads": 2}}
+        write_tiny_bundle(tmp_path / "m.edgebundle", extra={"agent.json": json.dumps(proposal).encode()})
+        loaded = _load(_write(tmp_path, MINIMAL + "telemetry: {interval_s: 5}\n"), {"EDGESDK_PIPELINE__THREADS": "1"})
+        config = loaded.config
+        assert (config.telemetry.interval_s, config.telemetry.samples_per_message) == (5, 6)
+        assert config.pipeline.threads == 1
+        lines = _origins(loaded)
+        assert lines["telemetry.samples_per_message"].origin.startswith("bundle ")
+        assert lines["telemetry.interval_s"].origin.endswith("edgesdk.yaml:8")
+
+    @pytest.mark.parametrize(
+        ("proposal", "said"),
+        [
+            ({"hooks": [{"call": "a:b"}]}, "hooks[0].call: is not for a bundle to say"),
+            ({"mqtt": {"url": "mqtt://elsewhere"}}, "mqtt.url: is not for a bundle to say"),
+            ({"telemetry": {"interval_s": "${env:CAMERA}"}}, "asks for a secret"),
+            ({"telemetry": {"interval": 5}}, "did you mean 'interval_s'"),
+        ],
+    )
+    def test_it_says_nothing_that_is_not_its_business(
+        self, tmp_path: Path, proposal: dict[str, object], said: str
+    ) -> None:
+        from edgesdk_testkit.tiny_bundles import write_tiny_bundle
+
+        write_tiny_bundle(tmp_path / "m.edgebundle", extra={"agent.json": json.dumps(proposal).encode()})
+        assert said in _refused(_write(tmp_path)).message
 
 
 def test_every_kind_of_source_is_documented() -> None:

@@ -1,0 +1,175 @@
+"""Become what is wanted, and say how far it is: `down/desired` comes in, `up/reported` goes out.
+
+The document is retained, so that it comes on every connection; its version says what is news. A higher one replaces the
+last, an older one is ignored. The same one again is nothing new, unless something of it was refused: then it is tried
+again, so that a bundle that arrives later, or a device that was mended, converges by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from pydantic import JsonValue
+
+from edgesdk_agent.commands.verbs.log_level import LEVELS
+from edgesdk_agent.config.overlay import OverlayFile
+from edgesdk_agent.desired.state import DesiredState, read_state
+from edgesdk_agent.steering.live_settings import LiveSettings
+from edgesdk_agent.steering.log_book import LogBook
+from edgesdk_agent.steering.paused_cameras import PausedCameras
+from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.messages import Desired, DesiredReport, Refusal
+
+log = logging.getLogger(__name__)
+
+_MOST_REFUSALS = 64
+
+
+class Shadow:
+    """Converges to the desired state.
+
+    Args:
+        settings, cameras, logs: what is changed.
+        file: remembers the version, and what became of it.
+        report: says it.
+    """
+
+    def __init__(
+        self,
+        settings: LiveSettings,
+        cameras: PausedCameras,
+        logs: LogBook,
+        file: OverlayFile,
+        report: Callable[[DesiredReport], None],
+    ) -> None:
+        self._settings = settings
+        self._cameras = cameras
+        self._logs = logs
+        self._file = file
+        self._report = report
+        self._lock = threading.Lock()
+        self._latest: Desired | None = None
+        self._counts: Counter[str] = Counter()
+        settings.on_taken_back = self._taken_back
+
+    def offer(self, desired: Desired) -> None:
+        """Take a document; of several that come before there is time, the highest version counts."""
+        with self._lock:
+            if self._latest is None or desired.version >= self._latest.version:
+                self._latest = desired
+
+    def counts(self) -> dict[str, int]:
+        """Return how many documents were taken on, were older, known or in conflict."""
+        return dict(self._counts)
+
+    # --- on the commands' thread
+
+    def resume(self) -> None:
+        """Go on from the last start: pause what was paused, log as was wanted, and what waited for a start is there."""
+        overlay = self._file.now
+        for camera in overlay.layer.paused:
+            try:
+                self._cameras.pause(camera)
+            except EdgeError as error:
+                # It was renamed or removed meanwhile.
+                log.warning("%s %s", error.message, error.hint)
+        level = overlay.report.applied.get("log_level")
+        if isinstance(level, str) and level in LEVELS:
+            self._logs.set_level(LEVELS[level])
+        if overlay.version:
+            self._say(overlay.report.model_copy(update={"pending": ()}))
+
+    def work(self) -> None:
+        """Take on the newest document, if there is one."""
+        with self._lock:
+            desired, self._latest = self._latest, None
+        if desired is None:
+            return
+        overlay = self._file.now
+        if desired.version < overlay.version:
+            self._counts["older"] += 1
+            return
+        if desired.version == overlay.version and overlay.version:
+            if desired.state != overlay.wanted:
+                self._counts["conflict"] += 1
+                why = f"version {desired.version} was given before with another content; raise it"
+                self._say(_with(overlay.report, Refusal(what="version", why=why)))
+                return
+            if not overlay.report.refused:
+                self._counts["known"] += 1
+                return
+        self._counts["taken"] += 1
+        self._become(desired)
+
+    def _become(self, desired: Desired) -> None:
+        state, refused = read_state(desired.state)
+        refused_names = {one.what for one in refused}
+        applied: dict[str, JsonValue] = {}
+        pending: tuple[str, ...] = ()
+
+        def attempt(name: str, value: JsonValue, become: Callable[[], object]) -> object:
+            if name in refused_names:
+                return None
+            try:
+                result = become()
+            except EdgeError as error:
+                refused.append(Refusal(what=name, why=f"{error.message} {error.hint}".strip()[:4096]))
+                return None
+            if name in desired.state:
+                applied[name] = value
+            return result
+
+        waiting = attempt("config", dict(state.config), lambda: self._settings.desire(state.config))
+        if isinstance(waiting, tuple):
+            pending = waiting
+        if state.bundle != self._file.now.layer.bundle:
+            attempt("bundle", state.bundle, lambda: self._settings.use_bundle(state.bundle))
+        elif "bundle" in desired.state and "bundle" not in refused_names:
+            applied["bundle"] = state.bundle
+        self._attempt_rest(state, attempt)
+        report = DesiredReport(
+            version=desired.version,
+            applied=applied,
+            refused=tuple(refused[:_MOST_REFUSALS]),
+            pending=tuple(one[:256] for one in pending[:_MOST_REFUSALS]),
+        )
+        for one in refused:
+            log.warning("Of the desired state %d, %s is refused: %s", desired.version, one.what, one.why)
+        self._write(version=desired.version, wanted=desired.state, report=report)
+        self._report(report)
+
+    def _attempt_rest(self, state: DesiredState, attempt: Callable[..., object]) -> None:
+        level, paused = state.log_level, state.paused_cameras
+        if level is not None:
+            attempt("log_level", level, lambda: self._logs.set_level(LEVELS[level]))
+        if paused is not None:
+            attempt("paused_cameras", [*paused], lambda: self._cameras.become(tuple(paused)))
+
+    def _taken_back(self, why: str) -> None:
+        overlay = self._file.now
+        if not overlay.version:
+            return
+        report = overlay.report
+        applied = {name: value for name, value in report.applied.items() if name not in {"config", "bundle"}}
+        lost = Refusal(what="settings", why=f"taken back: {why}"[:4096])
+        self._say(_with(report.model_copy(update={"applied": applied}), lost))
+
+    def _say(self, report: DesiredReport) -> None:
+        if report != self._file.now.report:
+            self._write(report=report)
+        self._report(report)
+
+    def _write(self, **changes: object) -> None:
+        try:
+            self._file.write(self._file.now.but(**changes))
+        except EdgeError as error:
+            # The document comes again on the next connection.
+            log.warning("%s %s", error.message, error.hint)
+
+
+def _with(report: DesiredReport, refusal: Refusal) -> DesiredReport:
+    others = tuple(one for one in report.refused if one.what != refusal.what)
+    return report.model_copy(update={"refused": (*others, refusal)[-_MOST_REFUSALS:]})

@@ -1,0 +1,51 @@
+"""What a desired state may hold; each part stands for itself, and what is left out is not wanted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from edgesdk_agent.commands.verbs.log_level import Level
+from edgesdk_targets.field_problems import closest, field_problems
+from edgesdk_targets.messages import Refusal
+
+
+class DesiredState(BaseModel):
+    """The content of `desired`.
+
+    Attributes:
+        config: fields by dotted path; those left out are as the device has them.
+        bundle: the name of a bundle in the device's folder of bundles; empty: its configuration's own.
+        log_level: held while the document holds.
+        paused_cameras: exactly these; what commands paused, where it is left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    config: Annotated[dict[str, JsonValue], Field(max_length=256)] = Field(default_factory=dict)
+    bundle: Annotated[str, Field(max_length=255)] = ""
+    log_level: Level | None = None
+    # A list in JSON; a tuple here would refuse it, strictly read from a value.
+    paused_cameras: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=256)] | None = None
+
+
+def read_state(state: dict[str, JsonValue]) -> tuple[DesiredState, list[Refusal]]:
+    """Read what can be read of a desired state, and say why the rest cannot."""
+    good: dict[str, JsonValue] = {}
+    refused: list[Refusal] = []
+    for name, value in state.items():
+        if name not in DesiredState.model_fields:
+            known = sorted(DesiredState.model_fields)
+            meant = closest(name, known)
+            why = f"is not known; did you mean {meant!r}?" if meant else f"is not known; one of {', '.join(known)}"
+            refused.append(Refusal(what=name[:256], why=why))
+            continue
+        try:
+            DesiredState.model_validate({name: value})
+        except ValidationError as error:
+            why = " ".join(problem.sentence for problem in field_problems(DesiredState, error)[:3])
+            refused.append(Refusal(what=name, why=why[:4096]))
+        else:
+            good[name] = value
+    return DesiredState.model_validate(good), refused

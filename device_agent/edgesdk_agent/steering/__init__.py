@@ -1,0 +1,1 @@
+"""How a running agent is changed from outside: settings on trial, a bundle that takes over, cameras that pause."""

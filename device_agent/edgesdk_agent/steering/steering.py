@@ -1,0 +1,158 @@
+"""Everything by which a running agent is steered, wired: commands, the desired state, SIGHUP.
+
+    broker → link → inbox → border → runner (a thread of its own) → verbs → settings, cameras, model, logs
+                                   → shadow ↗
+
+The pipeline knows nothing of it, and waits for none of it, but for the moment between two frames in which another model
+takes over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from edgesdk_agent.commands.border import Border
+from edgesdk_agent.commands.controls import Controls
+from edgesdk_agent.commands.memory import CommandMemory
+from edgesdk_agent.commands.replies import Replies
+from edgesdk_agent.commands.runner import CommandRunner
+from edgesdk_agent.commands.table import VERBS
+from edgesdk_agent.config.loading import LoadedConfig
+from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.desired.shadow import Shadow
+from edgesdk_agent.link_inbox import Inbox
+from edgesdk_agent.steering.beginning import COMMANDS, Beginning
+from edgesdk_agent.steering.health_mark import Mark
+from edgesdk_agent.steering.live_settings import Applier, LiveSettings, Surroundings
+from edgesdk_agent.steering.log_book import LogBook
+from edgesdk_agent.steering.paused_cameras import PausedCameras, Pauses
+from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.messages import DesiredReport
+from edgesdk_targets.topics import Channel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """What is steered, as calls into the agent.
+
+    Attributes:
+        appliers: the parts that take changes on while the agent runs, by their name in `config.change`.
+        mark: how the device does now.
+        event: reports that something happened: name, severity, message.
+        restart: starts the agent again, soon; why.
+        changed: is called with the configuration after each change.
+        bundle_differs: whether the bundle's file is another one by now.
+        say_again: says birth, state and what is installed once more.
+        report: says what became of the desired state.
+        snapshot: see `Controls`; None where no picture may leave this device.
+    """
+
+    pipeline: Pauses
+    appliers: dict[str, Applier]
+    mark: Callable[[], Mark]
+    event: Callable[[str, Literal["info", "warning", "error"], str], None]
+    restart: Callable[[str], None]
+    changed: Callable[[LoadedConfig], None]
+    bundle_differs: Callable[[AgentConfig], bool]
+    say_again: Callable[[], None]
+    report: Callable[[DesiredReport], None]
+    snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
+
+
+class Steering:
+    """What steers the agent, from its start to its end.
+
+    Args:
+        beginning: the configuration, and what was set from afar.
+        steered: the agent.
+        inbox: of the link; listened to before the link starts.
+        epoch, next_seq: of the queue of reports.
+        logs: opened by its owner.
+    """
+
+    def __init__(
+        self,
+        beginning: Beginning,
+        steered: Steered,
+        inbox: Inbox,
+        *,
+        epoch: str,
+        next_seq: Callable[[], int],
+        logs: LogBook,
+    ) -> None:
+        self._news = beginning.news
+        self._steered = steered
+        config = beginning.loaded.config
+        section = config.commands
+        folder = section.state_folder() if section.enabled else None
+        around = Surroundings(
+            appliers={**steered.appliers, "commands": _nothing},
+            mark=steered.mark,
+            tell=steered.event,
+            restart=steered.restart,
+            changed=steered.changed,
+            bundle_differs=steered.bundle_differs,
+        )
+        self.settings = LiveSettings(beginning.source, beginning.loaded, beginning.file, around)
+        cameras = PausedCameras(steered.pipeline, beginning.file)
+        self._shadow = Shadow(self.settings, cameras, logs, beginning.file, steered.report)
+        controls = Controls(self.settings, cameras, logs, steered.say_again, steered.restart, steered.snapshot)
+        self._runner = CommandRunner(
+            VERBS,
+            controls,
+            CommandMemory(None if folder is None else folder / COMMANDS, section.remembered),
+            Replies(config.device.node, epoch=epoch, next_seq=next_seq, say=inbox.say),
+            room=section.queue,
+            tick=self._tick,
+        )
+        self._border = Border(self._runner.offer, self._shadow.offer)
+        if section.enabled:
+            inbox.listen(Channel.COMMAND, self._border.take)
+            inbox.listen(Channel.DESIRED, self._border.take)
+
+    def start(self) -> None:
+        """Go on from the last start, before the first frame, and begin to take commands."""
+        for name, message in self._news:
+            self._steered.event(name, "warning", message)
+        self._shadow.resume()
+        self._runner.start()
+
+    def request_stop(self) -> None:
+        """Take no more commands, and return at once."""
+        self._runner.request_stop()
+
+    def stop(self) -> None:
+        """Take no more commands, and wait for the one that runs, though not for ever."""
+        self._runner.stop()
+
+    def reload(self) -> None:
+        """Read the configuration again, soon; what comes of it is logged and told."""
+        self._runner.soon(self._reload)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many commands and desired states came, and what became of them."""
+        desired = {f"desired_{name}": count for name, count in self._shadow.counts().items()}
+        return {**self._border.counts(), **self._runner.counts(), **desired}
+
+    def _tick(self) -> None:
+        self._shadow.work()
+        self.settings.tick()
+
+    def _reload(self) -> None:
+        try:
+            changed = self.settings.reload()["changed"]
+        except EdgeError as error:
+            log.warning("The configuration is not reloaded. %s %s", error.message, error.hint)
+        else:
+            log.info("The configuration is reloaded; changed: %s", changed or "nothing")
+
+
+def _nothing(_loaded: LoadedConfig) -> None:
+    """The limits of commands are read where they are used."""
