@@ -8,51 +8,47 @@ flight is finished, reported and delivered, then the link says goodbye.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import os
-import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from edgesdk_agent.agent_identity import identity_of
 from edgesdk_agent.camera_reports import CameraReports
 from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.several import absent_cameras, open_cameras
 from edgesdk_agent.config.camera import CameraSection
-from edgesdk_agent.config.loading import LoadedConfig, effective
 from edgesdk_agent.config.root import AgentConfig
-from edgesdk_agent.config.secrets import hide_secrets
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.health.clock_trust import ClockTrust
 from edgesdk_agent.health.facts import OutboxFacts
 from edgesdk_agent.health.watchdog import EXIT_STALLED
-from edgesdk_agent.link_inbox import Inbox
 from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.logs.start import current_logs
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.oversight import Oversight, Watched
 from edgesdk_agent.pipeline.policy import Policy, policies_for
-from edgesdk_agent.presence import Identity, Presence
+from edgesdk_agent.presence import Presence
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.steering.agent_steering import AgentSteering
 from edgesdk_agent.steering.beginning import Beginning
-from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.log_book import LogBook
-from edgesdk_agent.steering.running_model import RunningModel, bundle_name
-from edgesdk_agent.steering.steering import Steered, Steering
+from edgesdk_agent.steering.running_model import bundle_name
+from edgesdk_agent.steering.steering import Steering
 from edgesdk_agent.summary import run_summary
 from edgesdk_agent.telemetry_sample import telemetry_sample
 from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
-from edgesdk_targets.messages import CameraName, DesiredReport, Sample
+from edgesdk_targets.messages import Sample
 from edgesdk_targets.model import Model
 
 if TYPE_CHECKING:
@@ -81,8 +77,6 @@ class Agent:
     def __init__(
         self, beginning: Beginning, *, version: str, model: Callable[[ExitStack], Model], mqtt: bool = True
     ) -> None:
-        self._beginning = beginning
-        self._loaded = beginning.loaded
         self._given_model = model
         self._version = version
         self._mqtt = mqtt
@@ -98,18 +92,13 @@ class Agent:
         self.counts = CountRegistry()
         self._lost_before = 0
         self._trust = ClockTrust()
-        self._presence: Presence | None = None
-        self._report = DesiredReport()
-        self._inbox = Inbox()
-        self._running_model = RunningModel()
+        self._hands = AgentSteering(beginning, mqtt=mqtt)
         self._steering: Steering | None = None
-        self._restart = threading.Event()
         self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
-        self.variant = ""
 
     @property
     def config(self) -> AgentConfig:
-        return self._loaded.config
+        return self._hands.loaded.config
 
     def run(self, stop: threading.Event, duration_s: float | None = None) -> dict[str, Any]:
         """Run until `stop` is set or every source has ended, and return the summary.
@@ -124,19 +113,18 @@ class Agent:
             logs = LogBook()
             logs.open()
             stack.callback(logs.close)
-            model = stack.enter_context(self._running_model).load(self.config, self._given_model)
-            self.variant = model.variant.id
+            model = stack.enter_context(self._hands.running).load(self.config, self._given_model)
             cameras = self._open_cameras(stack)
             reporter = self._reporter()
             self._camera_reports = CameraReports(cameras, reporter.event if self._mqtt else None)
             for name, camera in cameras.items():
                 self.counts.add("camera", counts_of(camera).numbers, camera=name)
             pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter)
-            steering = self._steering = self._steer(pipeline, reporter, logs)
+            steering = self._steering = self._hands.steering(pipeline, reporter, logs, self.queue)
             # Whatever else fails: what loads a model meanwhile is waited for before models are closed.
             stack.callback(steering.stop)
             self.counts.add("commands", steering.counts)
-            self.counts.add("link_inbox", self._inbox.counts)
+            self.counts.add("link_inbox", self._hands.inbox.counts)
             link = self._link(model, cameras, pipeline.policies, stack)
             if self._mqtt:
                 for name, reason in model.choice.failed:
@@ -144,7 +132,7 @@ class Agent:
                 for name, loss in absent_cameras(cameras).items():
                     reporter.event(loss.code, "warning", loss.message, camera=name)
                 reporter.start()
-            self._oversight = oversight = self._look_after(model, cameras, reporter, link)
+            self._oversight = self._hands.oversight = oversight = self._look_after(model, cameras, reporter, link)
             stack.callback(oversight.close)
             try:
                 steering.start()
@@ -152,7 +140,7 @@ class Agent:
                 oversight.start()
                 end = math.inf if duration_s is None else time.monotonic() + duration_s
                 while (left := end - time.monotonic()) > 0:
-                    if stop.wait(min(_POLL_S, left)) or self._restart.is_set() or pipeline.wait(0):
+                    if stop.wait(min(_POLL_S, left)) or self._hands.restart.is_set() or pipeline.wait(0):
                         break
             finally:
                 began = time.monotonic()
@@ -172,7 +160,7 @@ class Agent:
     @property
     def restart_wanted(self) -> bool:
         """Whether the run ended so that another one begins."""
-        return self._restart.is_set()
+        return self._hands.restart.is_set()
 
     def reload(self) -> None:
         """Read the configuration again, soon, and apply what changed, all or nothing; may be called by a signal."""
@@ -196,7 +184,11 @@ class Agent:
             "undelivered": counts.pending + counts.in_flight,
         }
         stats = self._running.stats()
-        summary = {**run_summary(stats, self._vitals.read()), "reports": sent, "variant": self.variant}
+        summary = {
+            **run_summary(stats, self._vitals.read()),
+            "reports": sent,
+            "variant": self._hands.running.model.variant.id,
+        }
         if self._camera_reports is not None:
             summary["camera_states"] = {name: health.state for name, health in self._camera_reports.health().items()}
         if self._hooks is not None and (hooks := self._hooks.counts()):
@@ -209,73 +201,6 @@ class Agent:
     def _running(self) -> Pipeline:
         assert self._pipeline is not None  # noqa: S101  (asked for by what runs beside it, and after it)
         return self._pipeline
-
-    def _steer(self, pipeline: Pipeline, reporter: Reporter, logs: LogBook) -> Steering:
-        steered = Steered(
-            pipeline=pipeline,
-            appliers={
-                "model": partial(self._take_over, pipeline, reporter),
-                "reporting": partial(_set_rates, reporter),
-            },
-            mark=self._mark,
-            event=partial(_tell, reporter if self._mqtt else None),
-            restart=self._restart_soon,
-            changed=self._changed,
-            bundle_differs=self._running_model.differs,
-            say_again=self._say_again,
-            report=self._report_desired,
-        )
-        queue = self.queue
-        return Steering(
-            self._beginning, steered, self._inbox, epoch=queue.epoch, next_seq=lambda: queue.next_seq, logs=logs
-        )
-
-    def _take_over(self, pipeline: Pipeline, reporter: Reporter, loaded: LoadedConfig) -> None:
-        """Let another model take over; the old one goes on where this raises."""
-        running, oversight = self._running_model, self._oversight
-        assert oversight is not None  # noqa: S101  (steering begins after it was made)
-        with oversight.model_held():
-            idle = running.take_over(loaded.config, pipeline, announce=reporter.set_bundle)
-            oversight.model_replaced(running.model, loaded.config.bundle, idle=idle)
-        model = running.model
-        self.variant = model.variant.id
-        self._say_again(
-            bundle=running.bundle,
-            previous_bundle=running.previous,
-            target=model.variant.target,
-            variant=model.variant.id,
-            runtime=model.runtime.value,
-        )
-        name = running.bundle
-        _tell(reporter if self._mqtt else None, "bundle_swapped", "info", f"{name.name} {name.version}")
-
-    def _changed(self, loaded: LoadedConfig) -> None:
-        self._loaded = loaded
-        hide_secrets(loaded.config)
-        self._say_again(config_hash=_config_hash(loaded))
-
-    def _report_desired(self, report: DesiredReport) -> None:
-        self._report = report
-        self._say_again(desired=report)
-
-    def _say_again(self, **changes: object) -> None:
-        if self._presence is not None:
-            self._presence.change(**changes)
-        if self._live_link is not None:
-            self._live_link.refresh()
-
-    def _restart_soon(self, why: str) -> None:
-        log.info("Starts again: %s", why)
-        self._restart.set()
-
-    def _mark(self) -> Mark:
-        stats, link = self._running.stats(), self._live_link
-        return Mark(
-            processed=stats.processed,
-            failed="" if self._error is None else self._error.message,
-            lost_cameras=frozenset(self._running.camera_errors),
-            connected=link is None or link.status().connected,
-        )
 
     def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
         sections = self.config.cameras
@@ -326,6 +251,7 @@ class Agent:
         """Note what ended the pipeline, and tell it, unless it was told as a camera's."""
         log.error("%s %s", error.message, error.hint)
         self._error = error
+        self._hands.failed = error.message
         if self._mqtt and error not in self._running.camera_errors.values():
             reporter.event(error.code, "error", error.message)
 
@@ -338,7 +264,7 @@ class Agent:
             interval_s=config.telemetry.interval_s,
             samples_per_message=config.telemetry.samples_per_message,
             max_results_per_s=config.mqtt.max_results_per_s,
-            bundle=self._running_model.bundle,
+            bundle=self._hands.running.bundle,
             clock_trusted=self._trust.now,
         )
 
@@ -397,8 +323,8 @@ class Agent:
         from edgesdk_agent.link import Link
 
         mqtt = self.config.mqtt
-        identity = self._identity(model, cameras, policies)
-        presence = self._presence = Presence(
+        identity = identity_of(self._hands.loaded, self._version, model, cameras, policies, self._hands.report)
+        presence = self._hands.presence = Presence(
             identity, epoch=self.queue.epoch, next_seq=lambda: self.queue.next_seq, clock_trusted=self._trust.now
         )
         settings = LinkSettings(
@@ -407,8 +333,8 @@ class Agent:
             will_delay_s=mqtt.will_delay_s,
             connect_timeout_s=mqtt.connect_timeout_s,
         )
-        link = Link(mqtt.address(), self.queue, presence, tls=mqtt.tls(), settings=settings, inbox=self._inbox)
-        self._live_link = link
+        link = Link(mqtt.address(), self.queue, presence, tls=mqtt.tls(), settings=settings, inbox=self._hands.inbox)
+        self._live_link = self._hands.link = link
         stack.callback(link.stop)
         link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
         return link
@@ -426,30 +352,6 @@ class Agent:
                 "%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight
             )
         link.stop(_GOODBYE_S)
-
-    def _identity(
-        self, model: Model | Chain, cameras: Mapping[str, Camera], policies: Mapping[str, Policy]
-    ) -> Identity:
-        return Identity(
-            node=self.config.device.node,
-            agent_version=self._version,
-            target=model.variant.target,
-            variant=model.variant.id,
-            runtime=model.runtime.value,
-            bundle=self._running_model.bundle,
-            desired=self._report,
-            cameras=tuple(
-                CameraName(
-                    name=name,
-                    source=camera.info.description,
-                    mode=policies[name],
-                    decoder=camera.info.decoder,
-                )
-                for name, camera in cameras.items()
-            ),
-            hardware={"machine": platform.machine(), "system": platform.system(), "python": platform.python_version()},
-            config_hash=_config_hash(self._loaded),
-        )
 
 
 def _opened(section: CameraSection, must_open: bool) -> Camera:
@@ -470,26 +372,6 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
         "isolate": section.isolate,
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _set_rates(reporter: Reporter, loaded: LoadedConfig) -> None:
-    config = loaded.config
-    reporter.set_rates(
-        interval_s=config.telemetry.interval_s,
-        samples_per_message=config.telemetry.samples_per_message,
-        max_results_per_s=config.mqtt.max_results_per_s,
-    )
-
-
-def _tell(reporter: Reporter | None, name: str, severity: Literal["info", "warning", "error"], message: str) -> None:
-    if reporter is not None:
-        reporter.event(name, severity, message)
-
-
-def _config_hash(loaded: LoadedConfig) -> str:
-    """Hash what the configuration says, without its secrets."""
-    lines = "\n".join(f"{line.path}={line.value}" for line in effective(loaded))
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def _broker_state(link: Any) -> tuple[bool, str]:
