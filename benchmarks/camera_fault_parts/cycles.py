@@ -9,7 +9,15 @@ from typing import Any
 
 from camera_fault_parts.finding import Finding
 from edgesdk_agent.cameras.catalogue import open_camera
-from edgesdk_testkit.camera_faults import BOUND_S, LIMITS, OPEN_TIMEOUT_S, Watched, break_and_mend, held
+from edgesdk_testkit.camera_faults import (
+    BOUND_S,
+    LIMITS,
+    OPEN_TIMEOUT_S,
+    Held,
+    Watched,
+    break_and_mend,
+    held,
+)
 from edgesdk_testkit.rtsp_server import RtspServer, looped
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -34,7 +42,7 @@ def measure(film: Path, cycles: int) -> list[Finding]:
 def _one(film: Path, cycles: int, name: str, options: dict[str, Any]) -> Finding:
     server = RtspServer(looped(film, fps=_FPS)).start()
     recoveries: dict[str, list[float]] = {"killed": [], "frozen": []}
-    held_at = []
+    held_at: list[Held] = []
     try:
         camera = open_camera(server.urls[0], supervision=LIMITS, open_timeout_s=OPEN_TIMEOUT_S, **options)
         with Watched(camera) as watched:
@@ -45,17 +53,20 @@ def _one(film: Path, cycles: int, name: str, options: dict[str, Any]) -> Finding
             counts = watched.counts
     finally:
         server.stop()
-    warm, last = held_at[min(_WARM_UP, cycles - 1)], held_at[-1]
+    early, late = _quarters(held_at)
     worst = max(max(times) for times in recoveries.values())
-    grown = last.rss_bytes - warm.rss_bytes
-    same = last.files <= warm.files and last.threads <= warm.threads and last.children <= warm.children
+    grown = statistics.median(one.rss_bytes for one in late) - statistics.median(one.rss_bytes for one in early)
+    files, threads, children = (
+        [max(getattr(one, what) for one in part) for part in (early, late)] for what in ("files", "threads", "children")
+    )
+    same = all(after <= before for before, after in (files, threads, children))
     return Finding(
         f"{name}: killed and frozen {cycles} times each",
         holds=worst <= BOUND_S and same and grown <= _NOISE_BYTES,
         goal=f"back within {BOUND_S:g} s each time; files, threads and processes constant, memory within 4 MiB",
         found=(
             f"median {statistics.median(recoveries['killed'] + recoveries['frozen']):.2f} s, worst {worst:.2f} s; "
-            f"files {warm.files} → {last.files}, threads {warm.threads} → {last.threads}, "
+            f"files {files[0]} → {files[1]}, threads {threads[0]} → {threads[1]}, "
             f"memory {grown / 2**20:+.1f} MiB"
         ),
         figures={
@@ -65,6 +76,13 @@ def _one(film: Path, cycles: int, name: str, options: dict[str, Any]) -> Finding
             "reconnects": counts.reconnects,
         },
     )
+
+
+def _quarters(held_at: list[Held]) -> tuple[list[Held], list[Held]]:
+    """Return the first quarter after the warm-up, and the last."""
+    warm = held_at[min(_WARM_UP, len(held_at) - 1) :]
+    count = max(1, len(warm) // 4)
+    return warm[:count], warm[-count:]
 
 
 def _with_control(finding: Finding, film: Path) -> Finding:
