@@ -24,7 +24,7 @@ from edgesdk_testkit.camera_pictures import grey, number_of
 from edgesdk_testkit.mjpeg_server import MjpegServer
 
 PASSWORD = "hunter2"
-QUICK = SupervisionLimits(silent_after_s=0.5, retry_most_s=0.2, steady_after_s=0.1)
+QUICK = SupervisionLimits(silent_after_s=1.5, retry_most_s=0.2, steady_after_s=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -185,6 +185,24 @@ def test_a_paused_pipeline_drains_live_cameras_and_counts_and_lets_files_wait() 
     assert_accounts(stats)
 
 
+def test_one_camera_is_paused_and_the_other_goes_on() -> None:
+    script, sink = Script(), Sink()
+    cameras = {name: PacedCamera(ScriptedCamera(None), 200) for name in ("door", "gate")}
+    with make(cameras, script, sink) as pipeline:
+        wait_until(lambda: bool(sink.of("door")) and bool(sink.of("gate")), "results of both")
+        pipeline.pause("door")
+        wait_until(lambda: pipeline.stats().cameras["door"].dropped.get("paused", 0) > 20, "frames to be dropped")
+        before = len(sink.of("door"))
+        gate = len(sink.of("gate"))
+        wait_until(lambda: len(sink.of("gate")) > gate + 20, "results of the other")
+        assert len(sink.of("door")) == before
+        pipeline.resume("door")
+        wait_until(lambda: len(sink.of("door")) > before + 5, "results after the pause")
+        with pytest.raises(InputError, match="no camera 'yard'"):
+            pipeline.pause("yard")
+    assert_accounts(pipeline.stats())
+
+
 def test_a_paused_file_can_be_stopped() -> None:
     with make(ScriptedCamera(None), Script(), sink := Sink(), "every_frame") as pipeline:
         wait_until(lambda: bool(sink.results), "a result")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from edgesdk_agent.cameras.paced import PacedCamera
@@ -10,6 +11,7 @@ from edgesdk_agent.cameras.synthetic import SyntheticCamera, read_stamp
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline import Policy
 from edgesdk_agent.pipeline.policy import POLICIES
+from edgesdk_targets.tensor import Array
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
@@ -55,3 +57,41 @@ def test_pictures_are_not_kept_unless_asked() -> None:
     with make(ScriptedCamera(2), Script(), sink, "every_frame") as pipeline:
         assert pipeline.wait(PATIENCE_S)
     assert [result.image for result in sink.results] == [None, None]
+
+
+class LendingCamera(ScriptedCamera):
+    """A camera that delivers pictures in memory of its own, and notes which."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(frames)
+        self.lends = False
+        self.own: list[Array] = []
+
+    def lend_pictures(self) -> None:
+        self.lends = True
+
+    def read(self, out: Array | None) -> Array | None:
+        assert self.lends
+        mine = next((picture for picture in self.own if picture is out), None)
+        if mine is None:
+            mine = np.empty((16, 32, 3), np.uint8)
+            self.own.append(mine)
+        return super().read(mine)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_pictures_that_a_camera_lends_go_through_without_a_copy(policy: Policy) -> None:
+    camera, script = LendingCamera(60), Script()
+    lent: list[bool] = []
+
+    def look(result: FrameResult) -> None:
+        assert result.image is not None
+        lent.append(any(np.shares_memory(result.image, picture) for picture in camera.own))
+        assert read_stamp(result.image) == result.seq
+
+    with make(camera, script, look, policy, keep_image=True) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert all(lent)
+    # One for each picture of the line, and never another.
+    assert len(camera.own) <= 8
+    assert_accounts(pipeline.stats())
