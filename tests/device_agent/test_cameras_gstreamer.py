@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.gstreamer import GStreamerCamera
 from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
 from edgesdk_targets.errors import CameraLost, InputError
+from edgesdk_targets.target import Runtime
 from edgesdk_testkit.system_packages import gstreamer_on_path
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 
 # PyGObject's own importer is older than the interpreter.
 pytestmark = pytest.mark.filterwarnings("ignore:DynamicImporter:ImportWarning")
@@ -103,3 +108,28 @@ def test_what_cannot_be_decoded_is_counted(damage: str, counted: bool) -> None:
             continue
         camera.close()
     assert (camera.counts.corrupt > 0) is counted
+
+
+@pytest.mark.usefixtures("gstreamer")
+def test_a_model_can_be_loaded_after_a_camera_was_opened(tmp_path: Path) -> None:
+    """OpenVINO crashes where its libraries come after GStreamer's: in a process of its own."""
+    pytest.importorskip("openvino")
+    bundle = write_tiny_bundle(tmp_path / "c.edgebundle", variants=(("x86-cpu", Runtime.OPENVINO),))
+    program = (
+        "import sys\n"
+        "from edgesdk_agent.cameras import gstreamer\n"
+        "gstreamer.beside_model = sys.argv[2] == 'beside'\n"
+        "gstreamer.GStreamerCamera('videotestsrc num-buffers=3', live=False).close()\n"
+        "print('openvino' in sys.modules)\n"
+        "if sys.argv[2] == 'beside':\n"
+        "    from edgesdk_targets.model import load_model\n"
+        "    print(load_model(sys.argv[1]).runtime.value)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def run(how: str) -> list[str]:
+        command = [sys.executable, "-c", program, str(bundle), how]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
+
+    assert run("beside") == ["True", "openvino"]
+    assert run("alone") == ["False"]

@@ -7,7 +7,9 @@ virtual environment sees when it is made with `--system-site-packages`.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +26,9 @@ from edgesdk_targets.tensor import Array
 
 log = logging.getLogger(__name__)
 
+# False in a process that never runs a model.
+beside_model = True
+_BEFORE_GSTREAMER = ("openvino",)
 _SINK = "edgesdk"
 _DECODED = "decoded"
 # An element that fails says so on the bus, and the sink does not wake for it: it is looked for this often.
@@ -274,5 +279,18 @@ def _gstreamer() -> Any:
             hint="apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base, and make the virtual "
             "environment with --system-site-packages.",
         ) from error
+    if beside_model and not Gst.is_initialized():
+        _load_first()
     Gst.init(None)
     return Gst
+
+
+def _load_first() -> None:
+    """Load what does not survive being loaded after GStreamer's plugins.
+
+    OpenVINO aborts or crashes when its libraries come after those of a first pipeline (seen with OpenVINO 2026 and
+    GStreamer 1.22); the other way round both work.
+    """
+    for name in _BEFORE_GSTREAMER:
+        if name not in sys.modules and importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)

@@ -280,9 +280,9 @@ def test_what_a_camera_counts_itself_is_in_the_stats() -> None:
     with make(cameras, Script(), Sink(), "every_frame") as pipeline:
         assert pipeline.wait(PATIENCE_S)
     told: Any = pipeline.stats().to_json()
-    assert told["cameras"]["counts"]["source"] == {
-        "skipped": 7, "reconnects": 1, "resized": 2, "decode_cpu_s": 0.5,
-    }  # fmt: skip
+    expected = {"skipped": 7, "reconnects": 1, "resized": 2, "decode_cpu_s": 0.5}
+    source = told["cameras"]["counts"]["source"]
+    assert {name: value for name, value in source.items() if value} == expected
     assert told["cameras"]["plain"]["source"]["skipped"] == 0
     assert "source" not in told
 
