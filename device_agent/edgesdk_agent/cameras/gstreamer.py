@@ -268,6 +268,8 @@ def lacks(*elements: str) -> list[str]:
 
 
 def _gstreamer() -> Any:
+    if beside_model and "gi" not in sys.modules and importlib.util.find_spec("gi") is not None:
+        _load_first()
     try:
         import gi
 
@@ -279,8 +281,6 @@ def _gstreamer() -> Any:
             hint="apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base, and make the virtual "
             "environment with --system-site-packages.",
         ) from error
-    if beside_model and not Gst.is_initialized():
-        _load_first()
     Gst.init(None)
     return Gst
 
@@ -288,7 +288,7 @@ def _gstreamer() -> Any:
 def _load_first() -> None:
     """Load what does not survive being loaded after GStreamer's plugins.
 
-    OpenVINO aborts or crashes when its libraries come after those of a first pipeline (seen with OpenVINO 2026 and
+    OpenVINO aborts or crashes when its libraries come after those of GStreamer's binding and a first pipeline (seen with OpenVINO 2026 and
     GStreamer 1.22); the other way round both work.
     """
     for name in _BEFORE_GSTREAMER:
