@@ -288,8 +288,8 @@ def _gstreamer() -> Any:
 def _load_first() -> None:
     """Load what does not survive being loaded after GStreamer's plugins.
 
-    OpenVINO aborts or crashes when its libraries come after those of GStreamer's binding and a first pipeline (seen with OpenVINO 2026 and
-    GStreamer 1.22); the other way round both work.
+    OpenVINO aborts or crashes when its libraries come after those of GStreamer's binding and a first pipeline (seen with
+    OpenVINO 2026 and GStreamer 1.22); the other way round both work.
     """
     for name in _BEFORE_GSTREAMER:
         if name not in sys.modules and importlib.util.find_spec(name) is not None:
