@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
     "camera": Command("edgesdk.cli.camera:app", "Say what a camera delivers, and find the cameras of this network."),
     "fleet": Command("edgesdk.cli.fleet:app", "Start a broker, watch every device live, record what they report."),
+    "soak": Command(
+        "edgesdk.cli.soak:soak", "Run the agent for hours, break things on purpose, and judge what it did."
+    ),
     "config": Command("edgesdk.cli.config:app", "Show or check the agent's configuration."),
     "doctor": Command(
         "edgesdk.cli.doctor:app", "Say what is installed and what to mend; why an application's answers differ."

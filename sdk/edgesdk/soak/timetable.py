@@ -1,0 +1,56 @@
+"""When what is broken: rounds of all injections, each round in an order of its own, with time to recover in between."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgesdk_targets.errors import InputError
+
+# Before the first and after the last fault the agent is left alone: its warm-up, and the state that is judged.
+_BEFORE, _AFTER = 0.2, 0.15
+_REST_S = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One injection's turn, seconds since the start."""
+
+    name: str
+    begins_s: float
+    ends_s: float
+
+
+def timetable(duration_s: float, lasting_s: Mapping[str, float], seed: int) -> list[Turn]:
+    """Return the turns, none of which overlap.
+
+    Args:
+        duration_s: of the soak.
+        lasting_s: how long each injection lasts, by name.
+        seed: of the order.
+
+    Raises:
+        InputError: there is not time for each of them once.
+    """
+    if not lasting_s:
+        return []
+    room_s = duration_s * (1.0 - _BEFORE - _AFTER)
+    round_s = sum(lasting_s.values()) + _REST_S * len(lasting_s)
+    rounds = int(room_s / round_s)
+    if not rounds:
+        least = round_s / (1.0 - _BEFORE - _AFTER) / 60
+        raise InputError(
+            f"{duration_s / 60:.1f} minutes are too short for {len(lasting_s)} injections.",
+            hint=f"Give --minutes {least + 0.1:.1f} or more, or inject fewer.",
+        )
+    rest_s = (room_s - rounds * sum(lasting_s.values())) / (rounds * len(lasting_s))
+    order = random.Random(seed)  # noqa: S311  (an order that can be repeated, no secret)
+    turns, at = [], duration_s * _BEFORE
+    for _ in range(rounds):
+        names = list(lasting_s)
+        order.shuffle(names)
+        for name in names:
+            turns.append(Turn(name, at, at + lasting_s[name]))
+            at += lasting_s[name] + rest_s
+    return turns

@@ -1,0 +1,127 @@
+"""The verdict over recorded series: a healthy soak passes, and each seeded fault makes it fail by its own check."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesdk.soak.page import soak_page
+from edgesdk.soak.series import Injected, LedgerBalance, Recording, SoakSample
+from edgesdk.soak.slope import growth_of
+from edgesdk.soak.timetable import timetable
+from edgesdk.soak.verdict import Bounds, passed, verdict
+from edgesdk_targets.errors import InputError
+
+MB = 1_000_000
+
+
+def recording(seconds: int = 600, *, leak: float = 0.0, fds_s: float = 0.0, threads_s: float = 0.0) -> Recording:
+    """A soak as it is seen: memory that shakes by a megabyte, an agent that was killed once.
+
+    Args:
+        leak: bytes a second; fds_s, threads_s: more of them a second.
+    """
+    shake = random.Random(1)
+    samples = []
+    for at in range(seconds):
+        life_s = at if at < seconds // 4 else at - seconds // 4
+        warm = 10 * MB * (1 - 0.9 ** min(life_s, 100))
+        samples.append(
+            SoakSample(
+                at_s=float(at),
+                pid=1000 + (at >= seconds // 4),
+                rss_bytes=int(150 * MB + warm + shake.gauss(0, 0.4 * MB) + leak * life_s),
+                fds=int(40 + fds_s * life_s) + shake.randint(0, 1),
+                threads=int(14 + threads_s * life_s),
+                processed={"a": life_s * 15, "b": life_s * 15},
+                age_p95_ms=60.0 + shake.random() * 20,
+                recorded=at * 30,
+            )
+        )
+    kill = Injected("sigkill", seconds / 4, seconds / 4 + 1, recovered_s=4.0)
+    ledger = LedgerBalance(stored=17_000, holes=0, declared=3, left=0)
+    return Recording(("a", "b"), samples, (kill,), ledger=ledger)
+
+
+def silent_camera(one: Recording) -> Recording:
+    """A reader that never reconnects: one camera's frames stop in the middle, and it never recovers."""
+    stopped = len(one.samples) // 2
+    at = one.samples[stopped].processed["b"]
+    samples = [replace(s, processed={**s.processed, "b": min(at, s.processed["b"])}) for s in one.samples]
+    lost = Injected("rtsp-drop", float(stopped), stopped + 8.0, recovered_s=None)
+    return replace(one, samples=samples, injected=(*one.injected, lost))
+
+
+def outcomes(one: Recording) -> dict[str, str]:
+    return {line.check: line.outcome for line in verdict(one, Bounds())}
+
+
+def test_a_healthy_soak_passes_every_check() -> None:
+    lines = verdict(recording(), Bounds())
+    assert {line.outcome for line in lines} == {"pass"}, lines
+    assert passed(lines)
+
+
+LATE = replace(recording(), samples=[replace(sample, age_p95_ms=1500.0) for sample in recording().samples])
+SLOW = replace(recording(), injected=(Injected("broker-kill", 100.0, 108.0, recovered_s=75.0),))
+FAULTS = {
+    "a leaky model, 50 kB a second": (recording(leak=50_000), {"memory growth"}),
+    "a queue without bound": (recording(leak=500_000), {"memory growth"}),
+    "a socket left open every 20 s": (recording(fds_s=0.05), {"file descriptors"}),
+    "a thread left behind every 30 s": (recording(threads_s=1 / 30), {"threads"}),
+    "a reader that never reconnects": (silent_camera(recording()), {"recovery", "cameras at the end"}),
+    "a report lost silently": (replace(recording(), ledger=LedgerBalance(16_999, 1, 3, 0)), {"ledger"}),
+    "reports left on the device": (replace(recording(), ledger=LedgerBalance(17_000, 0, 0, 5)), {"ledger"}),
+    "an agent that crashed": (replace(recording(), unplanned_ends=("code -11 at 80 s",)), {"ends"}),
+    "an agent that does not stop": (replace(recording(), exit_code=None), {"ends"}),
+    "results that are late": (LATE, {"age"}),
+    "a slow recovery": (SLOW, {"recovery"}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_seeded_fault_makes_it_fail_by_its_own_check(fault: str) -> None:
+    one, expected = FAULTS[fault]
+    assert {check for check, outcome in outcomes(one).items() if outcome == "fail"} == expected
+
+
+def test_what_was_not_measured_is_said_and_fails_nothing() -> None:
+    found = outcomes(replace(recording(8), injected=(), ledger=None))
+    assert {found["ledger"], found["recovery"], found["memory growth"]} == {"not measured"}
+
+
+@given(st.integers(0, 1000), st.floats(0, 2 * MB))
+def test_noise_alone_is_no_growth(seed: int, noise: float) -> None:
+    shake = random.Random(seed)
+    values = [150 * MB + shake.uniform(-noise, noise) for _ in range(300)]
+    assert not growth_of(range(300), values).is_growth(4 * MB)
+
+
+def test_a_line_is_found_through_outliers() -> None:
+    values = [1000.0 * t + (5 * MB if t % 37 == 0 else 0) for t in range(1800)]
+    assert abs(growth_of(range(1800), values).per_hour - 3_600_000) < 36_000
+
+
+def test_turns_come_in_rounds_and_never_overlap() -> None:
+    lasting = {"a": 10.0, "b": 5.0, "c": 1.0}
+    turns = timetable(1800, lasting, seed=3)
+    assert turns == timetable(1800, lasting, seed=3)
+    assert turns[0].begins_s >= 0.2 * 1800
+    assert turns[-1].ends_s <= 0.85 * 1800
+    assert all(one.ends_s + 10 < two.begins_s for one, two in itertools.pairwise(turns))
+    assert {turn.name for turn in turns} == set(lasting)
+    with pytest.raises(InputError, match="too short"):
+        timetable(30, lasting, seed=3)
+
+
+def test_the_page_shows_the_verdict_the_faults_and_the_plots() -> None:
+    pytest.importorskip("matplotlib")
+    one = replace(silent_camera(recording()), left_out={"clock-jump": "libfaketime is not installed"})
+    html = soak_page(one, verdict(one, Bounds())).html()
+    for text in ("Soak: failed", "rtsp-drop", "never", "libfaketime", "<svg", "memory growth"):
+        assert text in html
