@@ -177,7 +177,18 @@ class Field:
         if importlib.util.find_spec("edgesdk.fleet.record") is None or "outbox" not in AgentConfig.model_fields:
             return None
         address = f"mqtt://127.0.0.1:{self._broker_port}"
-        words = (sys.executable, "-m", "edgesdk", "fleet", "record", "--broker", address, "--db", str(self._database))
+        words = (
+            sys.executable,
+            "-m",
+            "edgesdk",
+            "fleet",
+            "record",
+            "--broker",
+            address,
+            "--wait",
+            "--db",
+            str(self._database),
+        )
         return Child(words, self.folder / "recorder.log")
 
     def _agent_config(self) -> dict[str, Any]:

@@ -36,7 +36,10 @@ while True:
         word = f"errno {error.errno}"
     except MemoryError:
         word = "MemoryError"
-    sys.stderr.write(word + "\\n")
+    try:
+        sys.stderr.write(word + "\\n")
+    except OSError:
+        pass
     time.sleep(0.01)
 """
 
