@@ -273,6 +273,7 @@ class Agent:
     ) -> Oversight:
         logs = current_logs()
         self.counts.add("log", logs.troubles.counts)
+        self.counts.add("reports", self._report_counts)
         watched = Watched(
             pipeline=self._running,
             model=model,
@@ -290,6 +291,11 @@ class Agent:
             errors_per_minute=logs.troubles.errors_per_minute,
         )
         return Oversight(self.config, watched, version=self._version)
+
+    def _report_counts(self) -> dict[str, int]:
+        counts = self.queue.counts()
+        told = {"put": counts.put, "delivered": counts.delivered, "dropped": counts.dropped, "refused": counts.refused}
+        return {f"{what}.{kind}": n for what, kinds in told.items() for kind, n in kinds.items()}
 
     def _end_stalled(self) -> None:
         """End at once, with a code that says why: what stands still would not let an orderly end happen."""

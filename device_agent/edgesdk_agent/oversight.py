@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.cameras.camera import Camera, counts_of, health_of, whole_counts
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.governor.governor import Governor
@@ -89,6 +89,8 @@ class Oversight:
         self._watched = watched
         self._version = version
         self._manager = ServiceManager()
+        for name, camera in watched.cameras.items():
+            watched.counts.add("camera", partial(_camera_counts, camera), camera=name)
         self._rates = _rates(config, watched.cameras)
         self._reader = FactsReader(self._sources(), trust=watched.trust)
         # What takes over at the same moment from two sides would close what the other one uses.
@@ -314,6 +316,10 @@ def _rates(config: AgentConfig, cameras: Mapping[str, Camera]) -> dict[str, floa
     return rates
 
 
+def _camera_counts(camera: Camera) -> dict[str, int]:
+    return whole_counts(counts_of(camera))
+
+
 def _state_of(camera: Camera) -> str:
     """Return what a camera's supervision says of it; a camera without one is online while it brings pictures."""
-    return str(getattr(camera, "state", "online"))
+    return health_of(camera).state
