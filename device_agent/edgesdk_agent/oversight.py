@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgesdk_agent.cameras.camera import Camera, counts_of, health_of, whole_counts
+from edgesdk_agent.cameras.camera import Camera, health_of
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.governor.governor import Governor
@@ -89,8 +89,6 @@ class Oversight:
         self._watched = watched
         self._version = version
         self._manager = ServiceManager()
-        for name, camera in watched.cameras.items():
-            watched.counts.add("camera", partial(_camera_counts, camera), camera=name)
         self._rates = _rates(config, watched.cameras)
         self._reader = FactsReader(self._sources(), trust=watched.trust)
         # What takes over at the same moment from two sides would close what the other one uses.
@@ -117,10 +115,6 @@ class Oversight:
     def state(self) -> str:
         """`online`, or `degraded` while a check is not well."""
         return self.monitor.state
-
-    def camera_states(self) -> dict[str, str]:
-        """Return what each camera's supervision says."""
-        return {name: _state_of(camera) for name, camera in self._watched.cameras.items()}
 
     @contextmanager
     def model_held(self) -> Iterator[None]:
@@ -314,10 +308,6 @@ def _rates(config: AgentConfig, cameras: Mapping[str, Camera]) -> dict[str, floa
         known = [rate for rate in (camera.info.fps, asked.get(name)) if rate]
         rates[name] = min(known, default=None)
     return rates
-
-
-def _camera_counts(camera: Camera) -> dict[str, int]:
-    return whole_counts(counts_of(camera))
 
 
 def _state_of(camera: Camera) -> str:

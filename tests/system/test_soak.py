@@ -29,7 +29,7 @@ def leak(result):
 def test_a_killed_agent_is_back_and_every_camera_with_it(digits_bundle: Path, tmp_path: Path) -> None:
     report = tmp_path / "soak.html"
     done = subprocess.run(
-        [sys.executable, "-m", "edgesdk", "soak", str(digits_bundle), "--minutes", "0.4", "--inject", "sigkill", "--json",
+        [sys.executable, "-m", "edgesdk", "soak", str(digits_bundle), "--minutes", "0.5", "--inject", "sigkill", "--json",
          "--report", str(report)],
         capture_output=True, text=True, check=False, timeout=110,
     )  # fmt: skip

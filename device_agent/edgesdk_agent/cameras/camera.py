@@ -90,11 +90,6 @@ def health_of(camera: Camera) -> CameraHealth:
     return health if isinstance(health, CameraHealth) else ONLINE
 
 
-def whole_counts(counts: CameraCounts) -> dict[str, int]:
-    """Return what is counted in whole numbers, by name."""
-    return {name: value for name, value in asdict(counts).items() if type(value) is int and value >= 0}
-
-
 class Camera(Protocol):
     """A source of pictures, read by one thread."""
 

@@ -22,8 +22,9 @@ def main(port: int, width: int, height: int, fps: int) -> None:
     server.set_address("127.0.0.1")
     server.set_service(str(port))
     factory = GstRtspServer.RTSPMediaFactory.new()
+    # The format is named, as the JPEG encoder may else choose one that the payloader does not take.
     factory.set_launch(
-        f"( videotestsrc is-live=true pattern=ball ! video/x-raw,width={width},height={height},framerate={fps}/1 "
+        f"( videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
         "! jpegenc quality=60 ! rtpjpegpay name=pay0 pt=26 )"
     )
     factory.set_shared(True)
