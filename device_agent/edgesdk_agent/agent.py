@@ -33,7 +33,7 @@ from edgesdk_agent.health.watchdog import EXIT_STALLED
 from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.logs.start import current_logs
 from edgesdk_agent.metrics.registry import CountRegistry
-from edgesdk_agent.oversight import Oversight, Watched
+from edgesdk_agent.oversight import Oversight, Watched, broker_state, queue_numbers
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.presence import Presence
 from edgesdk_agent.report_queue import ReportQueue
@@ -273,7 +273,7 @@ class Agent:
     ) -> Oversight:
         logs = current_logs()
         self.counts.add("log", logs.troubles.counts)
-        self.counts.add("reports", self._report_counts)
+        self.counts.add("reports", partial(queue_numbers, self.queue))
         watched = Watched(
             pipeline=self._running,
             model=model,
@@ -282,7 +282,7 @@ class Agent:
             vitals=VitalsReader(),
             counts=self.counts,
             tell=reporter.event if self._mqtt else _only_count,
-            broker=None if link is None else partial(_broker_state, link),
+            broker=None if link is None else partial(broker_state, link),
             outbox=None if link is None else self._outbox_facts,
             model_taken=lambda taken: reporter.set_bundle(bundle_name(taken)),
             end=self._end_stalled,
@@ -291,11 +291,6 @@ class Agent:
             errors_per_minute=logs.troubles.errors_per_minute,
         )
         return Oversight(self.config, watched, version=self._version)
-
-    def _report_counts(self) -> dict[str, int]:
-        counts = self.queue.counts()
-        told = {"put": counts.put, "delivered": counts.delivered, "dropped": counts.dropped, "refused": counts.refused}
-        return {f"{what}.{kind}": n for what, kinds in told.items() for kind, n in kinds.items()}
 
     def _end_stalled(self) -> None:
         """End at once, with a code that says why: what stands still would not let an orderly end happen."""
@@ -380,9 +375,6 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _broker_state(link: Any) -> tuple[bool, str]:
-    status = link.status()
-    return status.connected, "" if status.problem is None else status.problem.message
 
 
 def _only_count(*_told: object, **_more: object) -> None:

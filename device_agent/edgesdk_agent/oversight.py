@@ -32,6 +32,7 @@ from edgesdk_agent.health.status_file import own_folder, process_ticks, status_f
 from edgesdk_agent.health.thread_dump import dump_on_signal
 from edgesdk_agent.health.watchdog import Watchdog
 from edgesdk_agent.metrics.registry import CountRegistry
+from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
@@ -298,6 +299,19 @@ class Oversight:
 
         # It may hang as well, and the monitor must not.
         threading.Thread(target=swap, name="edgesdk-mend", daemon=True).start()
+
+
+def broker_state(link: Any) -> tuple[bool, str]:
+    """Return whether a link is connected, and the problem if not."""
+    status = link.status()
+    return status.connected, "" if status.problem is None else status.problem.message
+
+
+def queue_numbers(queue: ReportQueue) -> dict[str, int]:
+    """Return what became of the reports, by what and kind."""
+    counts = queue.counts()
+    told = {"put": counts.put, "delivered": counts.delivered, "dropped": counts.dropped, "refused": counts.refused}
+    return {f"{what}.{kind}": n for what, kinds in told.items() for kind, n in kinds.items()}
 
 
 def _rates(config: AgentConfig, cameras: Mapping[str, Camera]) -> dict[str, float | None]:
