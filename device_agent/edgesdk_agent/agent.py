@@ -375,7 +375,5 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-
-
 def _only_count(*_told: object, **_more: object) -> None:
     """Without a broker a result is counted by the pipeline, and that is all."""
