@@ -27,6 +27,7 @@ from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
+from edgesdk_agent.evidence.agent_pictures import AgentPictures
 from edgesdk_agent.health.clock_trust import ClockTrust
 from edgesdk_agent.health.facts import OutboxFacts
 from edgesdk_agent.health.watchdog import EXIT_STALLED
@@ -85,6 +86,7 @@ class Agent:
         self._hooks: AgentHooks | None = None
         self._camera_reports: CameraReports | None = None
         self._scenes: Scenes | None = None
+        self._pictures: AgentPictures | None = None
         self._error: EdgeError | None = None
         self._live_link: Any = None
         self._oversight: Oversight | None = None
@@ -119,7 +121,7 @@ class Agent:
             self._camera_reports = CameraReports(cameras, reporter.event if self._mqtt else None)
             for name, camera in cameras.items():
                 self.counts.add("camera", counts_of(camera).numbers, camera=name)
-            pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter)
+            pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter, stack)
             steering = self._steering = self._hands.steering(pipeline, reporter, logs, self.queue)
             # Whatever else fails: what loads a model meanwhile is waited for before models are closed.
             stack.callback(steering.stop)
@@ -195,6 +197,8 @@ class Agent:
             summary["hooks"] = hooks
         if self._scenes is not None:
             summary["events"] = self._scenes.counts()
+        if self._pictures is not None:
+            summary |= self._pictures.summary(stats)
         return summary
 
     @property
@@ -214,7 +218,9 @@ class Agent:
                 log.info("%s is decoded by %s", name, camera.info.decoder)
         return cameras
 
-    def _make_pipeline(self, model: Model | Chain, cameras: Mapping[str, Camera], reporter: Reporter) -> Pipeline:
+    def _make_pipeline(
+        self, model: Model | Chain, cameras: Mapping[str, Camera], reporter: Reporter, stack: ExitStack
+    ) -> Pipeline:
         asked: dict[str, Policy] = {c.name: c.mode for c in self.config.cameras if c.mode != "auto"}
         policies = policies_for(cameras, asked)
         if self.config.events is not None:
@@ -229,12 +235,17 @@ class Agent:
             reporter=reporter if self._mqtt else None,
             scenes=self._scenes,
         )
+        self._pictures = pictures = AgentPictures(self.config, model)
+        pictures.start(stack, self.counts)
+        if self._scenes is not None:
+            self._scenes.snapshot = pictures.picture_of
         return Pipeline(
             model,
             cameras,
-            on_result=hooks.delivery,
+            on_result=pictures.door(hooks.delivery, hooks_take_pictures=hooks.needs_images),
             policy=policies,
-            keep_image=hooks.needs_images,
+            keep_image=hooks.needs_images or pictures.needed,
+            picture_stages=pictures.stages,
             on_frame=hooks.on_frame,
             on_error=partial(self._failed, reporter),
             on_camera_error=partial(self._camera_failed, reporter),
@@ -336,6 +347,8 @@ class Agent:
         )
         link = Link(mqtt.address(), self.queue, presence, tls=mqtt.tls(), settings=settings, inbox=self._hands.inbox)
         self._live_link = self._hands.link = link
+        if self._pictures is not None:
+            self._pictures.publish_by(self.config.device.node, self.queue, self._hands.inbox.say, link.status)
         stack.callback(link.stop)
         link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
         return link

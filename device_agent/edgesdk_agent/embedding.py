@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from edgesdk_agent.cameras.source_options import SourceOptions, with_values
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.frame import Frame, FrameResult
+from edgesdk_agent.pipeline.picture_stage import PictureStage
 from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
 from edgesdk_agent.pipeline.policy import Policy, lanes_wanted, policies_for, slots_wanted
 from edgesdk_agent.timeline.timeline import Timeline
@@ -62,6 +63,7 @@ class Pipeline(SlotPipeline):
         on_camera_error: is given the name and the error of each source that fails.
         on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
             the preprocessing thread.
+        picture_stages: by camera, what is done with each picture on the capture thread, before anything else sees it.
         profile: records where each frame's time goes.
         source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`, for all sources.
 
@@ -83,6 +85,7 @@ class Pipeline(SlotPipeline):
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
         on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        picture_stages: Mapping[str, Sequence[PictureStage]] | None = None,
         profile: Timeline | None = None,
         **source_options: Any,
     ) -> None:
@@ -107,6 +110,7 @@ class Pipeline(SlotPipeline):
                 on_error=on_error,
                 on_camera_error=on_camera_error,
                 on_frame=on_frame,
+                picture_stages=picture_stages,
                 profile=profile,
             )
             undo.pop_all()

@@ -183,6 +183,13 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     one.add_argument("--name", help="this device's name")
     one.add_argument("--broker", metavar="URL", help="mqtt://host:1883 or mqtts://host:8883")
     one.add_argument("--no-mqtt", action="store_true", help="work without a broker")
+    one.add_argument(
+        "--preview",
+        nargs="?",
+        const="127.0.0.1:8090",
+        metavar="HOST:PORT",
+        help="serve a page with the live picture, for whoever has the token printed at the start; 127.0.0.1:8090 unless given",
+    )
     one.add_argument("--telemetry-interval", type=float, metavar="S", help="seconds between two samples")
     one.add_argument("--duration", type=_seconds, metavar="S", help="stop so many seconds after the cameras are read")
     check = commands.add_parser(
@@ -237,6 +244,7 @@ def _flags(options: argparse.Namespace) -> dict[str, object]:
         "device.name": options.name,
         "mqtt.url": options.broker,
         "telemetry.interval_s": options.telemetry_interval,
+        "preview.listen": options.preview,
     }
 
 

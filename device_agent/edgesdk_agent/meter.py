@@ -27,6 +27,11 @@ Cause = Literal[
     "filter_failed",
     "windowed",
     "governed",
+    "corrupt",
+    "black",
+    "overexposed",
+    "blurred",
+    "duplicate",
 ]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.vitals import Vitals
 
+_LEFT_OUT = ("corrupt", "black", "overexposed", "blurred", "duplicate")
+
 
 def run_summary(stats: FrameStats, vitals: Vitals) -> dict[str, object]:
     """Return `{frames, fps, age_ms, cpu_s_per_frame, rss_bytes, …}` of one pipeline."""
@@ -31,6 +33,7 @@ def in_words(summary: dict[str, Any]) -> str:
         f"{summary['results_filtered']} results filtered" if summary["results_filtered"] else "",
         f"{sum(reports['delivered'].values())} reports delivered",
         f"{reports['undelivered']} not",
+        _frame_data(summary.get("frame_data", {})),
         *(_hook(name, counts) for name, counts in summary.get("hooks", {}).items()),
     ]
     return ", ".join(filter(None, parts))
@@ -38,6 +41,14 @@ def in_words(summary: dict[str, Any]) -> str:
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value} ms"
+
+
+def _frame_data(told: dict[str, Any]) -> str:
+    """Tell what leaving frames out saved; nothing where none was looked at."""
+    if not told:
+        return ""
+    causes = ", ".join(f"{count} {name}" for name, count in told.items() if name in _LEFT_OUT and count)
+    return f"{told['saved_part']:.0%} of the inferences saved ({causes or 'no frame'} left out)"
 
 
 def _hook(name: str, counts: dict[str, int]) -> str:

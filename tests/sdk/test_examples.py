@@ -90,7 +90,7 @@ def test_an_example_uses_public_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["import edgesdk.draw", "from edgesdk_targets.model import Model", "import edgesdk\nedgesdk._hidden()"]
+    "code", ["import edgesdk.preview", "from edgesdk_targets.model import Model", "import edgesdk\nedgesdk._hidden()"]
 )
 def test_private_names_are_noticed(code: str) -> None:
     """Negative control of the test above."""

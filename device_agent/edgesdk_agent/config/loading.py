@@ -47,12 +47,14 @@ _PATH_FIELDS = frozenset(
         "hooks_path",
         "commands.state",
         "commands.bundles",
+        "pictures.folder",
+        "clips.ring_folder",
         "mqtt.ca",
         "mqtt.cert",
         "mqtt.key",
     )
 )
-_SECRET_FIELDS = frozenset({("mqtt", "password")})
+_SECRET_FIELDS = frozenset({("mqtt", "password"), ("preview", "token"), ("clips", "upload", "token")})
 _IS_URL_OR_DEVICE = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:|[0-9]+$)")
 
 

@@ -7,15 +7,20 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.config.clips import ClipsSection
 from edgesdk_agent.config.commands import CommandsSection
 from edgesdk_agent.config.device import DeviceSection
 from edgesdk_agent.config.events import EventsSection
+from edgesdk_agent.config.frame_data import FrameDataSection
 from edgesdk_agent.config.governor import GovernorSection
 from edgesdk_agent.config.health import HealthSection
 from edgesdk_agent.config.hooks import HookSection, StagesSection
 from edgesdk_agent.config.metrics import MetricsSection
 from edgesdk_agent.config.mqtt import MqttSection
+from edgesdk_agent.config.pictures import PicturesSection
 from edgesdk_agent.config.pipeline import PipelineSection
+from edgesdk_agent.config.preview import PreviewSection
+from edgesdk_agent.config.privacy import PrivacySection
 from edgesdk_agent.config.report_queue import QueueSection
 from edgesdk_agent.config.section import Section
 from edgesdk_agent.config.telemetry import TelemetrySection
@@ -40,6 +45,11 @@ class AgentConfig(Section):
     then: ThenSection | None = None
     cameras: tuple[CameraSection, ...] = Field(json_schema_extra={"minItems": 1})
     pipeline: PipelineSection = Field(default_factory=PipelineSection)
+    frame_data: FrameDataSection = Field(default_factory=FrameDataSection)
+    privacy: PrivacySection = Field(default_factory=PrivacySection)
+    pictures: PicturesSection = Field(default_factory=PicturesSection)
+    clips: ClipsSection = Field(default_factory=ClipsSection)
+    preview: PreviewSection = Field(default_factory=PreviewSection)
     stages: StagesSection = Field(default_factory=StagesSection)
     hooks: tuple[HookSection, ...] = ()
     hooks_path: Path | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edgesdk_agent.cameras.camera import FrameLost
 from edgesdk_agent.frame import Frame
+from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.picture_stage import PictureStage
 from edgesdk_agent.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ class CaptureStage:
         line: the camera's.
         clock: monotonic seconds; wall_clock: seconds since 1970.
         profile: records when each frame was read, where one is wanted.
+        stages: each is given every picture, in order, until one leaves it out.
     """
 
     def __init__(
@@ -32,7 +35,9 @@ class CaptureStage:
         clock: Clock,
         wall_clock: Clock,
         profile: Timeline | None = None,
+        stages: Sequence[PictureStage] = (),
     ) -> None:
+        self._stages = tuple(stages)
         self._line = line
         self._handover = handover
         self._clock = clock
@@ -63,17 +68,27 @@ class CaptureStage:
                 return
             at = self._clock()
             cell.image = image
-            cell.frame = Frame(line.name, self._seq, at, self._wall_clock(), image)
+            cell.frame = frame = Frame(line.name, self._seq, at, self._wall_clock(), image)
             if profile is not None:
                 profile.add("capture", line.name, self._seq, began, at)
             self._seq += 1
-            line.rhythm.captured(at)
             line.meter.captured()
+            if (cause := self._left_out(frame)) is not None:
+                line.meter.dropped(cause)
+                handover.not_captured(line, cell)
+                continue
+            line.rhythm.captured(at)
             handover.captured(line, cell)
 
     def end(self) -> None:
         """Let what was captured be processed to the end."""
         self._handover.capture_ended(self._line)
+
+    def _left_out(self, frame: Frame) -> Cause | None:
+        for stage in self._stages:
+            if (cause := stage(frame)) is not None:
+                return cause
+        return None
 
     def _lost(self, lost: FrameLost) -> None:
         log.warning("%s: frame %d is lost: %s", self._line.name, self._seq, lost.message)

@@ -32,6 +32,7 @@ from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import Slot
+from edgesdk_agent.pipeline.picture_stage import PictureStage
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.result_queue import ResultQueue
@@ -76,6 +77,7 @@ class Pipeline(PipelineForms):
         on_camera_error: is given the name and the error of each camera that fails, on its own thread.
         on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
             the preprocessing thread.
+        picture_stages: by camera, what is done with each picture on the capture thread, before anything else sees it.
         profile: records where each frame's time goes.
         clock, wall_clock: monotonic seconds, and seconds since 1970.
 
@@ -97,6 +99,7 @@ class Pipeline(PipelineForms):
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
         on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        picture_stages: Mapping[str, Sequence[PictureStage]] | None = None,
         profile: Timeline | None = None,
         clock: Clock = time.monotonic,
         wall_clock: Clock = time.time,
@@ -128,7 +131,8 @@ class Pipeline(PipelineForms):
         preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         self._crew.add("preprocess", "", preprocess)
         for line in self._lines:
-            capture = CaptureStage(line, self._handover, clock, wall_clock, profile)
+            stages = (picture_stages or {}).get(line.name, ())
+            capture = CaptureStage(line, self._handover, clock, wall_clock, profile, stages)
             self._crew.add("capture", line.name, capture, line)
         self._account = Account(self._meters, self._lines, self._crew, self._delivery, self._delivering)
         self._started = False

@@ -167,7 +167,7 @@ class _Sink:
             raise self._error
 
     def _take(self, frame: FrameResult) -> None:
-        from edgesdk.draw import describe, draw_result
+        from edgesdk_agent.drawing import describe, draw_result
 
         if self._out is not None:
             text = ", ".join(describe(frame.result))

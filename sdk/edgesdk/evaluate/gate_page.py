@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesdk.draw import describe, draw_result
 from edgesdk.evaluate.answers import Answers, Pictures
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
@@ -18,6 +17,7 @@ from edgesdk.evaluate.naming import begun, the
 from edgesdk.evaluate.samples import BoxSample, ClassSample, Sample, TextSample, ValueSample
 from edgesdk.report.page import Page
 from edgesdk.report.plots import bars, histograms
+from edgesdk_agent.drawing import describe, draw_result
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image

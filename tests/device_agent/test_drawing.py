@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesdk.draw import describe, draw_result
+from edgesdk_agent.drawing import describe, draw_result
 from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
 
 NAMES = ("cat", "dog", "bird", "fish")

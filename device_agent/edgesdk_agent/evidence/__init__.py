@@ -1,0 +1,1 @@
+"""What shows that something happened: snapshots, clips, and their way off the device."""

@@ -1,0 +1,189 @@
+"""Clips of one camera: a thread that reads its encoded stream into the ring, and cuts out what was asked for.
+
+A clip begins with the key frame at or before its first moment, and ends with its last. When the stream is lost meanwhile,
+the clip holds what there is, and says so. It is written beside its name first, so that it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgesdk_agent.backoff import Backoff
+from edgesdk_agent.evidence.encoded_stream import PacketSource
+from edgesdk_agent.evidence.packet_ring import PacketRing
+from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.whole_file import disk_errors
+
+log = logging.getLogger(__name__)
+
+# A stream that is lost is waited for so long before a clip that needs it is written without the rest.
+_GRACE_S = 10.0
+_OPEN_CLIPS = 8
+
+
+@dataclass(slots=True)
+class ClipRequest:
+    """A clip that was asked for.
+
+    Attributes:
+        since, until: what it is to show, monotonic seconds.
+        path, complete, problem: what came of it, once `done` is set; `complete` where all of its time is in it.
+    """
+
+    camera: str
+    since: float
+    until: float
+    event: str = ""
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    wall_at: float = field(default_factory=time.time)
+    done: threading.Event = field(default_factory=threading.Event)
+    path: Path | None = None
+    complete: bool = False
+    problem: EdgeError | None = None
+
+
+class ClipCamera:
+    """Read one camera's encoded stream, from `start` to `close`.
+
+    Args:
+        name: of the camera.
+        opener: connects.
+        ring: what was received last.
+        folder: of finished clips.
+        on_clip: is given each clip that is written.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[], PacketSource],
+        ring: PacketRing,
+        folder: Path,
+        *,
+        on_clip: Callable[[ClipRequest], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._opener = opener
+        self._ring = ring
+        self._folder = folder
+        self._on_clip = on_clip
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: list[ClipRequest] = []
+        self._stopping = threading.Event()
+        self._counts = {"connected": 0, "lost": 0, "clips": 0, "incomplete": 0, "clips_failed": 0, "clip_bytes": 0}
+        self._thread = threading.Thread(target=self._run, name=f"edgesdk-clips-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Write the clips that are open with what there is, and delete the ring."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def ask(self, request: ClipRequest) -> bool:
+        """Take a request; False where too many clips are open."""
+        with self._lock:
+            if len(self._open) >= _OPEN_CLIPS or self._stopping.is_set():
+                return False
+            self._open.append(request)
+        return True
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what became of the stream, its clips and its ring."""
+        return {**self._counts, **self._ring.counts()}
+
+    def _run(self) -> None:
+        backoff = Backoff(first_s=1.0, limit_s=30.0)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._read_stream(backoff)
+                except EdgeError as error:
+                    self._counts["lost"] += 1
+                    log.warning("%s: clips: %s", self.name, error.message)
+                except Exception:  # the thread's top: a stream that fails is opened again
+                    log.exception("%s: clips", self.name)
+                self._write_due(self._clock() - _GRACE_S)
+                self._stopping.wait(backoff.next_s())
+        finally:
+            self._write_due(float("inf"))
+            self._ring.clear()
+
+    def _read_stream(self, backoff: Backoff) -> None:
+        source = self._opener()
+        try:
+            self._ring.connected(source.codec, source.parameter_sets)
+            self._counts["connected"] += 1
+            while not self._stopping.is_set():
+                packet = source.read()
+                if packet is None:
+                    return
+                backoff.reset()
+                self._ring.add(packet, self._needed_from())
+                self._write_due(packet.at)
+        finally:
+            source.close()
+
+    def _needed_from(self) -> float:
+        with self._lock:
+            return min((request.since for request in self._open), default=float("inf"))
+
+    def _write_due(self, received_until: float) -> None:
+        with self._lock:
+            due = [request for request in self._open if request.until <= received_until]
+        for request in due:
+            try:
+                self._write(request)
+            except EdgeError as error:
+                request.problem = error
+                self._counts["clips_failed"] += 1
+                log.warning("%s: a clip is not kept: %s", self.name, error.message)
+            with self._lock:
+                self._open.remove(request)
+            request.done.set()
+            if request.path is not None:
+                self._on_clip(request)
+
+    def _write(self, request: ClipRequest) -> None:
+        segments, gathered = self._ring.covering(request.since, request.until)
+        if not segments and not gathered:
+            raise EdgeError(
+                f"Nothing was received of {self.name} in the time of a clip.", hint="See whether it is online."
+            )
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(request.wall_at))
+        path = self._folder / f"{self.name}-{stamp}-{request.id}.ts"
+        part = path.with_name(f".writing-{path.name}")
+        with disk_errors(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as clip:
+                    for segment in segments:
+                        with segment.path.open("rb") as piece:
+                            shutil.copyfileobj(piece, clip, 1 << 18)
+                    clip.write(gathered)
+                    clip.flush()
+                    os.fsync(clip.fileno())
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+        first, last = self._ring.span(request.since, request.until)
+        request.complete = first <= request.since and last >= request.until
+        request.path = path
+        self._counts["clips"] += 1
+        self._counts["incomplete"] += not request.complete
+        self._counts["clip_bytes"] += path.stat().st_size

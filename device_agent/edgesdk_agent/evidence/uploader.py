@@ -1,0 +1,138 @@
+"""Clips on their way to a server: one after the other, begun again after any cut, and deleted once the server confirmed.
+
+What is to be sent is written beside each clip (`NAME.ts.upload`), with where the server keeps it, so that neither a restart
+nor a power cut forgets or repeats it. A clip that was deleted for its age or for room meanwhile is not sent, and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgesdk_agent.backoff import Backoff
+from edgesdk_agent.evidence.tus_upload import TusUpload, UploadGone
+from edgesdk_targets.errors import EdgeError, FetchFailed
+from edgesdk_targets.whole_file import write_whole
+
+log = logging.getLogger(__name__)
+
+_NOTE = ".upload"
+_LONGEST_NOTE = 16 << 10
+
+
+class Uploader:
+    """Send the clips of a folder, on a thread of its own.
+
+    Args:
+        folder: of the clips.
+        upload: talks to the server.
+        stopping: that of `upload`.
+        backoff: between two tries.
+    """
+
+    def __init__(
+        self, folder: Path, upload: TusUpload, stopping: threading.Event, *, backoff: Backoff | None = None
+    ) -> None:
+        self._folder = folder
+        self._upload = upload
+        self._stopping = stopping
+        self._backoff = backoff or Backoff(first_s=2.0, limit_s=600.0)
+        self._wake = threading.Event()
+        self._counts = {"asked": 0, "confirmed": 0, "cut": 0, "gone": 0}
+        self._thread = threading.Thread(target=self._run, name="edgesdk-upload", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what an earlier run left."""
+        self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop; what is not confirmed stays for the next start."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def add(self, clip: Path, metadata: Mapping[str, str]) -> None:
+        """Have a clip sent.
+
+        Raises:
+            NoSpace: the disk is full.
+            InputError: the folder cannot be written.
+        """
+        _write_note(clip, {"metadata": dict(metadata), "location": ""})
+        self._counts["asked"] += 1
+        self._wake.set()
+
+    def counts(self) -> Mapping[str, int]:
+        """Return clips that were to be sent, confirmed, cut off on their way and gone before; and bytes sent."""
+        return {**self._counts, "sent_bytes": self._upload.sent_bytes}
+
+    def waiting(self) -> list[Path]:
+        """Return the clips that are still to be sent, the oldest first."""
+        notes = sorted(self._folder.glob(f"*.ts{_NOTE}"), key=lambda path: path.stat().st_mtime)
+        return [note.with_name(note.name.removesuffix(_NOTE)) for note in notes]
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            clip = next(iter(self.waiting()), None)
+            if clip is None:
+                self._wake.wait()
+                continue
+            try:
+                self._send(clip)
+                self._backoff.reset()
+            except EdgeError as error:
+                self._counts["cut"] += 1
+                log.warning("Clip %s is not sent yet: %s", clip.name, error.message)
+                self._stopping.wait(self._backoff.next_s())
+            except OSError as error:
+                log.warning("Clip %s cannot be read: %s", clip.name, error.strerror)
+                self._stopping.wait(self._backoff.next_s())
+
+    def _send(self, clip: Path) -> None:
+        if not clip.exists():
+            self._counts["gone"] += 1
+            _note_of(clip).unlink(missing_ok=True)
+            return
+        note = _read_note(clip)
+        location = str(note.get("location") or "")
+        try:
+            offset = self._upload.offset(location) if location else 0
+        except UploadGone:
+            location = ""
+        if not location:
+            metadata = note.get("metadata")
+            location = self._upload.create(clip, metadata if isinstance(metadata, dict) else {})
+            # Known before the first byte goes out, so that no cut makes a second upload of it.
+            _write_note(clip, {**note, "location": location})
+            offset = 0
+        size = clip.stat().st_size
+        if offset < size:
+            self._upload.send(location, clip, offset)
+        if self._upload.offset(location) != size:
+            raise FetchFailed("The server does not confirm the whole clip.", hint="Tried again later.")
+        clip.unlink(missing_ok=True)
+        _note_of(clip).unlink(missing_ok=True)
+        self._counts["confirmed"] += 1
+
+
+def _note_of(clip: Path) -> Path:
+    return clip.with_name(clip.name + _NOTE)
+
+
+def _write_note(clip: Path, note: Mapping[str, object]) -> None:
+    write_whole(_note_of(clip), json.dumps(note).encode())
+
+
+def _read_note(clip: Path) -> dict[str, object]:
+    """Read what is known of an upload; a damaged note is one that knows nothing."""
+    try:
+        with _note_of(clip).open("rb") as file:
+            note = json.loads(file.read(_LONGEST_NOTE))
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}

@@ -1,0 +1,124 @@
+"""Clips sent to a real server that cuts the line at random bytes: whole in the end, once, and deleted only when confirmed."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edgesdk_agent.backoff import Backoff
+from edgesdk_agent.evidence.tus_upload import TusUpload
+from edgesdk_agent.evidence.upload_address import UploadAddress
+from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_testkit.tus_server import TusServer
+
+TOKEN = "secret-of-the-device"
+
+
+def uploader(folder: Path, server: TusServer, *, rate: int = 1 << 30, token: str = TOKEN) -> Uploader:
+    stopping = threading.Event()
+    upload = TusUpload(UploadAddress.parse(server.url), token, max_bytes_per_s=rate, timeout_s=10, stopping=stopping)
+    return Uploader(folder, upload, stopping, backoff=Backoff(first_s=0.001, limit_s=0.01))
+
+
+def wait_until_sent(one: Uploader, confirmed: int, timeout_s: float = 20.0) -> None:
+    end, tick = time.monotonic() + timeout_s, threading.Event()
+    while one.counts()["confirmed"] < confirmed:
+        assert time.monotonic() < end, one.counts()
+        tick.wait(0.005)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_line_that_is_cut_at_random_bytes_loses_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
+    random_ = random.Random(seed)
+    content = random_.randbytes(300_000)
+    (tmp_path / "gate-1.ts").write_bytes(content)
+    cuts = iter([random_.randrange(0, 60_000) for _ in range(8)])
+    with TusServer(TOKEN, cuts=lambda _: next(cuts, None)) as server:
+        one = uploader(tmp_path, server)
+        one.start()
+        one.add(tmp_path / "gate-1.ts", {"filename": "gate-1.ts"})
+        wait_until_sent(one, 1)
+        one.close()
+        assert list(server.uploads.values()) == [content]
+        assert len(server.patches) == 9
+        assert "filename" in server.metadata[0]
+    assert list(tmp_path.iterdir()) == []
+    assert one.counts()["cut"] == 8
+
+
+def test_what_a_stop_left_is_sent_by_the_next_start_from_where_it_was(tmp_path: Path) -> None:
+    content = random.Random(5).randbytes(200_000)
+    (tmp_path / "gate-1.ts").write_bytes(content)
+    with TusServer(TOKEN, cuts=lambda _: 50_000) as server:
+        first = uploader(tmp_path, server)
+        first.add(tmp_path / "gate-1.ts", {})
+        first.start()
+        end = time.monotonic() + 20
+        while not server.patches and time.monotonic() < end:
+            threading.Event().wait(0.005)
+        first.close()
+        assert (tmp_path / "gate-1.ts").exists()
+        server.cuts = lambda _: None
+        second = uploader(tmp_path, server)
+        second.start()
+        wait_until_sent(second, 1)
+        second.close()
+        assert list(server.uploads.values()) == [content], "one upload, not two"
+        assert server.patches[-1][0] >= 50_000
+
+
+def test_a_clip_stays_until_the_server_confirms_all_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "gate-1.ts").write_bytes(bytes(1000))
+    with TusServer(TOKEN) as server, caplog.at_level(logging.DEBUG):
+        server.lies = 1
+        one = uploader(tmp_path, server)
+        one.start()
+        one.add(tmp_path / "gate-1.ts", {})
+        end = time.monotonic() + 20
+        while one.counts()["cut"] < 3 and time.monotonic() < end:
+            threading.Event().wait(0.005)
+        assert (tmp_path / "gate-1.ts").exists()
+        server.lies = 0
+        server.uploads.clear()
+        wait_until_sent(one, 1)
+        assert [len(upload) for upload in server.uploads.values()] == [1000], "forgotten by the server: begun anew"
+        one.close()
+    assert TOKEN not in caplog.text
+
+
+def test_a_refusal_deletes_nothing_and_a_clip_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
+    for name in ("a.ts", "b.ts"):
+        (tmp_path / name).write_bytes(bytes(10))
+    with TusServer("another token") as server:
+        one = uploader(tmp_path, server)
+        one.add(tmp_path / "a.ts", {})
+        one.start()
+        end = time.monotonic() + 20
+        while one.counts()["cut"] < 2 and time.monotonic() < end:
+            threading.Event().wait(0.005)
+        assert (tmp_path / "a.ts").exists()
+        assert not server.uploads
+        (tmp_path / "a.ts").unlink()
+        server.token = TOKEN
+        one.add(tmp_path / "b.ts", {})
+        wait_until_sent(one, 1)
+        one.close()
+    assert one.counts()["gone"] == 1
+
+
+def test_the_uplink_is_not_taken_whole(tmp_path: Path) -> None:
+    (tmp_path / "gate-1.ts").write_bytes(bytes(100_000))
+    with TusServer(TOKEN) as server:
+        one = uploader(tmp_path, server, rate=200_000)
+        began = time.monotonic()
+        one.start()
+        one.add(tmp_path / "gate-1.ts", {})
+        wait_until_sent(one, 1)
+        one.close()
+    # The last piece goes out when the others have had their time.
+    assert time.monotonic() - began >= 0.3
