@@ -237,6 +237,7 @@ class Agent:
         )
         self._pictures = pictures = AgentPictures(self.config, model)
         pictures.start(stack, self.counts)
+        self._hands.snapshot = pictures.snapshot
         if self._scenes is not None:
             self._scenes.snapshot = pictures.picture_of
         return Pipeline(

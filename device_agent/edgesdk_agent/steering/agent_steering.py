@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import JsonValue
 
 from edgesdk_agent.agent_identity import config_hash
 from edgesdk_agent.config.loading import LoadedConfig
@@ -51,6 +54,7 @@ class AgentSteering:
         self.presence: Presence | None = None
         self.link: Any = None
         self.oversight: Oversight | None = None
+        self.snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
 
     def steering(self, pipeline: Pipeline, reporter: Reporter, logs: LogBook, queue: Any) -> Steering:
         """Return what steers the agent; `queue` is that of the reports."""
@@ -101,6 +105,7 @@ class AgentSteering:
             bundle_differs=self.running.differs,
             say_again=self.say_again,
             report=self._reported,
+            snapshot=self.snapshot,
         )
         return Steering(
             self._beginning, steered, self.inbox, epoch=queue.epoch, next_seq=lambda: queue.next_seq, logs=logs
