@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.agent_identity import identity_of
+from edgesdk_agent.agent_queue import GOODBYE_S, deliver_rest, keep_queue, open_queue
 from edgesdk_agent.camera_reports import CameraReports
 from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
@@ -37,7 +38,6 @@ from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.oversight import Oversight, Watched, broker_state, queue_numbers
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.presence import Presence
-from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.steering.agent_steering import AgentSteering
 from edgesdk_agent.steering.beginning import Beginning
@@ -55,13 +55,12 @@ from edgesdk_targets.model import Model
 if TYPE_CHECKING:
     from edgesdk_agent.events.scenes import Scenes
 
+
 log = logging.getLogger(__name__)
 
 # A service manager may kill after ten seconds: with a hook that blocks, a stop takes these four, two more for what it
 # breaks off, and a last second each for reports and the goodbye.
 _STOP_PIPELINE_S = 4.0
-_LAST_REPORTS_S = 1.0
-_GOODBYE_S = 1.0
 _POLL_S = 0.2
 
 
@@ -96,7 +95,7 @@ class Agent:
         self._trust = ClockTrust()
         self._hands = AgentSteering(beginning, mqtt=mqtt)
         self._steering: Steering | None = None
-        self.queue = ReportQueue(max_items=self.config.queue.max_reports, max_bytes=self.config.queue.max_bytes)
+        self.queue = open_queue(loaded.config, mqtt=mqtt)
 
     @property
     def config(self) -> AgentConfig:
@@ -121,6 +120,7 @@ class Agent:
             self._camera_reports = CameraReports(cameras, reporter.event if self._mqtt else None)
             for name, camera in cameras.items():
                 self.counts.add("camera", counts_of(camera).numbers, camera=name)
+            keep_queue(self.queue, reporter, self.counts, stack)
             pipeline = self._pipeline = self._make_pipeline(model, cameras, reporter, stack)
             steering = self._steering = self._hands.steering(pipeline, reporter, logs, self.queue)
             # Whatever else fails: what loads a model meanwhile is waited for before models are closed.
@@ -152,7 +152,7 @@ class Agent:
                 steering.stop()
                 if link is not None:
                     reporter.stop()
-                    self._deliver_rest(link, began)
+                    deliver_rest(self.queue, link, self.config.mqtt.flush_timeout_s, began)
         if self._error is not None:
             raise self._error
         if self._hooks is not None:
@@ -173,9 +173,9 @@ class Agent:
         """Say goodbye to the broker now, whatever else is under way, and wait a second for it at most."""
         if self._live_link is not None:
             # On a thread of its own: whoever was interrupted for this may hold what the link needs.
-            thread = threading.Thread(target=self._live_link.stop, args=(_GOODBYE_S,), daemon=True)
+            thread = threading.Thread(target=self._live_link.stop, args=(GOODBYE_S,), daemon=True)
             thread.start()
-            thread.join(_GOODBYE_S)
+            thread.join(GOODBYE_S)
 
     def summary(self) -> dict[str, Any]:
         """Return what happened so far, with the stable keys of `--json`."""
@@ -185,6 +185,8 @@ class Agent:
             "lost": counts.lost,
             "undelivered": counts.pending + counts.in_flight,
         }
+        if self.queue.durable:
+            sent["restored"] = dict(counts.restored)
         stats = self._running.stats()
         summary = {
             **run_summary(stats, self._vitals.read()),
@@ -310,10 +312,10 @@ class Agent:
         os._exit(EXIT_STALLED)
 
     def _outbox_facts(self) -> OutboxFacts:
-        counts, room = self.queue.counts(), self.config.queue
+        counts = self.queue.counts()
         waiting, lost = counts.pending + counts.in_flight, sum(counts.lost.values())
         lost, self._lost_before = lost - self._lost_before, lost
-        return OutboxFacts(max(waiting / room.max_reports, counts.size_bytes / room.max_bytes), waiting, lost)
+        return OutboxFacts(self.queue.fullness, waiting, lost)
 
     def _sample(self) -> Sample:
         interval = self._running.interval_stats()
@@ -353,20 +355,6 @@ class Agent:
         stack.callback(link.stop)
         link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
         return link
-
-    def _deliver_rest(self, link: Any, began: float) -> None:
-        limit_s = self.config.mqtt.flush_timeout_s
-        # One deadline for the whole stop; a pipeline that took all of it leaves a little for the reports.
-        if not link.flush(max(min(limit_s, _LAST_REPORTS_S), limit_s - (time.monotonic() - began))):
-            status, left = link.status(), self.queue.counts()
-            if status.acknowledged == 0 and status.problem is not None:
-                # Not one message was ever taken: this run reported nothing, and must not look as if it had.
-                link.stop(_GOODBYE_S)
-                raise status.problem.error()
-            log.warning(
-                "%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight
-            )
-        link.stop(_GOODBYE_S)
 
 
 def _opened(section: CameraSection, must_open: bool) -> Camera:

@@ -1,9 +1,9 @@
 """The connection to the broker, kept for as long as the agent runs.
 
 One thread owns it: it connects, says who is there, sends what the queue of reports holds, and begins again with
-jittered delays when the connection is lost. A report leaves the queue when the broker acknowledged it; what is on its
-way when the connection is lost goes back to its old place. So reports arrive in order and at least once, and the agent
-never waits for the broker.
+jittered delays when the connection is lost. A report leaves the queue when the broker acknowledged it, or of an outbox when a
+collector has it; what is on its way when the connection is lost goes back to its old place. So reports arrive at least
+once, and the agent never waits for the broker.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import ssl
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.link_connection import Connection, ConnectionLost, Ends
-from edgesdk_agent.link_inbox import Inbox
+from edgesdk_agent.link_inbox import Inbound, Inbox
 from edgesdk_agent.link_settings import LinkSettings, LinkStatus
 from edgesdk_agent.presence import Presence
 from edgesdk_agent.report_queue import ReportQueue
@@ -26,6 +26,11 @@ from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
 from edgesdk_targets.errors import MissingExtra
+from edgesdk_targets.messages import Ack, decode
+from edgesdk_targets.topics import Channel
+
+if TYPE_CHECKING:
+    from edgesdk_agent.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +56,7 @@ class Link:
     def __init__(
         self,
         address: BrokerAddress,
-        queue: ReportQueue,
+        queue: ReportQueue | Outbox,
         presence: Presence,
         *,
         tls: ssl.SSLContext | None = None,
@@ -65,7 +70,10 @@ class Link:
         if address.tls and tls is None:
             tls = ssl.create_default_context()
         self._settings = settings or LinkSettings()
-        self._ends = Ends(address, tls, self._settings, queue, presence, Wake(), self._note, inbox or Inbox())
+        inbox = inbox or Inbox()
+        if queue.durable:
+            inbox.listen(Channel.ACK, self._acknowledged)
+        self._ends = Ends(address, tls, self._settings, queue, presence, Wake(), self._note, inbox)
         self._queue = queue
         self._status = LinkStatus()
         self._changed = threading.Condition()
@@ -126,6 +134,12 @@ class Link:
             self._queue.listen(_nobody)
             self._ends.inbox.wake_with(_nobody)
             self._ends.wake.close()
+
+    def _acknowledged(self, message: Inbound) -> None:
+        """A collector tells what it has stored."""
+        ack = decode(message.topic, message.payload, message.content_type)
+        if isinstance(ack, Ack):
+            self._queue.acknowledge(ack)
 
     def _note(self, *, acknowledged: int = 0, **changes: Any) -> None:
         """Change the status; only the link's own thread does."""

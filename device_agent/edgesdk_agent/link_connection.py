@@ -21,22 +21,26 @@ from typing import TYPE_CHECKING, Any
 from edgesdk_agent.link_inbox import LARGEST_PACKET_BYTES, Inbox, inbound
 from edgesdk_agent.link_settings import LinkSettings
 from edgesdk_agent.presence import Presence, Publication
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.wake import Wake
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
-from edgesdk_targets.topics import Topic
+from edgesdk_targets.topics import Channel, Topic
 
 if TYPE_CHECKING:
+    # Only where an outbox is configured is SQLite loaded.
     from paho.mqtt.client import Client
     from paho.mqtt.properties import Properties
+
+    from edgesdk_agent.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
 # MQTT 5's "not authorized", "topic name invalid" and "payload format invalid": the same message fails again.
 _NEVER_TAKEN = frozenset({0x87, 0x90, 0x99})
 _TOO_LARGE = 0x95
+_SPOKEN = (Channel.EVENT, Channel.RESULT, Channel.TELEMETRY, Channel.SEGMENT)
 # Room that a PUBLISH packet needs beside topic and payload, at most: header, packet id, our properties.
 _PACKET_OVERHEAD_BYTES = 64
 
@@ -62,7 +66,7 @@ class Ends:
     address: BrokerAddress
     tls: ssl.SSLContext | None
     settings: LinkSettings
-    queue: ReportQueue
+    queue: ReportQueue | Outbox
     presence: Presence
     wake: Wake
     note: Callable[..., None]
@@ -81,7 +85,7 @@ class Connection:
         self._ends = ends
         self._session = session
         self._client_id = ends.client_id
-        self._topics = {kind: str(Topic(ends.presence.node, kind.channel)) for kind in ReportKind}
+        self._topics = {channel: str(Topic(ends.presence.node, channel)) for channel in _SPOKEN}
         self._urgent: deque[Publication] = deque()
         # Sequence number by packet id; 0 for what does not come from the queue.
         self._outstanding: dict[int, int] = {}
@@ -129,7 +133,7 @@ class Connection:
     def step(self) -> None:
         """Send what may be sent, then wait for something to happen. Raises ConnectionLost."""
         self._send()
-        self._turn(self._ends.settings.keepalive_s / 4)
+        self._turn(min(self._ends.settings.keepalive_s / 4, self._ends.queue.due_in_s()))
         overdue = time.monotonic() - self._progress_at > self._ends.settings.ack_timeout_s
         if self._outstanding and overdue:
             raise ConnectionLost(broker_problem.from_exception(self._ends.address, TimeoutError()))
@@ -162,7 +166,7 @@ class Connection:
             if not taken:
                 return
             report = taken[0]
-            self._publish(Publication(self._topics[report.kind], report.body), report.seq)
+            self._publish(Publication(self._topics[report.channel], report.body), report.seq)
 
     def _publish(self, publication: Publication, seq: int) -> None:
         size = len(publication.body.payload) + len(publication.topic) + _PACKET_OVERHEAD_BYTES

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.cameras.camera import Camera, health_of
 from edgesdk_agent.config.root import AgentConfig
@@ -37,6 +37,9 @@ from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import Model
+
+if TYPE_CHECKING:
+    from edgesdk_agent.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +310,7 @@ def broker_state(link: Any) -> tuple[bool, str]:
     return status.connected, "" if status.problem is None else status.problem.message
 
 
-def queue_numbers(queue: ReportQueue) -> dict[str, int]:
+def queue_numbers(queue: ReportQueue | Outbox) -> dict[str, int]:
     """Return what became of the reports, by what and kind."""
     counts = queue.counts()
     told = {"put": counts.put, "delivered": counts.delivered, "dropped": counts.dropped, "refused": counts.refused}

@@ -2,7 +2,7 @@
 
 When it is full, the oldest report of the lowest kind goes first (telemetry, then results, then events) and is counted:
 a gap is never silent. A report that is on its way is not dropped. Events overtake; results and telemetry leave in the
-order of their sequence numbers. A durable outbox can take this class's place: same methods, same numbers.
+order of their sequence numbers. The durable `outbox.outbox.Outbox` takes this class's place: same methods, same numbers.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.messages import Encoded
+from edgesdk_targets.messages import Ack, Encoded
 from edgesdk_targets.topics import Channel
 
 Build = Callable[[str, int], Encoded]
@@ -39,16 +39,27 @@ _CHANNELS = {
     ReportKind.RESULT: Channel.RESULT,
     ReportKind.TELEMETRY: Channel.TELEMETRY,
 }
+_NEVER_S = 3600.0
 _LOWEST_FIRST = tuple(reversed(ReportKind))
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedReport:
-    """One report, ready to be sent."""
+    """One message, ready to be sent.
+
+    Attributes:
+        seq: of the report; of a segment, which holds several, minus its first.
+        segment: a piece of an outbox's backlog.
+    """
 
     seq: int
     kind: ReportKind
     body: Encoded
+    segment: bool = False
+
+    @property
+    def channel(self) -> Channel:
+        return Channel.SEGMENT if self.segment else self.kind.channel
 
     @property
     def size_bytes(self) -> int:
@@ -57,7 +68,11 @@ class QueuedReport:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """What became of all reports so far; `put = delivered + dropped + refused + pending + in_flight`, kind by kind."""
+    """What became of all reports so far: `put + restored = delivered + dropped + refused + pending + in_flight`.
+
+    Attributes:
+        restored: what an outbox found on disk when it was opened.
+    """
 
     put: Mapping[str, int]
     delivered: Mapping[str, int]
@@ -66,6 +81,7 @@ class QueueCounts:
     pending: int
     in_flight: int
     size_bytes: int
+    restored: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lost(self) -> dict[str, int]:
@@ -76,6 +92,8 @@ class QueueCounts:
 
 class ReportQueue:
     """A thread-safe queue of reports with a fixed bound in number and bytes."""
+
+    durable = False
 
     def __init__(self, *, max_items: int = 10_000, max_bytes: int = 16 << 20, epoch: str = "") -> None:
         """Make an empty queue.
@@ -142,6 +160,13 @@ class ReportQueue:
                 taken.append(report)
         return tuple(taken)
 
+    def due_in_s(self) -> float:
+        """Seconds after which `take` may have something without a put."""
+        return _NEVER_S
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Ignore a collector: what is only in memory leaves when the broker has it."""
+
     def done(self, seq: int) -> None:
         """Forget a report that was delivered. A number that is not on its way is ignored."""
         self._settle(seq, "delivered")
@@ -178,6 +203,12 @@ class ReportQueue:
         """Reports that are not delivered yet, on their way or not."""
         with self._changed:
             return self._length()
+
+    @property
+    def fullness(self) -> float:
+        """Between 0 and 1: how much of its room is taken."""
+        with self._changed:
+            return max(self._length() / self._max_items, self._size_bytes / self._max_bytes)
 
     def counts(self) -> QueueCounts:
         with self._changed:

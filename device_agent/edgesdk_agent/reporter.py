@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import JsonValue
 
@@ -20,6 +20,9 @@ from edgesdk_agent.report_queue import ReportKind, ReportQueue
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import BundleName, Encoded, Event, ResultMessage, Sample, Telemetry, encode
 from edgesdk_targets.topics import Node
+
+if TYPE_CHECKING:
+    from edgesdk_agent.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class Reporter:
 
     def __init__(
         self,
-        queue: ReportQueue,
+        queue: ReportQueue | Outbox,
         node: Node,
         *,
         snapshot: Callable[[], Sample],

@@ -52,6 +52,7 @@ _PATH_FIELDS = frozenset(
         "mqtt.ca",
         "mqtt.cert",
         "mqtt.key",
+        "outbox.path",
     )
 )
 _SECRET_FIELDS = frozenset({("mqtt", "password"), ("preview", "token"), ("clips", "upload", "token")})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
@@ -38,6 +38,8 @@ class MqttSection(Section):
         insecure: take any certificate of the broker.
         require_at_start: end with an error when there is no connection within `start_timeout_s`.
         max_results_per_s: of each camera; every result unless given.
+        acknowledge: a report leaves the device when a `collector` has stored it, or when the `broker` has it; `auto` waits for the
+            collector where `outbox.path` is set.
     """
 
     url: BrokerUrl | None = None
@@ -55,6 +57,7 @@ class MqttSection(Section):
     start_timeout_s: float = Field(default=10.0, gt=0, le=3600)
     flush_timeout_s: float = Field(default=7.0, ge=0, le=3600)
     max_results_per_s: float | None = Field(default=None, gt=0)
+    acknowledge: Literal["auto", "broker", "collector"] = "auto"
 
     @model_validator(mode="after")
     def _tls_is_used(self) -> MqttSection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.clips import ClipsSection
@@ -17,6 +17,7 @@ from edgesdk_agent.config.health import HealthSection
 from edgesdk_agent.config.hooks import HookSection, StagesSection
 from edgesdk_agent.config.metrics import MetricsSection
 from edgesdk_agent.config.mqtt import MqttSection
+from edgesdk_agent.config.outbox import OutboxSection
 from edgesdk_agent.config.pictures import PicturesSection
 from edgesdk_agent.config.pipeline import PipelineSection
 from edgesdk_agent.config.preview import PreviewSection
@@ -61,6 +62,13 @@ class AgentConfig(Section):
     governor: GovernorSection = Field(default_factory=GovernorSection)
     metrics: MetricsSection = Field(default_factory=MetricsSection)
     commands: CommandsSection = Field(default_factory=CommandsSection)
+    outbox: OutboxSection = Field(default_factory=OutboxSection)
+
+    @model_validator(mode="after")
+    def _collector_needs_an_outbox(self) -> AgentConfig:
+        if self.mqtt.acknowledge == "collector" and self.outbox.path is None:
+            raise ValueError("mqtt.acknowledge is 'collector', but no outbox.path is set to keep reports until then")
+        return self
 
     @field_validator("cameras")
     @classmethod

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from edgesdk_agent.evidence.clips import Clips
     from edgesdk_agent.evidence.uploader import Uploader
     from edgesdk_agent.link_settings import LinkStatus
+    from edgesdk_agent.outbox.outbox import Outbox
     from edgesdk_agent.presence import Publication
     from edgesdk_agent.report_queue import ReportQueue
 
@@ -135,7 +136,11 @@ class AgentPictures:
             serve_preview(self._config.preview, self._preview, stack)
 
     def publish_by(
-        self, node: Node, queue: ReportQueue, say: Callable[[Publication], None], link: Callable[[], LinkStatus]
+        self,
+        node: Node,
+        queue: ReportQueue | Outbox,
+        say: Callable[[Publication], None],
+        link: Callable[[], LinkStatus],
     ) -> None:
         """Have snapshots said, beside the reports of `queue`, while there is a link."""
         if self.snapshots is not None and self._config.pictures.publish:

@@ -30,7 +30,7 @@ class GapCause(str, Enum):
         BUDGET: the outbox was full, and something newer or more precious took the room.
         EXPIRED: older than the outbox keeps.
         REFUSED: the broker never takes them, for example as too large.
-        DAMAGED: the outbox's file could not be read any more.
+        DAMAGED: the outbox's file could not be read any more; each number was a report, of a kind that nobody knows.
         CRASH: lost or never used: numbers set aside when the device lost its power. At most the reports of the last
             sync interval were in them, and those that had been sent before may have arrived.
         SETTLED: acknowledged before, by this or another collector, and therefore deleted: not a loss of the device.
@@ -45,8 +45,13 @@ class GapCause(str, Enum):
 
     @property
     def exact(self) -> bool:
-        """Whether every number stands for one report that is lost, counted by kind."""
+        """Whether every number stands for one report that is lost."""
         return self not in (GapCause.CRASH, GapCause.SETTLED)
+
+    @property
+    def by_kind(self) -> bool:
+        """Whether the lost reports are counted by kind."""
+        return self.exact and self is not GapCause.DAMAGED
 
 
 ReportKindName = Literal["event", "result", "telemetry"]
@@ -65,9 +70,9 @@ class GapRange(SeqRange):
     @model_validator(mode="after")
     def _counted(self) -> GapRange:
         numbers = self.last - self.first + 1
-        if self.cause.exact and sum(self.reports.values()) != numbers:
+        if self.cause.by_kind and sum(self.reports.values()) != numbers:
             raise ValueError(f"counts {sum(self.reports.values())} reports for {numbers} numbers")
-        if not self.cause.exact and self.reports:
+        if not self.cause.by_kind and self.reports:
             raise ValueError(f"a gap of cause {self.cause.value!r} counts no reports")
         return self
 

@@ -1,0 +1,31 @@
+"""The section `outbox`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from edgesdk_agent.config.section import Section
+
+
+class OutboxSection(Section):
+    """Reports wait on disk until a collector has stored them; without a path they wait in memory (`queue`).
+
+    Attributes:
+        path: the outbox's file; files beside it begin with its name.
+        sync_interval_s: what is so old survives a power cut; at most one sync of the card in this time.
+        max_bytes: beyond it the oldest telemetry goes, then results, then events, and the gap is told.
+        max_age_s: older reports are dropped, and told as a gap; 0 keeps them.
+        resend_s: without an acknowledgement for so long, what was sent is sent again.
+        backlog_per_s: most reports of a backlog in a second.
+        metered_bytes_per_day: most bytes sent in a day (UTC); telemetry waits first, events last. 0 is no limit.
+    """
+
+    path: Path | None = None
+    sync_interval_s: float = Field(default=1.0, ge=0.05, le=3600)
+    max_bytes: int = Field(default=64 << 20, ge=64 << 10, le=1 << 40)
+    max_age_s: float = Field(default=0.0, ge=0, le=10 * 365 * 86400)
+    resend_s: float = Field(default=2.0, ge=0.1, le=3600)
+    backlog_per_s: float = Field(default=600.0, ge=1, le=1_000_000)
+    metered_bytes_per_day: int = Field(default=0, ge=0, le=1 << 50)

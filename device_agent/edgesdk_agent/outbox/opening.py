@@ -1,0 +1,130 @@
+"""Open the outbox's files as an earlier process, or a power cut, left them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesdk_agent.outbox.ledger import GapLedger
+from edgesdk_agent.outbox.number_ranges import NumberRanges
+from edgesdk_agent.outbox.recent_file import RecentFile
+from edgesdk_agent.outbox.store import Store, StoreDamaged, StoreUnavailable
+from edgesdk_agent.report_queue import ReportKind
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.messages import GapCause
+
+log = logging.getLogger(__name__)
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(slots=True)
+class Opened:
+    """What the files say.
+
+    Attributes:
+        store: None where nothing can be written now.
+        ceiling: numbers up to here may be used.
+        trouble: code and message of what went wrong, told once as an event.
+    """
+
+    epoch: str
+    store: Store | None
+    recent: RecentFile
+    ledger: GapLedger
+    kept: NumberRanges
+    restored: Counter[ReportKind]
+    next_seq: int
+    ceiling: int
+    trouble: tuple[str, str] | None = None
+
+
+def boot_id() -> str:
+    """Return what tells two starts of the system apart; unlike any other where the system has no such thing."""
+    with contextlib.suppress(OSError):
+        return _BOOT_ID.read_text().strip()
+    return secrets.token_hex(8)
+
+
+def open_files(path: Path, reserve: int, boot: str) -> Opened:
+    """Open what is there, or begin anew.
+
+    Raises:
+        InputError: another process has the outbox.
+    """
+    trouble = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _recovered(path, reserve, boot)
+        except StoreDamaged as error:
+            aside = set_aside(path)
+            trouble = ("outbox_damaged", f"{path} could not be read ({error}); it was kept as {aside.name}.")
+            opened = _recovered(path, reserve, boot)
+            opened.trouble = trouble
+            return opened
+    except (StoreUnavailable, StoreDamaged, OSError) as error:
+        if "locked" in str(error):
+            raise InputError(
+                f"The outbox {path} is in use by another process.", hint="Stop the other agent, or set outbox.path."
+            ) from error
+        message = f"{path} cannot be written ({error}); reports wait in memory until the agent is started again."
+        return _in_memory(path, ("outbox_unavailable", message))
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged database out of the way; the last one is kept, older ones are replaced."""
+    aside = path.with_name(path.name + ".damaged")
+    for end in ("-wal", "-shm", ""):
+        source = path.with_name(path.name + end)
+        with contextlib.suppress(FileNotFoundError):
+            source.replace(aside.with_name(aside.name + end))
+    with contextlib.suppress(FileNotFoundError):
+        recent_path(path).unlink()
+    return aside
+
+
+def recent_path(path: Path) -> Path:
+    return path.with_name(path.name + ".recent")
+
+
+def _in_memory(path: Path, trouble: tuple[str, str]) -> Opened:
+    epoch = secrets.token_hex(8)
+    recent = RecentFile(recent_path(path), epoch)
+    return Opened(epoch, None, recent, GapLedger(), NumberRanges(), Counter(), 1, 1 << 62, trouble)
+
+
+def _recovered(path: Path, reserve: int, boot: str) -> Opened:
+    store = Store(path)
+    try:
+        meta = store.meta
+        epoch = meta.get("epoch") or secrets.token_hex(8)
+        ceiling = int(meta.get("ceiling", 0))
+        written_upto = max(int(meta.get("written_upto", 0)), store.highest())
+        recent = RecentFile(recent_path(path), epoch)
+        survived = recent_path(path).exists()
+        # What lies below was in the database, or with the collector; a cut that was undone may bring it back.
+        late = [report for report in recent.read() if report.seq > written_upto]
+        last = max([written_upto, *(report.seq for report in late)])
+        ledger = store.load_ledger()
+        clean = meta.get("clean") == "1"
+        if not clean and not (survived and meta.get("boot") == boot) and ceiling > last:
+            # The power was cut: of the numbers that were set aside nobody knows which were used.
+            ledger.add([(last + 1, ceiling)], GapCause.CRASH)
+            last = ceiling
+        ceiling = last + reserve
+        with store.transaction():
+            store.insert(late)
+            store.save_ledger(ledger)
+            store.set_meta({"epoch": epoch, "ceiling": ceiling, "written_upto": last, "boot": boot, "clean": 0})
+        ledger.saved()
+        kept, restored = store.kept()
+        recent.rewrite(())
+        return Opened(epoch, store, recent, ledger, kept, restored, last + 1, ceiling)
+    except BaseException:
+        store.close()
+        raise

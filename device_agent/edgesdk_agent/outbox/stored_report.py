@@ -1,0 +1,39 @@
+"""One report as the outbox holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgesdk_agent.report_queue import ReportKind
+from edgesdk_targets.messages import DEFLATED, JSON, Encoded
+
+# As written into the files: a higher number is dropped sooner.
+KINDS = tuple(ReportKind)
+KIND_NUMBER = {kind: number for number, kind in enumerate(KINDS)}
+# What a row costs in the file beside its body.
+ROW_OVERHEAD_BYTES = 48
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A numbered report.
+
+    Attributes:
+        put_at: the device's clock, seconds since 1970.
+        born: monotonic seconds, of this run.
+    """
+
+    seq: int
+    kind: ReportKind
+    body: bytes
+    deflated: bool
+    put_at: float
+    born: float = 0.0
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.body) + ROW_OVERHEAD_BYTES
+
+    @property
+    def encoded(self) -> Encoded:
+        return Encoded(self.body, DEFLATED if self.deflated else JSON)
