@@ -95,7 +95,7 @@ class Agent:
         self._trust = ClockTrust()
         self._hands = AgentSteering(beginning, mqtt=mqtt)
         self._steering: Steering | None = None
-        self.queue = open_queue(loaded.config, mqtt=mqtt)
+        self.queue = open_queue(self.config, mqtt=mqtt)
 
     @property
     def config(self) -> AgentConfig:
