@@ -146,7 +146,10 @@ def _single(store: Store, kind: ReportKind, due: NumberRanges, below: int, oldes
 
 
 def _stored(store: Store, kind: ReportKind, due: NumberRanges, _below: int, oldest_first: bool) -> Piece | None:
-    for segment in store.segments(kind, newest_first=not oldest_first):
+    ranges = list(due)
+    if not ranges:
+        return None
+    for segment in store.segments(kind, newest_first=not oldest_first, within=(ranges[0][0], ranges[-1][1])):
         if any(due.within(first, last) for first, last in segment.members):
             return Piece(kind, segment)
     return None

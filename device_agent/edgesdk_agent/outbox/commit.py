@@ -144,7 +144,7 @@ class Commit:
 
     def _drop_oldest(self, kind: ReportKind, cause: GapCause, before: float | None = None) -> bool:
         """Drop the oldest segment or report of a kind; False where there is none, or it is younger than `before`."""
-        segment = next(iter(self._store.segments(kind, limit=1)), None)
+        segment = next(iter(self._store.segments(kind)), None)
         # What tells a gap stays: dropped, it would only make another one.
         tellers = self._outcome.ledger.tellers
         rows = self._store.rows(kind, 1 + len(tellers))

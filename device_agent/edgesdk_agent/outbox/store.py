@@ -26,6 +26,7 @@ CREATE TABLE rows (seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, deflated INTE
                    body BLOB NOT NULL);
 CREATE TABLE segments (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
                        members TEXT NOT NULL, put_at REAL NOT NULL, bytes INTEGER NOT NULL);
+CREATE INDEX segments_by_last ON segments (kind, last);
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, cause TEXT NOT NULL, reports TEXT NOT NULL,
                    told_by INTEGER NOT NULL);
@@ -35,6 +36,7 @@ _VERSION = 1
 # The log is written back when it is so long: rarely enough for a card, often enough for a small one.
 _LOG_BYTES = 512 << 10
 SEGMENT_OVERHEAD_BYTES = 96
+_AT_A_TIME = 8
 
 
 class StoreDamaged(Exception):
@@ -225,11 +227,24 @@ class Store:
             )
             return [StoredReport(seq, kind, body, bool(deflated), put_at) for seq, body, deflated, put_at in found]
 
-    def segments(self, kind: ReportKind, *, newest_first: bool = False, limit: int = -1) -> Iterator[StoredSegment]:
-        order = "DESC" if newest_first else "ASC"
-        where = f"WHERE kind = ? ORDER BY last {order} LIMIT ?"
-        with _explained():
-            yield from self._segments(where, (KIND_NUMBER[kind], limit))
+    def segments(
+        self, kind: ReportKind, *, newest_first: bool = False, within: Range = (0, 1 << 62)
+    ) -> Iterator[StoredSegment]:
+        """Yield the segments that may hold numbers of a range, some at a time: mostly the first of them will do."""
+        first, last = within
+        number = KIND_NUMBER[kind]
+        bound = 1 << 62 if newest_first else first - 1
+        while True:
+            if newest_first:
+                where = "WHERE kind = ? AND last >= ? AND first <= ? AND last < ? ORDER BY last DESC LIMIT ?"
+            else:
+                where = "WHERE kind = ? AND last >= ? AND first <= ? AND last > ? ORDER BY last LIMIT ?"
+            with _explained():
+                found = list(self._segments(where, (number, first, last, bound, _AT_A_TIME)))
+            yield from found
+            if len(found) < _AT_A_TIME:
+                return
+            bound = found[-1].last
 
     def body(self, segment: StoredSegment) -> bytes:
         with _explained():

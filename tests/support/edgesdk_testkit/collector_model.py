@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 from edgesdk_agent.outbox.number_ranges import NumberRanges
@@ -29,6 +30,7 @@ AT = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 EPOCH_WALL_S = 1_800_000_000.0
 
 
+@cache
 def report(kind: ReportKind, text: str = "x"):  # type: ignore[no-untyped-def]
     """Return what builds a report of a kind; its JSON is written by hand, as thousands are made."""
     head = f'"node":"{NODE}","at":"2026-01-31T12:00:00.000Z"'
@@ -39,7 +41,8 @@ def report(kind: ReportKind, text: str = "x"):  # type: ignore[no-untyped-def]
         ReportKind.TELEMETRY: f'{{"schema":"tele/1",{head},"epoch":"%s","seq":%d,'
         '"samples":[{"at":"2026-01-31T12:00:00.000Z","fps":9.5}]}',
     }
-    return lambda epoch, seq: Encoded((bodies[kind] % (epoch, seq)).encode())
+    body = bodies[kind]
+    return lambda epoch, seq: Encoded((body % (epoch, seq)).encode())
 
 
 class Collector:
