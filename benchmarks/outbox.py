@@ -20,7 +20,7 @@ from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.presence import utc
 from edgesdk_agent.report_queue import ReportKind
-from edgesdk_targets.messages import Ack, Encoded, SeqRange, rfc3339
+from edgesdk_targets.messages import Ack, Encoded, rfc3339
 
 BODY = b'{"schema":"result/1",' + b"x" * 410 + b"}"
 PUTS = 200
@@ -74,7 +74,7 @@ def day(folder: Path, *, results_per_s: float, collected: bool, hours: float = 1
         folder / "outbox.db", "local.cam1", settings, clock=lambda: clock[0], wall=lambda: 1_800_000_000 + clock[0]
     )
     step_s, seconds, owed, sampled = 0.2, hours * 3600, 0.0, -10.0
-    written = sent = 0
+    sent_upto = 0
     while clock[0] < seconds:
         clock[0] += step_s
         owed += results_per_s * step_s
@@ -85,10 +85,11 @@ def day(folder: Path, *, results_per_s: float, collected: bool, hours: float = 1
             sampled = clock[0]
             outbox.put(ReportKind.TELEMETRY, _telemetry(clock[0]))
         if collected:
-            last = outbox.next_seq - 1
-            outbox.acknowledge(_ack(outbox, last))
+            # What was sent in the step before is stored by now.
+            outbox.acknowledge(_ack(outbox, sent_upto))
             for message in outbox.take(100):
                 outbox.done(message.seq)
+            sent_upto = outbox.next_seq - 1
         outbox.step()
     figures = outbox.figures()
     written, sent = figures["written_bytes_today"], figures["sent_bytes_today"]
@@ -102,16 +103,8 @@ def day(folder: Path, *, results_per_s: float, collected: bool, hours: float = 1
     }
 
 
-def _ack(outbox: Outbox, last: int) -> Ack:
-    # What was put in this step is sent after it: the answer is to the step before.
-    upto = max(0, last - 1)
-    return Ack(
-        node="local.cam1",
-        at=utc(0),
-        epoch=outbox.epoch,
-        upto=upto,
-        have=() if not upto else (SeqRange(first=1, last=upto),),
-    )
+def _ack(outbox: Outbox, upto: int) -> Ack:
+    return Ack(node="local.cam1", at=utc(0), epoch=outbox.epoch, upto=upto)
 
 
 def _result(at: float) -> Callable[[str, int], Encoded]:
