@@ -9,8 +9,6 @@ import pytest
 from edgesdk_testkit.kill_storm import KillStorm, StormPlan
 
 pytestmark = pytest.mark.system
-# The device's half of the promise.
-pytest.importorskip("edgesdk_agent.outbox.outbox")
 
 
 def test_nothing_is_lost_or_stored_twice_when_broker_recorder_and_agent_are_killed(
