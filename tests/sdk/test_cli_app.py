@@ -181,6 +181,17 @@ def test_ctrl_c_has_the_shells_code(failing: object, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "Stopped.\n"
 
 
+@pytest.fixture
+def _usual_handlers() -> Iterator[None]:
+    """As a program begins: a library that another test loaded may have taken a signal for itself."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@pytest.mark.usefixtures("_usual_handlers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("swallowed", [False, True])
 def test_a_signal_is_told_as_such_whatever_becomes_of_it(
