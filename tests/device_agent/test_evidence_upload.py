@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgesdk_agent.backoff import Backoff
+from edgesdk_agent.config.clips import UploadSection
 from edgesdk_agent.evidence.tus_upload import TusUpload
 from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.uploader import Uploader
@@ -25,9 +27,9 @@ def uploader(folder: Path, server: TusServer, *, rate: int = 1 << 30, token: str
     return Uploader(folder, upload, stopping, backoff=Backoff(first_s=0.001, limit_s=0.01))
 
 
-def wait_until_sent(one: Uploader, confirmed: int, timeout_s: float = 20.0) -> None:
+def wait_until_sent(one: Uploader, confirmed: int, timeout_s: float = 20.0, *, what: str = "confirmed") -> None:
     end, tick = time.monotonic() + timeout_s, threading.Event()
-    while one.counts()["confirmed"] < confirmed:
+    while one.counts()[what] < confirmed:
         assert time.monotonic() < end, one.counts()
         tick.wait(0.005)
 
@@ -122,3 +124,64 @@ def test_the_uplink_is_not_taken_whole(tmp_path: Path) -> None:
         one.close()
     # The last piece goes out when the others have had their time.
     assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("token", ["secret\nline", "secret-\u20ac"])
+def test_a_token_that_no_request_can_carry_is_refused_and_ends_no_thread(
+    tmp_path: Path, token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ValueError, match="visible ASCII") as refused:
+        UploadSection.model_validate({"token": token})
+    assert token not in str(refused.value)
+    (tmp_path / "a.ts").write_bytes(bytes(10))
+    with TusServer(TOKEN) as server:
+        one = uploader(tmp_path, server, token=token)
+        one.start()
+        one.add(tmp_path / "a.ts", {})
+        wait_until_sent(one, 3, what="failed")
+        one.close()
+    assert "secret" not in caplog.text
+
+
+def older(clip: Path) -> None:
+    """Let a clip's note be the oldest."""
+    os.utime(clip.with_name(clip.name + ".upload"), (1, 1))
+
+
+def test_a_clip_that_the_server_refuses_is_kept_and_holds_no_other_up(tmp_path: Path) -> None:
+    large, small = tmp_path / "large.ts", tmp_path / "small.ts"
+    large.write_bytes(bytes(5000))
+    small.write_bytes(bytes(10))
+    with TusServer(TOKEN) as server:
+        server.longest = 1000
+        one = uploader(tmp_path, server)
+        one.add(large, {})
+        older(large)
+        one.add(small, {})
+        one.start()
+        wait_until_sent(one, 1)
+        assert large.exists()
+        assert one.counts()["refused"] == 1
+        assert one.counts()["cut"] == 0
+        one.close()
+        server.longest = 1 << 30
+        next_start = uploader(tmp_path, server)
+        next_start.start()
+        wait_until_sent(next_start, 1)
+        next_start.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_that_fails_again_and_again_lets_the_others_go_first(tmp_path: Path) -> None:
+    bad, good = tmp_path / "bad.ts", tmp_path / "good.ts"
+    bad.write_bytes(bytes(5000))
+    good.write_bytes(bytes(10))
+    with TusServer(TOKEN, cuts=lambda length: 0 if length == 5000 else None) as server:
+        one = uploader(tmp_path, server)
+        one.add(bad, {})
+        older(bad)
+        one.add(good, {})
+        one.start()
+        wait_until_sent(one, 1)
+        one.close()
+    assert bad.exists()

@@ -84,6 +84,16 @@ def test_a_form_that_is_none_is_refused(site: Site, body: str) -> None:
     assert site.ask("POST", "/enter", body).status in (400, 403)
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "\u00b2", "1e3"])
+def test_a_length_that_is_none_is_refused_and_is_no_error_of_ours(
+    site: Site, length: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = http.client.HTTPConnection("127.0.0.1", site.port, timeout=5)
+    line.request("POST", "/enter", headers={"Content-Length": length})
+    assert line.getresponse().status == 400
+    assert not caplog.records
+
+
 def test_the_page_shows_each_camera_and_its_state_and_leaving_ends_the_session(site: Site) -> None:
     cookie = site.enter()
     page = site.ask("GET", "/", cookie=cookie).read().decode()

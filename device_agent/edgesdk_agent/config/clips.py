@@ -19,6 +19,13 @@ def _network(value: SecretUrl) -> SecretUrl:
     return value
 
 
+def _token(value: SecretStr) -> SecretStr:
+    # Anything else cannot stand in the head of a request. The message must not quote it.
+    if any(not "!" <= character <= "~" for character in value.get_secret_value()):
+        raise ValueError("a token has visible ASCII characters only, and no spaces or line breaks")
+    return value
+
+
 # What sends video as it is encoded.
 NETWORK = ("rtsp://", "rtsps://", "http://", "https://")
 _LONGEST = 4096
@@ -36,7 +43,7 @@ class UploadSection(Section):
     """
 
     url: str | None = Field(default=None, max_length=2048)
-    token: SecretStr | None = None
+    token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(default=None, max_length=_LONGEST)
     max_bytes_per_s: int = Field(default=250_000, ge=1024, le=1 << 30)
     every_clip: bool = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, SecretStr
@@ -39,6 +39,8 @@ def secrets_of(value: object) -> Iterator[str]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from secrets_of(item)
+    elif isinstance(value, Mapping):
+        yield from secrets_of(tuple(value.values()))
     elif isinstance(value, SecretUrl):
         yield from value.secrets
     elif isinstance(value, BrokerAddress):

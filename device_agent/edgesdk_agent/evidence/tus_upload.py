@@ -22,12 +22,20 @@ from edgesdk_targets.errors import FetchFailed, InputError
 
 _VERSION = {"Tus-Resumable": "1.0.0"}
 _BLOCK = 16 << 10
+# Of the 4xx, those that may be answered otherwise later: a token is renewed, a path made, a lock released, a limit over.
+_LATER = frozenset({401, 403, 404, 408, 409, 423, 429})
 
 
 class UploadGone(FetchFailed):
     """The server does not know this upload any more; another one is to be created."""
 
     code = "upload_gone"
+
+
+class UploadRefused(FetchFailed):
+    """The server will not take this file, whenever it is asked: it is too large, for instance."""
+
+    code = "upload_refused"
 
 
 class TusUpload:
@@ -64,7 +72,8 @@ class TusUpload:
         """Create an upload for a file, and return where it is.
 
         Raises:
-            FetchFailed: the server does not take it, or cannot be reached.
+            UploadRefused: the server will never take it.
+            FetchFailed: the server does not take it now, or cannot be reached.
         """
         said = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in metadata.items())
         answer = self._ask(
@@ -91,7 +100,7 @@ class TusUpload:
         """Send the rest of the file from `offset`, and return how much the server has then.
 
         Raises:
-            UploadGone, FetchFailed: as `offset`; what arrived stays there.
+            UploadGone, UploadRefused, FetchFailed: as `offset` and `create`; what arrived stays there.
         """
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -125,7 +134,8 @@ class TusUpload:
         if status in (404, 410) and method != "POST":
             raise UploadGone(f"{to.host} does not know this upload.", hint="It is begun anew.")
         if status not in good:
-            raise FetchFailed(f"{to.host} answers {status} to {method}.", hint="Check clips.upload.url and its token.")
+            kind = UploadRefused if 400 <= status < 500 and status not in _LATER else FetchFailed
+            raise kind(f"{to.host} answers {status} to {method}.", hint="Check clips.upload.url and its token.")
         return said
 
     def _connection(self, to: UploadAddress) -> http.client.HTTPConnection:

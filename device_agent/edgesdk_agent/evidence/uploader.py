@@ -1,7 +1,8 @@
 """Clips on their way to a server: one after the other, begun again after any cut, and deleted once the server confirmed.
 
 What is to be sent is written beside each clip (`NAME.ts.upload`), with where the server keeps it, so that neither a restart
-nor a power cut forgets or repeats it. A clip that was deleted for its age or for room meanwhile is not sent, and counted.
+nor a power cut forgets or repeats it. A clip that was deleted for its age or for room meanwhile is not sent, and counted. One
+that the server refuses (too large, for instance) holds no other up: it is kept, counted, and tried again by the next start.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgesdk_agent.backoff import Backoff
-from edgesdk_agent.evidence.tus_upload import TusUpload, UploadGone
-from edgesdk_targets.errors import EdgeError, FetchFailed
+from edgesdk_agent.evidence.tus_upload import TusUpload, UploadGone, UploadRefused
+from edgesdk_targets.errors import EdgeError, FetchFailed, InputError
 from edgesdk_targets.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
 _NOTE = ".upload"
 _LONGEST_NOTE = 16 << 10
+# A clip that fails so often lets the others go first; fewer would leave many half sent where the line is cut often.
+_TRIES_IN_A_ROW = 3
 
 
 class Uploader:
@@ -41,7 +45,9 @@ class Uploader:
         self._stopping = stopping
         self._backoff = backoff or Backoff(first_s=2.0, limit_s=600.0)
         self._wake = threading.Event()
-        self._counts = {"asked": 0, "confirmed": 0, "cut": 0, "gone": 0}
+        self._counts = {"asked": 0, "confirmed": 0, "cut": 0, "failed": 0, "refused": 0, "gone": 0}
+        self._tries: Counter[str] = Counter()
+        self._refused: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="edgesdk-upload", daemon=True)
 
     def start(self) -> None:
@@ -62,36 +68,57 @@ class Uploader:
             NoSpace: the disk is full.
             InputError: the folder cannot be written.
         """
+        self._refused.discard(clip.name)
         _write_note(clip, {"metadata": dict(metadata), "location": ""})
         self._counts["asked"] += 1
         self._wake.set()
 
     def counts(self) -> Mapping[str, int]:
-        """Return clips that were to be sent, confirmed, cut off on their way and gone before; and bytes sent."""
+        """Return clips asked for, confirmed, refused and gone before; tries that were cut off or failed; bytes sent."""
         return {**self._counts, "sent_bytes": self._upload.sent_bytes}
 
     def waiting(self) -> list[Path]:
-        """Return the clips that are still to be sent, the oldest first."""
+        """Return the clips that are still to be sent, in their order: the oldest first, but what failed often later."""
         notes = sorted(self._folder.glob(f"*.ts{_NOTE}"), key=lambda path: path.stat().st_mtime)
-        return [note.with_name(note.name.removesuffix(_NOTE)) for note in notes]
+        clips = [note.with_name(note.name.removesuffix(_NOTE)) for note in notes]
+        # A refused clip that was deleted since is taken once more, for its note to go too.
+        clips = [clip for clip in clips if clip.name not in self._refused or not clip.exists()]
+        return sorted(clips, key=lambda clip: self._tries[clip.name] // _TRIES_IN_A_ROW)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            clip = next(iter(self.waiting()), None)
-            if clip is None:
-                self._wake.wait()
-                continue
             try:
-                self._send(clip)
-                self._backoff.reset()
+                if not self._send_next():
+                    self._wake.wait()
+                continue
             except EdgeError as error:
                 self._counts["cut"] += 1
-                log.warning("Clip %s is not sent yet: %s", clip.name, error.message)
-                self._stopping.wait(self._backoff.next_s())
+                log.warning("A clip is not sent yet: %s", error.message)
             except OSError as error:
-                log.warning("Clip %s cannot be read: %s", clip.name, error.strerror)
-                self._stopping.wait(self._backoff.next_s())
+                self._counts["failed"] += 1
+                log.warning("A clip cannot be read: %s", error.strerror)
+            except Exception as error:  # noqa: BLE001  (the thread's top: the next try comes)
+                self._counts["failed"] += 1
+                # Only its kind: http.client puts the head that it does not like, with the token, into its message.
+                log.error("A clip cannot be sent: %s", type(error).__name__)  # noqa: TRY400
+            self._stopping.wait(self._backoff.next_s())
+
+    def _send_next(self) -> bool:
+        """Send the clip whose turn it is; return whether there was one."""
+        clip = next(iter(self.waiting()), None)
+        if clip is None:
+            return False
+        self._tries[clip.name] += 1
+        try:
+            self._send(clip)
+        except UploadRefused as error:
+            self._refused.add(clip.name)
+            self._counts["refused"] += 1
+            log.warning("Clip %s is kept here and not sent: %s", clip.name, error.message)
+        del self._tries[clip.name]
+        self._backoff.reset()
+        return True
 
     def _send(self, clip: Path) -> None:
         if not clip.exists():
@@ -102,7 +129,8 @@ class Uploader:
         location = str(note.get("location") or "")
         try:
             offset = self._upload.offset(location) if location else 0
-        except UploadGone:
+        except (UploadGone, InputError):
+            # Forgotten there, or begun at another server than the one that is configured now.
             location = ""
         if not location:
             metadata = note.get("metadata")

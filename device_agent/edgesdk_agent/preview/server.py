@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _BOUNDARY = "edgesdk-frame"
 _LONGEST_FORM = 1024
+_LONGEST_LENGTH = 8
 # Beyond this many at once, who comes is turned away before anything is read.
 _CONNECTIONS = 48
 _REQUEST_S = 10.0
@@ -157,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _form(self) -> dict[str, str] | None:
         length = self.headers.get("Content-Length", "0")
-        if not length.isascii() or not length.isdigit() or int(length) > _LONGEST_FORM:
+        # Thousands of digits are refused before Python refuses to read them as a number.
+        readable = length.isascii() and length.isdigit() and len(length) <= _LONGEST_LENGTH
+        if not readable or int(length) > _LONGEST_FORM:
             # What is left unread would be taken for the next request.
             self.close_connection = True
             return None

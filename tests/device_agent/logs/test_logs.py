@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgesdk_agent.config.clips import ClipsSection
 from edgesdk_agent.config.mqtt import MqttSection
 from edgesdk_agent.config.secrets import secrets_of
 from edgesdk_agent.logs.json_lines import JsonLines
@@ -83,3 +84,7 @@ def test_redaction_takes_any_text_and_never_lets_a_known_secret_through(text: st
 def test_the_secrets_of_a_configuration_are_found() -> None:
     section = MqttSection.model_validate({"url": "mqtt://u:fr%40nk@host", "password": "s3cret-one"})
     assert "s3cret-one" in set(secrets_of(section))
+    clips = ClipsSection.model_validate(
+        {"sources": {"gate": "rtsp://u:m%40pped@cam/main"}, "upload": {"token": "t0ken-up"}}
+    )
+    assert {"m%40pped", "m@pped", "t0ken-up"} <= set(secrets_of(clips))

@@ -16,6 +16,7 @@ class TusServer:
         uploads: path → what arrived; lengths: path → what was announced.
         cuts: is asked at each PATCH how many of its bytes to take before the line is cut; None cuts nothing.
         refuse: a status to answer everything with, or 0.
+        longest: of an upload, bytes; a longer one is answered with 413.
         lies: says of each upload that this many bytes less are there.
     """
 
@@ -26,6 +27,7 @@ class TusServer:
         self.patches: list[tuple[int, int]] = []
         self.cuts = cuts
         self.refuse = 0
+        self.longest = 1 << 40
         self.lies = 0
         self.token = token
         handler = type("Handler", (_Handler,), {"site": self})
@@ -48,6 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         if not self._welcome():
+            return
+        if int(self.headers["Upload-Length"]) > self.site.longest:
+            self._answer(413, {})
             return
         path = f"/files/{len(self.site.uploads)}"
         self.site.uploads[path] = bytearray()
