@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -184,7 +184,12 @@ def test_ctrl_c_has_the_shells_code(failing: object, capsys: pytest.CaptureFixtu
 @pytest.fixture
 def _usual_handlers() -> Iterator[None]:
     """As a program begins: a library that another test loaded may have taken a signal for itself."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    dfl = signal.SIG_DFL
+    usual: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: dfl,
+        signal.SIGHUP: dfl,
+    }
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in before.items():
