@@ -29,7 +29,7 @@ def open_queue(config: AgentConfig, *, mqtt: bool) -> ReportQueue | Outbox:
     Raises:
         InputError: another process has the outbox.
     """
-    if mqtt and config.outbox.path is not None:
+    if mqtt and config.outbox.file() is not None:
         from edgesdk_agent.outbox.agent_outbox import open_outbox
 
         return open_outbox(config)

@@ -24,6 +24,7 @@ pytest.importorskip("onnxruntime")
 # With what a URL must escape: shown whole or as written, it is told either way.
 CAMERA, WRITTEN = "Pl4nted@cam:era", "Pl4nted%40cam%3Aera"
 BROKER = "Pl4nted-broker"
+UPLOAD, PREVIEW = "Pl4nted-upload", "Pl4nted-preview"
 PLANTED = ("Pl4nted", "cam:era", "cam%3Aera")
 
 
@@ -76,6 +77,10 @@ def _config(folder: Path, bundle: Path, server: MjpegServer, broker: Broker) -> 
     path = folder / "edgesdk.yaml"
     path.write_text(
         f"bundle: {bundle}\nmqtt: {{url: '{address}'}}\ntelemetry: {{interval_s: 0.5}}\npipeline: {{tune: 'off'}}\n"
+        f"pictures: {{enabled: true, folder: {folder / 'pictures'}}}\n"
+        f"clips:\n  enabled: true\n  ring_folder: {folder / 'ring'}\n  sources: {{door: '{wrong}'}}\n"
+        "  upload: {url: 'http://127.0.0.1:9/files', token: '${env:PLANTED_UPLOAD}'}\n"
+        "preview: {listen: '127.0.0.1:0', token: '${env:PLANTED_PREVIEW}'}\n"
         f"cameras:\n  - {{name: door, source: '{source}', supervise: {{retry_most_s: 0.2, silent_after_s: 1}}}}\n"
         f"  - {{name: yard, source: '{source}', isolate: true}}\n"
         f"  - {{name: gate, source: '{wrong}', supervise: {{attempts: 1, offline_retry_s: 0.2}}}}\n"
@@ -90,6 +95,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(folder),
         "PLANTED_CAMERA": WRITTEN,
         "PLANTED_BROKER": BROKER,
+        "PLANTED_UPLOAD": UPLOAD,
+        "PLANTED_PREVIEW": PREVIEW,
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from edgesdk_agent.config.section import Section
+from edgesdk_agent.config.state_directory import state_directory
 
 # A device must not be made to run other code, to talk to somebody else, or to be unreachable. A second door would need a
 # second guard, so these are closed whatever `settable` says.
@@ -65,11 +65,7 @@ class CommandsSection(Section):
 
     def state_folder(self) -> Path | None:
         """Return where to keep what outlives a restart."""
-        if self.state is not None:
-            return self.state
-        # systemd names several, separated by colons, where a unit asks for several.
-        given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-        return Path(given) if given else None
+        return self.state or state_directory()
 
     def may_set(self, path: str) -> bool:
         """Say whether a field, by its dotted path, may be set from afar."""

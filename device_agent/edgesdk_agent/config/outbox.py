@@ -7,13 +7,15 @@ from pathlib import Path
 from pydantic import Field
 
 from edgesdk_agent.config.section import Section
+from edgesdk_agent.config.state_directory import state_directory
 
 
 class OutboxSection(Section):
-    """Reports wait on disk until a collector has stored them; without a path they wait in memory (`queue`).
+    """Reports wait on disk until a collector has stored them; without a file they wait in memory (`queue`).
 
     Attributes:
-        path: the outbox's file; files beside it begin with its name.
+        path: the outbox's file; files beside it begin with its name. Unless given, `outbox.db` in systemd's state folder;
+            without either there is no outbox.
         sync_interval_s: what is so old survives a power cut; at most one sync of the card in this time.
         max_bytes: beyond it the oldest telemetry goes, then results, then events, and the gap is told.
         max_age_s: older reports are dropped, and told as a gap; 0 keeps them.
@@ -29,3 +31,8 @@ class OutboxSection(Section):
     resend_s: float = Field(default=2.0, ge=0.1, le=3600)
     backlog_per_s: float = Field(default=600.0, ge=1, le=1_000_000)
     metered_bytes_per_day: int = Field(default=0, ge=0, le=1 << 50)
+
+    def file(self) -> Path | None:
+        """Return the outbox's file, or None where reports wait in memory."""
+        folder = state_directory()
+        return self.path or (folder and folder / "outbox.db")

@@ -66,7 +66,7 @@ class AgentConfig(Section):
 
     @model_validator(mode="after")
     def _collector_needs_an_outbox(self) -> AgentConfig:
-        if self.mqtt.acknowledge == "collector" and self.outbox.path is None:
+        if self.mqtt.acknowledge == "collector" and self.outbox.file() is None:
             raise ValueError("mqtt.acknowledge is 'collector', but no outbox.path is set to keep reports until then")
         return self
 

@@ -17,14 +17,16 @@ def open_outbox(config: AgentConfig) -> Outbox:
     Raises:
         InputError: another process has it.
     """
-    section = config.outbox
-    assert section.path is not None  # noqa: S101  (asked for only then)
+    section, word = config.outbox, config.mqtt.acknowledge
+    file = section.file()
+    assert file is not None  # noqa: S101  (asked for only then)
     settings = OutboxSettings(
         **section.model_dump(exclude={"path"}),
         memory_bytes=config.queue.max_bytes,
-        by_collector=config.mqtt.acknowledge != "broker",
+        # An outbox that a service has unasked must not wait for a collector that nobody runs.
+        by_collector=word == "collector" or (word == "auto" and section.path is not None),
     )
-    return Outbox(section.path, str(config.device.node), settings)
+    return Outbox(file, str(config.device.node), settings)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,7 +71,11 @@ class StoredSegment:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file without Python's own transactions."""
+    """Open the file without Python's own transactions; nobody else may read it, and its log is made like it."""
+    # What fails here fails below too, with SQLite's reason.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+        path.chmod(0o600)
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.2)
 
 

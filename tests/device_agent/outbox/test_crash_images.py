@@ -12,9 +12,11 @@ from edgesdk_agent.outbox import store as store_module
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.report_queue import ReportKind
 from edgesdk_testkit.collector_model import Collector, Device, report
-from edgesdk_testkit.disk_log import DiskLog, recording
+from edgesdk_testkit.required import needed
 
-pytest.importorskip("apsw")
+needed("apsw")
+
+from edgesdk_testkit.disk_log import DiskLog, recording  # noqa: E402  (it imports apsw)
 
 SYNC_S = 1.0
 

@@ -16,7 +16,7 @@ class TusServer:
         uploads: path → what arrived; lengths: path → what was announced.
         cuts: is asked at each PATCH how many of its bytes to take before the line is cut; None cuts nothing.
         refuse: a status to answer everything with, or 0.
-        longest: of an upload, bytes; a longer one is answered with 413.
+        longest: of an upload, bytes; a longer one is answered with `too_long`.
         lies: says of each upload that this many bytes less are there.
     """
 
@@ -28,6 +28,7 @@ class TusServer:
         self.cuts = cuts
         self.refuse = 0
         self.longest = 1 << 40
+        self.too_long = 413
         self.lies = 0
         self.token = token
         handler = type("Handler", (_Handler,), {"site": self})
@@ -52,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._welcome():
             return
         if int(self.headers["Upload-Length"]) > self.site.longest:
-            self._answer(413, {})
+            self._answer(self.site.too_long, {})
             return
         path = f"/files/{len(self.site.uploads)}"
         self.site.uploads[path] = bytearray()

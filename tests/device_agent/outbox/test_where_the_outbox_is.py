@@ -1,0 +1,61 @@
+"""Where an agent keeps its reports: in the file that is named, else in the service's state folder, else in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesdk_agent.agent_queue import open_queue
+from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.outbox.outbox import Outbox
+from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_testkit.collector_model import report
+
+
+def config(**sections: object) -> AgentConfig:
+    cameras = [{"name": "gate", "source": "0"}]
+    return AgentConfig.model_validate({"bundle": "a.edgebundle", "cameras": cameras, **sections})
+
+
+def test_a_service_has_an_outbox_unasked_that_waits_for_no_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert isinstance(open_queue(config(), mqtt=True), ReportQueue)
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path / 'state'}:{tmp_path / 'other'}")
+    queue = open_queue(config(), mqtt=True)
+    assert isinstance(queue, Outbox)
+    assert not queue.settings.by_collector
+    queue.put(ReportKind.EVENT, report(ReportKind.EVENT))
+    queue.close()
+    again = open_queue(config(mqtt={"url": "mqtt://host", "acknowledge": "collector"}), mqtt=True)
+    assert isinstance(again, Outbox)
+    assert again.settings.by_collector
+    assert again.pending == 1, "what one process kept, the next one sends"
+    again.close()
+    assert (tmp_path / "state" / "outbox.db").exists()
+
+
+def test_a_path_that_is_written_wins_and_waits_for_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    queue = open_queue(config(outbox={"path": str(tmp_path / "mine.db")}), mqtt=True)
+    assert isinstance(queue, Outbox)
+    assert queue.settings.by_collector
+    queue.close()
+    assert not (tmp_path / "state").exists()
+
+
+def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
+    file = tmp_path / "outbox.db"
+    for _ in range(2):
+        box = Outbox(file, "acme.gate")
+        box.put(ReportKind.EVENT, report(ReportKind.EVENT))
+        assert box.commit()
+        found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        assert set(found) == {"outbox.db", "outbox.db-wal", "outbox.db.recent"}
+        assert set(found.values()) == {0o600}
+        box.close()
+        file.chmod(0o644)
