@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from edgesdk_agent.config.field_path import field_path
 from edgesdk_agent.durable_file import replace_file
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.messages import DesiredReport
 from edgesdk_targets.messages.envelope import Count, JsonObject, check_json
 
@@ -97,6 +97,7 @@ class OverlayFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._owed = False
         self.now, self.damage = _read(path)
 
     @property
@@ -112,7 +113,22 @@ class OverlayFile:
         """
         if self._path is not None:
             replace_file(self._path, overlay.encoded())
-        self.now = overlay
+        self.now, self._owed = overlay, False
+
+    def hold(self, overlay: Overlay) -> None:
+        """Make this the overlay, whether the disk takes it now or at a later `pay`."""
+        self.now, told = overlay, self._owed
+        self._owed = True
+        try:
+            self.write(overlay)
+        except EdgeError as error:
+            if not told:
+                log.warning("%s %s It is tried again.", error.message, error.hint)
+
+    def pay(self) -> None:
+        """Write what the disk did not take so far, if there is anything."""
+        if self._owed:
+            self.hold(self.now)
 
 
 def checked_values(values: Mapping[str, JsonValue]) -> None:

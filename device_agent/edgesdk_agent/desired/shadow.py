@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from edgesdk_agent.commands.verbs.log_level import LEVELS
 from edgesdk_agent.config.overlay import OverlayFile
 from edgesdk_agent.desired.state import DesiredState, read_state
+from edgesdk_agent.desired.taken_back import MOST_REFUSALS, with_refusal, without_settings
 from edgesdk_agent.steering.live_settings import LiveSettings
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.paused_cameras import PausedCameras
@@ -24,8 +25,6 @@ from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import Desired, DesiredReport, Refusal
 
 log = logging.getLogger(__name__)
-
-_MOST_REFUSALS = 64
 
 
 class Shadow:
@@ -96,7 +95,7 @@ class Shadow:
             if desired.state != overlay.wanted:
                 self._counts["conflict"] += 1
                 why = f"version {desired.version} was given before with another content; raise it"
-                self._say(_with(overlay.report, Refusal(what="version", why=why)))
+                self._say(with_refusal(overlay.report, Refusal(what="version", why=why)))
                 return
             if not overlay.report.refused:
                 self._counts["known"] += 1
@@ -133,8 +132,8 @@ class Shadow:
         report = DesiredReport(
             version=desired.version,
             applied=applied,
-            refused=tuple(refused[:_MOST_REFUSALS]),
-            pending=tuple(one[:256] for one in pending[:_MOST_REFUSALS]),
+            refused=tuple(refused[:MOST_REFUSALS]),
+            pending=tuple(one[:256] for one in pending[:MOST_REFUSALS]),
         )
         for one in refused:
             log.warning("Of the desired state %d, %s is refused: %s", desired.version, one.what, one.why)
@@ -150,12 +149,8 @@ class Shadow:
 
     def _taken_back(self, why: str) -> None:
         overlay = self._file.now
-        if not overlay.version:
-            return
-        report = overlay.report
-        applied = {name: value for name, value in report.applied.items() if name not in {"config", "bundle"}}
-        lost = Refusal(what="settings", why=f"taken back: {why}"[:4096])
-        self._say(_with(report.model_copy(update={"applied": applied}), lost))
+        if overlay.version:
+            self._say(without_settings(overlay.report, why))
 
     def _say(self, report: DesiredReport) -> None:
         if report != self._file.now.report:
@@ -163,13 +158,5 @@ class Shadow:
         self._report(report)
 
     def _write(self, **changes: object) -> None:
-        try:
-            self._file.write(self._file.now.but(**changes))
-        except EdgeError as error:
-            # The document comes again on the next connection.
-            log.warning("%s %s", error.message, error.hint)
-
-
-def _with(report: DesiredReport, refusal: Refusal) -> DesiredReport:
-    others = tuple(one for one in report.refused if one.what != refusal.what)
-    return report.model_copy(update={"refused": (*others, refusal)[-_MOST_REFUSALS:]})
+        # A full disk must not make this start forget what it said: it would call a refused state known.
+        self._file.hold(self._file.now.but(**changes))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.config.overlay import OverlayFile
 from edgesdk_agent.config.source import ConfigSource
+from edgesdk_agent.desired.taken_back import without_settings
 from edgesdk_targets.errors import EdgeError, InputError
 
 log = logging.getLogger(__name__)
@@ -66,14 +67,15 @@ def settle(file: OverlayFile) -> str:
     overlay, trial = file.now, file.now.trial
     if trial is None:
         return ""
-    waited = trial.restart and not trial.started
-    try:
-        if waited:
+    if trial.restart and not trial.started:
+        try:
             file.write(overlay.but(trial=trial.model_copy(update={"started": True})))
+        except EdgeError as error:
+            # A trial that cannot be written down is none: the next start would not know that this one failed.
+            log.warning("%s %s", error.message, error.hint)
+        else:
             return ""
-        file.write(overlay.but(layer=trial.before, trial=None))
-    except EdgeError as error:
-        log.warning("%s %s", error.message, error.hint)
-        # What the disk does not take holds for this start all the same.
-        file.now = overlay.but(layer=trial.before, trial=None)
-    return "The agent ended while settings were on trial; they are taken back."
+    why = "The agent ended while settings were on trial; they are taken back."
+    report = without_settings(overlay.report, why) if overlay.version else overlay.report
+    file.hold(overlay.but(layer=trial.before, trial=None, report=report))
+    return why

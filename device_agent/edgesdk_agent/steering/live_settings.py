@@ -161,7 +161,8 @@ class LiveSettings:
         return {"changed": names}
 
     def tick(self) -> None:
-        """Look at what is on trial; called a few times a second."""
+        """Look at what is on trial, and write what the disk did not take; called a few times a second."""
+        self._file.pay()
         watch = self._watch
         if watch is None:
             return
@@ -174,7 +175,7 @@ class LiveSettings:
             trial = self._file.now.trial
             if trial is not None and (trial.started or not trial.restart):
                 # One that waits for a restart is yet to come.
-                self._file.write(self._file.now.but(trial=None))
+                self._file.hold(self._file.now.but(trial=None))
             self._around.tell("settings_kept", "info", "The trial is over, and the device does as well as before.")
 
     # --- inside
@@ -203,7 +204,7 @@ class LiveSettings:
         try:
             self._apply(parts_of(found), loaded)
         except BaseException:
-            self._file.write(before)
+            self._file.hold(before)
             raise
         if not found:
             return {"changed": []}
@@ -247,20 +248,26 @@ class LiveSettings:
         if overlay.trial is None:
             return
         log.warning("What was set is taken back: %s", why)
-        self._file.write(overlay.but(layer=overlay.trial.before, trial=None))
+        # A disk that does not take it must not keep the device from doing well again.
+        self._file.hold(overlay.but(layer=overlay.trial.before, trial=None))
+        restart = self._go_back(overlay.trial.before)
         self._around.tell("settings_rolled_back", "error", why)
         self.on_taken_back(why)
+        if restart:
+            self._around.restart(restart)
+
+    def _go_back(self, before: Layer) -> str:
+        """Put a layer in effect again, and say why it takes a restart, if it does."""
         try:
-            loaded = self._source.load(overlay.trial.before)
+            loaded = self._source.load(before)
             found = changes(self.config, loaded.config)
-            stuck = needing_restart(found)
-            if stuck or self._around.mark().failed:
-                self._around.restart("settings are taken back")
-                return
+            if needing_restart(found) or self._around.mark().failed:
+                return "settings are taken back"
             self._apply(parts_of(found), loaded)
         except EdgeError as error:
             log.warning("%s %s", error.message, error.hint)
-            self._around.restart("settings could not be taken back")
+            return "settings could not be taken back"
+        return ""
 
 
 def _trial(running: Trial | None, before: Layer, *, restart: bool = False) -> Trial:

@@ -129,3 +129,15 @@ def test_a_state_that_does_not_do_well_is_taken_back_and_told(bench: Bench) -> N
     assert bench.config.telemetry.interval_s == 10
     assert "taken back: no frame" in _why(bench.reports[-1])["settings"]
     assert bench.reports[-1].applied == {}
+
+
+def test_a_crash_on_trial_is_told_and_the_same_document_converges_again(bench: Bench) -> None:
+    _want(bench, 1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
+    after = Bench(bench.folder)  # nobody ended the first one in an orderly way
+    after.steering._shadow.resume()
+    assert after.config.telemetry.interval_s == 10
+    assert "taken back: The agent ended" in _why(after.reports[-1])["settings"]
+    assert after.reports[-1].applied == {"paused_cameras": ["yard"]}
+    report = _want(after, 1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
+    assert (report.refused, after.config.telemetry.interval_s) == ((), 4)
+    assert after.steering._shadow.counts() == {"taken": 1}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk_agent.config import overlay
 from edgesdk_agent.config.field_path import field_path
 from edgesdk_agent.config.source import ConfigSource
 from edgesdk_agent.steering.beginning import begin
 from edgesdk_agent.steering.health_mark import Mark, worse
-from edgesdk_targets.errors import BadBundle, EdgeError, InputError
+from edgesdk_targets.errors import BadBundle, EdgeError, InputError, NoSpace
 from edgesdk_testkit.steered import CONFIG, Bench
 
 
@@ -135,6 +136,48 @@ def test_a_part_that_fails_leaves_everything_as_it_was(bench: Bench) -> None:
     assert bench.config.telemetry.interval_s == 10
     assert bench.beginning.file.now.layer.set == {}
     assert bench.beginning.file.now.trial is None
+
+
+class TestAFullDisk:
+    """The settings go back in memory at once, and on the disk as soon as it takes it."""
+
+    @pytest.fixture
+    def full(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        disk, written = [False], overlay.replace_file
+
+        def replace_file(path: Path, content: bytes) -> None:
+            if disk[0]:
+                raise NoSpace("The disk is full.", hint="Make room.")
+            written(path, content)
+
+        monkeypatch.setattr(overlay, "replace_file", replace_file)
+        bench.mark = Mark(processed=100)
+        bench.settings.set({"telemetry.interval_s": 5})
+        disk[0] = True
+        return disk
+
+    def _written(self, bench: Bench) -> overlay.Overlay:
+        return overlay.Overlay.model_validate_json((bench.folder / "state" / "overlay.json").read_bytes())
+
+    def test_a_setting_that_does_worse_goes_back_all_the_same(self, bench: Bench, full: list[bool]) -> None:
+        bench.now = 31
+        bench.settings.tick()
+        assert bench.config.telemetry.interval_s == 10
+        assert bench.events[-1][0] == "settings_rolled_back"
+        assert self._written(bench).trial is not None, "a crash now takes it back too"
+        full[0] = False
+        bench.settings.tick()
+        assert (self._written(bench).trial, self._written(bench).layer.set) == (None, {})
+        assert [name for name, _ in bench.events].count("settings_rolled_back") == 1
+
+    def test_the_end_of_a_trial_is_written_when_there_is_room(self, bench: Bench, full: list[bool]) -> None:
+        bench.mark = Mark(processed=200)
+        bench.now = 31
+        bench.settings.tick()
+        assert self._written(bench).trial is not None
+        full[0] = False
+        bench.settings.tick()
+        assert begin(_next_start(bench)).loaded.config.telemetry.interval_s == 5
 
 
 class TestReload:
