@@ -10,6 +10,7 @@ from edgesdk_agent.config.section import Name, Section
 from edgesdk_agent.governor.governor import GovernorSettings
 from edgesdk_agent.governor.ladder import USUAL_LADDER, Rung
 from edgesdk_agent.governor.strain import StrainMarks
+from edgesdk_targets.errors import InputError
 
 
 class RungSection(Section):
@@ -58,6 +59,19 @@ class GovernorSection(Section):
     ladder: tuple[RungSection, ...] = Field(default=(), max_length=16)
     important: tuple[Name, ...] = Field(default=(), max_length=256)
     warm_c: float = Field(default=80.0, ge=20, le=120)
+
+    def check_bundles(self) -> None:
+        """Look for the rungs' bundles at the start: under strain it is too late.
+
+        Raises:
+            InputError: one is not there.
+        """
+        for place, section in enumerate(self.ladder if self.enabled else ()):
+            if section.bundle is not None and not section.bundle.exists():
+                raise InputError(
+                    f"governor.ladder[{place}].bundle: there is no {section.bundle}.",
+                    hint="Put the bundle there, or correct the path; it is relative to the configuration file.",
+                )
 
     def settings(self, age_budget_ms: float) -> GovernorSettings:
         """Return what the governor holds."""

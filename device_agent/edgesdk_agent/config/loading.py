@@ -39,6 +39,7 @@ from edgesdk_targets.field_problems import FieldPath, Problem, dotted, field_pro
 from edgesdk_targets.secret_url import redact_text
 from edgesdk_targets.yaml_file import SHOWN_PROBLEMS, load_yaml
 
+# `[]` stands for any place of a list.
 _PATH_FIELDS = frozenset(
     tuple(path.split("."))
     for path in (
@@ -53,6 +54,7 @@ _PATH_FIELDS = frozenset(
         "mqtt.cert",
         "mqtt.key",
         "outbox.path",
+        "governor.ladder.[].bundle",
     )
 )
 _SECRET_FIELDS = frozenset({("mqtt", "password"), ("preview", "token"), ("clips", "upload", "token")})
@@ -160,7 +162,8 @@ def _anchored(path: FieldPath, setting: Setting, value: object) -> object:
         return value
     is_source = path[0] == "cameras" and path[-1] == "source" and not _IS_URL_OR_DEVICE.match(value)
     # A source is a path only if something is there: other sources have names of their own.
-    if path in _PATH_FIELDS or (is_source and (setting.base / value).exists()):
+    pattern = tuple("[]" if isinstance(part, int) else part for part in path)
+    if pattern in _PATH_FIELDS or (is_source and (setting.base / value).exists()):
         return str(setting.base / value)
     return value
 

@@ -295,3 +295,13 @@ def test_the_documented_configuration_is_valid(tmp_path: Path) -> None:
         known = type(model[0] if listed else model)
         if hasattr(known, "model_fields"):
             assert set(given) == set(known.model_fields), f"every field of {section} is shown"
+
+
+def test_the_bundle_of_a_rung_is_found_beside_the_file_or_missed_at_the_start(tmp_path: Path) -> None:
+    ladder = "governor: {enabled: true, ladder: [{rate: 0.5}, {bundle: small.edgebundle}]}\n"
+    governor = _load(_write(tmp_path, MINIMAL + ladder)).config.governor
+    assert governor.ladder[1].bundle == tmp_path / "small.edgebundle"
+    with pytest.raises(InputError, match=r"governor\.ladder\[1\]\.bundle: there is no "):
+        governor.check_bundles()
+    (tmp_path / "small.edgebundle").touch()
+    governor.check_bundles()
