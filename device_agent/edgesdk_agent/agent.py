@@ -110,6 +110,7 @@ class Agent:
         Raises:
             EdgeError: a part could not start, or failed for good.
         """
+        self.config.governor.check_bundles()
         with ExitStack() as stack:
             logs = LogBook()
             logs.open()
@@ -147,7 +148,7 @@ class Agent:
             finally:
                 began = time.monotonic()
                 steering.request_stop()
-                oversight.stop()
+                oversight.stop(again=self._hands.goes_on and not stop.is_set())
                 pipeline.stop(_STOP_PIPELINE_S)
                 steering.stop()
                 if link is not None:

@@ -145,9 +145,13 @@ class Oversight:
         if self._endpoint is not None:
             self._endpoint.start()
 
-    def stop(self) -> None:
-        """End, before the pipeline does: one that stops is not one that stands still."""
-        self.monitor.stop()
+    def stop(self, *, again: bool = False) -> None:
+        """End, before the pipeline does: one that stops is not one that stands still.
+
+        Args:
+            again: another run of the same process follows.
+        """
+        self.monitor.stop(again=again)
         if self._endpoint is not None:
             self._endpoint.close()
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -87,14 +88,36 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, bundle: Path, cameras: str = LIVE, target: str = "") -> Iterator[Site]:
+def site(
+    folder: Path, bundle: Path, cameras: str = LIVE, target: str = "", env: dict[str, str] | None = None
+) -> Iterator[Site]:
     (folder / "bundles").mkdir()
     _versioned(bundle, folder / "bundles/one.edgebundle", "1.0.0")
     with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
         (folder / "edgesdk.yaml").write_text(CONFIG.format(cameras=cameras, url=broker.address, target=target))
-        with AgentProcess("--config", folder / "edgesdk.yaml") as agent:
+        with AgentProcess("--config", folder / "edgesdk.yaml", env=env) as agent:
             listener.wait_for("up/birth", 1)
             yield Site(folder, broker, listener, agent)
+
+
+@contextmanager
+def service_manager(address: Path) -> Iterator[socket.socket]:
+    """Listen as systemd does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(address))
+        listener.settimeout(30)
+        yield listener
+
+
+def _heard_restart(manager: socket.socket) -> None:
+    """Wait until the second start is over; systemd must not have heard an end in between, nor been left without patience."""
+    said: list[bytes] = []
+    while sum(one.startswith(b"READY=1") for one in said) < 2:
+        said.append(manager.recv(4096))
+    assert not any(one.startswith(b"STOPPING=1") for one in said), said
+    begun = next(at for at, one in enumerate(said) if one.startswith(b"RELOADING=1"))
+    assert said[begun + 1].startswith(b"EXTEND_TIMEOUT_USEC=")
+    assert said[begun + 2].startswith(b"READY=1"), said
 
 
 def _versioned(source: Path, path: Path, version: str, **changes: Any) -> Path:
@@ -214,7 +237,8 @@ def test_a_bundle_that_answers_otherwise_is_not_taken(digits_bundle: Path, tmp_p
 
 
 def test_the_desired_state_holds_over_a_restart_and_sighup_reads_the_file(digits_bundle: Path, tmp_path: Path) -> None:
-    with site(tmp_path, digits_bundle) as here:
+    env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with service_manager(tmp_path / "notify") as manager, site(tmp_path, digits_bundle, env=env) as here:
         _versioned(digits_bundle, tmp_path / "bundles/two.edgebundle", "2.0.0")
         state = {"config": {"telemetry.interval_s": 0.4}, "bundle": "two.edgebundle", "paused_cameras": ["yard"]}
         reported = here.want(7, **state, log_level="warning", colour="red")
@@ -222,6 +246,7 @@ def test_the_desired_state_holds_over_a_restart_and_sighup_reads_the_file(digits
         assert [one.what for one in reported.refused] == ["colour"]
         here.event("settings_kept")
         here.done("restart")
+        _heard_restart(manager)
         births = here.heard(lambda all_: len({h.body["boot_id"] for h in all_ if h.channel == "up/birth"}) == 2)
         last = [h.body for h in births if h.channel == "up/birth"][-1]
         assert last["bundle"]["version"] == "2.0.0"

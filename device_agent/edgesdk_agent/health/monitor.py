@@ -89,12 +89,20 @@ class Monitor:
         self._manager.ready("running")
         self._thread.start()
 
-    def stop(self) -> None:
-        """End; may be called twice."""
+    def stop(self, *, again: bool = False) -> None:
+        """End; may be called twice.
+
+        Args:
+            again: the same process begins anew, which the service manager must not take for its end.
+        """
         self._stopping.set()
-        self._manager.stopping("stopping")
+        if not again:
+            self._manager.stopping("stopping")
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(2.0)
+        if again:
+            # After the thread's last `alive`, which would shorten the manager's patience again.
+            self._manager.restarting("starts again")
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_s):

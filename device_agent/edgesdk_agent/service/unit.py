@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesdk_agent.health.sd_notify import START_WITHIN_S
+
 UNIT_NAME = "edgesdk-agent.service"
 # Longer than the agent's own watchdog takes (`health.exit_after_s`, 90 s): its end says more than a kill.
 _WATCHDOG_S = 120
-# The first start tunes and may build an engine.
-_START_S = 1800
 _HOMES = ("/home", "/root", "/run/user")
 
 
@@ -62,7 +62,7 @@ ExecStart={_quoted(service.executable)} run --config {_quoted(service.config)} -
 Restart=always
 RestartSec=3
 WatchdogSec={_WATCHDOG_S}
-TimeoutStartSec={_START_S}
+TimeoutStartSec={START_WITHIN_S}
 TimeoutStopSec=15
 OOMPolicy=stop
 {memory}

@@ -56,6 +56,11 @@ class AgentSteering:
         self.oversight: Oversight | None = None
         self.snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether another run of this process follows an end that nobody asked for: it takes back what was on trial."""
+        return self.restart.is_set() or self._beginning.file.now.trial is not None
+
     def steering(self, pipeline: Pipeline, reporter: Reporter, logs: LogBook, queue: Any) -> Steering:
         """Return what steers the agent; `queue` is that of the reports."""
 

@@ -6,6 +6,8 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from edgesdk_agent.health.facts import CameraFacts, Facts
 from edgesdk_agent.health.monitor import Hands, Monitor
 from edgesdk_agent.health.sd_notify import ServiceManager
@@ -86,3 +88,20 @@ def test_the_service_manager_hears_alive_only_while_results_come(tmp_path: Path)
         assert rig.heard() == []
         assert rig.did == ["mend", "end"]
         assert [name for name, *_ in rig.told].count("pipeline_stalled") == 2
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_restart_is_no_end_and_the_load_is_allowed_for(tmp_path: Path, again: bool) -> None:
+    rig = Rig(tmp_path)
+    with rig.socket:
+        rig.monitor.start()
+        rig.monitor.stop(again=again)
+        ready, *said = rig.heard()
+        assert ready.startswith(b"READY=1")
+        if not again:
+            assert said == [b"STOPPING=1\nSTATUS=stopping"]
+            return
+        begun, extended = said
+        assert begun.startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert b"\nWATCHDOG=1\n" in begun
+        assert extended == b"EXTEND_TIMEOUT_USEC=1800000000", "after the watchdog's word, which would undo it"
