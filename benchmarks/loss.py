@@ -24,7 +24,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-from edgesdk_testkit.kill_storm import StormOutcome, StormPlan, bundle_for_storms, storm  # noqa: E402
+from edgesdk_testkit.kill_storm import bundle_for_storms, storm  # noqa: E402
+from edgesdk_testkit.kill_storm_outcome import StormOutcome, StormPlan  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results/loss.json"
 

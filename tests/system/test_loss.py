@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk_testkit.kill_storm import KillStorm, StormPlan
+from edgesdk_testkit.kill_storm import KillStorm
+from edgesdk_testkit.kill_storm_outcome import StormPlan
 
 pytestmark = pytest.mark.system
 
