@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from edgesdk.cli.broker_access import broker_access
 from edgesdk.cli.fleet_commands import cmd, desired
 from edgesdk.cli.fleet_record import record, records
 from edgesdk.cli.output import JsonFlag
@@ -94,19 +95,12 @@ def watch(
     import functools
     import time
 
-    from pydantic import SecretStr
-
     from edgesdk.cli.output import console, note, print_json
     from edgesdk.fleet.roster import Roster
     from edgesdk.fleet.watch import table, watch_live
     from edgesdk.fleet.watch import watch as watch_broker
-    from edgesdk_targets.broker_address import BrokerAddress, tls_context
-    from edgesdk_targets.errors import InputError
 
-    address = BrokerAddress.parse(broker).with_login(username, SecretStr(password) if password else None)
-    if (ca or cert or key or insecure) and not address.tls:
-        raise InputError(f"{address} is not encrypted, but TLS options are given.", hint="Write mqtts://.")
-    tls = tls_context(ca=ca, cert=cert, key=key, insecure=insecure) if address.tls else None
+    address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=key, insecure=insecure)
     roster = Roster(stale_after_s=stale_after, tenant=tenant)
     if once and duration is None:
         duration = 2.0

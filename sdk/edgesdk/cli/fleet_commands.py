@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesdk.cli.broker_access import broker_access
 from edgesdk.cli.output import JsonFlag
 from edgesdk_targets.errors import InputError, LinkError
 
 if TYPE_CHECKING:
-    import ssl
-
-    from edgesdk_targets.broker_address import BrokerAddress
     from edgesdk_targets.messages import Reported
 
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The device: tenant.name, or its name alone.")]
@@ -56,7 +54,7 @@ def cmd(
     from edgesdk.fleet.command_sender import new_command, send_command
     from edgesdk.fleet.command_words import arguments_from
 
-    address, tls = _broker(broker, username, password, ca, insecure)
+    address, tls = broker_access(broker, username, password, ca=ca, insecure=insecure)
     device = _node(node)
     try:
         command = new_command(
@@ -116,7 +114,7 @@ def desired(
     from edgesdk_targets.messages import Desired
     from edgesdk_targets.yaml_file import load_yaml
 
-    address, tls = _broker(broker, username, password, ca, insecure)
+    address, tls = broker_access(broker, username, password, ca=ca, insecure=insecure)
     device = _node(node)
     view = asyncio.run(read_shadow(address, device, tls=tls))
     if file is not None:
@@ -180,16 +178,3 @@ def _node(text: str) -> Any:
     from edgesdk_targets.topics import Node
 
     return Node.parse(text) if "." in text else Node(text)
-
-
-def _broker(
-    url: str, username: str, password: str, ca: Path | None, insecure: bool
-) -> tuple[BrokerAddress, ssl.SSLContext | None]:
-    from pydantic import SecretStr
-
-    from edgesdk_targets.broker_address import BrokerAddress, tls_context
-
-    address = BrokerAddress.parse(url).with_login(username, SecretStr(password) if password else None)
-    if (ca or insecure) and not address.tls:
-        raise InputError(f"{address} is not encrypted, but TLS options are given.", hint="Write mqtts://.")
-    return address, tls_context(ca=ca, insecure=insecure) if address.tls else None

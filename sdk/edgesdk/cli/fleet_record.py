@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesdk.cli.broker_access import broker_access
 from edgesdk.cli.output import JsonFlag
 from edgesdk_targets.errors import InputError
 
@@ -44,17 +45,11 @@ def record(
     import time
     from contextlib import closing
 
-    from pydantic import SecretStr
-
     from edgesdk.cli.output import console, next_command, note, print_json
     from edgesdk.fleet.record.recorder import Recorder
     from edgesdk.fleet.record.store import Store
-    from edgesdk_targets.broker_address import BrokerAddress, tls_context
 
-    address = BrokerAddress.parse(broker).with_login(username, SecretStr(password) if password else None)
-    if (ca or cert or key or insecure) and not address.tls:
-        raise InputError(f"{address} is not encrypted, but TLS options are given.", hint="Write mqtts://.")
-    tls = tls_context(ca=ca, cert=cert, key=key, insecure=insecure) if address.tls else None
+    address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=key, insecure=insecure)
     began = time.monotonic()
     with closing(Store(db)) as store:
         # Of a run with an end, nothing stays behind at the broker.
