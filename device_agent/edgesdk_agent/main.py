@@ -68,6 +68,7 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
         from edgesdk_agent.config.source import ConfigSource
         from edgesdk_agent.pipeline_settings import apply_pipeline_settings
         from edgesdk_agent.steering.beginning import begin
+        from edgesdk_agent.steering.restart import wait_for_restart
 
     beginning = begin(ConfigSource(options.config, _flags(options), options.no_mqtt))
     hide_secrets(beginning.loaded.config)
@@ -97,10 +98,11 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
         signals[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
     try:
         summary, again = _run_once(beginning, options, stop, running)
+        again = again and wait_for_restart(beginning, stop)
     finally:
         for number, handler in signals.items():
             signal.signal(number, handler)
-    if again and not asked:
+    if again:
         _restart()
     return summary
 
@@ -110,7 +112,7 @@ def _run_once(
 ) -> tuple[dict[str, Any], bool]:
     """Run an agent, noted in `running` for signals, and return its summary and whether another run is wanted."""
     from edgesdk_agent.quick_start import ModelLoading, quick_imports
-    from edgesdk_agent.steering.beginning import settle
+    from edgesdk_agent.steering.beginning import take_back_failed
 
     with ModelLoading(beginning.loaded.config) as loading:
         with quick_imports():
@@ -124,7 +126,7 @@ def _run_once(
             return agent.run(stop, options.duration), agent.restart_wanted
         except EdgeError as error:
             # Settings from afar that keep the agent from starting must not keep it from being reached.
-            if not settle(beginning.file):
+            if not take_back_failed(beginning.file, error.message) and not agent.restart_wanted:
                 raise
             sys.stderr.write(f"error: {error.message}\n")
             return {}, True

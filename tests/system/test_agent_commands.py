@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
@@ -10,94 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edgesdk.fleet.broker import Broker
-from edgesdk.fleet.command_sender import Outcome, new_command, send_command, send_desired
 from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
-from edgesdk_targets.messages import Desired, Reported
-from edgesdk_targets.topics import Node
-from edgesdk_testkit.agent_process import AgentProcess
-from edgesdk_testkit.mqtt_listener import Heard, MqttListener
+from edgesdk_testkit.steered_site import NODE, site, versioned
 
 pytestmark = pytest.mark.system
-
-NODE = Node("gate")
-CONFIG = """\
-device: {{name: gate}}
-bundle: bundles/one.edgebundle
-target: '{target}'
-cameras:
-{cameras}
-mqtt: {{url: '{url}', will_delay_s: 0}}
-telemetry: {{interval_s: 1}}
-pipeline: {{threads: 1}}
-commands: {{state: state, bundles: bundles, trial_s: 1}}
-"""
-LIVE = "  - {name: belt, source: 'conveyor:?fps=20'}\n  - {name: yard, source: 'synthetic:?fps=5'}"
-
-
-@dataclass
-class Site:
-    """A broker, somebody who listens, and a running agent with its folder."""
-
-    folder: Path
-    broker: Broker
-    listener: MqttListener
-    agent: AgentProcess
-
-    def ask(self, verb: str, *, command_id: str = "", wait_s: float = 30.0, **arguments: Any) -> Outcome:
-        """Send a command as `edgesdk fleet cmd --wait` does."""
-        command = new_command(
-            NODE, verb, arguments, command_id=command_id or f"{verb}-{random.getrandbits(40):x}", within_s=wait_s
-        )
-        return asyncio.run(send_command(self.broker.address, command, wait_s=wait_s))
-
-    def done(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """Send a command that is to be done, and return its answer."""
-        outcome = self.ask(verb, **arguments)
-        assert outcome.reply is not None, f"no answer to {verb}"
-        assert outcome.reply.ok, outcome.reply.message
-        return dict(outcome.reply.data)
-
-    def want(self, version: int, **state: Any) -> Reported:
-        """Retain a desired state, and return what the device says of it."""
-        document = Desired(node=str(NODE), at=datetime.now(timezone.utc), version=version, state=state)
-        view = asyncio.run(send_desired(self.broker.address, document, wait_s=30.0))
-        assert view.reported is not None
-        assert view.reported.version == version
-        return view.reported
-
-    def heard(self, holds: Callable[[list[Heard]], bool]) -> list[Heard]:
-        return self.listener.wait_until(holds, 30.0)
-
-    def event(self, name: str) -> dict[str, Any]:
-        """Wait for an event, and return it."""
-        found = self.heard(lambda all_: any(h.body.get("name") == name for h in all_ if h.channel == "up/event"))
-        return next(h.body for h in found if h.channel == "up/event" and h.body.get("name") == name)
-
-    def frames(self, camera: str) -> int:
-        return sum(h.body["camera"] == camera for h in self.listener.heard("up/result"))
-
-
-@contextmanager
-def site(
-    folder: Path, bundle: Path, cameras: str = LIVE, target: str = "", env: dict[str, str] | None = None
-) -> Iterator[Site]:
-    (folder / "bundles").mkdir()
-    _versioned(bundle, folder / "bundles/one.edgebundle", "1.0.0")
-    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
-        (folder / "edgesdk.yaml").write_text(CONFIG.format(cameras=cameras, url=broker.address, target=target))
-        with AgentProcess("--config", folder / "edgesdk.yaml", env=env) as agent:
-            listener.wait_for("up/birth", 1)
-            yield Site(folder, broker, listener, agent)
 
 
 @contextmanager
@@ -118,14 +40,6 @@ def _heard_restart(manager: socket.socket) -> None:
     begun = next(at for at, one in enumerate(said) if one.startswith(b"RELOADING=1"))
     assert said[begun + 1].startswith(b"EXTEND_TIMEOUT_USEC=")
     assert said[begun + 2].startswith(b"READY=1"), said
-
-
-def _versioned(source: Path, path: Path, version: str, **changes: Any) -> Path:
-    """Write the same bundle with another version, so that it is another bundle with the same answers."""
-    with open_bundle(source) as bundle:
-        files = {name: bundle.read(name) for name in bundle.manifest.files}
-        write_bundle(path, bundle.manifest.model_copy(update={"version": version, **changes}), files)
-    return path
 
 
 def _halved(source: Path, path: Path) -> Path:
@@ -202,7 +116,7 @@ def test_every_verb_does_what_it_says(digits_bundle: Path, tmp_path: Path, needs
 def test_another_bundle_takes_over_and_no_frame_is_lost(digits_bundle: Path, tmp_path: Path) -> None:
     cameras = "  - {name: belt, source: 'conveyor:?frames=600&fps=60', mode: every_frame}"
     with site(tmp_path, digits_bundle, cameras) as here:
-        _versioned(digits_bundle, tmp_path / "bundles/two.edgebundle", "2.0.0")
+        versioned(digits_bundle, tmp_path / "bundles/two.edgebundle", "2.0.0")
         (tmp_path / "bundles/broken.edgebundle").write_bytes(b"PK no bundle")
         here.listener.wait_for("up/result", 5)
         refused = here.ask("bundle", name="broken.edgebundle").reply
@@ -239,7 +153,7 @@ def test_a_bundle_that_answers_otherwise_is_not_taken(digits_bundle: Path, tmp_p
 def test_the_desired_state_holds_over_a_restart_and_sighup_reads_the_file(digits_bundle: Path, tmp_path: Path) -> None:
     env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
     with service_manager(tmp_path / "notify") as manager, site(tmp_path, digits_bundle, env=env) as here:
-        _versioned(digits_bundle, tmp_path / "bundles/two.edgebundle", "2.0.0")
+        versioned(digits_bundle, tmp_path / "bundles/two.edgebundle", "2.0.0")
         state = {"config": {"telemetry.interval_s": 0.4}, "bundle": "two.edgebundle", "paused_cameras": ["yard"]}
         reported = here.want(7, **state, log_level="warning", colour="red")
         assert dict(reported.applied) == {**state, "log_level": "warning"}
@@ -255,7 +169,7 @@ def test_the_desired_state_holds_over_a_restart_and_sighup_reads_the_file(digits
         assert here.frames("yard") == seen, "a restart keeps what is paused paused"
         # SIGHUP, with the bundle's file replaced under its name
         here.want(8)
-        _versioned(digits_bundle, tmp_path / "bundles/one.edgebundle", "1.5.0")
+        versioned(digits_bundle, tmp_path / "bundles/one.edgebundle", "1.5.0")
         here.agent.send(signal.SIGHUP)
         here.heard(lambda all_: any(h.channel == "up/result" and h.body["bundle"]["version"] == "1.5.0" for h in all_))
         assert here.event("config_reloaded")["message"] == "the bundle's file"

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -116,20 +117,27 @@ class CommandRunner:
     # --- on the thread
 
     def _run(self) -> None:
-        for cut_off in self._memory.begun():
-            self._answer_cut_off(cut_off)
+        self._guarded(self._answer_all_cut_off)
         while not self._stopping.is_set():
             try:
                 due = self._waiting.get(timeout=_TICK_S)
             except queue.Empty:
                 due = None
-            try:
-                self._turn(due)
-            except Exception:  # the thread's top: a device that can be steered no more cannot be mended from afar
-                self._counts["broken"] += 1
-                log.exception("A command could not be handled")
+            self._guarded(partial(self._turn, due))
         while not self._waiting.empty():
-            self._refuse_at_end(self._waiting.get_nowait())
+            self._guarded(partial(self._refuse_at_end, self._waiting.get_nowait()))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # the thread's top: a device that can be steered no more cannot be mended from afar
+            self._counts["broken"] += 1
+            log.exception("A command could not be handled")
+
+    def _answer_all_cut_off(self) -> None:
+        for cut_off in self._memory.begun():
+            # One that cannot be answered must not keep the others from it.
+            self._guarded(partial(self._answer_cut_off, cut_off))
 
     def _turn(self, due: Due | None) -> None:
         if self._stopping.is_set():

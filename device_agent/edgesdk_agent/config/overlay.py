@@ -54,6 +54,7 @@ class Trial(BaseModel):
     Attributes:
         before: what to come back to.
         started: the change was made for a start to come, and that start has begun.
+        version: of the desired state that asked for it; 0 where only commands did.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,6 +62,29 @@ class Trial(BaseModel):
     before: Layer
     restart: bool = False
     started: bool = False
+    version: Count = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it begins with the next start only."""
+        return self.restart and not self.started
+
+
+class FailedTrial(BaseModel):
+    """A desired state that did not come through its trial.
+
+    Attributes:
+        version: of the desired state; why: it was taken back.
+        cut_off: how many of its trials the end of the process cut off, which may be nobody's fault.
+        final: it is not tried again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Count
+    why: Annotated[str, Field(max_length=4096)]
+    cut_off: Count = 0
+    final: bool = False
 
 
 class Overlay(BaseModel):
@@ -68,6 +92,7 @@ class Overlay(BaseModel):
 
     Attributes:
         version: of the desired state that was read last; report: what became of it.
+        failed: the last desired state that did not come through its trial.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -78,6 +103,7 @@ class Overlay(BaseModel):
     report: DesiredReport = Field(default_factory=DesiredReport)
     wanted: JsonObject = Field(default_factory=dict)
     trial: Trial | None = None
+    failed: FailedTrial | None = None
 
     def but(self, **changes: object) -> Overlay:
         """Return it with some fields changed."""
@@ -124,6 +150,10 @@ class OverlayFile:
         except EdgeError as error:
             if not told:
                 log.warning("%s %s It is tried again.", error.message, error.hint)
+
+    def leave_out(self, overlay: Overlay) -> None:
+        """Go on with less than the file holds, which keeps it until the next change: what does not fit today may tomorrow."""
+        self.now = overlay
 
     def pay(self) -> None:
         """Write what the disk did not take so far, if there is anything."""

@@ -2,7 +2,8 @@
 
 The document is retained, so that it comes on every connection; its version says what is news. A higher one replaces the
 last, an older one is ignored. The same one again is nothing new, unless something of it was refused: then it is tried
-again, so that a bundle that arrives later, or a device that was mended, converges by itself.
+again, so that a bundle that arrives later, or a device that was mended, converges by itself. Settings that did not come
+through their trial are not; see `failed_trial`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pydantic import JsonValue
 
 from edgesdk_agent.commands.verbs.log_level import LEVELS
 from edgesdk_agent.config.overlay import OverlayFile
+from edgesdk_agent.desired.failed_trial import why_barred
 from edgesdk_agent.desired.state import DesiredState, read_state
-from edgesdk_agent.desired.taken_back import MOST_REFUSALS, with_refusal, without_settings
+from edgesdk_agent.desired.taken_back import MOST_REFUSALS, with_refusal
 from edgesdk_agent.steering.live_settings import LiveSettings
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.paused_cameras import PausedCameras
@@ -61,7 +63,7 @@ class Shadow:
                 self._latest = desired
 
     def counts(self) -> dict[str, int]:
-        """Return how many documents were taken on, were older, known or in conflict."""
+        """Return how many documents were taken on, were older, known, in conflict, or did not come through their trial."""
         return dict(self._counts)
 
     # --- on the commands' thread
@@ -121,13 +123,18 @@ class Shadow:
                 applied[name] = value
             return result
 
-        waiting = attempt("config", dict(state.config), lambda: self._settings.desire(state.config))
-        if isinstance(waiting, tuple):
-            pending = waiting
-        if state.bundle != self._file.now.layer.bundle:
-            attempt("bundle", state.bundle, lambda: self._settings.use_bundle(state.bundle))
-        elif "bundle" in desired.state and "bundle" not in refused_names:
-            applied["bundle"] = state.bundle
+        version = desired.version
+        if barred := why_barred(self._file.now, version):
+            self._counts["barred"] += 1
+            refused.append(Refusal(what="settings", why=f"taken back: {barred}"[:4096]))
+        else:
+            waiting = attempt("config", dict(state.config), lambda: self._settings.desire(state.config, version))
+            if isinstance(waiting, tuple):
+                pending = waiting
+            if state.bundle != self._file.now.layer.bundle:
+                attempt("bundle", state.bundle, lambda: self._settings.use_bundle(state.bundle, version))
+            elif "bundle" in desired.state and "bundle" not in refused_names:
+                applied["bundle"] = state.bundle
         self._attempt_rest(state, attempt)
         report = DesiredReport(
             version=desired.version,
@@ -147,10 +154,10 @@ class Shadow:
         if paused is not None:
             attempt("paused_cameras", [*paused], lambda: self._cameras.become(tuple(paused)))
 
-    def _taken_back(self, why: str) -> None:
+    def _taken_back(self) -> None:
         overlay = self._file.now
         if overlay.version:
-            self._say(without_settings(overlay.report, why))
+            self._report(overlay.report)
 
     def _say(self, report: DesiredReport) -> None:
         if report != self._file.now.report:

@@ -10,6 +10,7 @@ takes over.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -28,10 +29,11 @@ from edgesdk_agent.desired.shadow import Shadow
 from edgesdk_agent.link_inbox import Inbox
 from edgesdk_agent.steering.beginning import COMMANDS, Beginning
 from edgesdk_agent.steering.health_mark import Mark
-from edgesdk_agent.steering.live_settings import Applier, LiveSettings, Surroundings
+from edgesdk_agent.steering.live_settings import LiveSettings
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.paused_cameras import PausedCameras, Pauses
-from edgesdk_targets.errors import EdgeError
+from edgesdk_agent.steering.surroundings import Applier, Surroundings
+from edgesdk_targets.errors import DeviceError, EdgeError
 from edgesdk_targets.messages import DesiredReport
 from edgesdk_targets.topics import Channel
 
@@ -89,6 +91,7 @@ class Steering:
     ) -> None:
         self._news = beginning.news
         self._steered = steered
+        self._budget = beginning.budget
         config = beginning.loaded.config
         section = config.commands
         folder = section.state_folder() if section.enabled else None
@@ -99,11 +102,12 @@ class Steering:
             restart=steered.restart,
             changed=steered.changed,
             bundle_differs=steered.bundle_differs,
+            check_restart=self._check_restart,
         )
         self.settings = LiveSettings(beginning.source, beginning.loaded, beginning.file, around)
         cameras = PausedCameras(steered.pipeline, beginning.file)
         self._shadow = Shadow(self.settings, cameras, logs, beginning.file, steered.report)
-        controls = Controls(self.settings, cameras, logs, steered.say_again, steered.restart, steered.snapshot)
+        controls = Controls(self.settings, cameras, logs, steered.say_again, self._restart, steered.snapshot)
         self._runner = CommandRunner(
             VERBS,
             controls,
@@ -140,6 +144,18 @@ class Steering:
         """Return how many commands and desired states came, and what became of them."""
         desired = {f"desired_{name}": count for name, count in self._shadow.counts().items()}
         return {**self._border.counts(), **self._runner.counts(), **desired}
+
+    def _restart(self, why: str) -> None:
+        self._check_restart()
+        self._steered.restart(why)
+
+    def _check_restart(self) -> None:
+        """Refuse a restart that somebody asks for, where there were too many of them."""
+        if wait_s := self._budget.wait_s(time.monotonic()):
+            raise DeviceError(
+                f"The agent was started again {len(self._budget.at)} times within the hour.",
+                hint=f"It can be again in {wait_s:.0f} s.",
+            )
 
     def _tick(self) -> None:
         self._shadow.work()

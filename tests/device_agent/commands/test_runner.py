@@ -195,3 +195,29 @@ def test_no_picture_leaves_where_none_may(bench: Bench) -> None:
     refused = _ask(bench, "snapshot", camera="door")[-1]
     assert not refused.ok
     assert "pictures.enabled" in refused.message
+
+
+def test_a_command_that_was_cut_off_and_cannot_be_answered_keeps_no_other_from_being_done(bench: Bench) -> None:
+    from edgesdk_agent.commands.memory import Remembered
+
+    runner = bench.steering._runner
+    runner._memory.note(Remembered(id="no-topic-of-ours", verb="set"))
+    runner._memory.note(Remembered(id="2", verb="set"))
+    replies, fails = runner._replies, ["no-topic-of-ours"]
+
+    def say(command_id: str, *step: Any, **more: Any) -> None:
+        if command_id in fails:
+            raise OSError("no room to say it")
+        replies(command_id, *step, **more)
+
+    runner._replies = say  # type: ignore[assignment]
+    runner.start()
+    try:
+        command = Command(node="local.gate", at=AT, id="3", verb="birth", deadline=AT + timedelta(seconds=30))
+        runner.offer(command, 30.0)
+        wait_until(lambda: len(bench.inbox._said) >= 3, "the answers")
+        told = {one.id: one.code for one in bench.replies() if one.step == "done"}
+    finally:
+        runner.stop()
+    assert told == {"2": "interrupted", "3": ""}
+    assert runner.counts()["broken"] == 1

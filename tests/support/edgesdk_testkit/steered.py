@@ -60,7 +60,7 @@ class Bench:
             self.beginning, self._steered(), self.inbox, epoch="e", next_seq=lambda: 1, logs=LogBook()
         )
         self.settings = self.steering.settings
-        self.settings._clock = lambda: self.now
+        self.settings._watch._clock = lambda: self.now
 
     # --- what a pipeline would be
 
