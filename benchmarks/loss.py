@@ -1,14 +1,15 @@
 """Kill broker, recorder and agent at random, and count what is lost.
 
-    python benchmarks/loss.py [--seeds 1 2 3] [--brokers mosquitto iotcore] [--kills 20] [--within 40] [--no-control]
+    python benchmarks/loss.py [--seeds 1 2 3] [--brokers mosquitto iotcore] [--kills 20] [--within 40] [--no-storms] [--no-control]
+                              [--anew]
 
 A real agent reports every frame of a camera, a real broker carries the reports, `edgesdk fleet record` stores them, and each
 of the three is ended by `kill -9` again and again. Nothing may be missing, nothing may be stored twice, and the agent's outbox
 must be empty in the end. The control is the same storm with an agent that forgets a report when the broker has it
 (`mqtt.acknowledge: broker`): it must lose some, or the storm proves nothing.
 
-Writes `benchmarks/results/loss.json`; exit code 1 where a storm does not show what it must. Six storms and three controls
-take about nine minutes.
+Each storm's outcome is written into `benchmarks/results/loss.json`, in place of that of an earlier storm of the same plan; exit
+code 1 where a storm does not show what it must. Six storms and three controls take about nine minutes, and can be run one by one.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ RESULTS = ROOT / "benchmarks/results/loss.json"
 def main() -> int:
     """Run the storms, write what was found, and judge it."""
     options = _options()
-    outcomes: list[StormOutcome] = []
+    outcomes = [] if options.anew else earlier(options.out)
     with tempfile.TemporaryDirectory(prefix="edgesdk-loss-") as folder:
         bundle = bundle_for_storms(Path(folder))
         for plan in _plans(options):
-            outcomes.append(storm(plan, bundle))
-            print(_line(outcomes[-1]), file=sys.stderr)
+            outcome = storm(plan, bundle)
+            outcomes = [*(other for other in outcomes if other.plan != plan), outcome]
+            print(_line(outcome), file=sys.stderr)
     problems = judged(outcomes)
     document = {
         "made": {"python": platform.python_version(), "machine": platform.machine()},
@@ -49,6 +51,17 @@ def main() -> int:
     options.out.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     print(json.dumps(document, indent=1))
     return 1 if problems else 0
+
+
+def earlier(file: Path) -> list[StormOutcome]:
+    """Return what earlier runs found."""
+    if not file.exists():
+        return []
+    outcomes = []
+    for storm_ in json.loads(file.read_text("utf-8"))["storms"]:
+        fields = {name: value for name, value in storm_.items() if name not in ("plan", "lost")}
+        outcomes.append(StormOutcome(StormPlan(**storm_["plan"]), **fields))
+    return outcomes
 
 
 def judged(outcomes: list[StormOutcome]) -> list[str]:
@@ -68,7 +81,10 @@ def judged(outcomes: list[StormOutcome]) -> list[str]:
 
 def _plans(options: argparse.Namespace) -> list[StormPlan]:
     plans = [
-        StormPlan(broker, seed, options.kills, options.within) for broker in options.brokers for seed in options.seeds
+        StormPlan(broker, seed, options.kills, options.within)
+        for broker in options.brokers
+        for seed in options.seeds
+        if options.storms
     ]
     if options.control:
         plans += [
@@ -92,6 +108,8 @@ def _options(arguments: Any = None) -> argparse.Namespace:
     parser.add_argument("--brokers", nargs="+", choices=("mosquitto", "iotcore"), default=["mosquitto", "iotcore"])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--within", type=float, default=40.0, help="seconds")
+    parser.add_argument("--storms", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--anew", action="store_true", help="forget what earlier runs found")
     parser.add_argument("--control", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args(arguments)

@@ -31,6 +31,7 @@ from edgesdk_targets.messages import (
     pack_segment,
     plain_json,
     topic_of,
+    unpack_segment,
 )
 
 AT = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
@@ -153,3 +154,15 @@ def test_ranges_of_a_gap_do_not_overlap() -> None:
 def test_any_body_of_a_gap_is_read_or_refused(data: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         gap_of(_event(1, data))
+
+
+def test_a_segment_gives_back_word_for_word_what_was_packed() -> None:
+    # Spaces, an escaped quote, brackets in a text and a number that a second writing would change.
+    bodies = [(3, b'{"seq": 3,"message":"a \\"]}, b","n":1.50}'), (7, '{"seq":7,"message":"é"}'.encode())]
+    assert unpack_segment(pack_segment("local.cam1", AT, "e1", bodies)) == bodies
+
+
+@pytest.mark.parametrize("body", [b"", b"no deflate", zlib.compress(b"{}"), zlib.compress(b'{"records":[{"seq":1}')])
+def test_what_is_no_segment_is_not_unpacked(body: bytes) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        unpack_segment(body)

@@ -16,7 +16,9 @@ class OutboxSection(Section):
     Attributes:
         path: the outbox's file; files beside it begin with its name. Unless given, `outbox.db` in systemd's state folder;
             without either there is no outbox.
-        sync_interval_s: what is so old survives a power cut; at most one sync of the card in this time.
+        sync_interval_s: an event that is so old survives a power cut; at most one sync of the card in this time.
+        bulk_sync_interval_s: the same for results and telemetry, where no collector has them by then. Half of it writes to the
+            card nearly twice as often.
         max_bytes: beyond it the oldest telemetry goes, then results, then events, and the gap is told.
         max_age_s: older reports are dropped, and told as a gap; 0 keeps them.
         resend_s: without an acknowledgement for so long, what was sent is sent again.
@@ -26,6 +28,7 @@ class OutboxSection(Section):
 
     path: Path | None = None
     sync_interval_s: float = Field(default=1.0, ge=0.05, le=3600)
+    bulk_sync_interval_s: float = Field(default=30.0, ge=0.05, le=3600)
     max_bytes: int = Field(default=64 << 20, ge=64 << 10, le=1 << 40)
     max_age_s: float = Field(default=0.0, ge=0, le=10 * 365 * 86400)
     resend_s: float = Field(default=2.0, ge=0.1, le=3600)

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from edgesdk_agent.outbox.compaction import Compaction
 from edgesdk_agent.outbox.ledger import GapLedger
-from edgesdk_agent.outbox.number_ranges import Range, as_ranges
-from edgesdk_agent.outbox.packing import fitting, packed
+from edgesdk_agent.outbox.number_ranges import Range
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
 from edgesdk_agent.outbox.stored_report import StoredReport
 from edgesdk_agent.report_queue import ReportKind
-from edgesdk_targets.messages import SEGMENT_RECORDS, Gap, GapCause
-from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES
+from edgesdk_targets.messages import Gap, GapCause
 
 _LOWEST_FIRST = tuple(reversed(ReportKind))
 # A clock before this was never set; what it says of ages is nothing.
 _SANE_CLOCK_S = 1_700_000_000
-# So that a long backlog is packed over several commits, and none of them is long.
-_SEGMENTS_PER_COMMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Commit:
         with store.transaction():
             for teller in batch.told:
                 outcome.ledger.settled(teller)
-            store.insert(batch.reports)
+            store.insert(self._packed(batch))
             if batch.telling is not None:
                 report, gap = batch.telling
                 store.insert([report])
@@ -91,8 +88,6 @@ class Commit:
             self._note_gone(batch)
             self._expire(batch.at)
             self._keep_budget()
-            if self._settings.by_collector:
-                self._pack(batch)
             for teller in outcome.ledger.tellers:
                 if any(first <= teller <= last for first, last in outcome.gone):
                     outcome.ledger.untell(teller)
@@ -103,6 +98,16 @@ class Commit:
                 store.set_meta(batch.on_change)
         outcome.ledger.saved()
         return outcome
+
+    def _packed(self, batch: Batch) -> list[StoredReport]:
+        """Pack what is old enough; return what of the new is written as it is."""
+        if not self._settings.by_collector or batch.gone:
+            # What is refused is looked for among the single ones.
+            return batch.reports
+        ledger = self._outcome.ledger
+        packing = Compaction(self._store, self._node, self._epoch, batch.at, batch.below, ledger.tellers)
+        left = [packing.pack(kind, [report for report in batch.reports if report.kind is kind]) for kind in ReportKind]
+        return [report for reports in left for report in reports]
 
     def _note_gone(self, batch: Batch) -> None:
         known = self._outcome.ledger.numbers if any(c is GapCause.SETTLED for _, c, _ in batch.gone) else None
@@ -159,19 +164,3 @@ class Commit:
             self._store.delete_segment(oldest)
             self._drop(list(oldest.members), cause, kind)
         return True
-
-    def _pack(self, batch: Batch) -> None:
-        tellers = self._outcome.ledger.tellers
-        for kind in ReportKind:
-            for _ in range(_SEGMENTS_PER_COMMIT):
-                # A report of a gap is not packed, so that it can be told from what may be dropped.
-                rows = self._store.rows(kind, SEGMENT_RECORDS + len(tellers), below=batch.below)
-                rows = [row for row in rows if row.seq not in tellers][:SEGMENT_RECORDS]
-                if len(rows) < SEGMENT_RECORDS:
-                    break
-                records = fitting(rows)
-                body = packed(self._node, batch.at, self._epoch, records)
-                if len(body) > MAX_PAYLOAD_BYTES:
-                    break
-                numbers = [report.seq for report, _ in records]
-                self._store.add_segment(kind, numbers, as_ranges(numbers), rows[0].put_at, body)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgesdk_agent.outbox.backlog import BacklogPace
 from edgesdk_agent.outbox.day_meter import DayMeter
-from edgesdk_agent.outbox.number_ranges import Range
+from edgesdk_agent.outbox.number_ranges import NumberRanges, Range
 from edgesdk_agent.outbox.opening import boot_id, open_files
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
@@ -173,13 +173,15 @@ class InMemory:
         """Forget numbers that were delivered; return those that were kept."""
         removed = self._kept.remove(first, last)
         for a, b in removed:
+            on_disk = NumberRanges([(a, b)])
             for seq in [s for s in self._fresh if a <= s <= b] if b - a > 64 else range(a, b + 1):
                 report = self._fresh.pop(seq, None)
                 if report is not None and self._unwritten.pop(seq, None) is not None:
                     self._unwritten_bytes -= report.size_bytes
                     if seq not in self._writing:
                         self._counts["delivered"][report.kind] += 1
-            self._acknowledged.append((a, b))
+                        on_disk.remove(seq, seq)
+            self._acknowledged += on_disk
         return removed
 
     def _drop_from_memory(self) -> bool:

@@ -108,11 +108,14 @@ def _recovered(path: Path, reserve: int, boot: str) -> Opened:
         recent = RecentFile(recent_path(path), epoch)
         survived = recent_path(path).exists()
         # What lies below was in the database, or with the collector; a cut that was undone may bring it back.
-        late = [report for report in recent.read() if report.seq > written_upto]
+        found, given = recent.read()
+        late = [report for report in found if report.seq > written_upto]
         last = max([written_upto, *(report.seq for report in late)])
         ledger = store.load_ledger()
         clean = meta.get("clean") == "1"
-        if not clean and not (survived and meta.get("boot") == boot) and ceiling > last:
+        if survived and meta.get("boot") == boot:
+            last = max(last, given)
+        elif not clean and ceiling > last:
             # The power was cut: of the numbers that were set aside nobody knows which were used.
             ledger.add([(last + 1, ceiling)], GapCause.CRASH)
             last = ceiling
@@ -123,7 +126,7 @@ def _recovered(path: Path, reserve: int, boot: str) -> Opened:
             store.set_meta({"epoch": epoch, "ceiling": ceiling, "written_upto": last, "boot": boot, "clean": 0})
         ledger.saved()
         kept, restored = store.kept()
-        recent.rewrite(())
+        recent.rewrite((), last)
         return Opened(epoch, store, recent, ledger, kept, restored, last + 1, ceiling)
     except BaseException:
         store.close()

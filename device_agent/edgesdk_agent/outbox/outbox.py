@@ -19,9 +19,12 @@ from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import GAP_EVENT, Event, Gap, GapCause, encode
 
 _LOWEST_FIRST = tuple(reversed(ReportKind))
-# What was acknowledged is deleted so much later than a report is written: nothing depends on it.
-_DELETE_AFTER_INTERVALS = 5
-_RECENT_FILE_BYTES = 1 << 20
+# A commit begins so much before it must have ended, at most: a card that is busy takes seconds for a sync.
+_SYNC_TAKES_S = 5.0
+# So much is worth a sync of its own, and none of it is gained by waiting for more.
+_WORTH_A_SYNC_BYTES = 256 << 10
+# Beyond it the file of recent reports is begun anew where a collector has them: else the system would write it to the card.
+_RECENT_FILE_BYTES = 4 << 10
 
 
 class Outbox(Sending):
@@ -39,20 +42,18 @@ class Outbox(Sending):
 
     def step(self) -> None:
         """Do what is due: commit, and let go of what is on disk. The keeper calls it some times in an interval."""
-        interval, now = self.settings.sync_interval_s, self._clock()
         with self._memory:
-            oldest = next(iter(self._unwritten.values()), None)
-            since = now - self._committed_at
-            due = (
-                (oldest is not None and now - oldest.born >= 0.75 * interval)
-                or bool(self._gone)
-                or (bool(self._acknowledged) and since >= _DELETE_AFTER_INTERVALS * interval)
-                or (self._heard() and self._ledger.to_tell() is not None)
-            )
+            since = self._clock() - self._committed_at
+            spaced = since >= _begin_after_s(self.settings.sync_interval_s)
             soon_out_of_numbers = self._ceiling - self._next_seq < self.settings.reserve // 2
-            due = (due and since >= 0.75 * interval) or soon_out_of_numbers
-            if self._recent.size_bytes > _RECENT_FILE_BYTES and not due:
-                self._recent.rewrite(self._unwritten.values())
+            due = (spaced and self._has_work(since)) or soon_out_of_numbers
+            # Beyond twice what must stay: a disk that is full for hours must not have all of it written each time.
+            if (
+                self._recent.size_bytes > max(_RECENT_FILE_BYTES, 2 * self._unwritten_bytes)
+                and not due
+                and not self._gone
+            ):
+                self._recent.rewrite(self._unwritten.values(), self._next_seq - 1)
         if due:
             self.commit()
         self._let_go()
@@ -78,6 +79,24 @@ class Outbox(Sending):
                 self._store = None
             self._recent.close()
 
+    def _has_work(self, since_s: float) -> bool:
+        """Tell whether anything asks for a commit, the last of which began so long ago."""
+        settings, now = self.settings, self._clock()
+        oldest = next(iter(self._unwritten.values()), None)
+        event = next((report for report in self._unwritten.values() if report.kind is ReportKind.EVENT), None)
+        return (
+            any(
+                now - report.born >= _begin_after_s(settings.safe_after_s(report.kind))
+                for report in (oldest, event)
+                if report
+            )
+            or self._unwritten_bytes >= _WORTH_A_SYNC_BYTES
+            or bool(self._gone)
+            # Nothing depends on how soon what was acknowledged is deleted.
+            or (bool(self._acknowledged) and since_s >= settings.bulk_sync_interval_s)
+            or (self._heard() and self._ledger.to_tell() is not None)
+        )
+
     def _let_go(self) -> None:
         """Forget in memory what is on disk and not so young that an acknowledgement is awaited."""
         with self._memory:
@@ -86,6 +105,11 @@ class Outbox(Sending):
                 if seq in self._unwritten or now - report.born < self.settings.resend_s:
                     break
                 del self._fresh[seq]
+
+    def _next_young(self, now: float) -> int:
+        """Return the lowest number for which an acknowledgement is awaited; what is older is written packed, at once."""
+        young = (seq for seq, report in self._fresh.items() if now - report.born < self.settings.resend_s)
+        return next(young, self._next_seq)
 
     def _commit(self, *, clean: bool) -> bool:
         now = self._clock()
@@ -103,7 +127,7 @@ class Outbox(Sending):
                 gone=self._gone,
                 meta={"ceiling": ceiling, "clean": int(clean)},
                 on_change={"written_upto": last, **self._meter.to_meta()},
-                below=next(iter(self._fresh), self._next_seq),
+                below=self._next_young(now),
                 at=self._wall(),
                 telling=self._telling(),
                 told=tuple(seq for seq in self._ledger.tellers if seq not in self._kept),
@@ -153,7 +177,7 @@ class Outbox(Sending):
                 if report.seq in self._kept:
                     self._fresh[report.seq] = report
                     self._live[ReportKind.EVENT].append(report.seq)
-            self._recent.rewrite(self._unwritten.values())
+            self._recent.rewrite(self._unwritten.values(), self._next_seq - 1)
             self._memory.notify_all()
 
     def _settle_in_memory(self) -> None:
@@ -253,3 +277,8 @@ class Outbox(Sending):
         except (StoreUnavailable, StoreDamaged) as error:
             reason = f"{reason}; a new one cannot be made: {error}"
         self._tell("outbox_damaged", f"{self._path} is damaged ({reason}); it was kept as {aside.name}.")
+
+
+def _begin_after_s(interval_s: float) -> float:
+    """Seconds after which a commit must begin, so that it has ended when the interval is over."""
+    return interval_s - min(interval_s / 4, _SYNC_TAKES_S)

@@ -1,8 +1,8 @@
-"""Reports of one kind into a segment, as it is stored and sent."""
+"""Reports of one kind into segments, as they are stored and sent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from edgesdk_agent.outbox.stored_report import StoredReport
 from edgesdk_agent.presence import utc
@@ -10,22 +10,29 @@ from edgesdk_targets.messages import SEGMENT_RECORDS, pack_segment, plain_json
 
 # Below what a message may be when inflated, with room for the head.
 _MAX_PLAIN_BYTES = 900 << 10
+# Number and JSON.
+Record = tuple[int, bytes]
 
 
-def fitting(reports: Sequence[StoredReport]) -> list[tuple[StoredReport, bytes]]:
-    """Return the first reports that go into one segment, with their JSON; one at least."""
-    taken: list[tuple[StoredReport, bytes]] = []
+def as_records(reports: Sequence[StoredReport]) -> list[Record]:
+    """Return what goes into a segment, in the order of the numbers."""
+    return sorted((report.seq, plain_json(report.encoded)) for report in reports)
+
+
+def chunks(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Yield pieces that fit into one segment each; one record at least."""
+    chunk: list[Record] = []
     size = 0
-    for report in reports[:SEGMENT_RECORDS]:
-        text = plain_json(report.encoded)
-        size += len(text) + 1
-        if taken and size > _MAX_PLAIN_BYTES:
-            break
-        taken.append((report, text))
-    return taken
+    for record in records:
+        size += len(record[1]) + 1
+        if chunk and (size > _MAX_PLAIN_BYTES or len(chunk) == SEGMENT_RECORDS):
+            yield chunk
+            chunk, size = [], len(record[1]) + 1
+        chunk.append(record)
+    if chunk:
+        yield chunk
 
 
-def packed(node: str, at: float, epoch: str, reports: Sequence[tuple[StoredReport, bytes]]) -> bytes:
-    """Write a segment from what `fitting` returned, in the order of the numbers."""
-    ordered = sorted((report.seq, text) for report, text in reports)
-    return pack_segment(node, utc(at), epoch, ordered)
+def packed(node: str, at: float, epoch: str, records: Sequence[Record]) -> bytes:
+    """Write a segment from a chunk."""
+    return pack_segment(node, utc(at), epoch, records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgesdk_agent.outbox.backlog import Piece, next_piece
 from edgesdk_agent.outbox.in_memory import InMemory
 from edgesdk_agent.outbox.number_ranges import Range, as_ranges
-from edgesdk_agent.outbox.packing import fitting, packed
+from edgesdk_agent.outbox.packing import as_records, chunks, packed
 from edgesdk_agent.outbox.store import StoreDamaged, StoreUnavailable
 from edgesdk_agent.report_queue import QueuedReport, ReportKind
 from edgesdk_targets.messages import DEFLATED, Ack, Encoded, GapCause
@@ -148,11 +148,11 @@ class Sending(InMemory):
         if piece.segment is not None:
             body = Encoded(self._store.body(piece.segment), DEFLATED)
             return QueuedReport(-piece.segment.first, piece.kind, body, segment=True), list(piece.segment.members)
-        records = fitting(piece.reports)
+        records = next(chunks(as_records(piece.reports)))
         body = Encoded(packed(self._node, self._wall(), self.epoch, records), DEFLATED)
-        numbers = as_ranges(sorted(report.seq for report, _ in records))
+        numbers = as_ranges([seq for seq, _ in records])
         if len(body.payload) > MAX_PAYLOAD_BYTES:
-            report = piece.reports[0]
+            report = min(piece.reports, key=lambda report: report.seq)
             return QueuedReport(report.seq, piece.kind, report.encoded), [(report.seq, report.seq)]
         return QueuedReport(-numbers[0][0], piece.kind, body, segment=True), numbers
 

@@ -107,6 +107,8 @@ class Store:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")
         self._db.execute("PRAGMA cache_size = -1024")
+        # Some systems build SQLite so that each page which is given free is written once more, as zeros.
+        self._db.execute("PRAGMA secure_delete = OFF")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")

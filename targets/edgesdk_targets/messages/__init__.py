@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgesdk_targets.messages.downward import Ack, Command, Desired, SeqRange
 from edgesdk_targets.messages.envelope import Message, UpMessage, rfc3339
 from edgesdk_targets.messages.gap import GAP_EVENT, MAX_GAP_RANGES, Gap, GapCause, GapRange, gap_of
-from edgesdk_targets.messages.segment import SEGMENT_RECORDS, Segment, pack_segment
+from edgesdk_targets.messages.segment import SEGMENT_RECORDS, Segment, pack_segment, unpack_segment
 from edgesdk_targets.messages.upward import (
     Birth,
     BundleName,
@@ -74,4 +74,5 @@ __all__ = [
     "rfc3339",
     "schemas",
     "topic_of",
+    "unpack_segment",
 ]

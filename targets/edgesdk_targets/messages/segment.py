@@ -7,6 +7,7 @@ sequence: its `seq` is that of its first record, and what is stored, acknowledge
 from __future__ import annotations
 
 import itertools
+import json
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -72,3 +73,22 @@ def pack_segment(node: str, at: datetime, epoch: str, records: Sequence[tuple[in
         f'"first":{first},"last":{last},"records":['
     )
     return zlib.compress(head.encode() + b",".join(body for _seq, body in records) + b"]}", level)
+
+
+def unpack_segment(body: bytes) -> list[tuple[int, bytes]]:
+    """Return number and JSON of each record of a segment that `pack_segment` wrote, word for word.
+
+    Raises:
+        ValueError, IndexError, KeyError: it is none.
+    """
+    try:
+        text = zlib.decompress(body).decode()
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    scan, at = json.JSONDecoder().raw_decode, text.index('"records":[') + len('"records":[')
+    records = []
+    while text[at] != "]":
+        record, end = scan(text, at)
+        records.append((int(record["seq"]), text[at:end].encode()))
+        at = end + (text[end] == ",")
+    return records

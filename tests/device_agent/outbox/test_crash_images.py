@@ -18,7 +18,11 @@ needed("apsw")
 
 from edgesdk_testkit.disk_log import DiskLog, recording  # noqa: E402  (it imports apsw)
 
-SYNC_S = 1.0
+SETTINGS = OutboxSettings(max_bytes=2500, reserve=60, bulk_sync_interval_s=2.5)
+
+
+# Of each second: between events there is time for the longer interval of the others.
+_KINDS = [ReportKind.TELEMETRY, *[ReportKind.RESULT] * 3, ReportKind.EVENT]
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Now:
     """A remark: the time, what was put until then with its time, and what a collector has acknowledged or was told is gone."""
 
     at: float
-    put: dict[int, float]
+    put: dict[int, tuple[ReportKind, float]]
     settled: frozenset[int]
 
 
@@ -37,13 +41,10 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> DiskLog:
     patch = pytest.MonkeyPatch()
     patch.setattr(store_module, "connect", recording(log))
     patch.setattr(store_module, "_LOG_BYTES", 24 << 10)
-    put: dict[int, float] = {}
+    put: dict[int, tuple[ReportKind, float]] = {}
     settled: set[int] = set()
     try:
-        device, collector = (
-            Device(tmp_path_factory.mktemp("day"), OutboxSettings(max_bytes=2500, reserve=60)),
-            Collector(),
-        )
+        device, collector = Device(tmp_path_factory.mktemp("day"), SETTINGS), Collector()
 
         def remark() -> None:
             log.entries.append(Now(device.now, dict(put), frozenset(settled)))
@@ -51,8 +52,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> DiskLog:
         remark()
         for second in range(12):
             for _ in range(4):
-                kind = ReportKind.TELEMETRY if second % 4 == 0 else ReportKind.RESULT
-                put[device.box.put(kind, report(kind))] = device.now
+                kind = _KINDS[second % len(_KINDS)]
+                put[device.box.put(kind, report(kind))] = kind, device.now
                 remark()
                 device.now += 0.1
             device.wait(0.5)
@@ -83,13 +84,15 @@ def _check(remarks: list[Now], files: dict[str, bytes], folder: Path) -> None:
         assert box.figures()["on_disk"]
         now = remarks[-1] if remarks else Now(0.0, {}, frozenset())
         gone = box._ledger.numbers
-        for seq, at in now.put.items():
+        for seq, (kind, at) in now.put.items():
             if seq in box._kept or seq in now.settled:
                 continue
             assert seq in gone, f"report {seq} is neither kept nor declared"
             parts = [g for g in box._ledger.gaps if g.first <= seq <= g.last]
             if parts[0].cause.value == "crash":
-                assert now.at - at <= SYNC_S, f"report {seq} was {now.at - at} s old and is lost"
+                assert now.at - at <= SETTINGS.safe_after_s(kind), (
+                    f"{kind.value} {seq} was {now.at - at} s old and is lost"
+                )
         assert box.next_seq > max(now.put, default=0), "a number would be given twice"
         box.put(ReportKind.EVENT, report(ReportKind.EVENT))
         assert box.commit()
@@ -148,7 +151,7 @@ def test_the_recent_file_may_hold_anything_after_a_power_cut(tmp_path: Path) -> 
         source.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
     whole = (tmp_path / "0" / "outbox.db.recent").read_bytes()
     files = {p.name: p.read_bytes() for p in (tmp_path / "0").iterdir()}
-    put = dict.fromkeys(range(1, 8), 0.0)
+    put = dict.fromkeys(range(1, 8), (ReportKind.RESULT, 0.0))
     contents = [whole[:at] for at in range(0, len(whole), 37)]
     contents += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in range(0, len(whole), 61)]
     contents += [old, old + whole, bytes(len(whole)), b"\xff" * 5000]

@@ -133,11 +133,13 @@ def test_the_control_that_reuses_numbers_after_a_power_cut_loses_reports(tmp_pat
     assert seen_twice(False)
 
 
-def test_a_kill_loses_nothing_and_a_power_cut_at_most_the_sync_interval(tmp_path: Path) -> None:
-    device, collector = Device(tmp_path), Collector()
+def test_a_kill_loses_nothing_and_a_power_cut_at_most_the_sync_interval_of_each_kind(tmp_path: Path) -> None:
+    device, collector = Device(tmp_path, OutboxSettings(bulk_sync_interval_s=6.0)), Collector()
     put_at = {}
+    kinds = [ReportKind.RESULT] * 40 + [ReportKind.EVENT] + [ReportKind.TELEMETRY] * 90
     for number in range(200):
-        put_at[device.box.put(ReportKind.RESULT, report(ReportKind.RESULT))] = device.now
+        kind = kinds[number % len(kinds)]
+        put_at[device.box.put(kind, report(kind))] = kind, device.now
         device.wait(0.1)
         if number == 100:
             device.kill()
@@ -146,10 +148,31 @@ def test_a_kill_loses_nothing_and_a_power_cut_at_most_the_sync_interval(tmp_path
     device.kill(power=True)
     device.drain(collector)
     stored = collector.stored[device.box.epoch]
-    lost = [seq for seq in put_at if seq not in stored]
-    assert all(cut_at - put_at[seq] <= device.settings.sync_interval_s for seq in lost)
+    lost = {seq: told for seq, told in put_at.items() if seq not in stored}
+    assert all(cut_at - at <= device.settings.safe_after_s(kind) for kind, at in lost.values())
     assert lost, "the control: the cut did lose something"
+    assert max(cut_at - at for _, at in lost.values()) > device.settings.sync_interval_s, (
+        "and not all of it was an event"
+    )
     assert all(seq in collector.gone[device.box.epoch] for seq in lost)
+
+
+def test_numbers_are_not_given_again_after_a_kill_though_no_report_was_ever_written(tmp_path: Path) -> None:
+    """A collector that answers at once leaves nothing on the disk that could tell which numbers were used."""
+    device, collector = Device(tmp_path), Collector()
+    for _ in range(60):
+        device.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
+        device.send(collector)
+        device.box.acknowledge(collector.ack(device.box.epoch))
+        device.wait(1.0)
+    # A commit that has nothing else to do than to empty the file of recent reports.
+    device.box.commit()
+    before = device.box.next_seq
+    assert device.box._store is not None
+    assert device.box._store.highest() == 0, "nothing was ever written"
+    device.kill()
+    assert device.box.next_seq == before
+    device.box.close()
 
 
 def test_two_agents_on_one_outbox_are_refused(tmp_path: Path) -> None:

@@ -151,6 +151,24 @@ def test_a_backlog_travels_in_segments_and_what_is_young_alone(tmp_path: Path) -
     device.box.close()
 
 
+def test_a_card_gets_less_than_what_is_reported_and_a_short_interval_is_what_costs(tmp_path: Path) -> None:
+    written, said = {}, "some boxes, with numbers that differ: "
+    for interval_s in (1.0, 30.0):
+        (tmp_path / str(interval_s)).mkdir()
+        device = Device(tmp_path / str(interval_s), OutboxSettings(bulk_sync_interval_s=interval_s))
+        produced = 0
+        for second in range(600):
+            build = report(RESULT, f"{said}{second * 7919 % 10_007}")
+            produced += len(build("0" * 16, second).payload)
+            device.box.put(RESULT, build)
+            for _ in range(5):
+                device.wait(0.2)
+        written[interval_s] = device.box.figures()["written_bytes_today"]
+        device.box.close()
+    assert written[30.0] < 2 * produced
+    assert written[1.0] > 4 * written[30.0], "the control: a sync a second"
+
+
 class _FullDisk:
     """A connection whose disk is full while `full` is set."""
 
