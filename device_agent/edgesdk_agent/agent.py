@@ -149,7 +149,9 @@ class Agent:
                 began = time.monotonic()
                 steering.request_stop()
                 oversight.stop(again=self._hands.goes_on and not stop.is_set())
+                self._kept_pictures.request_stop()
                 pipeline.stop(_STOP_PIPELINE_S)
+                self._kept_pictures.finish()
                 steering.stop()
                 if link is not None:
                     reporter.stop()
@@ -209,6 +211,11 @@ class Agent:
         assert self._pipeline is not None  # noqa: S101  (asked for by what runs beside it, and after it)
         return self._pipeline
 
+    @property
+    def _kept_pictures(self) -> AgentPictures:
+        assert self._pictures is not None  # noqa: S101  (made with the pipeline)
+        return self._pictures
+
     def _open_cameras(self, stack: ExitStack) -> dict[str, Camera]:
         sections = self.config.cameras
         cameras = open_cameras(
@@ -238,11 +245,16 @@ class Agent:
             reporter=reporter if self._mqtt else None,
             scenes=self._scenes,
         )
-        self._pictures = pictures = AgentPictures(self.config, model)
+        tell = reporter.event if self._mqtt else _only_count
+        self._pictures = pictures = AgentPictures(self.config, model, tell)
         pictures.start(stack, self.counts)
-        self._hands.snapshot = pictures.snapshot
+        self._hands.snapshot, self._hands.evidence = pictures.commands.snapshot, pictures.commands
+        self._hands.appliers["frame_data"] = lambda loaded: pictures.gates.take_numbers(loaded.config.frame_data)
         if self._scenes is not None:
-            self._scenes.snapshot = pictures.picture_of
+            from edgesdk_agent.events.agent_scenes import scenes_applier
+
+            self._scenes.evidence = pictures.of_events
+            self._hands.appliers["scenes"] = scenes_applier(self._scenes, self._hands.running, cameras)
         return Pipeline(
             model,
             cameras,

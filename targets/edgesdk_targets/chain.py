@@ -115,6 +115,15 @@ class Chain:
         pairs = zip(self.detector.slots(count), self.then.slots(count), strict=True)
         return tuple(ChainSlot(detector, then, self.rule) for detector, then in pairs)
 
+    def keep_weak(self, score: float) -> None:
+        """As `Model.keep_weak`, of the detector; the second model is not asked about what is weak."""
+        self.detector.keep_weak(score)
+
+    @property
+    def weak_from(self) -> float | None:
+        """As `Model.weak_from`, of the detector."""
+        return self.detector.weak_from
+
     def reset(self, camera: str | None = None) -> None:
         """Forget what the detector carries on from frame to frame, of one camera or of all."""
         self.detector.reset(camera)

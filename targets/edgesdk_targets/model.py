@@ -65,7 +65,10 @@ class Model:
     Attributes:
         choice: which variants could run here, and why the others were not taken.
         runtime: what runs it; differs from the variant's own where that is not installed.
+        weak_from: from which score on detections are kept for a tracker; None keeps none below the threshold.
     """
+
+    weak_from: float | None = None
 
     def __init__(self, loaded: Loaded) -> None:
         self.manifest: Manifest = loaded.bundle.manifest
@@ -189,6 +192,15 @@ class Model:
                 return None
             self._windows.write(camera, binding.inputs[self.image_input])
             return self._decoder(binding.run(), geometry, None)
+
+    def keep_weak(self, score: float) -> None:
+        """Have a detector's results hold what is below its score threshold too, from this score on, as `Detections.weak`.
+
+        For a tracker, which continues objects by weak detections; everything else stays as it is. To be called before the
+        model is used.
+        """
+        self._decoder.keep_weak(score)
+        self.weak_from = score
 
     def reset(self, camera: str | None = None) -> None:
         """Forget the recurrent state or the clip of one camera, or of all."""

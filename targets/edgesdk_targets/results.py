@@ -78,6 +78,8 @@ class Detections:
         class_ids: (N,) int64.
         names: the labels of all classes, in the model's order.
         track_ids: (N,) int64, the object that each is, from 1; 0 for what is no object yet. None where nothing is tracked.
+        weak: detections below the model's score threshold, of which a tracker may continue objects (`Model.keep_weak`); they
+            are found by nobody else, and reported nowhere. None where none are kept.
     """
 
     kind: ClassVar[str] = "detections"
@@ -86,6 +88,7 @@ class Detections:
     class_ids: Array
     names: tuple[str, ...] = ()
     track_ids: Array | None = None
+    weak: Detections | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:

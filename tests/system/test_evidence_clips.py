@@ -82,7 +82,8 @@ def test_a_clip_plays_and_covers_its_event_and_a_lost_stream_ends_it_early(serve
     cut_off = ClipRequest("gate", time.monotonic() - 0.5, time.monotonic() + 60)
     assert camera.ask(cut_off)
     server.stop()
-    camera.close(timeout_s=15)
+    camera.close()
+    assert camera.join(15)
     assert cut_off.done.wait(1)
     assert cut_off.path is not None
     assert not cut_off.complete

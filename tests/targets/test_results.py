@@ -68,7 +68,8 @@ class TestNumpy:
     )
     def test_every_field_with_a_number_is_an_array_of_its_name(self, result: Result) -> None:
         arrays = result.to_numpy()
-        untracked = {"names", "track_ids"} if getattr(result, "track_ids", None) is None else {"names"}
+        # What is weak is for the tracker alone.
+        untracked = {"names", "weak"} | ({"track_ids"} if getattr(result, "track_ids", None) is None else set())
         assert set(arrays) == {field.name for field in dataclasses.fields(result)} - untracked
         for name, array in arrays.items():
             assert isinstance(array, np.ndarray)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -45,6 +46,16 @@ class LogBook(Protocol):
         """Log records of this level at least."""
 
 
+class Evidence(Protocol):
+    """Clips, and the way of pictures and clips to a server."""
+
+    def clip(self, camera: str, at: datetime | None, seconds: float | None, *, upload: bool) -> dict[str, JsonValue]:
+        """Have a clip made. Raises InputError: clips are off, or the time is not in the ring."""
+
+    def upload(self, file_id: str) -> dict[str, JsonValue]:
+        """Have a kept picture or clip sent. Raises InputError: there is none of this id, or no server is configured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Controls:
     """The agent, as far as commands go.
@@ -52,6 +63,7 @@ class Controls:
     Attributes:
         say_again: say birth, state and what is installed once more.
         restart: stop well and start again, as soon as the answer is on its way.
+        evidence: makes clips, and sends what is kept; None where there are no pictures.
         snapshot: takes the next picture of a camera, within seconds, sends it on its way, and returns what to answer;
             None where no picture may leave this device.
     """
@@ -62,3 +74,4 @@ class Controls:
     say_again: Callable[[], None]
     restart: Callable[[str], None]
     snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
+    evidence: Evidence | None = None

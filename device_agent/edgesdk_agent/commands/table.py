@@ -9,6 +9,7 @@ from edgesdk_agent.commands.verb import Verb
 from edgesdk_agent.commands.verbs import (
     birth,
     bundle,
+    clip,
     log_level,
     logs,
     pause,
@@ -17,8 +18,9 @@ from edgesdk_agent.commands.verbs import (
     resume,
     set_values,
     snapshot,
+    upload,
 )
 
-_ALL = (birth, bundle, log_level, logs, pause, reload, restart, resume, set_values, snapshot)
+_ALL = (birth, bundle, clip, log_level, logs, pause, reload, restart, resume, set_values, snapshot, upload)
 
 VERBS: Mapping[str, Verb] = MappingProxyType({module.VERB.name: module.VERB for module in _ALL})

@@ -16,13 +16,29 @@ from edgesdk_agent.config.root import AgentConfig
 
 # What can change while the agent runs: a field, or all fields below it, and the part that takes it on. The parts in their
 # order: what may fail comes first. `model` also means: the bundle is loaded, proven and takes over between two frames.
-PARTS = ("model", "reporting", "commands")
+PARTS = ("model", "scenes", "frame_data", "reporting", "commands")
 LIVE: Mapping[str, str] = {
     "bundle": "model",
     "target": "model",
     "variant": "model",
     "then": "model",
     "pipeline": "model",
+    # A whole section `events` that comes or goes needs a restart: its path is no field below.
+    "events.zones": "scenes",
+    "events.lines": "scenes",
+    "events.rules": "scenes",
+    "events.tracker": "scenes",
+    "events.report": "scenes",
+    "events.moved": "scenes",
+    "events.silence_s": "scenes",
+    "events.summary_interval_s": "scenes",
+    # The numbers of the gates; which of them there are is settled at the start.
+    "frame_data.corrupt_part": "frame_data",
+    "frame_data.overexposed_part": "frame_data",
+    "frame_data.sharpness_below": "frame_data",
+    "frame_data.motion_part": "frame_data",
+    "frame_data.hash_distance": "frame_data",
+    "frame_data.longest_silence_s": "frame_data",
     "telemetry": "reporting",
     "mqtt.max_results_per_s": "reporting",
     "commands.settable": "commands",

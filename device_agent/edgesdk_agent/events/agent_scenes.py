@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.events.event import SceneEvent
 from edgesdk_agent.events.message import event_data, event_text
 from edgesdk_agent.events.scenes import Scenes
 from edgesdk_agent.events.settings import SceneSettings
 from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.steering.running_model import RunningModel
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import Model
@@ -25,8 +27,24 @@ def scenes_for(
 
     Args:
         settings: the section `events`.
-        model: whose results they are; its score threshold is the tracker's, unless that has one.
+        model: whose results they are; see `settings_for`.
         reporter: takes the events; without it they are only counted.
+
+    Raises:
+        InputError: the model cannot answer what a rule asks, or a rule names a camera that there is not.
+    """
+    settings = settings_for(settings, model, cameras)
+
+    def tell(event: SceneEvent) -> None:
+        if reporter is not None:
+            name = f"scene_{event.kind}"
+            reporter.event(name, event.severity, event_text(event), camera=event.camera, data=event_data(event))
+
+    return Scenes(settings, cameras, tell)
+
+
+def settings_for(settings: SceneSettings, model: Model | Chain, cameras: Mapping[str, Camera]) -> SceneSettings:
+    """Return what scenes go by with a model and cameras: its score threshold is the tracker's, unless that has one.
 
     Raises:
         InputError: the model cannot answer what a rule asks, or a rule names a camera that there is not.
@@ -35,13 +53,20 @@ def scenes_for(
     if "high_score" not in settings.tracker.model_fields_set and model.manifest.task == "detect":
         tracker = settings.tracker.model_copy(update={"high_score": _threshold(model, settings)})
         settings = settings.model_copy(update={"tracker": tracker})
+    return settings
 
-    def tell(event: SceneEvent) -> None:
-        if reporter is not None:
-            name = f"scene_{event.kind}"
-            reporter.event(name, event.severity, event_text(event), camera=event.camera, data=event_data(event))
 
-    return Scenes(settings, cameras, tell)
+def scenes_applier(
+    scenes: Scenes, running: RunningModel, cameras: Mapping[str, Camera]
+) -> Callable[[LoadedConfig], None]:
+    """Return what lets the scenes go by a changed configuration; it raises InputError where model or cameras do not fit."""
+
+    def take_on(loaded: LoadedConfig) -> None:
+        section = loaded.config.events
+        assert section is not None  # noqa: S101  (a section that goes needs a restart)
+        scenes.take_settings(settings_for(section, running.model, cameras))
+
+    return take_on
 
 
 def _threshold(model: Model | Chain, settings: SceneSettings) -> float:

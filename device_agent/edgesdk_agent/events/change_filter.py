@@ -43,6 +43,10 @@ class ChangeFilter:
         self._answer_before = ""
         self.unchanged = 0
 
+    def take_numbers(self, moved: float, silence_s: float) -> None:
+        """Go by other numbers from now on."""
+        self._moved, self._silence_s = moved, silence_s
+
     def is_news(self, result: Result, at: float) -> bool:
         """Tell whether to report a result; `at` in seconds of a clock that goes forward."""
         now = self._state(result, at)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -42,7 +42,7 @@ class SceneEvent:
         before: what was told of it the last time; None the first time.
         after: what is so now.
         held_back: how many messages of this rule were not told so far, as there may be only so many a minute.
-        snapshot: the name of its picture, where one was kept.
+        snapshot, clip: the ids of its picture and of the clip around it, where they are kept.
     """
 
     id: str
@@ -59,7 +59,17 @@ class SceneEvent:
     after: Values
     held_back: int = 0
     snapshot: str = ""
+    clip: str = ""
 
 
-# Asked for the picture of an event that begins; returns the name under which it is kept, or an empty text.
-Snapshot = Callable[[SceneEvent], str]
+class Evidence(Protocol):
+    """Keeps pictures of events."""
+
+    def __call__(self, event: SceneEvent, captured_at: float, *, snapshot: bool, clip: bool) -> SceneEvent:
+        """Take note of an event before it is told, and return it with the ids of what is kept of it.
+
+        Args:
+            captured_at: when the picture was taken that tells of it, monotonic seconds.
+            snapshot, clip: whether its rule wants one.
+        """
+        ...

@@ -31,6 +31,7 @@ def event_data(event: SceneEvent) -> dict[str, JsonValue]:
         after={**event.after},
         held_back=event.held_back,
         snapshot=event.snapshot,
+        clip=event.clip,
     )
     data: dict[str, JsonValue] = body.model_dump(mode="json", by_alias=True)
     return data

@@ -20,6 +20,7 @@ class RuleSettings(Settings):
         severity: of its events.
         max_per_min: messages at each camera in any minute; what is held back is counted.
         snapshot: keep a picture of each event that begins, where the agent keeps pictures.
+        clip: keep a clip around each event, where the agent makes clips; as `snapshot` unless given.
     """
 
     name: PlaceName
@@ -27,6 +28,7 @@ class RuleSettings(Settings):
     severity: Severity = "info"
     max_per_min: int = Field(default=60, ge=1, le=6000)
     snapshot: bool = False
+    clip: bool | None = None
 
 
 class ObjectRule(RuleSettings):

@@ -25,7 +25,7 @@ from edgesdk_agent.events.rules.label import WatchLabel
 from edgesdk_agent.events.rules.level import WatchLevel
 from edgesdk_agent.events.rules.objects import FollowObjects
 from edgesdk_agent.events.rules.view import Answer, Rule, View
-from edgesdk_agent.events.settings import SceneSettings
+from edgesdk_agent.events.settings import SceneSettings, places_of
 from edgesdk_agent.tracking.tracker import Tracker
 from edgesdk_agent.tracking.tracks import Tracks, nothing_tracked
 from edgesdk_agent.zones.line import Line
@@ -66,12 +66,15 @@ class Scene:
         **fields: Any,
     ) -> None:
         self.settings = settings or SceneSettings.checked(fields, "A scene")
+        self._size = size
         self.camera = camera
         self.tracks = nothing_tracked(0.0)
         self._tracker = Tracker(**self.settings.tracker.model_dump())
         self.zones = {z.name: Zone(size, z) for z in self.settings.zones if _is_for(z.cameras, camera)}
         self.lines = {line.name: Line(size, line) for line in self.settings.lines if _is_for(line.cameras, camera)}
         self._told: list[SceneEvent] = []
+        # Of rules that are no more.
+        self._told_before = self._held_back_before = 0
         self._next_id = _ids()
         self.rules = {
             rule.name: self._rule(rule)
@@ -112,6 +115,35 @@ class Scene:
             self._tracker.reset()
             return self._take_in(tracks, None, now)
 
+    def take_settings(self, settings: SceneSettings) -> list[SceneEvent]:
+        """Go by other settings from now on, and return what is to be told: the ends of events whose rule is gone or changed.
+
+        Objects keep their numbers; a place and a rule that are as before keep their counts and what is going on.
+        """
+        with self._lock:
+            zones = {z.name: z for z in settings.zones if _is_for(z.cameras, self.camera)}
+            lines = {line.name: line for line in settings.lines if _is_for(line.cameras, self.camera)}
+            kept = {name for name, old in self.zones.items() if zones.get(name) == old.settings}
+            kept_lines = {name for name, old in self.lines.items() if lines.get(name) == old.settings}
+            before = {rule.name: rule for rule in self.settings.rules}
+            self._tracker.settings, self.settings = settings.tracker, settings
+            self.zones = {n: self.zones[n] if n in kept else Zone(self._size, z) for n, z in zones.items()}
+            self.lines = {n: self.lines[n] if n in kept_lines else Line(self._size, one) for n, one in lines.items()}
+            places = {*kept, *kept_lines}
+            rules: dict[str, Rule] = {}
+            for rule in settings.rules:
+                if not (_is_for(rule.cameras, self.camera) and self._has_places(rule)):
+                    continue
+                same = rule.name in self.rules and before.get(rule.name) == rule and places >= set(places_of(rule))
+                rules[rule.name] = self.rules.pop(rule.name) if same else self._rule(rule)
+            for gone in self.rules.values():
+                if self._now is not None:
+                    gone.events.close(self._now)
+                self._told_before += gone.events.told
+                self._held_back_before += gone.events.held_back
+            self.rules = rules
+            return self._take_told()
+
     def close(self) -> list[SceneEvent]:
         """End all events, and return what is still to be told: their ends, and a last summary."""
         with self._lock:
@@ -126,12 +158,12 @@ class Scene:
     @property
     def held_back(self) -> int:
         """How many messages were not told, as there may be only so many a minute."""
-        return sum(rule.events.held_back for rule in self.rules.values())
+        return self._held_back_before + sum(rule.events.held_back for rule in self.rules.values())
 
     @property
     def told(self) -> int:
         """How many messages were told by rules; summaries do not count."""
-        return sum(rule.events.told for rule in self.rules.values())
+        return self._told_before + sum(rule.events.told for rule in self.rules.values())
 
     def _update(self, result: Result, now: Moment) -> list[SceneEvent]:
         detections = result.detections if isinstance(result, Chained) else result

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.events.change_filter import ChangeFilter
-from edgesdk_agent.events.event import SceneEvent, Snapshot
+from edgesdk_agent.events.event import Evidence, SceneEvent
 from edgesdk_agent.events.scene import Scene
 from edgesdk_agent.events.settings import SceneSettings
 from edgesdk_agent.frame import FrameResult
@@ -53,7 +53,7 @@ class Scenes:
         settings: for all cameras.
         cameras: those of the pipeline.
         tell: takes each event; called on the pipeline's thread.
-        snapshot: is asked for the picture of each event that begins, of rules that want one; None keeps none.
+        evidence: keeps pictures of events, and is given each before it is told; None keeps nothing.
         clock: monotonic seconds.
     """
 
@@ -63,16 +63,15 @@ class Scenes:
         cameras: Mapping[str, Camera],
         tell: Callable[[SceneEvent], None],
         *,
-        snapshot: Snapshot | None = None,
+        evidence: Evidence | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.snapshot = snapshot
+        self.evidence = evidence
         self._cameras = cameras
         self._tell = tell
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
-        self._pictured = {rule.name for rule in settings.rules if rule.snapshot}
         self._before = _Told()
         self._failing = False
 
@@ -96,14 +95,16 @@ class Scenes:
 
     def reported_when_new(self, report: Callable[[FrameResult], object]) -> Callable[[FrameResult], object]:
         """Return what reports results as the configuration asks: all, or those that say something new."""
-        if self.settings.report == "every_frame":
-            return report
 
         def report_news(frame: FrameResult) -> None:
-            if self.is_news(frame):
+            if self.settings.report == "every_frame" or self.is_news(frame):
                 report(frame)
 
         return report_news
+
+    def take_settings(self, settings: SceneSettings) -> None:
+        """Go by other settings, at each camera from its next frame on; any thread may ask."""
+        self.settings = settings
 
     def let_time_pass(self) -> None:
         """Notice cameras that give no frames: their objects are gone after a while. Called now and then."""
@@ -132,7 +133,7 @@ class Scenes:
         watched.came_at = self._clock() if self._cameras[frame.camera].info.live else 0.0
         at = self._time(frame)
         events = watched.scene.update(frame.result, at, frame=frame.seq, wall=frame.wall_at)
-        self._tell_all(events)
+        self._tell_all(events, frame.captured_at)
         result = numbered(frame.result, watched.scene.tracks.detection_ids)
         return frame if result is frame.result else replace(frame, result=result)
 
@@ -142,6 +143,10 @@ class Scenes:
         size = (info.width, info.height) if frame.image is None else (frame.image.shape[1], frame.image.shape[0])
         watched = self._watched.get(frame.camera)
         if watched is not None and watched.size == size:
+            if watched.scene.settings is not self.settings:
+                settings = self.settings
+                self._tell_all(watched.scene.take_settings(settings))
+                watched.changes.take_numbers(settings.moved, settings.silence_s)
             return watched
         if watched is not None:
             log.info("%s: pictures are %d x %d now; objects are followed anew", frame.camera, *size)
@@ -159,22 +164,32 @@ class Scenes:
         info = self._cameras[frame.camera].info
         return frame.seq / info.fps if info.fps and not info.live else frame.captured_at
 
-    def _tell_all(self, events: list[SceneEvent]) -> None:
+    def _tell_all(self, events: list[SceneEvent], captured_at: float | None = None) -> None:
+        """Tell events; `captured_at` of the frame that shows them, monotonic seconds, or now where there is none."""
+        if not events:
+            return
+        at = self._clock() if captured_at is None else captured_at
+        rules = {} if self.evidence is None else {rule.name: rule for rule in self.settings.rules}
         for event in events:
-            wanted = self.snapshot is not None and event.rule in self._pictured and event.phase in {"new", "once"}
-            self._tell(replace(event, snapshot=self._picture_of(event)) if wanted else event)
+            rule = rules.get(event.rule)
+            wants_clip = rule is not None and (rule.snapshot if rule.clip is None else rule.clip)
+            wants_picture = rule is not None and rule.snapshot
+            self._tell(self._with_evidence(event, at, snapshot=wants_picture, clip=wants_clip))
 
-    def _picture_of(self, event: SceneEvent) -> str:
-        assert self.snapshot is not None  # noqa: S101  (asked by the caller)
+    def _with_evidence(self, event: SceneEvent, at: float, *, snapshot: bool, clip: bool) -> SceneEvent:
+        if self.evidence is None:
+            return event
         try:
-            return self.snapshot(event)
+            return self.evidence(event, at, snapshot=snapshot, clip=clip)
         except Exception as error:  # noqa: BLE001  (an event is worth more than its picture)
             log.warning("No picture of the event %s: %s", event.id, error)
-            return ""
+            return event
 
 
 def numbered(result: Result, track_ids: Array) -> Result:
-    """Return a result with the numbers of its objects, (N,) int64; one that holds no objects as it is."""
+    """Return a result with the numbers of its objects, (N,) int64; one that holds no objects as it is. What was weak
+    has done its part.
+    """
     if isinstance(result, Chained):
-        return replace(result, detections=replace(result.detections, track_ids=track_ids))
-    return replace(result, track_ids=track_ids) if isinstance(result, Detections) else result
+        return replace(result, detections=replace(result.detections, track_ids=track_ids, weak=None))
+    return replace(result, track_ids=track_ids, weak=None) if isinstance(result, Detections) else result

@@ -50,7 +50,7 @@ class SceneSettings(Settings):
             if twice is not None:
                 raise ValueError(f"the name {twice!r} is given to two {what}")
         for rule in self.rules:
-            for place in _places(rule):
+            for place in places_of(rule):
                 known = lines if isinstance(rule, CrossingRule) else zones
                 what = "line" if isinstance(rule, CrossingRule) else "zone"
                 if place not in known:
@@ -69,7 +69,8 @@ class SceneSettings(Settings):
         return any(isinstance(rule, LabelRule) for rule in self.rules)
 
 
-def _places(rule: AnyRule) -> Iterable[str]:
+def places_of(rule: AnyRule) -> Iterable[str]:
+    """Return the zones, or the line, that a rule looks at."""
     if isinstance(rule, ObjectRule):
         return rule.zones
     if isinstance(rule, CrossingRule):

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import JsonValue
 
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.delivery import Delivery
-from edgesdk_agent.drawing import draw_result
-from edgesdk_agent.evidence.picture_store import PictureStore
-from edgesdk_agent.evidence.snapshots import Snapshots
-from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.frame_data.frame_gate import FrameGate
-from edgesdk_agent.frame_data.jpeg_budget import JpegBudget
-from edgesdk_agent.frame_data.saving import FrameData
+from edgesdk_agent.evidence.agent_snapshots import snapshots_of
+from edgesdk_agent.evidence.snapshots import SnapshotRequest
+from edgesdk_agent.evidence.written_bytes import WrittenBytes
+from edgesdk_agent.frame_data.agent_gates import AgentGates
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.pipeline.picture_stage import PictureStage
-from edgesdk_agent.preview.live_picture import LivePictures
-from edgesdk_agent.preview.outline import Outline
-from edgesdk_agent.privacy.concealment import Concealment, MaskStage
-from edgesdk_agent.privacy.hidden_objects import HiddenObjects
-from edgesdk_agent.privacy.mask import Mask
+from edgesdk_agent.preview.agent_preview import live_pictures
+from edgesdk_agent.privacy.agent_privacy import AgentPrivacy
+from edgesdk_agent.privacy.concealment import MaskStage
 from edgesdk_agent.privacy.picture_exit import PictureExit, PictureTaker
 from edgesdk_targets.chain import Chain
-from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.model import Model
 from edgesdk_targets.topics import Node
 
 if TYPE_CHECKING:
-    # Who makes no clips and shows no page does not load what it takes.
-    from edgesdk_agent.events.event import SceneEvent
+    # Who makes no clips, keeps nothing of events and sends nothing does not load what it takes.
     from edgesdk_agent.evidence.clip_camera import ClipRequest
     from edgesdk_agent.evidence.clips import Clips
-    from edgesdk_agent.evidence.uploader import Uploader
+    from edgesdk_agent.evidence.event_pictures import EventPictures
+    from edgesdk_agent.evidence.outgoing import Outgoing
+    from edgesdk_agent.evidence.picture_commands import PictureCommands
     from edgesdk_agent.link_settings import LinkStatus
     from edgesdk_agent.outbox.outbox import Outbox
     from edgesdk_agent.presence import Publication
@@ -48,49 +40,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_DAY_S = 86400.0
+Tell = Callable[..., object]
 
 
 class AgentPictures:
     """What an agent does with pictures beside showing them to its model.
 
     Args:
-        config: its `frame_data`, `privacy` and `pictures`.
+        config: its `frame_data`, `privacy`, `pictures`, `clips` and `preview`.
         model: whose classes may be blurred.
+        tell: reports an event: name, severity, message, and by name camera and data.
+
+    Attributes:
+        gates: which frames are left out before the model.
+        of_events: what is kept of events; None where pictures are off.
 
     Raises:
-        InputError: a mask names no camera, a class that is to be blurred is none of the model's, or frames are to be left
-            out of a model that needs each.
+        InputError: a section is wrong for these cameras or this model.
     """
 
-    def __init__(self, config: AgentConfig, model: Model | Chain) -> None:
+    def __init__(self, config: AgentConfig, model: Model | Chain, tell: Tell) -> None:
         cameras = [camera.name for camera in config.cameras]
-        rules, privacy = config.frame_data.rules(), config.privacy
-        if rules.deduplicate != "off" and (model.manifest.state or model.manifest.window is not None):
-            hint = "Leave frame_data.deduplicate out."
-            raise InputError("This model goes from frame to frame, and is to see those that are alike too.", hint=hint)
-        gates = {name: FrameGate(rules) for name in cameras} if rules.any else {}
-        masks = _masks(config, cameras)
-        _check_classes(privacy.blur, _labels(model))
-        before = masks if privacy.mask_before_inference else {}
-        objects = {
-            name: HiddenObjects(privacy.blur, margin=privacy.blur_margin, hold_s=privacy.blur_hold_s)
-            for name in cameras
-            if privacy.blur
-        }
         self._config = config
-        self._frame_data = FrameData(gates)
-        self._concealment = Concealment({} if before else masks, objects)
-        self.snapshots = _snapshots(config)
-        self._preview = _preview(config, cameras)
-        self._uploader = _uploader(config)
-        self.clips = self._make_clips()
+        self._tell = tell
+        self.gates = AgentGates(config, model)
+        privacy = AgentPrivacy(config, model)
+        self._concealment = privacy.concealment
+        self._written = WrittenBytes()
+        self.snapshots = snapshots_of(config.pictures, self._snapshot_kept)
+        self._preview = live_pictures(config, cameras)
+        self._outgoing = self._make_outgoing()
+        self._clips = self._make_clips()
+        self.of_events = self._make_event_pictures()
         self._takers: list[PictureTaker] = [one for one in (self.snapshots, self._preview) if one is not None]
         # A mask first: what is masked neither moves nor is bright.
         self.stages: Mapping[str, Sequence[PictureStage]] = {
             name: [
-                *([MaskStage(before[name])] if name in before else []),
-                *([gates[name]] if name in gates else []),
+                *([MaskStage(privacy.before[name])] if name in privacy.before else []),
+                *self.gates.stages(name),
             ]
             for name in cameras
         }
@@ -99,6 +86,13 @@ class AgentPictures:
     def needed(self) -> bool:
         """Whether anybody but hooks takes pictures, so that the pipeline has to keep them."""
         return bool(self._takers)
+
+    @property
+    def commands(self) -> PictureCommands:
+        """What commands may do with pictures."""
+        from edgesdk_agent.evidence.picture_commands import PictureCommands
+
+        return PictureCommands(tuple(self.stages), self.snapshots, self._clips, self._outgoing)
 
     def door(self, inner: Delivery, *, hooks_take_pictures: bool) -> Delivery:
         """Return the delivery through which results and their pictures leave the pipeline."""
@@ -118,22 +112,28 @@ class AgentPictures:
         Raises:
             InputError: the preview cannot listen at its address.
         """
-        if self.snapshots is not None:
-            self.snapshots.start()
-            stack.callback(self.snapshots.close)
-        if self._uploader is not None:
-            self._uploader.start()
-            stack.callback(self._uploader.close)
-        if self.clips is not None:
-            # Written on closing too, and then noted for the next start.
-            self.clips.start()
-            stack.callback(self.clips.close)
+        # Ended in the other order: clips and snapshots are written on closing too, and then noted for the next start.
+        for part in (self._outgoing, self.snapshots, self._clips):
+            if part is not None:
+                part.start()
+                stack.callback(part.close)
         for group in self.counts():
             registry.add(group, partial(self._counts_of, group))
         if self._preview is not None:
             from edgesdk_agent.preview.serve import serve_preview
 
             serve_preview(self._config.preview, self._preview, stack)
+
+    def request_stop(self) -> None:
+        """Let what waits for cameras and servers end while the pipeline does; returns at once."""
+        for part in (self._outgoing, self._clips):
+            if part is not None:
+                part.request_stop()
+
+    def finish(self) -> None:
+        """Write the clips that are open, after the last result and before the last report; waits for no camera."""
+        if self._clips is not None:
+            self._clips.finish()
 
     def publish_by(
         self,
@@ -154,158 +154,67 @@ class AgentPictures:
                 connected=lambda: link().connected,
             )
 
-    def snapshot(self, camera: str, timeout_s: float) -> dict[str, JsonValue]:
-        """Take the next picture of a camera, with what is to be hidden hidden, keep and send it, and say what it is.
-
-        Raises:
-            InputError: there is no such camera, pictures are not enabled, or none came within the time.
-        """
-        if camera not in self.stages:
-            raise InputError(f"There is no camera {camera!r}.", hint=f"One of {', '.join(self.stages)}.")
-        if self.snapshots is None:
-            raise InputError("This device gives no pictures.", hint="Set pictures.enabled in its configuration.")
-        taken = self.snapshots.take(camera, timeout_s)
-        assert taken.jpeg is not None  # noqa: S101  (a request without one raises)
-        size: dict[str, JsonValue] = {"width": taken.jpeg.width, "height": taken.jpeg.height}
-        return {"id": taken.id, "camera": camera, "frame": taken.frame, "bytes": len(taken.jpeg.data), **size}
-
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Return what was counted, by part; parts that are off are absent."""
-        parts = {"frame_data": self._frame_data.counts(), "privacy": self._concealment.counts()}
-        if self.snapshots is not None:
-            parts["snapshots"] = self.snapshots.counts()
-        if self.clips is not None:
-            parts["clips"] = self.clips.counts()
-        if self._uploader is not None:
-            parts["uploads"] = self._uploader.counts()
+        parts = {"frame_data": self.gates.counts(), "privacy": self._concealment.counts()}
+        named = {"snapshots": self.snapshots, "clips": self._clips, "uploads": self._outgoing}
+        parts |= {name: part.counts() for name, part in named.items() if part is not None}
+        if self._config.pictures.folder is not None and self.snapshots is not None:
+            parts["written"] = self._written.counts()
         return {name: counts for name, counts in parts.items() if counts}
 
-    def picture_of(self, event: SceneEvent) -> str:
-        """Keep the picture of an event that begins, and a clip around it; return the picture's id, or an empty text.
+    def summary(self, stats: FrameStats) -> dict[str, Any]:
+        """Return what a run's summary says of pictures; parts that are off are absent."""
+        told: dict[str, Any] = {name: dict(counts) for name, counts in self.counts().items()}
+        if frame_data := self.gates.summary(stats):
+            told["frame_data"] = frame_data
+        return told
 
-        It is asked on the lane, while the event's frame is told, so that the picture is that very frame.
-        """
-        if self.clips is not None:
-            try:
-                self.clips.ask(event.camera, event=event.id)
-            except InputError as error:
-                log.warning("No clip of event %s: %s", event.id, error.message)
-        asked = None if self.snapshots is None else self.snapshots.ask(event.camera, event=event.id)
-        return "" if asked is None else asked.id
+    def _counts_of(self, group: str) -> Mapping[str, int]:
+        return self.counts()[group]
 
-    def clip(self, camera: str, timeout_s: float) -> ClipRequest:
-        """Make a clip of a camera around now, and return it when it is written.
+    def _make_outgoing(self) -> Outgoing | None:
+        section, pictures = self._config.clips.upload, self._config.pictures
+        if not pictures.enabled or section.url is None or pictures.folder is None:
+            return None
+        from edgesdk_agent.evidence.outgoing import Outgoing
 
-        Raises:
-            EdgeError: clips are not enabled, the camera has none, or it was not made within the time.
-        """
-        if self.clips is None:
-            raise InputError("This device makes no clips.", hint="Set clips.enabled in its configuration.")
-        return self.clips.take(camera, timeout_s)
+        return Outgoing(section, pictures.folder, self._confirmed)
 
     def _make_clips(self) -> Clips | None:
         if not self._config.clips.enabled:
             return None
         from edgesdk_agent.evidence.clips import Clips
 
-        return Clips(self._config, on_clip=self._clip_written)
+        return Clips(self._config, on_clip=self._clip_over, written=self._written)
 
-    def _clip_written(self, clip: ClipRequest) -> None:
-        if self._uploader is None or clip.path is None or not self._config.clips.upload.every_clip:
+    def _make_event_pictures(self) -> EventPictures | None:
+        if self.snapshots is None or self._config.events is None:
+            return None
+        from edgesdk_agent.evidence.event_pictures import EventPictures
+        from edgesdk_agent.evidence.send_rules import SendRules
+
+        rules = SendRules(self._config.clips.upload, self._config.events)
+        return EventPictures(self.snapshots, self._clips, rules)
+
+    def _snapshot_kept(self, request: SnapshotRequest, path: Path, size: int) -> None:
+        self._written.add(size)
+        if request.send and self._outgoing is not None:
+            self._outgoing.send(path, file_id=request.id, camera=request.camera, event=request.event)
+
+    def _clip_over(self, clip: ClipRequest) -> None:
+        data = {"id": clip.id, "event": clip.event}
+        if clip.path is None:
+            why = "" if clip.problem is None else clip.problem.message
+            self._tell("clip_failed", "warning", why, camera=clip.camera, data=data)
             return
-        try:
-            self._uploader.add(clip.path, {"filename": clip.path.name, "camera": clip.camera, "event": clip.event})
-        except EdgeError as error:
-            log.warning("A clip is not sent: %s", error.message)
+        size = clip.path.stat().st_size
+        self._written.add(size)
+        kept = {**data, "filename": clip.path.name, "bytes": size, "complete": clip.complete}
+        self._tell("clip_kept", "info", clip.path.name, camera=clip.camera, data=kept)
+        if self._outgoing is not None and clip.send:
+            self._outgoing.send(clip.path, file_id=clip.id, camera=clip.camera, event=clip.event)
 
-    def _counts_of(self, group: str) -> Mapping[str, int]:
-        return self.counts()[group]
-
-    def summary(self, stats: FrameStats) -> dict[str, Any]:
-        """Return what a run's summary says of pictures; parts that are off are absent."""
-        prepare, infer = stats.preprocess.to_ms()["p50"], stats.infer.to_ms()["p50"]
-        cost_s = None if prepare is None or infer is None else (prepare + infer) / 1e3
-        told: dict[str, Any] = {name: dict(counts) for name, counts in self.counts().items()}
-        if frame_data := self._frame_data.summary(cost_s):
-            told["frame_data"] = frame_data
-        return told
-
-
-def _snapshots(config: AgentConfig) -> Snapshots | None:
-    section = config.pictures
-    if not section.enabled:
-        return None
-    store = section.folder and PictureStore(
-        section.folder, keep_s=section.keep_days * _DAY_S, max_bytes=section.max_bytes
-    )
-    return Snapshots(
-        JpegBudget(section.snapshot_bytes),
-        annotate=_annotate if section.annotated else None,
-        per_minute=section.max_per_minute,
-        store=store or None,
-    )
-
-
-def _uploader(config: AgentConfig) -> Uploader | None:
-    section, folder = config.clips.upload, config.pictures.folder
-    if not config.clips.enabled or section.url is None or folder is None:
-        return None
-    from edgesdk_agent.evidence.tus_upload import TusUpload
-    from edgesdk_agent.evidence.upload_address import UploadAddress
-    from edgesdk_agent.evidence.uploader import Uploader
-
-    stopping = threading.Event()
-    token = "" if section.token is None else section.token.get_secret_value()
-    address = UploadAddress.parse(section.url)
-    return Uploader(
-        folder, TusUpload(address, token, max_bytes_per_s=section.max_bytes_per_s, stopping=stopping), stopping
-    )
-
-
-def _annotate(result: FrameResult) -> None:
-    assert result.image is not None  # noqa: S101  (a snapshot has its picture)
-    draw_result(result.image, result.result)
-
-
-def _preview(config: AgentConfig, cameras: Sequence[str]) -> LivePictures | None:
-    section = config.preview
-    if section.listen is None:
-        return None
-    return LivePictures(cameras, fps=section.fps, width=section.width, outlines=_outlines(config, cameras))
-
-
-def _outlines(config: AgentConfig, cameras: Sequence[str]) -> dict[str, list[Outline]]:
-    """Return each camera's zones and lines; of those in pixels the preview does not know where they are."""
-    if config.events is None:
-        return {}
-    drawn: dict[str, list[Outline]] = {name: [] for name in cameras}
-    places = [(zone, zone.polygon, True) for zone in config.events.zones]
-    for place, corners, closed in [*places, *((line, line.points, False) for line in config.events.lines)]:
-        if place.coordinates == "relative":
-            for name in place.cameras or cameras:
-                drawn.get(name, []).append(Outline(place.name, corners, closed))
-    return drawn
-
-
-def _masks(config: AgentConfig, cameras: Sequence[str]) -> dict[str, Mask]:
-    polygons: dict[str, list[tuple[tuple[float, float], ...]]] = {}
-    for section in config.privacy.masks:
-        if section.camera not in cameras:
-            message = f"A mask is for camera {section.camera!r}, and there is none of this name."
-            raise InputError(message, hint=f"One of {', '.join(cameras)}.")
-        polygons.setdefault(section.camera, []).append(section.polygon)
-    return {name: Mask(of_camera) for name, of_camera in polygons.items()}
-
-
-def _labels(model: Model | Chain) -> tuple[str, ...]:
-    labels: tuple[str, ...] = model.manifest.labels
-    return (*labels, *model.then.manifest.labels) if isinstance(model, Chain) else labels
-
-
-def _check_classes(wanted: Sequence[str], labels: Sequence[str]) -> None:
-    """Refuse a class that no model will ever name: it would be seen in every picture."""
-    for name in wanted:
-        if name not in labels:
-            near = difflib.get_close_matches(name, labels, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"It names {', '.join(labels[:10]) or 'no classes'}."
-            raise InputError(f"privacy.blur: the model has no class {name!r}.", hint=hint)
+    def _confirmed(self, name: str, metadata: Mapping[str, str]) -> None:
+        data = {"id": metadata.get("id", ""), "event": metadata.get("event", ""), "filename": name}
+        self._tell("evidence_sent", "info", name, camera=metadata.get("camera", ""), data=data)

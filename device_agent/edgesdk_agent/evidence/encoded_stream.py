@@ -23,6 +23,8 @@ _START = b"\x00\x00\x01"
 # Unit types: a picture that needs no other, and what a decoder has to know before it.
 _KEY: dict[Codec, frozenset[int]] = {"h264": frozenset({5}), "h265": frozenset(range(16, 22))}
 _SETS: dict[Codec, frozenset[int]] = {"h264": frozenset({7, 8}), "h265": frozenset({32, 33, 34})}
+# A stop of the agent waits for a read that hangs, so that this bounds it; see `ClipCamera.close`.
+READ_TIMEOUT_S = 4.0
 # Units that matter stand at the front of a packet; the picture itself is not searched.
 _LOOKED_AT = 4096
 
@@ -81,7 +83,9 @@ class OpenCvPackets:
         InputError: it is encoded as something else than H.264 or H.265.
     """
 
-    def __init__(self, url: SecretUrl, *, timeout_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: SecretUrl, *, timeout_s: float = READ_TIMEOUT_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
         self._url = url
         wait_ms = int(timeout_s * 1e3)

@@ -1,4 +1,4 @@
-"""The last seconds of a camera's video on disk, in segments that each begin with a key frame.
+"""The last seconds of a camera's video in files, in segments that each begin with a key frame.
 
 A segment is gathered in memory and written in one piece when the next one begins: a card sees a few large writes, and a
 file is whole or not there. What is older than anybody can ask for is deleted, and above the quota the oldest goes. A
@@ -8,7 +8,7 @@ restart begins with an empty ring.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +37,24 @@ class PacketRing:
         folder: of this camera's alone; what lies in it from before is deleted.
         keep_s: how long a segment can be asked for.
         segment_s: how long one is at least; it ends with the next key frame.
-        max_bytes: on disk.
+        max_bytes: of its files.
+        on_written: is told the bytes of each segment that is written.
     """
 
-    def __init__(self, folder: Path, *, keep_s: float, segment_s: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep_s: float,
+        segment_s: float,
+        max_bytes: int,
+        on_written: Callable[[int], object] | None = None,
+    ) -> None:
         self._folder = folder
         self._keep_s = keep_s
         self._segment_s = segment_s
         self._max_bytes = max_bytes
+        self._on_written = on_written
         self._segments: deque[Segment] = deque()
         self._stream: TransportStream | None = None
         self._sets = b""
@@ -54,7 +64,7 @@ class PacketRing:
         self._counts = {"packets": 0, "before_key_frame": 0, "segments": 0, "written_bytes": 0, "over_quota": 0}
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob("ring-*.ts"):
+            for path in (*folder.glob("ring-*.ts"), *folder.glob("ring-*.part")):
                 path.unlink(missing_ok=True)
 
     def connected(self, codec: Codec, parameter_sets: bytes) -> None:
@@ -109,6 +119,8 @@ class PacketRing:
         self._segments.append(Segment(path, self._began, self._ended, size))
         self._counts["segments"] += 1
         self._counts["written_bytes"] += size
+        if self._on_written is not None:
+            self._on_written(size)
 
     def covering(self, since: float, until: float) -> tuple[list[Segment], bytes]:
         """Return the segments that hold what was received in a time, and what of it is still in memory."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from edgesdk_agent.delivery.picture_memory import OwnPicture
 from edgesdk_agent.evidence.picture_store import PictureStore
@@ -35,12 +36,14 @@ class SnapshotRequest:
     Attributes:
         id: unique on this device.
         event: the id of the event that asks; reason: who asks else.
+        send: whether it is to be sent to the upload's server once it is kept.
         jpeg, frame, wall_at, problem: what came of it, once `done` is set.
     """
 
     camera: str
     event: str = ""
     reason: str = ""
+    send: bool = False
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     done: threading.Event = field(default_factory=threading.Event)
     jpeg: Jpeg | None = None
@@ -64,6 +67,7 @@ class Snapshots:
         annotate: draws what the model found into (H, W, 3) uint8 BGR; None leaves pictures plain.
         per_minute: of each camera, asked for by events; more are refused and counted.
         store: where they are kept; publish: takes each that is done. Without both they only answer who asked.
+        on_kept: is given each that is kept, its file and its bytes.
         clock: monotonic seconds.
     """
 
@@ -75,6 +79,7 @@ class Snapshots:
         per_minute: int,
         store: PictureStore | None = None,
         publish: Callable[[SnapshotRequest], bool] | None = None,
+        on_kept: Callable[[SnapshotRequest, Path, int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._budget = budget
@@ -82,6 +87,7 @@ class Snapshots:
         self._per_minute = per_minute
         self._store = store
         self.publish = publish
+        self._on_kept = on_kept
         self._clock = clock
         self._lock = threading.Condition()
         self._asked: dict[str, list[SnapshotRequest]] = {}
@@ -211,7 +217,9 @@ class Snapshots:
         if self._store is not None:
             stamp = datetime.fromtimestamp(request.wall_at, timezone.utc).strftime("%Y%m%dT%H%M%S")
             try:
-                self._store.put(f"{request.camera}-{stamp}-{request.id}.jpg", jpeg.data)
+                path = self._store.put(f"{request.camera}-{stamp}-{request.id}.jpg", jpeg.data)
+                if self._on_kept is not None:
+                    self._on_kept(request, path, len(jpeg.data))
             except EdgeError as error:
                 self._counts["failed"] += 1
                 log.warning("A snapshot is not kept: %s", error.message)

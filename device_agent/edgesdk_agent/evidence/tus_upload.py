@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from edgesdk_agent.evidence.upload_address import UploadAddress
+from edgesdk_agent.evidence.upload_line import UploadLine
 from edgesdk_targets.errors import FetchFailed, InputError
 
 _VERSION = {"Tus-Resumable": "1.0.0"}
@@ -66,7 +67,14 @@ class TusUpload:
         self._timeout_s = timeout_s
         self._stopping = stopping or threading.Event()
         self._context = context
+        self._line: UploadLine | None = None
         self.sent_bytes = 0
+
+    def abort(self) -> None:
+        """End what is under way at once, from another thread; it raises there, and what arrived stays at the server."""
+        self._stopping.set()
+        if (line := self._line) is not None:
+            line.cut()
 
     def create(self, path: Path, metadata: Mapping[str, str]) -> str:
         """Create an upload for a file, and return where it is.
@@ -119,30 +127,30 @@ class TusUpload:
     def _ask(
         self, method: str, to: UploadAddress, head: Mapping[str, str], good: tuple[int, ...], body: _Paced | None = None
     ) -> dict[str, str]:
-        connection = self._connection(to)
+        line = self._line = UploadLine(to, self._timeout_s, self._context)
         try:
+            if self._stopping.is_set():
+                raise FetchFailed("The agent stops.", hint="Goes on with the next start.")
+            line.open()
+            connection = line.http(_BLOCK)
             token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
             connection.request(method, to.path, body, {**_VERSION, **token, **head})
             answer = connection.getresponse()
             status, said = answer.status, {name.lower(): value for name, value in answer.getheaders()}
         except (OSError, http.client.HTTPException) as error:
+            # Of the error only its kind: http.client quotes what a server said, and what it was given.
             raise FetchFailed(
                 f"{to.host} cannot be reached: {type(error).__name__}.", hint="Tried again later."
             ) from error
         finally:
-            connection.close()
+            self._line = None
+            line.close()
         if status in (404, 410) and method != "POST":
             raise UploadGone(f"{to.host} does not know this upload.", hint="It is begun anew.")
         if status not in good:
             kind = UploadRefused if 400 <= status < 500 and status not in _LATER else FetchFailed
             raise kind(f"{to.host} answers {status} to {method}.", hint="Check clips.upload.url and its token.")
         return said
-
-    def _connection(self, to: UploadAddress) -> http.client.HTTPConnection:
-        if to.scheme == "http":
-            return http.client.HTTPConnection(to.host, to.port, timeout=self._timeout_s, blocksize=_BLOCK)
-        context = self._context or ssl.create_default_context()
-        return http.client.HTTPSConnection(to.host, to.port, timeout=self._timeout_s, blocksize=_BLOCK, context=context)
 
 
 class _Paced:

@@ -1,6 +1,7 @@
-"""Clips on their way to a server: one after the other, begun again after any cut, and deleted once the server confirmed.
+"""Clips and snapshots on their way to a server: one after the other, begun again after any cut, and deleted once the server
+confirmed.
 
-What is to be sent is written beside each clip (`NAME.ts.upload`), with where the server keeps it, so that neither a restart
+What is to be sent is written beside each file (`NAME.ts.upload`), with where the server keeps it, so that neither a restart
 nor a power cut forgets or repeats it. A clip that was deleted for its age or for room meanwhile is not sent, and counted. One
 that the server refuses (too large, for instance) holds no other up: it is kept, counted, and tried again by the next start.
 """
@@ -11,7 +12,7 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgesdk_agent.backoff import Backoff
@@ -35,11 +36,19 @@ class Uploader:
         upload: talks to the server.
         stopping: that of `upload`.
         backoff: between two tries.
+        on_confirmed: is given the name and the metadata of each file that the server has.
     """
 
     def __init__(
-        self, folder: Path, upload: TusUpload, stopping: threading.Event, *, backoff: Backoff | None = None
+        self,
+        folder: Path,
+        upload: TusUpload,
+        stopping: threading.Event,
+        *,
+        backoff: Backoff | None = None,
+        on_confirmed: Callable[[str, Mapping[str, str]], None] | None = None,
     ) -> None:
+        self._on_confirmed = on_confirmed
         self._folder = folder
         self._upload = upload
         self._stopping = stopping
@@ -54,12 +63,21 @@ class Uploader:
         """Begin with what an earlier run left."""
         self._thread.start()
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Stop; what is not confirmed stays for the next start."""
-        self._stopping.set()
+    def request_stop(self) -> None:
+        """Send no more, and return at once; a connection that hangs is cut."""
+        self._upload.abort()
         self._wake.set()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Stop; what is not confirmed stays for the next start."""
+        self.request_stop()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+
+    @property
+    def folder(self) -> Path:
+        """Where what can be sent lies."""
+        return self._folder
 
     def add(self, clip: Path, metadata: Mapping[str, str]) -> None:
         """Have a clip sent.
@@ -79,7 +97,7 @@ class Uploader:
 
     def waiting(self) -> list[Path]:
         """Return the clips that are still to be sent, in their order: the oldest first, but what failed often later."""
-        notes = sorted(self._folder.glob(f"*.ts{_NOTE}"), key=lambda path: path.stat().st_mtime)
+        notes = sorted(self._folder.glob(f"*{_NOTE}"), key=lambda path: path.stat().st_mtime)
         clips = [note.with_name(note.name.removesuffix(_NOTE)) for note in notes]
         # A refused clip that was deleted since is taken once more, for its note to go too.
         clips = [clip for clip in clips if clip.name not in self._refused or not clip.exists()]
@@ -88,13 +106,17 @@ class Uploader:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            if self._stopping.is_set():
+                return
             try:
                 if not self._send_next():
                     self._wake.wait()
                 continue
             except EdgeError as error:
+                if self._stopping.is_set():
+                    return
                 self._counts["cut"] += 1
-                log.warning("A clip is not sent yet: %s", error.message)
+                log.warning("A clip is not sent yet: %s %s", error.message, error.hint)
             except OSError as error:
                 self._counts["failed"] += 1
                 log.warning("A clip cannot be read: %s", error.strerror)
@@ -133,8 +155,7 @@ class Uploader:
             # Forgotten there, or begun at another server than the one that is configured now.
             location = ""
         if not location:
-            metadata = note.get("metadata")
-            location = self._upload.create(clip, metadata if isinstance(metadata, dict) else {})
+            location = self._upload.create(clip, _metadata(note))
             # Known before the first byte goes out, so that no cut makes a second upload of it.
             _write_note(clip, {**note, "location": location})
             offset = 0
@@ -146,6 +167,8 @@ class Uploader:
         clip.unlink(missing_ok=True)
         _note_of(clip).unlink(missing_ok=True)
         self._counts["confirmed"] += 1
+        if self._on_confirmed is not None:
+            self._on_confirmed(clip.name, _metadata(note))
 
 
 def _note_of(clip: Path) -> Path:
@@ -164,3 +187,8 @@ def _read_note(clip: Path) -> dict[str, object]:
     except ValueError:
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def _metadata(note: Mapping[str, object]) -> dict[str, str]:
+    said = note.get("metadata")
+    return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else {}

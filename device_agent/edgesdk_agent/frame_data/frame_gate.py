@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal, get_args
 
 from edgesdk_agent.frame import Frame
@@ -40,12 +41,15 @@ class FrameGate:
         self._sharpness = Sharpness() if rules.drop_blurred else None
         self._likeness = _likeness(rules)
         self._silent_since: float | None = None
+        self._next_rules: FrameRules | None = None
         self._counts = {"seen": 0, **dict.fromkeys(get_args(LeftOut), 0)}
         self._cost_s = 0.0
 
     def __call__(self, frame: Frame) -> LeftOut | None:
         """Return why a frame is left out."""
         began = self._clock()
+        if self._next_rules is not None:
+            self._change_rules()
         cause = self._cause(frame)
         self._counts["seen"] += 1
         if cause is not None:
@@ -53,9 +57,29 @@ class FrameGate:
         self._cost_s += self._clock() - began
         return cause
 
+    def take_numbers(self, rules: FrameRules) -> None:
+        """Go by the numbers of other rules from the next frame on; any thread may ask. Which of them hold stays as it is."""
+        self._next_rules = rules
+
     def counts(self) -> Mapping[str, int]:
         """Return how many frames were seen, left out by cause, and the microseconds that the looking took in all."""
         return {**self._counts, "cost_us": round(self._cost_s * 1e6)}
+
+    def _change_rules(self) -> None:
+        rules, self._next_rules = self._next_rules, None
+        assert rules is not None  # noqa: S101  (asked by the caller)
+        before, numbers = self._rules, ("motion_part", "hash_distance")
+        self._rules = replace(
+            rules,
+            drop_corrupt=before.drop_corrupt,
+            drop_black=before.drop_black,
+            drop_overexposed=before.drop_overexposed,
+            drop_blurred=before.drop_blurred,
+            deduplicate=before.deduplicate,
+        )
+        if any(getattr(before, name) != getattr(rules, name) for name in numbers):
+            # What was remembered was remembered by other numbers: the next frame goes through.
+            self._likeness = _likeness(self._rules)
 
     def _cause(self, frame: Frame) -> LeftOut | None:
         self._sampled.take(frame.image)

@@ -84,6 +84,8 @@ class ModelSwap:
             options=SessionOptions(threads=self._threads, streams=self._first.lanes),
             probe=ProbeLimits(phase_s=self._probe_s) if self._probe_s else False,
         )
+        if self._first.weak_from is not None:
+            model.keep_weak(self._first.weak_from)
         try:
             self._pipeline.swap_model(model)
         except BaseException:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import JsonValue
 
 from edgesdk_agent.agent_identity import config_hash
+from edgesdk_agent.commands.controls import Evidence
 from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.config.secrets import hide_secrets
 from edgesdk_agent.embedding import Pipeline
@@ -21,6 +22,7 @@ from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.running_model import RunningModel
 from edgesdk_agent.steering.steering import Steered, Steering
+from edgesdk_agent.steering.surroundings import Applier
 from edgesdk_targets.messages import DesiredReport
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ class AgentSteering:
         self.link: Any = None
         self.oversight: Oversight | None = None
         self.snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
+        self.evidence: Evidence | None = None
+        # By the parts' names in `config.change`: what takes changes on beside the model and the reports.
+        self.appliers: dict[str, Applier] = {}
 
     @property
     def goes_on(self) -> bool:
@@ -102,7 +107,7 @@ class AgentSteering:
 
         steered = Steered(
             pipeline=pipeline,
-            appliers={"model": take_over, "reporting": set_rates},
+            appliers={"model": take_over, "reporting": set_rates, **self.appliers},
             mark=mark,
             event=tell,
             restart=self._restart_soon,
@@ -111,6 +116,7 @@ class AgentSteering:
             say_again=self.say_again,
             report=self._reported,
             snapshot=self.snapshot,
+            evidence=self.evidence,
         )
         return Steering(
             self._beginning, steered, self.inbox, epoch=queue.epoch, next_seq=lambda: queue.next_seq, logs=logs

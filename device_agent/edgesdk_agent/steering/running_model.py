@@ -136,6 +136,8 @@ def _complete(config: AgentConfig, model: Model, stack: ExitStack, *, prove: boo
             log.info("Not %s: %s", name, reason)
     if prove is not None:
         _prove(str(config.bundle), model, required=prove)
+    if config.events is not None and config.events.needs_objects:
+        model.keep_weak(config.events.tracker.low_score)
     then = config.then
     if then is None:
         return model

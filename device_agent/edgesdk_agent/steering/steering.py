@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from edgesdk_agent.commands.border import Border
-from edgesdk_agent.commands.controls import Controls
+from edgesdk_agent.commands.controls import Controls, Evidence
 from edgesdk_agent.commands.memory import CommandMemory
 from edgesdk_agent.commands.replies import Replies
 from edgesdk_agent.commands.runner import CommandRunner
@@ -53,7 +53,7 @@ class Steered:
         bundle_differs: whether the bundle's file is another one by now.
         say_again: says birth, state and what is installed once more.
         report: says what became of the desired state.
-        snapshot: see `Controls`; None where no picture may leave this device.
+        snapshot, evidence: see `Controls`; None where no picture may leave this device.
     """
 
     pipeline: Pauses
@@ -66,6 +66,7 @@ class Steered:
     say_again: Callable[[], None]
     report: Callable[[DesiredReport], None]
     snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
+    evidence: Evidence | None = None
 
 
 class Steering:
@@ -107,7 +108,9 @@ class Steering:
         self.settings = LiveSettings(beginning.source, beginning.loaded, beginning.file, around)
         cameras = PausedCameras(steered.pipeline, beginning.file)
         self._shadow = Shadow(self.settings, cameras, logs, beginning.file, steered.report)
-        controls = Controls(self.settings, cameras, logs, steered.say_again, self._restart, steered.snapshot)
+        controls = Controls(
+            self.settings, cameras, logs, steered.say_again, self._restart, steered.snapshot, steered.evidence
+        )
         self._runner = CommandRunner(
             VERBS,
             controls,

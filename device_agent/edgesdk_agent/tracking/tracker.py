@@ -69,10 +69,11 @@ class Tracker:
         """Take in one frame, and return what is followed after it.
 
         Args:
-            detections: of the frame.
+            detections: of the frame; those below the model's threshold, `detections.weak`, may continue objects too.
             at: its time, seconds of any clock that goes forward. A clock that was set back begins a new scene.
         """
         gone = self._let_time_pass(at)
+        reported, detections = len(detections), _with_weak(detections)
         scores, classes = detections.scores, detections.class_ids
         found = self._find_objects(detections, at)
         new_score = self.settings.high_score if self.settings.new_score is None else self.settings.new_score
@@ -90,7 +91,7 @@ class Tracker:
             self._known = self._known.joined(Known.of(detections.boxes[new], scores[new], classes[new], at))
         self._confirm(at)
         self._at = at
-        return self._tracks(at, found, gone, detections.names)
+        return self._tracks(at, found[:reported], gone, detections.names)
 
     def _let_time_pass(self, at: float) -> tuple[int, ...]:
         """Expect the objects where they are by now; return those that were not seen for too long."""
@@ -191,3 +192,16 @@ class Tracker:
             ended=gone,
             names=names,
         )
+
+
+def _with_weak(detections: Detections) -> Detections:
+    """Return detections and those below the model's threshold behind them."""
+    weak = detections.weak
+    if weak is None or not len(weak):
+        return detections
+    return Detections(
+        np.concatenate([detections.boxes, weak.boxes]),
+        np.concatenate([detections.scores, weak.scores]),
+        np.concatenate([detections.class_ids, weak.class_ids]),
+        detections.names,
+    )

@@ -14,7 +14,8 @@ _ALONE = {
     "pause": "camera",
     "resume": "camera",
     "snapshot": "camera",
-    "clip": "event",
+    "clip": "camera",
+    "upload": "id",
     "log-level": "level",
     "logs": "count",
     "bundle": "name",
@@ -34,7 +35,11 @@ def arguments_from(verb: str, words: Sequence[str], *, restart: bool = False) ->
             if verb not in _ALONE or len(words) != 1:
                 raise InputError(f"{word!r} is no argument of {verb}.", hint="Write name=value.")
             name, text = _ALONE[verb], word
-        named[name] = text if name in {"camera", "name", "level"} else parse_yaml(text, source=f"argument {name}").data
+        named[name] = (
+            text
+            if name in {"camera", "name", "level", "id", "at"}
+            else parse_yaml(text, source=f"argument {name}").data
+        )
     if verb == "set":
         # Fields of the configuration have names of their own choosing: they travel apart from the verb's arguments.
         return {"values": {**named}, **({"restart": True} if restart else {})}

@@ -66,6 +66,11 @@ class Decoder:
         self.task = task
         self._decode = make(HeadSettings(postprocess, labels, input_size), outputs)
 
+    def keep_weak(self, score: float) -> None:
+        """Have a detector give detections below its threshold too, from this score on, as `Detections.weak`."""
+        if isinstance(self._decode, DetectDecoder):
+            self._decode.keep_weak(score)
+
     def __call__(
         self,
         outputs: Mapping[str, Array],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,10 +24,20 @@ class DetectDecoder:
 
     def __init__(self, settings: HeadSettings, outputs: tuple[TensorSpec, ...]) -> None:
         head = head_named(settings.postprocess.head)
+        self._settings, self._outputs = settings, outputs
+        self._keeps_weak = False
         self._candidates = head.bind(outputs, settings)
         self._overlaps = head.overlaps
         self._post = settings.postprocess
         self._labels = settings.labels
+
+    def keep_weak(self, score: float) -> None:
+        """Give detections below the threshold too, from this score on, as `Detections.weak`; between two frames."""
+        settings, threshold = self._settings, self._settings.threshold
+        self._keeps_weak = score < threshold
+        lower = settings.postprocess.model_copy(update={"score_threshold": min(score, threshold)})
+        head = head_named(settings.postprocess.head)
+        self._candidates = head.bind(self._outputs, replace(settings, postprocess=lower))
 
     def __call__(
         self, outputs: Mapping[str, Array], geometry: Geometry | None, _memory: dict[str, int] | None
@@ -45,7 +56,17 @@ class DetectDecoder:
         inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         if not inside.all():
             boxes, scores, class_ids = boxes[inside], scores[inside], class_ids[inside]
-        return Detections(boxes, scores, class_ids, self._labels)
+        found_all = Detections(boxes, scores, class_ids, self._labels)
+        return self._split(found_all) if self._keeps_weak else found_all
+
+    def _split(self, found: Detections) -> Detections:
+        """Set the weak apart. Suppression goes by score, so that the strong are those that are found without them."""
+        strong = found.scores >= np.float32(self._settings.threshold)
+        return replace(_rows(found, strong), weak=_rows(found, ~strong))
+
+
+def _rows(found: Detections, which: Array) -> Detections:
+    return Detections(found.boxes[which], found.scores[which], found.class_ids[which], found.names)
 
 
 def _finite(found: Candidates) -> Candidates:

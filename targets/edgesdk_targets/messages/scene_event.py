@@ -23,7 +23,8 @@ class SceneEventData(Part):
         before: what was told of it the last time; null the first time.
         after: what is so now; its fields belong to the kind.
         held_back: how many messages of the rule were not told since the start, as there may be only so many a minute.
-        snapshot: the name of its picture, where one was kept.
+        snapshot, clip: the ids of its picture and of the clip around it, where they are kept; a clip is there once it is
+            told of by `clip_kept`, and the command `upload` has it sent.
     """
 
     schema_id: str = schema_field("scene-event")
@@ -39,3 +40,4 @@ class SceneEventData(Part):
     after: JsonObject
     held_back: Count = 0
     snapshot: ShortText = ""
+    clip: ShortText = ""

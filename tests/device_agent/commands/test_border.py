@@ -35,6 +35,8 @@ VERBS = (
     "reload",
     "restart",
     "snapshat",
+    "clip",
+    "upload",
     "",
     "é" * 300,
 )

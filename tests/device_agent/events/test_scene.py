@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -296,18 +297,20 @@ class TestScenes:
 
     def test_the_picture_of_an_event_is_asked_for_once_and_its_failure_loses_nothing(self) -> None:
         scenes, told, _ = self.watch()
-        asked: list[SceneEvent] = []
+        asked: list[tuple[str, float, bool, bool]] = []
 
-        def keep(event: SceneEvent) -> str:
-            asked.append(event)
+        def keep(event: SceneEvent, captured_at: float, *, snapshot: bool, clip: bool) -> SceneEvent:
+            asked.append((event.phase, captured_at, snapshot, clip))
             if len(asked) == 2:
                 raise OSError("disk full")
-            return f"picture-{event.id}"
+            return replace(event, snapshot=f"picture-{event.id}")
 
-        scenes.snapshot = keep
-        scenes.follow(self.frame(0, objects(300, 700)))
+        scenes.evidence = keep
+        frame = self.frame(0, objects(300, 700))
+        scenes.follow(frame)
         scenes.close()
-        assert [e.phase for e in asked] == ["new", "new"]
+        assert asked[:2] == [("new", frame.captured_at, True, True)] * 2, "by the frame's own time, not by now"
+        assert {phase for phase, *_ in asked[2:]} == {"end", "once"}
         assert [e.snapshot for e in told if e.phase == "new"] == [f"picture-{told[0].id}", ""]
 
     def test_reports_on_change(self) -> None:

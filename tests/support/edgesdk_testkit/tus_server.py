@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,15 +13,25 @@ from typing import Any
 class TusServer:
     """Take uploads on loopback; use it in a `with` statement.
 
+    Args:
+        context: of TLS; plain HTTP without it.
+
     Attributes:
         uploads: path → what arrived; lengths: path → what was announced.
         cuts: is asked at each PATCH how many of its bytes to take before the line is cut; None cuts nothing.
         refuse: a status to answer everything with, or 0.
         longest: of an upload, bytes; a longer one is answered with `too_long`.
+        hangs: while it is set, a request is read and never answered.
         lies: says of each upload that this many bytes less are there.
     """
 
-    def __init__(self, token: str = "", cuts: Callable[[int], int | None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        token: str = "",
+        cuts: Callable[[int], int | None] = lambda _: None,
+        *,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.uploads: dict[str, bytearray] = {}
         self.lengths: dict[str, int] = {}
         self.metadata: list[str] = []
@@ -31,16 +42,27 @@ class TusServer:
         self.too_long = 413
         self.lies = 0
         self.token = token
+        self.hangs = threading.Event()
+        self.asked = threading.Event()
+        self.hangs_over = threading.Event()
         handler = type("Handler", (_Handler,), {"site": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/files/"
+        scheme = "http" if context is None else "https"
+        if context is not None:
+            # The handshake belongs to each request's own thread: one that is broken off holds nobody up.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}/files/"
 
     def __enter__(self) -> TusServer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hangs.clear()
+        self.hangs_over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -81,12 +103,16 @@ class _Handler(BaseHTTPRequestHandler):
             arrived += piece
             left -= len(piece)
         if cut is not None:
-            self.connection.shutdown(socket.SHUT_RDWR)
+            # The plain socket's: no farewell by TLS, as when a line is cut.
+            socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
             self.close_connection = True
             return
         self._answer(204, {"Upload-Offset": str(len(arrived))})
 
     def _welcome(self) -> bool:
+        self.site.asked.set()
+        while self.site.hangs.is_set():
+            self.site.hangs_over.wait(0.05)
         if self.site.refuse:
             self._answer(self.site.refuse, {})
             return False
