@@ -228,29 +228,35 @@ app.main(["fail"])
     assert (done.returncode, done.stderr) == (130, "Stopped.\n")
 
 
-def test_a_signal_that_was_handled_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_that_was_handled_is_no_failure() -> None:
     """A command that stops in its own way, as the agent does, keeps its code."""
+    program = """
+import signal
+from edgesdk.cli import app
+def fail():
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, previous)
+app.fail_for_the_test = fail
+app.COMMANDS["fail"] = app.Command("edgesdk.cli.app:fail_for_the_test", "Fail.")
+print(app.run(["fail"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
 
-    def fail() -> None:
-        previous = signal.signal(signal.SIGINT, lambda *_: None)
-        signal.raise_signal(signal.SIGINT)
-        signal.signal(signal.SIGINT, previous)
 
-    monkeypatch.setattr(app_module, "fail_for_the_test", fail, raising=False)
-    monkeypatch.setitem(COMMANDS, "fail", Command(f"{app_module.__name__}:fail_for_the_test", "Fail."))
-    assert run(["fail"]) == 0
-
-
-def test_an_ignored_signal_stays_ignored(failing: object) -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     """`nohup` and a shell's background jobs ignore them."""
-    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        failing(EdgeError("It is wrong."))
-        with app_module._stopped_by_signals() as stop:
-            signal.raise_signal(signal.SIGHUP)
-        assert stop.by is None
-    finally:
-        signal.signal(signal.SIGHUP, previous)
+    program = """
+import signal
+from edgesdk.cli import app
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with app._stopped_by_signals() as stop:
+    signal.raise_signal(signal.SIGHUP)
+print(stop.by)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("None\n", "")
 
 
 def test_variants_that_were_not_asked_for_are_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
