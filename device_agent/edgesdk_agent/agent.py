@@ -25,6 +25,7 @@ from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.several import absent_cameras, open_cameras
 from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.config.data_folders import data_folders
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
@@ -80,7 +81,6 @@ class Agent:
         self._given_model = model
         self._version = version
         self._mqtt = mqtt
-        self._vitals = VitalsReader()
         self._pipeline: Pipeline | None = None
         self._hooks: AgentHooks | None = None
         self._camera_reports: CameraReports | None = None
@@ -94,6 +94,7 @@ class Agent:
         self._lost_before = 0
         self._trust = ClockTrust()
         self._hands = AgentSteering(beginning, mqtt=mqtt)
+        self._vitals = VitalsReader(*data_folders(self.config))
         self._steering: Steering | None = None
         self.queue = open_queue(self.config, mqtt=mqtt)
 
@@ -302,11 +303,13 @@ class Agent:
         self.counts.add("log", logs.troubles.counts)
         self.counts.add("reports", partial(queue_numbers, self.queue))
         watched = Watched(
+            config=lambda: self.config,
             pipeline=self._running,
             model=model,
             cameras=cameras,
+            paused=self._hands.paused,
             # One of its own: what is read "since the last time" has a reader each.
-            vitals=VitalsReader(),
+            vitals=VitalsReader(*data_folders(self.config)),
             counts=self.counts,
             tell=reporter.event if self._mqtt else _only_count,
             broker=None if link is None else partial(broker_state, link),
@@ -317,7 +320,7 @@ class Agent:
             troubles=logs.troubles.last,
             errors_per_minute=logs.troubles.errors_per_minute,
         )
-        return Oversight(self.config, watched, version=self._version)
+        return Oversight(watched, version=self._version)
 
     def _end_stalled(self) -> None:
         """End at once, with a code that says why: what stands still would not let an orderly end happen."""

@@ -38,7 +38,7 @@ def telemetry_sample(
         queue: what became of the reports so far.
         state: of the device, by its health checks.
         cameras: by name, what each camera's supervision says.
-        counts: of the registry, 64 at most.
+        counts: of the registry, 64 at most; it says how many it left out.
     """
     health = cameras or {}
     return Sample(

@@ -33,7 +33,7 @@ class Vitals:
         system_cpu_percent: of all cores since the last reading, 100 is all of them.
         rss_bytes: memory of this process; memory_total_bytes, memory_available_bytes: of the device.
         temperature_c: of the processor, the hottest sensor.
-        disk_free_bytes: where the agent keeps its data.
+        disk_free_bytes: where the agent keeps its data; the least, where that is on several disks.
         fds: file descriptors that this process has open; fds_limit: how many it may have; threads: of this process.
     """
 
@@ -58,12 +58,13 @@ class VitalsReader:
     """Read the vitals of this process and its device, from one thread at a time.
 
     Args:
-        data_dir: the folder whose disk is watched.
+        folders: whose disks are watched; of one that is not there yet the disk on which it will be. The working
+            directory, unless given.
         thermal_dir: where the kernel lists its thermal zones.
     """
 
-    def __init__(self, data_dir: str | Path = ".", *, thermal_dir: Path = _THERMAL) -> None:
-        self._data_dir = str(data_dir)
+    def __init__(self, *folders: str | Path, thermal_dir: Path = _THERMAL) -> None:
+        self._folders = tuple(Path(folder) for folder in folders) or (Path(),)
         self._thermal_dir = thermal_dir
         self._process = psutil.Process()
         self._lock = threading.Lock()
@@ -81,7 +82,7 @@ class VitalsReader:
         times = _readable(self._process.cpu_times)
         memory = _readable(psutil.virtual_memory)
         own = _readable(self._process.memory_info)
-        disk = _readable(lambda: psutil.disk_usage(self._data_dir))
+        free = [found for folder in self._folders if (found := _free_bytes(folder)) is not None]
         return Vitals(
             cpu_s=None if times is None else round(times.user + times.system, 3),
             cpu_percent=cpu_percent,
@@ -90,7 +91,7 @@ class VitalsReader:
             memory_total_bytes=None if memory is None else memory.total,
             memory_available_bytes=None if memory is None else memory.available,
             temperature_c=self._temperature(),
-            disk_free_bytes=None if disk is None else disk.free,
+            disk_free_bytes=min(free, default=None),
             fds=_readable(self._process.num_fds),
             fds_limit=_readable(lambda: self._process.rlimit(psutil.RLIMIT_NOFILE)[0]),
             threads=_readable(self._process.num_threads),
@@ -125,6 +126,13 @@ def _sensors() -> list[float]:
         v for name, values in named.items() if any(w in name.lower() for w in _PROCESSOR_WORDS) for v in values
     ]
     return processor or [v for values in named.values() for v in values]
+
+
+def _free_bytes(folder: Path) -> int | None:
+    # A folder that is made when it is needed lies on the disk of the one above it.
+    there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
+    disk = _readable(lambda: psutil.disk_usage(str(there)))
+    return None if disk is None else int(disk.free)
 
 
 def _plausible(value: float) -> bool:

@@ -64,8 +64,24 @@ def test_what_cannot_be_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found.rss_bytes is not None
 
 
-def test_a_data_folder_that_is_gone_is_no_failure(tmp_path: Path) -> None:
-    assert VitalsReader(tmp_path / "gone").read().disk_free_bytes is None
+def test_a_folder_that_is_not_there_yet_lies_on_the_disk_above_it(tmp_path: Path) -> None:
+    assert VitalsReader(tmp_path / "to/come").read().disk_free_bytes == pytest.approx(
+        psutil.disk_usage(str(tmp_path)).free, rel=0.2
+    )
+
+
+def test_of_several_disks_the_fullest_counts_and_the_working_directory_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = {"/proc": 7, "/sys": 5, "/": 10**12}
+
+    class Disk:
+        def __init__(self, path: str) -> None:
+            self.free = free[path]
+
+    monkeypatch.setattr(psutil, "disk_usage", Disk)
+    assert VitalsReader("/proc", "/sys").read().disk_free_bytes == 5
+    assert VitalsReader("/proc").read().disk_free_bytes == 7
 
 
 def test_json_holds_every_field(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -50,7 +51,7 @@ class GovernorSection(Section):
 
     Attributes:
         enabled: off by default, as it changes what is looked at.
-        ladder: what is given up, first to last; fewer frames, then a camera, unless given.
+        ladder: what is given up, first to last; unless given: frames, then the bundle's own cheaper variants, then cameras.
         important: cameras that are kept longest, the most important first.
         warm_c: processor temperature from which it acts; it takes back 8 degrees below.
     """
@@ -73,8 +74,12 @@ class GovernorSection(Section):
                     hint="Put the bundle there, or correct the path; it is relative to the configuration file.",
                 )
 
-    def settings(self, age_budget_ms: float) -> GovernorSettings:
-        """Return what the governor holds."""
-        ladder = tuple(section.rung() for section in self.ladder) or USUAL_LADDER
+    def settings(self, age_budget_ms: float, usual: Sequence[Rung] = USUAL_LADDER) -> GovernorSettings:
+        """Return what the governor holds.
+
+        Args:
+            usual: the ladder where none is given.
+        """
+        ladder = tuple(section.rung() for section in self.ladder) or tuple(usual)
         marks = StrainMarks(temperature_c=(self.warm_c, self.warm_c - 8.0))
         return GovernorSettings(age_budget_ms=age_budget_ms, ladder=ladder, marks=marks)

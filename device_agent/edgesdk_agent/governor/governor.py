@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from edgesdk_agent.governor.decide import GovernorTimes, Standing, Step, decide
@@ -57,6 +57,8 @@ class Governor:
         self._settings = settings
         self._actuator = actuator
         self._tell = tell
+        self._ladder: Sequence[Rung] = settings.ladder
+        self._next_ladder: Sequence[Rung] | None = None
         self._standing = Standing()
         self._steps = {"down": 0, "up": 0}
 
@@ -68,7 +70,16 @@ class Governor:
     @property
     def in_force(self) -> list[str]:
         """The names of the rungs that are in force."""
-        return [rung.name for rung in self._settings.ladder[: self.place]]
+        return [rung.name for rung in self._ladder[: self.place]]
+
+    @property
+    def ladder(self) -> Sequence[Rung]:
+        """What is given up, first to last."""
+        return self._ladder
+
+    def change_ladder(self, ladder: Sequence[Rung]) -> None:
+        """Stand on another ladder from the next look on, as another model runs; may be called by any thread."""
+        self._next_ladder = ladder
 
     def counts(self) -> dict[str, int]:
         """Return the steps since the start."""
@@ -79,21 +90,30 @@ class Governor:
         if self._actuator.busy:
             # What was done last has no effect yet that could be judged.
             return None
+        self._take_ladder()
         settings = self._settings
         strain = strain_of(facts, settings.age_budget_ms, settings.marks)
-        self._standing, step = decide(
-            self._standing, strain, facts.at, rungs=len(settings.ladder), times=settings.times
-        )
+        self._standing, step = decide(self._standing, strain, facts.at, rungs=len(self._ladder), times=settings.times)
         if step is not None:
             self._take(step)
         return step
 
+    def _take_ladder(self) -> None:
+        ladder, self._next_ladder = self._next_ladder, None
+        if ladder is None:
+            return
+        # Whatever is given up now and is on the new ladder too stays given up, and what stands above it.
+        held = set(self.in_force)
+        place = max((at for at, rung in enumerate(ladder, 1) if rung.name in held), default=0)
+        self._ladder, self._standing = ladder, replace(self._standing, place=place)
+        self._actuator.apply(plan_at(ladder, place))
+
     def _take(self, step: Step) -> None:
         down = step.to > step.before
-        rung = self._settings.ladder[step.to - 1 if down else step.to]
+        rung = self._ladder[step.to - 1 if down else step.to]
         self._steps["down" if down else "up"] += 1
         what = f"Gives up: now {rung.name}" if down else f"Takes back: no longer {rung.name}"
-        message = f"{what} (rung {step.to} of {len(self._settings.ladder)}). {step.why[:1].upper()}{step.why[1:]}."
+        message = f"{what} (rung {step.to} of {len(self._ladder)}). {step.why[:1].upper()}{step.why[1:]}."
         log.warning("governor: %s", message)
         self._tell("governor_down" if down else "governor_up", "warning" if down else "info", message)
-        self._actuator.apply(plan_at(self._settings.ladder, step.to))
+        self._actuator.apply(plan_at(self._ladder, step.to))

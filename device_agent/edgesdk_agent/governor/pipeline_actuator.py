@@ -35,7 +35,7 @@ class PipelineActuator:
 
     Args:
         pipeline: whose cameras are limited.
-        fps: of its live cameras, by name.
+        fps: returns the rates of its live cameras by name, as they are now.
         important: names of cameras, the most important first.
         swap: loads the variant of a bundle, lets it take over, and returns what closes it; with two empty texts it lets
             the model of the start take over again. None where the model cannot be changed.
@@ -45,13 +45,13 @@ class PipelineActuator:
     def __init__(
         self,
         pipeline: Governed,
-        fps: Mapping[str, float],
+        fps: Callable[[], Mapping[str, float]],
         important: Sequence[str],
         swap: ModelSwap | None,
         tell: Tell,
     ) -> None:
         self._pipeline = pipeline
-        self._fps = dict(fps)
+        self._fps = fps
         self._important = tuple(important)
         self._swap = swap
         self._tell = tell
@@ -66,7 +66,7 @@ class PipelineActuator:
 
     def apply(self, plan: Plan) -> None:
         """Do what the plan says."""
-        for camera, fps in limits_of(plan, self._fps, self._important).items():
+        for camera, fps in limits_of(plan, self._fps(), self._important).items():
             self._pipeline.limit_rate(camera, fps)
         wanted = (plan.bundle, plan.variant)
         if self._swap is not None and wanted != self._model:

@@ -26,12 +26,12 @@ class CameraSource:
     """What is known of a camera beside its counts.
 
     Attributes:
-        fps: pictures a second that are wanted of it.
+        fps: returns the pictures a second that are wanted of it now.
         live: it brings pictures by itself.
         state: returns what its supervision says.
     """
 
-    fps: float | None
+    fps: Callable[[], float | None]
     live: bool
     state: Callable[[], str] = lambda: "online"
 
@@ -137,7 +137,7 @@ class FactsReader:
             state = source.state()
             found[name] = CameraFacts(
                 since_frame_s=self._captures[name].seen(count, now),
-                fps=source.fps,
+                fps=source.fps(),
                 live=source.live,
                 failed=failed.get(name, ""),
                 state=state if state in _STATES else "online",  # type: ignore[arg-type]  # looked up

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 log = logging.getLogger(__name__)
 
 Counts = Callable[[], Mapping[str, int]]
+LEFT_OUT = "counts.left_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class CountRegistry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counters: list[tuple[str, dict[str, str], Counts]] = []
+        self._told: set[str] = set()
 
     def add(self, group: str, counts: Counts, **labels: str) -> None:
         """Take on somebody who counts; one of the same group and labels is replaced."""
@@ -57,12 +59,27 @@ class CountRegistry:
         return found
 
     def flat(self, most: int = 64) -> dict[str, int]:
-        """Return counts above 0 of those without labels as `group.what`, for a message that holds `most` of them."""
-        named = {
-            f"{one.group}.{what}": count
-            for one in self.read()
-            if not one.labels
-            for what, count in one.counts.items()
-            if count
-        }
-        return dict(sorted(named.items())[:most])
+        """Return counts above 0 of those without labels as `group.what`, for a message that holds `most` of them.
+
+        What has no room is counted as `counts.left_out`, and named in the log once. Room is shared: each group keeps
+        its first ones, so that none is cut away as a whole; the status and the metrics hold all.
+        """
+        turns: dict[str, int] = {}
+        named: dict[str, tuple[int, int]] = {}
+        for one in self.read():
+            for what, count in sorted(one.counts.items()):
+                if count and not one.labels:
+                    turns[one.group] = turn = turns.get(one.group, 0) + 1
+                    named[f"{one.group}.{what}"] = (turn, count)
+        kept = sorted(named, key=lambda name: (named[name][0], name))
+        if len(kept) > most:
+            kept, gone = kept[: most - 1], kept[most - 1 :]
+            self._tell_left_out(gone)
+            return {LEFT_OUT: len(gone), **{name: named[name][1] for name in sorted(kept)}}
+        return {name: named[name][1] for name in sorted(kept)}
+
+    def _tell_left_out(self, names: list[str]) -> None:
+        new = [name for name in names if name not in self._told]
+        if new:
+            self._told.update(new)
+            log.info("Telemetry has no room for %s; the status and the metrics have them", ", ".join(sorted(new)))

@@ -66,6 +66,10 @@ class AgentSteering:
         """Whether another run of this process follows an end that nobody asked for: it takes back what was on trial."""
         return self.restart.is_set() or self._beginning.file.now.trial is not None
 
+    def paused(self) -> frozenset[str]:
+        """Return the cameras that are paused from afar."""
+        return frozenset(self._beginning.file.now.layer.paused)
+
     def steering(self, pipeline: Pipeline, reporter: Reporter, logs: LogBook, queue: Any) -> Steering:
         """Return what steers the agent; `queue` is that of the reports."""
 
@@ -78,7 +82,7 @@ class AgentSteering:
             assert oversight is not None  # noqa: S101  (steering begins after it was made)
             with oversight.model_held():
                 idle = running.take_over(loaded.config, pipeline, announce=reporter.set_bundle)
-                oversight.model_replaced(running.model, loaded.config.bundle, idle=idle)
+                oversight.model_replaced(running.model, loaded.config, idle=idle)
             model, bundle = running.model, running.bundle
             self.say_again(
                 bundle=bundle,

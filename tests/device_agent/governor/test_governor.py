@@ -49,7 +49,9 @@ def test_frames_are_left_out_and_counted_and_come_back() -> None:
     script = Script()
     told: list[str] = []
     with Pipeline(script.slots(3), camera, on_result=lambda _: None, on_error=lambda _: None) as pipeline:
-        actuator = PipelineActuator(pipeline, {"camera": 200.0}, (), None, lambda name, *_, **__: told.append(name))
+        actuator = PipelineActuator(
+            pipeline, lambda: {"camera": 200.0}, (), None, lambda name, *_, **__: told.append(name)
+        )
         settings = GovernorSettings(
             ladder=(Rung("none at all", rate=0.001),), times=GovernorTimes(engage_after_s=0, settle_s=0, patience_s=1)
         )
@@ -101,7 +103,7 @@ def test_a_model_is_changed_on_a_thread_of_its_own_and_a_failure_is_told() -> No
             raise InputError("it does not load")
         return Loaded(variant)
 
-    actuator = PipelineActuator(_Unlimited(), {}, (), swap, lambda name, *_, **__: told.append(name))
+    actuator = PipelineActuator(_Unlimited(), dict, (), swap, lambda name, *_, **__: told.append(name))
     for plan in (Plan(variant="int8"), Plan(variant="broken"), Plan()):
         actuator.apply(plan)
         wait_until(lambda: not actuator.busy, "the change")

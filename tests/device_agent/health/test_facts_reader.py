@@ -26,7 +26,7 @@ def reader(clocks: Clocks, meters: Meters, **sources: object) -> FactsReader:
         "totals": meters.totals,
         "recent": meters.span().read,
         "vitals": VitalsReader().read,
-        "cameras": {name: CameraSource(10.0, live=True) for name in ("a", "b")},
+        "cameras": {name: CameraSource(lambda: 10.0, live=True) for name in ("a", "b")},
         **sources,
     }
     return FactsReader(FactSources(**known), clock=lambda: clocks.monotonic, wall=lambda: clocks.wall)  # type: ignore[arg-type]

@@ -70,6 +70,23 @@ def test_every_family_of_the_agent_is_readable_and_right() -> None:
     assert found["edgesdk_process_memory_bytes", ()] > 1e6
 
 
+def test_what_telemetry_has_no_room_for_is_counted_and_no_group_is_cut_away(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CountRegistry()
+    for group, count in (("aaa", 90), ("mmm", 3), ("zzz", 2)):
+        registry.add(group, {f"n{number:02d}": number + 1 for number in range(count)}.copy)
+    with caplog.at_level("INFO"):
+        told = registry.flat(most=64)
+        registry.flat(most=64)
+    assert len(told) == 64
+    assert told["counts.left_out"] == 95 - 63
+    assert {name for name in told if not name.startswith("aaa.")} == {
+        "counts.left_out", "mmm.n00", "mmm.n01", "mmm.n02", "zzz.n00", "zzz.n01",
+    }  # fmt: skip
+    assert len([one for one in caplog.messages if "no room" in one]) == 1
+    assert "counts.left_out" not in registry.flat(most=95)
+    assert len(registry.flat(most=95)) == 95
+
+
 def test_one_broken_counter_does_not_hide_the_others() -> None:
     registry = CountRegistry()
     registry.add("broken", lambda: 1 / 0)  # type: ignore[arg-type,return-value]
