@@ -13,7 +13,8 @@ from pathlib import Path
 from edgesdk_agent.outbox.backlog import BacklogPace
 from edgesdk_agent.outbox.day_meter import DayMeter
 from edgesdk_agent.outbox.number_ranges import NumberRanges, Range
-from edgesdk_agent.outbox.opening import boot_id, open_files
+from edgesdk_agent.outbox.opening import boot_id, open_files, room_path
+from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
 from edgesdk_agent.outbox.stored_report import StoredReport
@@ -57,6 +58,8 @@ class InMemory:
         self._next_seq, self._ceiling = opened.next_seq, opened.ceiling
         self._meter = DayMeter(self.settings.metered_bytes_per_day, wall, opened.store.meta if opened.store else {})
         self._pace = BacklogPace(self.settings, clock)
+        self._room = Room(room_path(path))
+        self._reopen_at = self._look_at = clock()
         self._disk = threading.Lock()
         self._memory = threading.Condition()
         # Reports that are in memory, by number; of these, those that no commit has written.
@@ -137,6 +140,12 @@ class InMemory:
         """Reports that are kept."""
         with self._memory:
             return len(self._kept)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is kept, and nothing is left to be told."""
+        with self._memory:
+            return not (self._kept or self._gone or self._held or len(self._ledger))
 
     @property
     def fullness(self) -> float:

@@ -88,6 +88,10 @@ class GapLedger:
             del self._told_by[first]
             self.changed[first] = self._gaps[bisect_left(self._firsts, first)]
 
+    def unsaved(self) -> None:
+        """Note that the disk knows nothing: it is a new one."""
+        self.changed, self.removed = {gap.first: gap for gap in self._gaps}, set()
+
     def saved(self) -> None:
         """Note that the disk knows all."""
         self.changed, self.removed = {}, set()

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgesdk_agent.outbox.ledger import GapLedger
 from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.recent_file import RecentFile
+from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.store import Store, StoreDamaged, StoreUnavailable
 from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.errors import InputError
@@ -60,11 +61,16 @@ def open_files(path: Path, reserve: int, boot: str) -> Opened:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return _recovered(path, reserve, boot)
+            return recovered(path, reserve, boot)
+        except StoreUnavailable:
+            # A disk that is full has just so much room left as was kept for this moment.
+            if not Room(room_path(path)).give():
+                raise
+            return recovered(path, reserve, boot)
         except StoreDamaged as error:
             aside = set_aside(path)
             trouble = ("outbox_damaged", f"{path} could not be read ({error}); it was kept as {aside.name}.")
-            opened = _recovered(path, reserve, boot)
+            opened = recovered(path, reserve, boot)
             opened.trouble = trouble
             return opened
     except (StoreUnavailable, StoreDamaged, OSError) as error:
@@ -72,7 +78,7 @@ def open_files(path: Path, reserve: int, boot: str) -> Opened:
             raise InputError(
                 f"The outbox {path} is in use by another process.", hint="Stop the other agent, or set outbox.path."
             ) from error
-        message = f"{path} cannot be written ({error}); reports wait in memory until the agent is started again."
+        message = f"{path} cannot be written ({error}); reports wait in memory, and it is tried again."
         return _in_memory(path, ("outbox_unavailable", message))
 
 
@@ -92,13 +98,23 @@ def recent_path(path: Path) -> Path:
     return path.with_name(path.name + ".recent")
 
 
+def room_path(path: Path) -> Path:
+    return path.with_name(path.name + ".room")
+
+
 def _in_memory(path: Path, trouble: tuple[str, str]) -> Opened:
     epoch = secrets.token_hex(8)
     recent = RecentFile(recent_path(path), epoch)
     return Opened(epoch, None, recent, GapLedger(), NumberRanges(), Counter(), 1, 1 << 62, trouble)
 
 
-def _recovered(path: Path, reserve: int, boot: str) -> Opened:
+def recovered(path: Path, reserve: int, boot: str) -> Opened:
+    """Open what an earlier process left, or make it.
+
+    Raises:
+        StoreUnavailable, OSError: not now.
+        StoreDamaged: never again with this file.
+    """
     store = Store(path)
     try:
         meta = store.meta

@@ -124,7 +124,7 @@ class Store:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, synced at its end."""
-        before = self.stored_bytes
+        before, meta = self.stored_bytes, dict(self.meta)
         with _explained():
             self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -132,7 +132,7 @@ class Store:
                 yield
                 self._db.execute("COMMIT")
         except BaseException:
-            self.stored_bytes = before
+            self.stored_bytes, self.meta = before, meta
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
