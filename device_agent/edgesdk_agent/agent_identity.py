@@ -32,17 +32,17 @@ def identity_of(
         runtime=model.runtime.value,
         bundle=BundleName(name=model.manifest.name, version=model.manifest.version, digest=model.digest),
         desired=desired,
-        cameras=tuple(
-            CameraName(
-                name=name,
-                source=camera.info.description,
-                mode=policies[name],
-                decoder=camera.info.decoder,
-            )
-            for name, camera in cameras.items()
-        ),
+        cameras=camera_names(cameras, policies),
         hardware={"machine": platform.machine(), "system": platform.system(), "python": platform.python_version()},
         config_hash=config_hash(loaded),
+    )
+
+
+def camera_names(cameras: Mapping[str, Camera], policies: Mapping[str, Policy]) -> tuple[CameraName, ...]:
+    """Return what birth says of the cameras; of one that was never opened it cannot say how it is decoded."""
+    return tuple(
+        CameraName(name=name, source=camera.info.description, mode=policies[name], decoder=camera.info.decoder)
+        for name, camera in cameras.items()
     )
 
 

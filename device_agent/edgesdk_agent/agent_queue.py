@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.health.facts import OutboxFacts
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
@@ -71,6 +73,20 @@ def deliver_rest(queue: ReportQueue | Outbox, link: Any, limit_s: float, began: 
             "%d reports could not be delivered: the broker did not take them in time", left.pending + left.in_flight
         )
     link.stop(GOODBYE_S)
+
+
+def outbox_facts(queue: ReportQueue | Outbox) -> Callable[[], OutboxFacts]:
+    """Return a reader of what waits, and of what was lost since it was last asked."""
+    lost_before = 0
+
+    def read() -> OutboxFacts:
+        nonlocal lost_before
+        counts = queue.counts()
+        lost = sum(counts.lost.values())
+        since, lost_before = lost - lost_before, lost
+        return OutboxFacts(queue.fullness, counts.pending + counts.in_flight, since)
+
+    return read
 
 
 def _tell_trouble(reporter: Reporter, code: str, message: str) -> None:

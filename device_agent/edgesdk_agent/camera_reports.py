@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, Protocol
 
@@ -29,7 +29,12 @@ class Tell(Protocol):
     ) -> None: ...
 
 
-_SEVERITY: Mapping[CameraState, Severity] = {"online": "info", "degraded": "warning", "offline": "error"}
+_SEVERITY: Mapping[CameraState, Severity] = {
+    "connecting": "info",
+    "online": "info",
+    "degraded": "warning",
+    "offline": "error",
+}
 _COUNTED = ("stalls", "reconnects", "frozen", "corrupt", "skipped")
 
 
@@ -39,11 +44,15 @@ class CameraReports:
     Args:
         cameras: by name.
         tell: reports an event; None only keeps account.
+
+    Attributes:
+        on_online: is given the name of each camera that has come online, on its reader's thread.
     """
 
     def __init__(self, cameras: Mapping[str, Camera], tell: Tell | None) -> None:
         self._cameras = dict(cameras)
         self._tell = tell
+        self.on_online: Callable[[str], None] | None = None
         self._lock = threading.Lock()
         self._told: dict[str, CameraHealth] = {name: health_of(camera) for name, camera in cameras.items()}
         self._failed: set[str] = set()
@@ -71,7 +80,11 @@ class CameraReports:
         with self._lock:
             before, self._told[name] = self._told[name], health
             same = (before.state, before.cause) == (health.state, health.cause)
-        if same or self._tell is None:
+        if same:
+            return
+        if health.state == "online" and self.on_online is not None:
+            self.on_online(name)
+        if self._tell is None:
             return
         counts = counts_of(self._cameras[name])
         data: dict[str, JsonValue] = {"state": health.state, "cause": health.cause, "before": before.state}

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Source = str | Path | int | Camera
+_NAMES = (str, Path, int)
 
 
 class Pipeline(SlotPipeline):
@@ -92,7 +93,12 @@ class Pipeline(SlotPipeline):
         named = source if isinstance(source, Mapping) else {camera_name: source}
         options = with_values(SourceOptions(), source_options)
         with ExitStack() as undo:
-            cameras = open_cameras({name: partial(_opened, one, options) for name, one in named.items()})
+            given = {name: _camera(one) for name, one in named.items() if not isinstance(one, _NAMES)}
+            opened = open_cameras(
+                {name: partial(_opened, str(one), options) for name, one in named.items() if name not in given},
+                beside_others=bool(given),
+            )
+            cameras = {name: given.get(name) or opened[name] for name in named}
             for camera in cameras.values():
                 undo.callback(camera.close)
             # Frames a second of the first source, or None where it is not known.
@@ -170,10 +176,12 @@ class Pipeline(SlotPipeline):
             model.release_streams(self)
 
 
-def _opened(source: Source, options: SourceOptions, must_open: bool) -> Camera:
-    if not isinstance(source, (str, Path, int)):
-        if not all(hasattr(source, name) for name in ("info", "read", "close")):
-            hint = "A source is a path, an address or a camera's number, an opened camera, or several of these by name."
-            raise InputError(f"{source!r} is no source.", hint=hint)
-        return source
-    return open_camera(str(source), replace(options, must_open=must_open))
+def _camera(source: object) -> Camera:
+    if not all(hasattr(source, name) for name in ("info", "read", "close")):
+        hint = "A source is a path, an address or a camera's number, an opened camera, or several of these by name."
+        raise InputError(f"{source!r} is no source.", hint=hint)
+    return cast("Camera", source)
+
+
+def _opened(source: str, options: SourceOptions, must_open: bool) -> Camera:
+    return open_camera(source, replace(options, must_open=must_open))

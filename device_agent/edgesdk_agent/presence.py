@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,7 @@ class Presence:
     ) -> None:
         self.boot_id = secrets.token_hex(8)
         self._identity = identity
+        self._lock = threading.Lock()
         self._epoch = epoch
         self._next_seq = next_seq
         self._wall = wall
@@ -106,7 +108,8 @@ class Presence:
 
     def change(self, **changes: object) -> None:
         """Replace fields of the identity, for example `bundle=…` after an update."""
-        self._identity = replace(self._identity, **changes)  # type: ignore[arg-type]
+        with self._lock:
+            self._identity = replace(self._identity, **changes)  # type: ignore[arg-type]
 
     def will(self, session: int) -> Publication:
         """Return what the broker shall say when this connection is lost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgesdk_agent.meter import FrameStats
+from edgesdk_agent.report_queue import QueueCounts
 from edgesdk_agent.vitals import Vitals
 
 _LEFT_OUT = ("corrupt", "black", "overexposed", "blurred", "duplicate")
@@ -15,6 +16,18 @@ def run_summary(stats: FrameStats, vitals: Vitals) -> dict[str, object]:
     cpu_s = vitals.cpu_s
     per_frame = None if cpu_s is None or not stats.processed else round(cpu_s / stats.processed, 6)
     return {**stats.to_json(), "cpu_s_per_frame": per_frame, "rss_bytes": vitals.rss_bytes}
+
+
+def reports_summary(counts: QueueCounts, *, durable: bool) -> dict[str, object]:
+    """Return what became of the reports; of a queue on disk also what an earlier run had left."""
+    sent: dict[str, object] = {
+        "delivered": dict(counts.delivered),
+        "lost": counts.lost,
+        "undelivered": counts.pending + counts.in_flight,
+    }
+    if durable:
+        sent["restored"] = dict(counts.restored)
+    return sent
 
 
 def in_words(summary: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -48,6 +49,18 @@ class LosingCamera(SyntheticCamera):
         return super().read(out)
 
 
+class Closing(SyntheticCamera):
+    """Says when it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__(width=70, height=50)
+        self.closed = threading.Event()
+
+    def close(self) -> None:
+        super().close()
+        self.closed.set()
+
+
 class TestSupervised(CameraContract):
     live, frames = False, None
 
@@ -92,13 +105,28 @@ class TestSupervised(CameraContract):
             SupervisedCamera(Flaky(None))
 
     def test_one_that_need_not_open_is_opened_by_its_reads(self) -> None:
-        camera = SupervisedCamera(Flaky(None, None, 3), wait=lambda _: False, must_open=False, description="gate")
-        assert camera.absent is not None
+        flaky = Flaky(None, None, 3)
+        camera = SupervisedCamera(flaky, wait=lambda _: False, must_open=False, description="gate")
+        assert (flaky.opened, camera.absent, camera.state) == (0, None, "connecting")
         assert (camera.info.width, camera.info.height, camera.info.description) == (0, 0, "gate")
         assert self.reads(camera, 3) == ["camera_lost", "picture", "picture"]
         assert camera.absent is None
         assert camera.info.width == 70
         assert camera.counts.reconnects == 1
+
+    def test_one_that_answers_at_once_costs_no_frame(self) -> None:
+        camera = SupervisedCamera(Flaky(9), must_open=False, description="gate")
+        told: list[str] = []
+        camera.on_change = lambda health: told.append(health.state)
+        assert self.reads(camera, 2) == ["picture", "picture"]
+        assert (camera.counts.reconnects, told) == (0, ["online"])
+
+    def test_one_that_was_tried_before_is_lost_until_its_reader_has_it(self) -> None:
+        camera = SupervisedCamera(Flaky(None, 3), wait=lambda _: False, must_open=False)
+        camera.open_now()
+        assert camera.absent is not None
+        assert camera.state == "offline"
+        assert self.reads(camera, 2) == ["camera_lost", "picture"]
 
     def test_one_that_never_opens_is_given_up(self) -> None:
         camera = SupervisedCamera(
@@ -118,6 +146,27 @@ class TestSupervised(CameraContract):
         camera = SupervisedCamera(Flaky(0, 1), wait=wait)
         closing.append(camera.close)
         assert camera.read(None) is None
+
+    def test_a_close_ends_an_opening_that_hangs_and_what_opens_late_is_closed(self) -> None:
+        opening, answers = threading.Event(), threading.Event()
+        late = Closing()
+
+        def opener(_: float) -> Camera:
+            opening.set()
+            answers.wait(30)
+            return late
+
+        camera = SupervisedCamera(opener, must_open=False)
+        read: list[object] = ["not yet"]
+        reader = threading.Thread(target=lambda: read.append(camera.read(None)))
+        reader.start()
+        assert opening.wait(30)
+        camera.close()
+        reader.join(30)
+        assert read == ["not yet", None]
+        assert not late.closed.is_set()
+        answers.set()
+        assert late.closed.wait(30)
 
     def test_a_real_stream_comes_back(self) -> None:
         with MjpegServer(grey) as first:

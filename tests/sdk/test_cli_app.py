@@ -17,6 +17,7 @@ from edgesdk import __version__
 from edgesdk.cli import app as app_module
 from edgesdk.cli.app import COMMANDS, Command, exit_code, run
 from edgesdk.cli.output import note_choice
+from edgesdk_agent.logs import start
 from edgesdk_targets import errors
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.target import Runtime
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def keeps_logging() -> Iterator[None]:
-    """`--debug` sets up the root logger; give it back as it was."""
+def keeps_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`--debug` starts the log of the process; give it back as it was."""
+    monkeypatch.setattr(start, "_started", None)
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -286,6 +288,15 @@ def test_the_agents_debug_is_passed_on() -> None:
     assert "Traceback" not in plain.stderr
     assert "absent.edgebundle" in plain.stderr
     assert "Traceback" in _process(*arguments, "--debug").stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--debug",), ("--debug", "--log-format", "json")])
+def test_a_line_of_the_log_is_written_once_and_hides_secrets(options: tuple[str, ...]) -> None:
+    # Before it finds that the bundle is absent, the agent warns of a password that everybody on the machine can read.
+    source = ("--source", "rtsp://viewer:geheim@127.0.0.1:9/x")
+    told = _process("agent", "run", "--bundle", "absent.edgebundle", *source, "--no-mqtt", *options).stderr
+    assert told.count("in the list of processes") == 1, told
+    assert "geheim" not in told
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -170,5 +170,5 @@ def test_a_camera_that_is_down_at_the_start_leaves_the_others_their_whole_durati
     # Two seconds of frames, however long loading and the camera that does not answer took.
     assert 38 <= summary["cameras"]["belt"]["frames"]["captured"] <= 42
     assert summary["cameras"]["gone"]["frames"]["captured"] == 0
-    assert (event["name"], event["severity"], event["camera"]) == ("camera_lost", "warning", "gone")
+    assert (event["name"], event["severity"], event["camera"]) == ("camera_offline", "error", "gone")
     assert "secret" not in agent.log

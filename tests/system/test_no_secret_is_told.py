@@ -116,7 +116,7 @@ def test_a_planted_password_is_nowhere(tmp_path: Path, server: MjpegServer) -> N
         with AgentProcess("--config", config, "--debug", "--duration", "4", env=_environment(tmp_path)) as agent:
             titles = Titles(agent.pid)
             listener.wait_for("up/result", 5)
-            listener.wait_until(lambda all_: any(one.body.get("name") == "camera_lost" for one in all_))
+            listener.wait_until(lambda all_: any(one.body.get("name") == "camera_offline" for one in all_))
             code, summary = agent.finish()
             seen = titles.stop()
         heard = listener.heard()

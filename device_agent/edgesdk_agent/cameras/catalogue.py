@@ -10,11 +10,13 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.cameras.camera import Camera, CameraCounts
 from edgesdk_agent.cameras.decoders import DECODER_NAMES, SOFTWARE
+from edgesdk_agent.cameras.late_recording import LateRecording
 from edgesdk_agent.cameras.live import supervised
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.source_options import SourceOptions, with_text_options, with_values
@@ -201,7 +203,14 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
         camera: Camera = _load(f"{_CAMERAS}.decoding:open_decoded")(options.decoder, by_gstreamer, by_software)
         return camera
 
-    return supervised(opener, url, options, counts) if live else opener(options.read_timeout_s)
+    if live:
+        return supervised(opener, url, options, counts)
+    return _recording(partial(opener, options.read_timeout_s), str(url), options, counts)
+
+
+def _recording(opener: Callable[[], Camera], description: str, options: SourceOptions, counts: CameraCounts) -> Camera:
+    """Open what comes from afar and ends; where others do not wait for it, its reader does."""
+    return opener() if options.must_open else LateRecording(opener, description, counts)
 
 
 def _open_v4l2(device: int, options: SourceOptions) -> Camera:
@@ -251,7 +260,9 @@ def _open_gstreamer(source: str, pipeline: str, options: SourceOptions) -> Camer
         )
         return camera
 
-    return supervised(opener, SecretUrl(source), options, counts) if live else opener(options.open_timeout_s)
+    if live:
+        return supervised(opener, SecretUrl(source), options, counts)
+    return _recording(partial(opener, options.open_timeout_s), redact_text(source), options, counts)
 
 
 def _open_synthetic(source: str, rest: str, options: SourceOptions) -> Camera:

@@ -33,7 +33,7 @@ def supervised(opener: Opener, source: SecretUrl, options: SourceOptions, counts
     if not options.supervised:
         return opener(limits.silent_after_s)
     return SupervisedCamera(
-        _isolating(source, options, counts) if _is_isolated(source, options) else opener,
+        _isolated_if_need_be(opener, source, options, counts),
         limits=limits,
         expected_fps=options.fps,
         wanted_fps=options.detect_fps,
@@ -41,6 +41,21 @@ def supervised(opener: Opener, source: SecretUrl, options: SourceOptions, counts
         must_open=options.must_open,
         description=str(source),
     )
+
+
+def _isolated_if_need_be(opener: Opener, source: SecretUrl, options: SourceOptions, counts: CameraCounts) -> Opener:
+    """Return what opens the camera, here or in a process of its own.
+
+    Which of them is found when it opens for the first time, as decoders may have to be tried for that.
+    """
+    chosen: list[Opener] = []
+
+    def open_it(silent_s: float) -> Camera:
+        if not chosen:
+            chosen.append(_isolating(source, options, counts) if _is_isolated(source, options) else opener)
+        return chosen[0](silent_s)
+
+    return open_it
 
 
 def _is_isolated(source: SecretUrl, options: SourceOptions) -> bool:

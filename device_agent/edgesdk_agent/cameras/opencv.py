@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from edgesdk_agent.cameras.answering import answers
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_agent.pipeline_settings import FFMPEG_OPTIONS
@@ -32,6 +33,8 @@ Opener = Callable[[], cv2.VideoCapture]
 _UNCOMPRESSED_PIXELS = 640 * 480
 # A container's frame count is an estimate; a file that ends this far before it is damaged.
 _DAMAGED_BELOW = 0.9
+# Whoever answers late still gets so long to show its video.
+_LEAST_OPEN_S = 1.0
 # Of a film that does not say.
 _USUAL_FPS = 25.0
 
@@ -231,18 +234,11 @@ def open_stream(
     Raises:
         CameraLost: nothing answers, access is refused, or it is no video.
     """
-    timeouts = [
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        int(open_timeout_s * 1e3),
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        int(read_timeout_s * 1e3),
-    ]
 
     def opener() -> cv2.VideoCapture:
-        # FFmpeg is named, as OpenCV's other backends would try the address as a file name and print it.
         began = time.monotonic()
-        capture = _by_ffmpeg(url.reveal(), [*_one_thread(), *timeouts])
-        if not capture.isOpened():
+        capture = _answering_stream(url, open_timeout_s, read_timeout_s)
+        if capture is None or not capture.isOpened():
             # OpenCV does not say why; how long it took tells silence from an answer that is no video.
             silent = time.monotonic() - began >= 0.9 * open_timeout_s
             why = f" within {open_timeout_s:g} s" if silent else ": it is refused, or something else answers"
@@ -253,6 +249,22 @@ def open_stream(
         return capture
 
     return OpenCvCamera(opener, description=str(url), live=live, wanted=wanted, counts=counts, decoder=decoder)
+
+
+def _answering_stream(url: SecretUrl, open_timeout_s: float, read_timeout_s: float) -> cv2.VideoCapture | None:
+    """Return the stream, which may not be open; None where nobody answers."""
+    began = time.monotonic()
+    if not answers(url, open_timeout_s):
+        return None
+    left_s = max(_LEAST_OPEN_S, open_timeout_s - (time.monotonic() - began))
+    timeouts = [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+        int(left_s * 1e3),
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+        int(read_timeout_s * 1e3),
+    ]
+    # FFmpeg is named, as OpenCV's other backends would try the address as a file name and print it.
+    return _by_ffmpeg(url.reveal(), [*_one_thread(), *timeouts])
 
 
 def open_v4l2(

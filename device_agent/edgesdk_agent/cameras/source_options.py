@@ -34,7 +34,8 @@ class SourceOptions:
         isolate: read a live camera in a process of its own, which is killed when it hangs; `auto` where a hardware decoder
             is used.
         supervised: False opens a live camera as it is, for whoever watches it.
-        must_open: False takes a live camera that does not answer at first for a lost one, which its reader opens again.
+        must_open: False leaves it to the first read to open what may have to be waited for: a live camera, or a recording
+            behind an address. A live one that does not answer then counts as lost, and is tried again.
     """
 
     live: bool | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-CameraState = Literal["online", "degraded", "offline"]
+CameraState = Literal["connecting", "online", "degraded", "offline"]
 
 
 @dataclass(frozen=True, slots=True)

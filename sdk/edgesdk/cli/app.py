@@ -132,7 +132,10 @@ def _root(
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks and what the frameworks say."),
 ) -> None:
     if debug:
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+        # The agent's log, which hides secrets, and of which there is one a process, whoever starts it.
+        from edgesdk_agent.logs.start import start_logs
+
+        start_logs(logging.DEBUG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

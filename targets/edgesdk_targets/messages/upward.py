@@ -123,8 +123,8 @@ class CameraSample(Part):
     """How one camera did; counts run since the agent's start, fps and age cover the interval.
 
     Attributes:
-        state: what its supervision says: `online`, `degraded` or `offline`; cause: why it is not online: `lost`, `slow`,
-            `frozen`, `hung`.
+        state: what its supervision says: `connecting`, `online`, `degraded` or `offline`; cause: why it is not online:
+            `lost`, `slow`, `frozen`, `hung`.
         dropped: frames by cause.
         stalls: no picture came in time, or the stream broke off; reconnects: it came back.
         frozen: one and the same picture for too long; corrupt: pictures that could not be decoded.

@@ -13,8 +13,10 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -210,17 +212,32 @@ class IsolatedCamera:
         return f" by {signal.Signals(-code).name}" if code < 0 else ""
 
 
+@cache
+def _starter() -> ThreadPoolExecutor:
+    """Return the thread that starts every reader of this process.
+
+    The kernel ends a reader with the thread that started it, so that none outlives its parent; a thread that opens a
+    camera ends when that is open.
+    """
+    return ThreadPoolExecutor(1, "edgesdk-readers")
+
+
 def _started(description: str) -> tuple[subprocess.Popen[bytes], ReaderLine]:
     if not sys.executable:
         raise InputError("A frozen application cannot start Python for a camera.", hint="Use isolate=False.")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
-            process = subprocess.Popen(
-                command(theirs.fileno()),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C is for us, who end the child
+            process = (
+                _starter()
+                .submit(
+                    subprocess.Popen,
+                    command(theirs.fileno()),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,  # Ctrl-C is for us, who end the child
+                )
+                .result()
             )
         except OSError as error:
             ours.close()

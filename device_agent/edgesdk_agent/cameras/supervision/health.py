@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-CameraState = Literal["online", "degraded", "offline"]
+CameraState = Literal["connecting", "online", "degraded", "offline"]
 Cause = Literal["", "lost", "slow", "frozen", "hung"]
 CAMERA_STATES: tuple[CameraState, ...] = get_args(CameraState)
 
@@ -15,8 +15,9 @@ class CameraHealth:
     """How a camera does.
 
     Attributes:
-        state: `online`: its pictures come as expected. `degraded`: they come too slowly or show one picture, or it was
-            lost and is being opened again. `offline`: it did not come back within its attempts, or its reader hangs.
+        state: `connecting`: it is being opened for the first time. `online`: its pictures come as expected. `degraded`:
+            they come too slowly or show one picture, or it was lost and is being opened again. `offline`: it did not
+            answer, did not come back within its attempts, or its reader hangs.
         cause: why it is not online: `lost`, `slow`, `frozen` or `hung`; empty otherwise.
         message: the cause in words, without passwords.
     """
@@ -27,3 +28,4 @@ class CameraHealth:
 
 
 ONLINE = CameraHealth("online")
+CONNECTING = CameraHealth("connecting")

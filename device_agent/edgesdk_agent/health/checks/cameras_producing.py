@@ -22,6 +22,8 @@ def _one(name: str, camera: CameraFacts, limits: HealthLimits) -> Finding:
     if camera.paused or not camera.live:
         what = "is paused" if camera.paused else "is read at the pace of the model"
         return Finding(NAME, Level.OK, f"{name} {what}.", subject=name)
+    if camera.state == "connecting":
+        return Finding(NAME, Level.OK, f"{name} is being opened.", subject=name)
     silent = above(camera.since_frame_s, _marks(camera, limits))
     if camera.state == "offline":
         silent = max(silent, Level.WARNING)
