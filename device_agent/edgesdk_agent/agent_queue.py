@@ -14,6 +14,7 @@ from edgesdk_agent.health.facts import OutboxFacts
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.reporter import Reporter
+from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     # SQLite is loaded only where an outbox is configured.
@@ -29,12 +30,15 @@ def open_queue(config: AgentConfig, *, mqtt: bool) -> ReportQueue | Outbox:
     """Open what reports wait in.
 
     Raises:
-        InputError: another process has the outbox.
+        InputError: another process has the outbox, or the uplink is metered and there is none.
     """
     if mqtt and config.outbox.file() is not None:
         from edgesdk_agent.outbox.agent_outbox import open_outbox
 
         return open_outbox(config)
+    if mqtt and config.outbox.bytes_per_day():
+        hint = "Set outbox.path to a file of this device, or run the agent as a service, which has one unasked."
+        raise InputError("The uplink is metered, but reports have no outbox to wait in.", hint=hint)
     return ReportQueue(max_items=config.queue.max_reports, max_bytes=config.queue.max_bytes)
 
 

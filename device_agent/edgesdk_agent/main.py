@@ -184,6 +184,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     one.add_argument("--name", help="this device's name")
     one.add_argument("--broker", metavar="URL", help="mqtt://host:1883 or mqtts://host:8883")
+    one.add_argument(
+        "--metered",
+        action="store_true",
+        default=None,
+        help="every byte costs: hold outbox.metered_bytes_per_day, or 16 MB a day; needs an outbox.path",
+    )
     one.add_argument("--no-mqtt", action="store_true", help="work without a broker")
     one.add_argument(
         "--preview",
@@ -247,6 +253,7 @@ def _flags(options: argparse.Namespace) -> dict[str, object]:
         "mqtt.url": options.broker,
         "telemetry.interval_s": options.telemetry_interval,
         "preview.listen": options.preview,
+        "outbox.metered": options.metered,
     }
 
 

@@ -9,6 +9,9 @@ from pydantic import Field
 from edgesdk_agent.config.section import Section
 from edgesdk_agent.config.state_directory import state_directory
 
+# Half a gigabyte a month, as small contracts for devices have it.
+USUAL_METERED_BYTES = 16_000_000
+
 
 class OutboxSection(Section):
     """Reports wait on disk until a collector has stored them; without a file they wait in memory (`queue`).
@@ -23,7 +26,8 @@ class OutboxSection(Section):
         max_age_s: older reports are dropped, and told as a gap; 0 keeps them.
         resend_s: without an acknowledgement for so long, what was sent is sent again.
         backlog_per_s: most reports of a backlog in a second.
-        metered_bytes_per_day: most bytes sent in a day (UTC); telemetry waits first, events last. 0 is no limit.
+        metered: every byte costs: hold `metered_bytes_per_day`, or 16 MB where that is 0; `--metered` sets it.
+        metered_bytes_per_day: most bytes sent in a day (UTC); telemetry waits first, events last. 0 is no limit, unless `metered`.
     """
 
     path: Path | None = None
@@ -33,7 +37,12 @@ class OutboxSection(Section):
     max_age_s: float = Field(default=0.0, ge=0, le=10 * 365 * 86400)
     resend_s: float = Field(default=2.0, ge=0.1, le=3600)
     backlog_per_s: float = Field(default=600.0, ge=1, le=1_000_000)
+    metered: bool = False
     metered_bytes_per_day: int = Field(default=0, ge=0, le=1 << 50)
+
+    def bytes_per_day(self) -> int:
+        """Return the most bytes that may be sent in a day; 0 is no limit."""
+        return self.metered_bytes_per_day or (USUAL_METERED_BYTES if self.metered else 0)
 
     def file(self) -> Path | None:
         """Return the outbox's file, or None where reports wait in memory."""

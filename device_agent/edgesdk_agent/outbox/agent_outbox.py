@@ -21,7 +21,8 @@ def open_outbox(config: AgentConfig) -> Outbox:
     file = section.file()
     assert file is not None  # noqa: S101  (asked for only then)
     settings = OutboxSettings(
-        **section.model_dump(exclude={"path"}),
+        **section.model_dump(exclude={"path", "metered", "metered_bytes_per_day"}),
+        metered_bytes_per_day=section.bytes_per_day(),
         memory_bytes=config.queue.max_bytes,
         # An outbox that a service has unasked must not wait for a collector that nobody runs.
         by_collector=word == "collector" or (word == "auto" and section.path is not None),

@@ -59,6 +59,8 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart={_quoted(service.executable)} run --config {_quoted(service.config)} --log-format json
+# The configuration is read again, and applied whole or not at all; what came of it is in the log.
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=3
 WatchdogSec={_WATCHDOG_S}

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from edgesdk_agent.agent_queue import open_queue
 from edgesdk_agent.cameras.catalogue import SOURCE_FORMS
 from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_schema, effective, load_config
 from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.main import _flags, _parser
+from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_targets.errors import InputError
 
 MINIMAL = """\
@@ -83,6 +86,25 @@ def test_flags_alone_are_enough(tmp_path: Path) -> None:
     config = _load(None, flags=flags).config
     assert config.bundle == Path("b")
     assert config.mqtt.address().tls
+
+
+def test_a_metered_uplink_holds_the_files_cap_or_the_usual_one_and_needs_an_outbox(tmp_path: Path) -> None:
+    flags = _flags(_parser("edgesdk-agent").parse_args(["run", "--metered"]))
+    assert flags["outbox.metered"] is True
+    assert _flags(_parser("edgesdk-agent").parse_args(["run"]))["outbox.metered"] is None
+    path = _write(tmp_path, MINIMAL)
+    assert _load(path).config.outbox.bytes_per_day() == 0
+    config = _load(path, flags=flags).config
+    assert config.outbox.bytes_per_day() == 16_000_000
+    with pytest.raises(InputError, match="no outbox to wait in"):
+        open_queue(config, mqtt=True)
+    open_queue(config, mqtt=False)
+    path = _write(tmp_path, MINIMAL + f"outbox: {{path: '{tmp_path}/o.db', metered_bytes_per_day: 5000000}}\n")
+    config = _load(path, flags=flags).config
+    queue = open_queue(config, mqtt=True)
+    assert not isinstance(queue, ReportQueue)
+    assert queue.settings.metered_bytes_per_day == 5_000_000
+    queue.close()
 
 
 def test_a_list_from_a_stronger_place_replaces_the_whole_list(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""The registry, the text format read by Prometheus' own parser, and the endpoint on a real socket."""
+"""The registry, and the text format read by Prometheus' own parser."""
 
 from __future__ import annotations
 
-import http.client
 import math
 
 import pytest
@@ -11,11 +10,9 @@ from edgesdk_agent.health.assessment import Assessment
 from edgesdk_agent.health.finding import Finding, Level
 from edgesdk_agent.meter import Meters
 from edgesdk_agent.metrics import families
-from edgesdk_agent.metrics.endpoint import MetricsEndpoint
 from edgesdk_agent.metrics.exposition import Family, text_of
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.vitals import VitalsReader
-from edgesdk_targets.errors import InputError
 
 parser = pytest.importorskip("prometheus_client.parser")
 
@@ -94,30 +91,3 @@ def test_one_broken_counter_does_not_hide_the_others() -> None:
     registry.add("fine", lambda: {"a": 2, "b": 0})
     assert [one.group for one in registry.read()] == ["fine"]
     assert registry.flat() == {"fine.a": 2}
-
-
-def test_the_endpoint_answers_two_questions_and_no_others() -> None:
-    health = [True]
-    endpoint = MetricsEndpoint(lambda: "edgesdk_x 1\n", lambda: health[0], host="127.0.0.1", port=0)
-    endpoint.start()
-    try:
-
-        def ask(path: str, method: str = "GET") -> tuple[int, bytes]:
-            connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=10)
-            connection.request(method, path)
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            return answer.status, body
-
-        assert ask("/metrics") == (200, b"edgesdk_x 1\n")
-        assert ask("/healthz") == (200, b"ok\n")
-        health[0] = False
-        assert ask("/healthz")[0] == 503
-        assert ask("/../etc/passwd")[0] == 404
-        assert ask("/metrics", "POST")[0] == 501
-        with pytest.raises(InputError, match=str(endpoint.port)):
-            MetricsEndpoint(str, bool, host="127.0.0.1", port=endpoint.port)
-    finally:
-        endpoint.close()
-        endpoint.close()

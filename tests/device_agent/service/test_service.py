@@ -69,6 +69,7 @@ def test_a_watchdog_a_restart_and_its_own_user_are_in_it() -> None:
         "User=edgesdk",
         "StateDirectory=edgesdk",
         "CacheDirectory=edgesdk",
+        "ExecReload=/bin/kill -HUP $MAINPID",
     ):
         assert f"\n{line}\n" in text
     assert "ExecStart=/opt/edgesdk/bin/edgesdk-agent run --config /etc/edgesdk/edgesdk.yaml" in text
