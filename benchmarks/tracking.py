@@ -6,7 +6,8 @@
 Both are given the same detections, with the same times, of sequences whose truth is known
 (tests/support/edgesdk_testkit/moving_objects.py). The peer is run with its own thresholds and with ours, and ours has to be
 no worse than the better of both, by the sum of all scenes; the exit code says so. motmetrics judges everything a second
-time. The cost is that of tracking, zones, lines and rules on one core, for a number of objects that stay.
+time. A second table shows what weak detections are worth behind a model's decoder. The cost is that of tracking, zones, lines
+and rules on one core, for a number of objects that stay.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from tracked.decoded import THRESHOLDS, follow_decoded
 from tracked.frame_cost import frame_costs
 from tracked.rounds import OURS, Followed, follow_all, peer_python
 
@@ -36,8 +38,13 @@ def main() -> int:
         print("The peer's environment is not there: make it with benchmarks/tracked/peer_setup.", file=sys.stderr)
     followed, judged = follow_all(SCENES, range(_FIRST_SEED, _FIRST_SEED + options.seeds), python)
     totals = {name: total(followed, name) for name in dict.fromkeys(one.tracker for one in followed)}
+    seeds = range(_FIRST_SEED, _FIRST_SEED + options.seeds)
+    decoded = {threshold: follow_decoded(SCENES, seeds, threshold) for threshold in THRESHOLDS}
     costs = frame_costs(options.objects)
     print(table(followed), "\n")
+    for threshold, behind in decoded.items():
+        print(f"Behind a decoder with the score threshold {threshold:g}; judged is what is reported:\n")
+        print(table(behind), "\n")
     for name, judgement in judged.items():
         print(f"motmetrics on all scenes, {name}: IDF1 {judgement['idf1']:.4f}, MOTA {judgement['mota']:.4f}")
     for part, cost_us in costs.items():
@@ -60,6 +67,10 @@ def main() -> int:
             ],
             "idf1": {name: score.score.idf1 for name, score in totals.items()},
             "motmetrics": judged,
+            "idf1_decoded": {
+                f"{threshold:g}": {name: total(behind, name).score.idf1 for name in {one.tracker for one in behind}}
+                for threshold, behind in decoded.items()
+            },
             "us_per_frame": costs,
         }
         options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")

@@ -174,3 +174,21 @@ def test_what_cannot_be_a_picture_is_refused() -> None:
         JpegBudget(100)
     with pytest.raises(InputError, match="no picture"):
         JpegBudget(4096).compress(np.zeros((0, 0, 3), np.uint8))
+
+
+def test_other_numbers_hold_from_the_next_frame_on_and_the_rules_stay() -> None:
+    gate = FrameGate(FrameRules(deduplicate="motion", longest_silence_s=1.0))
+    assert [asked(gate, SCENE, at) for at in (0.0, 0.5, 1.0)] == [None, "duplicate", None]
+    gate.take_numbers(FrameRules(deduplicate="off", drop_black=True, longest_silence_s=9.0))
+    assert [asked(gate, SCENE, at) for at in (1.5, 9.5, 10.5)] == ["duplicate", "duplicate", None]
+    assert asked(gate, np.zeros((*SIZE, 3), np.uint8), 10.6) is None, (
+        "whether black ones are dropped is settled at the start"
+    )
+    # What moved is judged by the new part: a tenth of the picture is not enough any more.
+    changed = SCENE.copy()
+    changed[:108] = 255 - changed[:108]
+    assert asked(gate, SCENE, 11.0) is None
+    assert asked(gate, changed, 11.1) is None
+    gate.take_numbers(FrameRules(deduplicate="motion", motion_part=0.5, longest_silence_s=9.0))
+    assert asked(gate, SCENE, 11.2) is None, "what it remembered was remembered by other numbers"
+    assert asked(gate, changed, 11.3) == "duplicate"

@@ -322,3 +322,32 @@ class TestScenes:
         # One went, and another one came, which takes two frames to be known as one.
         assert reported == [0, 10, 11]
         assert scenes.counts()["unchanged"] == 17
+
+    def test_other_rules_hold_from_the_next_frame_on_and_what_did_not_change_goes_on(self) -> None:
+        scenes, told, _ = self.watch(
+            rules=[{"name": "seen", "kind": "object"}, {"name": "full", "kind": "occupancy", "zone": "door"}],
+            summary_interval_s=0,
+        )
+        first = scenes.follow(self.frame(0, objects(300))).result
+        before = scenes.settings
+        assert {(e.rule, e.phase) for e in told} == {("seen", "new"), ("full", "new")}
+        told.clear()
+        moved = {**DOOR, "polygon": [(0.7, 0), (1, 0), (1, 1), (0.7, 1)]}
+        # Read anew, as from a file: what is equal is not the same.
+        fields = SceneSettings.model_validate({**before.model_dump(), "zones": [moved]})
+        scenes.take_settings(fields)
+        assert told == [], "at the next frame"
+        second = scenes.follow(self.frame(1, objects(301))).result
+        assert [(e.rule, e.phase) for e in told if e.rule == "full"] == [("full", "end")], "its zone is another one"
+        assert all(e.phase == "update" for e in told if e.rule == "seen"), "the story of the object goes on"
+        assert isinstance(first, Detections)
+        assert isinstance(second, Detections)
+        assert first.track_ids is not None
+        assert second.track_ids is not None
+        assert first.track_ids.tolist() == second.track_ids.tolist()
+        told.clear()
+        scenes.take_settings(SceneSettings.model_validate({**fields.model_dump(), "rules": [], "report": "changes"}))
+        scenes.follow(self.frame(2, objects(302)))
+        assert [(e.rule, e.phase) for e in told] == [("seen", "end")]
+        scenes.close()
+        assert scenes.counts()["told"] == 4

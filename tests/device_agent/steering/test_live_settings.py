@@ -266,3 +266,52 @@ def test_what_is_no_path_is_refused(text: str) -> None:
 )
 def test_worse(before: Mark, now: Mark, over: bool, why: str) -> None:
     assert (why in worse(before, now, over=over)) if why else not worse(before, now, over=over)
+
+
+SCENE = """\
+events:
+  zones: [{name: door, polygon: [[0, 0], [1, 0], [1, 1]]}]
+  rules: [{name: seen, kind: object}]
+frame_data: {deduplicate: motion}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed", "part"),
+    [
+        ("[1, 1]]}]", "[1, 0.5]]}]", "events.zones[0].polygon", "scenes"),
+        ("kind: object}]", "kind: object}, {name: full, kind: occupancy, zone: door}]", "events.rules", "scenes"),
+        ("  rules:", "  lines: [{name: gate, points: [[0, 0], [1, 1]]}]\n  rules:", "events.lines", "scenes"),
+        ("  rules:", "  tracker: {lost_s: 2}\n  rules:", "events.tracker.lost_s", "scenes"),
+        ("deduplicate: motion", "deduplicate: motion, motion_part: 0.01", "frame_data.motion_part", "frame_data"),
+    ],
+)
+def test_scenes_and_the_numbers_of_frame_data_change_while_the_agent_runs(
+    tmp_path: Path, before: str, after: str, changed: str, part: str
+) -> None:
+    bench = Bench(tmp_path, CONFIG + SCENE)
+    (tmp_path / "edgesdk.yaml").write_text((CONFIG + SCENE).replace(before, after))
+    told = bench.settings.reload()["changed"]
+    assert isinstance(told, list)
+    assert str(told[0]).startswith(changed)
+    assert [name for name, _ in bench.applied] == [part]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stuck"),
+    [
+        ("deduplicate: motion", "deduplicate: hash, motion_part: 0.01", "frame_data.deduplicate"),
+        ("deduplicate: motion", "deduplicate: motion, drop_black: true", "frame_data.drop_black"),
+        (SCENE, "frame_data: {deduplicate: motion, motion_part: 0.01}\n", "events"),
+    ],
+)
+def test_what_needs_other_wiring_is_refused_as_a_whole_with_its_name(
+    tmp_path: Path, before: str, after: str, stuck: str
+) -> None:
+    bench = Bench(tmp_path, CONFIG + SCENE)
+    was = bench.config
+    (tmp_path / "edgesdk.yaml").write_text((CONFIG + SCENE).replace(before, after))
+    with pytest.raises(InputError, match=f"Nothing was changed: .*{stuck}.* would need a restart"):
+        bench.settings.reload()
+    assert bench.config is was
+    assert bench.applied == []

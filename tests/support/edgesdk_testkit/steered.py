@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,10 @@ class Bench:
     def _steered(self) -> Steered:
         return Steered(
             pipeline=self,
-            appliers={"model": self._model, "reporting": lambda loaded: self._apply("reporting", loaded)},
+            appliers={
+                "model": self._model,
+                **{part: partial(self._apply, part) for part in ("scenes", "frame_data", "reporting")},
+            },
             mark=lambda: self.mark,
             event=lambda name, _severity, message: self.events.append((name, message)),
             restart=self.restarts.append,
