@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.pipeline import PipelineSection
@@ -81,7 +80,8 @@ def _loses_nothing(camera: CameraSection) -> bool:
     if camera.live is not None:
         return not camera.live
     source = camera.source.reveal()
-    return Path(source).exists() and not source.startswith("/dev/")
+    # Unlike `Path.exists` it answers for an address that is longer than any file's name.
+    return os.path.exists(source) and not source.startswith("/dev/")  # noqa: PTH110
 
 
 def _claim(section: PipelineSection, stack: ExitStack) -> CoreClaim | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class GovernorSection(Section):
             InputError: one is not there.
         """
         for place, section in enumerate(self.ladder if self.enabled else ()):
-            if section.bundle is not None and not section.bundle.exists():
+            if section.bundle is not None and not os.path.exists(section.bundle):  # noqa: PTH110  (answers for too long a name)
                 raise InputError(
                     f"governor.ladder[{place}].bundle: there is no {section.bundle}.",
                     hint="Put the bundle there, or correct the path; it is relative to the configuration file.",

@@ -148,7 +148,7 @@ def _with_proposal(layers: list[Layer], environment: Mapping[str, str]) -> Setti
     if path not in settings:
         return settings
     bundle = _anchored(path, settings[path], resolved(path, settings[path], environment))
-    if not isinstance(bundle, str) or "\0" in bundle or not Path(bundle).exists():
+    if not isinstance(bundle, str) or not _is_there(bundle):
         return settings
     proposal, name = proposal_of(Path(bundle))
     if not isinstance(proposal, dict):
@@ -163,9 +163,14 @@ def _anchored(path: FieldPath, setting: Setting, value: object) -> object:
     is_source = path[0] == "cameras" and path[-1] == "source" and not _IS_URL_OR_DEVICE.match(value)
     # A source is a path only if something is there: other sources have names of their own.
     pattern = tuple("[]" if isinstance(part, int) else part for part in path)
-    if pattern in _PATH_FIELDS or (is_source and (setting.base / value).exists()):
+    if pattern in _PATH_FIELDS or (is_source and _is_there(setting.base / value)):
         return str(setting.base / value)
     return value
+
+
+def _is_there(path: str | Path) -> bool:
+    # Unlike `Path.exists` it answers for what no file can be called, such as the long address of a camera.
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _refusal(problems: list[Problem], settings: Settings, path: str | Path | None) -> InputError:

@@ -14,7 +14,9 @@ from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_sc
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.main import _flags, _parser
 from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.tuned_model import hint_of
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.tuning.setting import Hint
 
 MINIMAL = """\
 device: {name: cam1}
@@ -105,6 +107,12 @@ def test_a_metered_uplink_holds_the_files_cap_or_the_usual_one_and_needs_an_outb
     assert not isinstance(queue, ReportQueue)
     assert queue.settings.metered_bytes_per_day == 5_000_000
     queue.close()
+
+
+def test_an_address_or_a_bundle_longer_than_any_files_name_ends_nothing(tmp_path: Path) -> None:
+    path = _write(tmp_path, MINIMAL.replace("m.edgebundle", "b" * 5000).replace("/1", "/1?token=" + "t" * 2000))
+    config = _load(path).config
+    assert hint_of(config.cameras) is Hint.AGE
 
 
 def test_a_list_from_a_stronger_place_replaces_the_whole_list(tmp_path: Path) -> None:

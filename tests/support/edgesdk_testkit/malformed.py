@@ -78,7 +78,7 @@ def malformed_messages(count: int) -> list[tuple[str, Encoded]]:
         channel, body = message
         topic, chance = f"edgesdk/1/local.cam1/up/{channel}", random.Random(number)
         # Drawing is slow: of each that is drawn, several are made by damaging bytes.
-        for payload in (body.payload, *(_damaged(body.payload, chance) for _ in range(2 * _DAMAGES))):
+        for payload in (body.payload, *(damaged(body.payload, chance) for _ in range(2 * _DAMAGES))):
             if len(found) < count and _is_refused(topic, payload, body.content_type):
                 found.append((topic, Encoded(payload, body.content_type)))
 
@@ -87,7 +87,8 @@ def malformed_messages(count: int) -> list[tuple[str, Encoded]]:
     return found
 
 
-def _damaged(payload: bytes, chance: random.Random) -> bytes:
+def damaged(payload: bytes, chance: random.Random) -> bytes:
+    """Return a payload with a few bytes put in, taken out or changed."""
     damaged = bytearray(payload)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(damaged) + 1)
