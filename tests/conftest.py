@@ -54,6 +54,15 @@ def needs_program() -> Callable[[str, str], str]:
     return find
 
 
+@pytest.fixture
+def log_put_back() -> Iterator[None]:
+    """Let a test start the log of this process, and leave no trace of it."""
+    from edgesdk_testkit.log_as_before import log_as_before  # tests that start none need no agent
+
+    with log_as_before():
+        yield
+
+
 @pytest.fixture(scope="module")
 def benchmarks_path() -> Iterator[None]:
     """Put the benchmarks' folder on the path, as running one of its scripts does, and clean up behind it."""

@@ -1,32 +1,18 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from edgesdk.cli import app
-from edgesdk_agent.logs import start
 from edgesdk_testkit.camera_pictures import grey
 from edgesdk_testkit.mjpeg_server import MjpegServer
 from edgesdk_testkit.onvif_responder import OnvifResponder
 
+pytestmark = pytest.mark.usefixtures("log_put_back")
+
 PASSWORD = "hunter2"
-
-
-@pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(start, "_started", None)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

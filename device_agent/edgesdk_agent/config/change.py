@@ -6,46 +6,13 @@ need a restart; nobody has to find out which half of a file is in effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import BaseModel, SecretStr
 
-from edgesdk_agent.config.commands import is_below
+from edgesdk_agent.config.field_table import PARTS, part_of
 from edgesdk_agent.config.root import AgentConfig
-
-# What can change while the agent runs: a field, or all fields below it, and the part that takes it on. The parts in their
-# order: what may fail comes first. `model` also means: the bundle is loaded, proven and takes over between two frames.
-PARTS = ("model", "scenes", "frame_data", "reporting", "commands")
-LIVE: Mapping[str, str] = {
-    "bundle": "model",
-    "target": "model",
-    "variant": "model",
-    "then": "model",
-    "pipeline": "model",
-    # A whole section `events` that comes or goes needs a restart: its path is no field below.
-    "events.zones": "scenes",
-    "events.lines": "scenes",
-    "events.rules": "scenes",
-    "events.tracker": "scenes",
-    "events.report": "scenes",
-    "events.moved": "scenes",
-    "events.silence_s": "scenes",
-    "events.summary_interval_s": "scenes",
-    # The numbers of the gates; which of them there are is settled at the start.
-    "frame_data.corrupt_part": "frame_data",
-    "frame_data.overexposed_part": "frame_data",
-    "frame_data.sharpness_below": "frame_data",
-    "frame_data.motion_part": "frame_data",
-    "frame_data.hash_distance": "frame_data",
-    "frame_data.longest_silence_s": "frame_data",
-    "telemetry": "reporting",
-    "mqtt.max_results_per_s": "reporting",
-    "commands.settable": "commands",
-    "commands.bundles": "commands",
-    "commands.require_golden": "commands",
-    "commands.trial_s": "commands",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +30,6 @@ class Change:
 def changes(before: AgentConfig, after: AgentConfig) -> tuple[Change, ...]:
     """Return every field that differs, in the order of the configuration."""
     return tuple(Change(path, part_of(path)) for path in _differing(before, after, ""))
-
-
-def part_of(path: str) -> str:
-    """Return the part of the agent that takes a field on while it runs, or an empty text."""
-    return next((part for field, part in LIVE.items() if is_below(path, field)), "")
 
 
 def needing_restart(found: Iterable[Change]) -> tuple[str, ...]:

@@ -7,20 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from edgesdk_agent.config.field_table import NEVER_SETTABLE, USUALLY_SETTABLE, is_below
 from edgesdk_agent.config.section import Section
 from edgesdk_agent.config.state_directory import state_directory
-
-# A device must not be made to run other code, to talk to somebody else, or to be unreachable. A second door would need a
-# second guard, so these are closed whatever `settable` says.
-NEVER_SETTABLE: tuple[str, ...] = (
-    "commands", "device", "hooks", "hooks_path", "stages", "bundle", "then.bundle",
-    "mqtt.url", "mqtt.username", "mqtt.password", "mqtt.ca", "mqtt.cert", "mqtt.key", "mqtt.insecure", "mqtt.client_id",
-)  # fmt: skip
-
-
-def is_below(path: str, above: str) -> bool:
-    """Say whether a dotted path is a field or what stands below it."""
-    return path == above or path.startswith((f"{above}.", f"{above}["))
 
 
 def _settable(value: str) -> str:
@@ -52,13 +41,7 @@ class CommandsSection(Section):
     state: Path | None = None
     bundles: Path | None = None
     require_golden: bool = True
-    settable: Annotated[tuple[Settable, ...], Field(max_length=64)] = (
-        "telemetry",
-        "mqtt.max_results_per_s",
-        "pipeline",
-        "target",
-        "variant",
-    )
+    settable: Annotated[tuple[Settable, ...], Field(max_length=64)] = USUALLY_SETTABLE
     trial_s: float = Field(default=30.0, ge=0.1, le=3600)
     queue: int = Field(default=16, ge=1, le=256)
     remembered: int = Field(default=256, ge=1, le=4096)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from edgesdk_agent.config.field_kinds import is_path, is_secret
 from edgesdk_agent.config.mqtt import BROKER_HINT
 from edgesdk_agent.config.origin import (
     Layer,
@@ -39,25 +40,6 @@ from edgesdk_targets.field_problems import FieldPath, Problem, dotted, field_pro
 from edgesdk_targets.secret_url import redact_text
 from edgesdk_targets.yaml_file import SHOWN_PROBLEMS, load_yaml
 
-# `[]` stands for any place of a list.
-_PATH_FIELDS = frozenset(
-    tuple(path.split("."))
-    for path in (
-        "bundle",
-        "then.bundle",
-        "hooks_path",
-        "commands.state",
-        "commands.bundles",
-        "pictures.folder",
-        "clips.ring_folder",
-        "mqtt.ca",
-        "mqtt.cert",
-        "mqtt.key",
-        "outbox.path",
-        "governor.ladder.[].bundle",
-    )
-)
-_SECRET_FIELDS = frozenset({("mqtt", "password"), ("preview", "token"), ("clips", "upload", "token")})
 _IS_URL_OR_DEVICE = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:|[0-9]+$)")
 
 
@@ -135,7 +117,7 @@ def effective(loaded: LoadedConfig) -> list[EffectiveValue]:
     for path, value in leaves(_plain(loaded.config)):
         setting = loaded.settings.get(path)
         shown = str(value) if setting is None or "${" not in str(setting.value) else str(setting.value)
-        if path in _SECRET_FIELDS and "${" not in shown:
+        if is_secret(path) and "${" not in shown:
             shown = "***"
         origin = "default" if setting is None else setting.origin
         lines.append(EffectiveValue(dotted(path), redact_text(shown), origin))
@@ -162,8 +144,7 @@ def _anchored(path: FieldPath, setting: Setting, value: object) -> object:
         return value
     is_source = path[0] == "cameras" and path[-1] == "source" and not _IS_URL_OR_DEVICE.match(value)
     # A source is a path only if something is there: other sources have names of their own.
-    pattern = tuple("[]" if isinstance(part, int) else part for part in path)
-    if pattern in _PATH_FIELDS or (is_source and _is_there(setting.base / value)):
+    if is_path(path) or (is_source and _is_there(setting.base / value)):
         return str(setting.base / value)
     return value
 

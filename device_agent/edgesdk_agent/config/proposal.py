@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from edgesdk_agent.config.commands import is_below
+from edgesdk_agent.config.field_table import PROPOSABLE, is_below
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import BundleError, InputError
 from edgesdk_targets.field_problems import FieldPath, dotted
 
 MEMBER = "agent.json"
-PROPOSABLE = ("pipeline", "telemetry", "mqtt.max_results_per_s", "tracking", "events")
 _LARGEST_BYTES = 64 * 1024
 
 

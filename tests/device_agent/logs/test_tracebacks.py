@@ -1,34 +1,19 @@
 from __future__ import annotations
 
-import logging
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 from pydantic import BaseModel, SecretStr
 
 from edgesdk_agent.config.secrets import secrets_of, warn_of_arguments
-from edgesdk_agent.logs import start
 from edgesdk_agent.logs.start import start_logs
 from edgesdk_agent.logs.tracebacks import redact_tracebacks
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.secret_url import SecretUrl
 
 
-@pytest.fixture
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(start, "_started", None)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("_as_before")
+@pytest.mark.usefixtures("log_put_back")
 def test_tracebacks_that_nobody_catches_are_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     start_logs().redaction.add("hunter2")
     redact_tracebacks()
