@@ -64,6 +64,11 @@ def scenes_applier(
     def take_on(loaded: LoadedConfig) -> None:
         section = loaded.config.events
         assert section is not None  # noqa: S101  (a section that goes needs a restart)
+        if loaded.config.clips.upload.send:
+            from edgesdk_agent.evidence.send_rules import SendRules  # who sends nothing does not load it
+
+            # A rule that is gone must not be one that clips are still to be sent for.
+            SendRules(loaded.config.clips.upload, section)
         scenes.take_settings(settings_for(section, running.model, cameras))
 
     return take_on

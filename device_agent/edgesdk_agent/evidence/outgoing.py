@@ -93,7 +93,9 @@ def find_kept(folder: Path, file_id: str) -> Path:
         raise InputError(f"{file_id[:64]!r} is no id of a picture or clip.", hint="Events and `snapshot` name them.")
     for suffix in KEPT_SUFFIXES:
         for path in folder.glob(f"*-{file_id}{suffix}"):
-            return path
+            # One that is being written has a name that begins with a dot.
+            if not path.name.startswith("."):
+                return path
     raise InputError(
         f"No picture or clip {file_id} is kept here.", hint="It was sent, or deleted for its age or for room."
     )
