@@ -1,6 +1,6 @@
 """A backlog is packed as it is written: a card then gets an eighth of it, and never the single reports.
 
-The newest segment of a kind grows with each commit until it is full, so that few commits later there is one of sixty instead of
+The newest segment of a kind grows with each commit until it is full, so that few commits later there is one of ninety instead of
 many small ones, which deflate badly.
 """
 
@@ -69,4 +69,9 @@ class Compaction:
         if segment is None or segment.count >= SEGMENT_RECORDS:
             return None
         kept = NumberRanges(segment.members)
-        return segment, [record for record in unpack_segment(self.store.body(segment)) if record[0] in kept]
+        try:
+            records = unpack_segment(self.store.body(segment))
+        except (ValueError, IndexError, KeyError):
+            # Whoever reads it will say so; here it is only not added to.
+            return None
+        return segment, [record for record in records if record[0] in kept]

@@ -31,6 +31,11 @@ class NumberRanges:
 
     def add(self, first: int, last: int) -> None:
         """Put numbers in; those that are there already stay."""
+        if self._lasts and first == self._lasts[-1] + 1:
+            # As nearly always: the next number.
+            self._lasts[-1] = last
+            self._total += last - first + 1
+            return
         # Ranges from `start` to before `end` overlap or touch the new one, and become one with it.
         start = bisect_left(self._lasts, first - 1)
         end = start
@@ -90,3 +95,26 @@ def as_ranges(numbers: Iterable[int]) -> list[Range]:
         else:
             ranges.append((number, number))
     return ranges
+
+
+def ranges_to_text(ranges: Iterable[Range]) -> str:
+    """Write rising ranges: of each how far it lies above the one before, and how many numbers more than one it has."""
+    parts, end = [], 0
+    for first, last in ranges:
+        parts.append(f"{first - end}+{last - first}" if last > first else f"{first - end}")
+        end = last
+    return " ".join(parts)
+
+
+def ranges_from_text(text: str) -> Iterator[Range]:
+    """Read what `ranges_to_text` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    end = 0
+    for part in text.split():
+        gap, _, more = part.partition("+")
+        first = end + int(gap)
+        end = first + int(more or 0)
+        yield first, end

@@ -69,7 +69,8 @@ class Outbox(Mending):
             ):
                 self._recent.rewrite(self._unwritten.values(), self._next_seq - 1)
         if due:
-            self.commit()
+            with self._disk:
+                self._commit(clean=False, all_of_it=False)
         self._let_go()
 
     def close(self) -> None:

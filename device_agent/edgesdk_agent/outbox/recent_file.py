@@ -66,9 +66,9 @@ class RecentFile:
     def _append(self, seq: int, kind: int, deflated: bool, put_at: float, body: bytes) -> None:
         if self._file < 0:
             return
-        head = _HEAD.pack(0, len(body), seq, kind, deflated, put_at)[4:]
-        crc = zlib.crc32(body, zlib.crc32(head, self._seed))
-        frame = b"".join((crc.to_bytes(4, "little"), head, body))
+        head = _HEAD.pack(0, len(body), seq, kind, deflated, put_at)
+        crc = zlib.crc32(body, zlib.crc32(memoryview(head)[4:], self._seed))
+        frame = crc.to_bytes(4, "little") + head[4:] + body
         try:
             complete = os.write(self._file, frame) == len(frame)
         except OSError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from edgesdk_agent.outbox.commit import Batch, Commit, Outcome
+from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
 from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.sending import Sending
-from edgesdk_agent.outbox.store import StoreDamaged, StoreUnavailable
 from edgesdk_agent.outbox.stored_report import StoredReport
 from edgesdk_agent.presence import utc
 from edgesdk_agent.report_queue import ReportKind
@@ -32,13 +32,24 @@ class Writing(Sending):
         young = (seq for seq, report in self._fresh.items() if now - report.born < self.settings.resend_s)
         return next(young, self._next_seq)
 
-    def _commit(self, *, clean: bool) -> bool:
+    def _without_answerable(self, now: float) -> list[StoredReport]:
+        """Return what is to be written but the newest, if no event is among them: a collector mostly has them in a moment."""
+        reports = list(self._unwritten.values())
+        answered_after_s = self.settings.sync_interval_s / 2
+        while reports and reports[-1].kind is not ReportKind.EVENT and now - reports[-1].born < answered_after_s:
+            reports.pop()
+        return reports
+
+    def _commit(self, *, clean: bool, all_of_it: bool = True) -> bool:
         now = self._clock()
         with self._memory:
             self._committed_at = now
-            reports = list(self._unwritten.values())
-            self._writing = frozenset(self._unwritten)
+            reports = list(self._unwritten.values()) if all_of_it else self._without_answerable(now)
+            self._writing = frozenset(report.seq for report in reports)
             last = self._next_seq - 1
+            left = len(self._unwritten) > len(reports)
+            # All up to here are written, or settled; what is left of the new ones is above.
+            upto = (reports[-1].seq if reports else next(iter(self._unwritten)) - 1) if left else last
             ceiling = last if clean else self._ceiling
             if not clean and ceiling - last < self.settings.reserve // 2:
                 ceiling = last + self.settings.reserve
@@ -47,7 +58,7 @@ class Writing(Sending):
                 acknowledged=self._acknowledged,
                 gone=self._gone,
                 meta={"ceiling": ceiling, "clean": int(clean)},
-                on_change={"written_upto": last, **self._meter.to_meta()},
+                on_change={"written_upto": upto, **self._meter.to_meta()},
                 below=self._next_young(now),
                 at=self._wall(),
                 telling=self._telling(),

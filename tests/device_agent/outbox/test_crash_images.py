@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk_agent.outbox import store as store_module
+from edgesdk_agent.outbox import database
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.report_queue import ReportKind
 from edgesdk_testkit.collector_model import Collector, Device, report
@@ -39,8 +39,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> DiskLog:
     """A day in short: reports, commits, acknowledgements, a full budget, packing, and the log written back."""
     log = DiskLog()
     patch = pytest.MonkeyPatch()
-    patch.setattr(store_module, "connect", recording(log))
-    patch.setattr(store_module, "_LOG_BYTES", 24 << 10)
+    patch.setattr(database, "connect", recording(log))
+    patch.setattr(database, "_LOG_BYTES", 24 << 10)
     put: dict[int, tuple[ReportKind, float]] = {}
     settled: set[int] = set()
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgesdk_agent.outbox.number_ranges import as_ranges, ranges_from_text, ranges_to_text
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.report_queue import ReportKind
@@ -185,3 +186,9 @@ def test_two_agents_on_one_outbox_are_refused(tmp_path: Path) -> None:
         Outbox(tmp_path / "outbox.db", "local.cam1")
     first.close()
     Outbox(tmp_path / "outbox.db", "local.cam1").close()
+
+
+@given(numbers=st.sets(st.integers(1, 1 << 40), max_size=60))
+def test_the_numbers_of_a_segment_are_read_as_they_were_written(numbers: set[int]) -> None:
+    ranges = as_ranges(sorted(numbers))
+    assert list(ranges_from_text(ranges_to_text(ranges))) == ranges

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk_agent.outbox import store as store_module
+from edgesdk_agent.outbox import database
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.report_queue import ReportKind
-from edgesdk_targets.messages import GapCause, Segment
+from edgesdk_targets.messages import SEGMENT_RECORDS, GapCause, Segment
 from edgesdk_testkit.collector_model import Collector, Device, report
 
 EVENT, RESULT, TELEMETRY = ReportKind.EVENT, ReportKind.RESULT, ReportKind.TELEMETRY
@@ -123,12 +123,12 @@ def test_a_watermark_inside_a_segment_keeps_the_rest_of_it(tmp_path: Path) -> No
         device.box.put(RESULT, report(RESULT))
         device.wait(1.0)
     [oldest, *_] = device.box._store.segments(RESULT)  # type: ignore[union-attr]
-    assert oldest.members == ((1, 60),)
+    assert oldest.members == ((1, SEGMENT_RECORDS),)
     ack = collector.ack(device.box.epoch)
     device.box.acknowledge(ack.model_copy(update={"upto": 17}))
     device.box.commit()
     [oldest, *_] = device.box._store.segments(RESULT)  # type: ignore[union-attr]
-    assert oldest.members == ((18, 60),)
+    assert oldest.members == ((18, SEGMENT_RECORDS),)
     counts = device.box.counts()
     assert (counts.delivered["result"], device.box.pending) == (17, 113)
     device.drain(collector)
@@ -188,7 +188,7 @@ class _FullDisk:
 
 def test_a_full_disk_stops_nothing_and_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[_FullDisk] = []
-    monkeypatch.setattr(store_module, "connect", lambda path: opened.append(_FullDisk(path)) or opened[-1])
+    monkeypatch.setattr(database, "connect", lambda path: opened.append(_FullDisk(path)) or opened[-1])
     device, collector = Device(tmp_path, OutboxSettings(memory_bytes=20_000)), Collector()
     told: list[str] = []
     device.box.on_trouble(lambda code, _message: told.append(code))

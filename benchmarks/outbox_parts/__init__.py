@@ -1,0 +1,1 @@
+"""What `benchmarks/outbox.py` measures, one file a question."""
