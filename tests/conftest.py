@@ -8,8 +8,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from edgesdk_testkit.brokers import RealBroker
 
 # Started in the background by a shell, or by nohup: the processes that tests start would not hear these either.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -73,6 +77,24 @@ def benchmarks_path() -> Iterator[None]:
     for name, module in [*sys.modules.items()]:
         if name not in before and str(getattr(module, "__file__", "")).startswith(folder):
             del sys.modules[name]
+
+
+@pytest.fixture(params=["mosquitto", "iotcore"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealBroker]:
+    """A broker of each kind, running; the test may kill it."""
+    from edgesdk_testkit.brokers import running_broker
+
+    with running_broker(request.param, tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
+    """A running mosquitto, where one kind of broker is enough."""
+    from edgesdk_testkit.brokers import running_broker
+
+    with running_broker("mosquitto", tmp_path / "broker") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

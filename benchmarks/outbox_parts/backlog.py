@@ -9,10 +9,10 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.keeper import Keeper
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_testkit.agent_like import make_link
 from edgesdk_testkit.brokers import running_broker
 from edgesdk_testkit.recorder_process import RecorderProcess

@@ -79,9 +79,9 @@ def _calls(folder: Path, seconds: int, sync_interval_s: float) -> dict[str, int]
 
 def main(folder: Path, seconds: int, sync_interval_s: float) -> None:
     """Report for some simulated time, and print what was written in it, as of a day."""
+    from edgesdk_agent.link.report_queue import ReportKind
     from edgesdk_agent.outbox.outbox import Outbox
     from edgesdk_agent.outbox.settings import OutboxSettings
-    from edgesdk_agent.report_queue import ReportKind
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from outbox_parts.reports import EPOCH_WALL_S, NODE, result, telemetry

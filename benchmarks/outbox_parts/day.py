@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgesdk_agent.link.presence import utc
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
-from edgesdk_agent.presence import utc
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import Ack
 from outbox_parts.reports import EPOCH_WALL_S, NODE, result, telemetry
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.outbox import Outbox
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import Encoded
 from outbox_parts.reports import NODE, result
 

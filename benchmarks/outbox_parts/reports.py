@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgesdk_agent.presence import utc
+from edgesdk_agent.link.presence import utc
 from edgesdk_targets.messages import Encoded, rfc3339
 
 NODE = "local.cam1"

@@ -29,10 +29,10 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.health.clock_trust import ClockTrust
 from edgesdk_agent.health.watchdog import EXIT_STALLED
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.oversight import Oversight
 from edgesdk_agent.pipeline.policy import Policy, policies_for
-from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.steering.agent_steering import AgentSteering
 from edgesdk_agent.steering.beginning import Beginning
 from edgesdk_agent.steering.log_book import LogBook

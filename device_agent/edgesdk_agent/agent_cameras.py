@@ -13,8 +13,8 @@ from edgesdk_agent.cameras.camera import Camera, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.several import none_answers, unopened_cameras
 from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
-from edgesdk_agent.reporter import Reporter
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.loading import LoadedConfig, effective
+from edgesdk_agent.link.presence import Identity
 from edgesdk_agent.pipeline.policy import Policy
-from edgesdk_agent.presence import Identity
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.messages import BundleName, CameraName, DesiredReport
 from edgesdk_targets.model import Model

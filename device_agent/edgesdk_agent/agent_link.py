@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.agent_results import AgentResults
-from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.presence import Identity, Presence
-from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.link.presence import Identity, Presence
+from edgesdk_agent.link.report_queue import ReportQueue
+from edgesdk_agent.link.settings import LinkSettings
 from edgesdk_agent.steering.agent_steering import AgentSteering
 
 if TYPE_CHECKING:
     # Whoever works without a broker does not load its client, nor who has no outbox SQLite.
-    from edgesdk_agent.link import Link
+    from edgesdk_agent.link.link import Link
     from edgesdk_agent.outbox.outbox import Outbox
 
 
@@ -33,7 +33,7 @@ def make_link(
         identity: who the device says it is.
         stack: stops it.
     """
-    from edgesdk_agent.link import Link
+    from edgesdk_agent.link.link import Link
 
     config = hands.loaded.config
     mqtt = config.mqtt

@@ -11,10 +11,10 @@ from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.data_folders import data_folders
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.health.clock_trust import ClockTrust
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.logs.start import current_logs
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.oversight import Oversight, Watched, broker_state, queue_numbers
-from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.steering.agent_steering import AgentSteering
 from edgesdk_agent.steering.running_model import bundle_name
 from edgesdk_agent.vitals import VitalsReader

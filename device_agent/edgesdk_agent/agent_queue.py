@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.health.facts import OutboxFacts
+from edgesdk_agent.link.report_queue import ReportQueue
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
-from edgesdk_agent.report_queue import ReportQueue
-from edgesdk_agent.reporter import Reporter
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.evidence.agent_pictures import AgentPictures
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.pipeline.policy import Policy
-from edgesdk_agent.reporter import Reporter
 from edgesdk_agent.steering.agent_steering import AgentSteering
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import EdgeError

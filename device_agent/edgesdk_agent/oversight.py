@@ -26,9 +26,9 @@ from edgesdk_agent.health.monitor import Hands, Monitor
 from edgesdk_agent.health.sd_notify import ServiceManager
 from edgesdk_agent.health.status import StatusSources, StatusTeller
 from edgesdk_agent.health.watchdog import Watchdog
+from edgesdk_agent.link.report_queue import ReportQueue
 from edgesdk_agent.metrics.agent_metrics import MetricsSources, open_metrics
 from edgesdk_agent.metrics.registry import CountRegistry
-from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.model import Model

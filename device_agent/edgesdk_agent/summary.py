@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgesdk_agent.link.report_queue import QueueCounts
 from edgesdk_agent.meter import FrameStats
-from edgesdk_agent.report_queue import QueueCounts
 from edgesdk_agent.vitals import Vitals
 
 _LEFT_OUT = ("corrupt", "black", "overexposed", "blurred", "duplicate")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import CameraCounts
 from edgesdk_agent.cameras.supervision.health import CameraHealth
+from edgesdk_agent.link.presence import utc
+from edgesdk_agent.link.report_queue import QueueCounts
 from edgesdk_agent.meter import FrameStats
-from edgesdk_agent.presence import utc
-from edgesdk_agent.report_queue import QueueCounts
 from edgesdk_targets.messages import CameraSample, Percentiles, Sample
 
 if TYPE_CHECKING:

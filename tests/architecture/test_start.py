@@ -34,7 +34,7 @@ def test_embedding_needs_no_mqtt_and_no_torch() -> None:
 
 
 def test_the_agent_needs_no_workstation_package() -> None:
-    found = _modules_after("import edgesdk_agent.main, edgesdk_agent.agent, edgesdk_agent.link")
+    found = _modules_after("import edgesdk_agent.main, edgesdk_agent.agent, edgesdk_agent.link.link")
     assert not found & {"torch", "onnx", "typer", "rich", "gmqtt", "edgesdk", "edgesdk_converters"}
 
 

@@ -18,7 +18,7 @@ from edgesdk_agent.evidence.snapshot_messages import SnapshotMessages
 from edgesdk_agent.evidence.snapshots import SnapshotRequest, Snapshots
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.frame_data.jpeg_budget import JpegBudget
-from edgesdk_agent.presence import Publication
+from edgesdk_agent.link.presence import Publication
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from edgesdk_targets.results import Text

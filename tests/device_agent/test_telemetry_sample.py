@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from edgesdk_agent.cameras.camera import CameraCounts
 from edgesdk_agent.cameras.supervision.health import CameraHealth
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.meter import Meters
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.telemetry_sample import telemetry_sample
 from edgesdk_agent.vitals import Vitals
 from edgesdk_targets.messages import Encoded

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.record.batch import Kind, Reading, Stream
-from edgesdk.fleet.record.mqtt_connection import Received
 from edgesdk.fleet.record.reading import read
 from edgesdk_targets.messages import (
     DEFLATED,

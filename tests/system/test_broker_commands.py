@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 from typing_extensions import Self
 
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_targets.messages import DEFLATED, JSON
 from edgesdk_testkit.agent_like import make_link, result, telemetry
-from edgesdk_testkit.brokers import KINDS, PATIENCE_S, Ear, RealBroker, running_broker
+from edgesdk_testkit.brokers import KINDS, PATIENCE_S, Ear, RealBroker
 
 pytestmark = pytest.mark.system
 
@@ -150,12 +150,6 @@ def test_what_cannot_work_is_told_without_a_traceback(arguments: tuple[str, ...]
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
     assert not done.stdout
-
-
-@pytest.fixture(params=KINDS)
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealBroker]:
-    with running_broker(request.param, tmp_path / "broker") as running:
-        yield running
 
 
 @contextlib.contextmanager

@@ -14,27 +14,15 @@ from typing import Any
 
 import pytest
 
-from edgesdk_agent.link import Link
-from edgesdk_agent.link_settings import LinkStatus
-from edgesdk_agent.report_queue import QueuedReport, ReportKind, ReportQueue
+from edgesdk_agent.link.link import Link
+from edgesdk_agent.link.report_queue import QueuedReport, ReportKind, ReportQueue
+from edgesdk_agent.link.settings import LinkStatus
 from edgesdk_targets.errors import NotConnected
 from edgesdk_targets.messages import Encoded, State
 from edgesdk_testkit.agent_like import make_link, result
 from edgesdk_testkit.brokers import KINDS, PATIENCE_S, Ear, Heard, RealBroker, running_broker
 
 pytestmark = [pytest.mark.system, pytest.mark.alone]
-
-
-@pytest.fixture(params=KINDS)
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealBroker]:
-    with running_broker(request.param, tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
-    with running_broker("mosquitto", tmp_path / "broker") as running:
-        yield running
 
 
 @contextlib.contextmanager

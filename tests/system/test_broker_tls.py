@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk_agent.link import Link
-from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.presence import Identity, Presence
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.link import Link
+from edgesdk_agent.link.presence import Identity, Presence
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.settings import LinkSettings
 from edgesdk_targets.broker_address import BrokerAddress, tls_context
 from edgesdk_targets.errors import EdgeError, NotConnected
 from edgesdk_targets.messages import Encoded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,6 @@ from edgesdk_testkit.mqtt_device import AT, MqttDevice, birth, result
 from edgesdk_testkit.recorder_process import RecorderProcess
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(params=KINDS)
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealBroker]:
-    with running_broker(request.param, tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
-    with running_broker("mosquitto", tmp_path / "broker") as running:
-        yield running
 
 
 def _seqs(db: Path, node: str = "cam1") -> list[int]:

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from edgesdk_agent.commands.deadline import seconds_left
-from edgesdk_agent.link_inbox import Inbound
-from edgesdk_agent.presence import utc
+from edgesdk_agent.link.inbox import Inbound
+from edgesdk_agent.link.presence import utc
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Command, Desired, decode
 

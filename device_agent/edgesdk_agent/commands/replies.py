@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from edgesdk_agent.presence import Publication, utc
+from edgesdk_agent.link.presence import Publication, utc
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Reply, encode, topic_of
 from edgesdk_targets.topics import Node

@@ -18,7 +18,7 @@ from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_targets.errors import SessionFailed
 
 if TYPE_CHECKING:

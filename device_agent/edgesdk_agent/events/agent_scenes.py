@@ -10,7 +10,7 @@ from edgesdk_agent.events.event import SceneEvent
 from edgesdk_agent.events.message import event_data, event_text
 from edgesdk_agent.events.scenes import Scenes
 from edgesdk_agent.events.settings import SceneSettings
-from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.steering.running_model import RunningModel
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import InputError

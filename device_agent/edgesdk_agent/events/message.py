@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from edgesdk_agent.events.event import SceneEvent
-from edgesdk_agent.presence import utc
+from edgesdk_agent.link.presence import utc
 from edgesdk_targets.messages.scene_event import SceneEventData
 
 

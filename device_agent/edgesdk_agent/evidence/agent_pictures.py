@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from edgesdk_agent.evidence.event_pictures import EventPictures
     from edgesdk_agent.evidence.outgoing import Outgoing
     from edgesdk_agent.evidence.picture_commands import PictureCommands
-    from edgesdk_agent.link_settings import LinkStatus
+    from edgesdk_agent.link.presence import Publication
+    from edgesdk_agent.link.report_queue import ReportQueue
+    from edgesdk_agent.link.settings import LinkStatus
     from edgesdk_agent.outbox.outbox import Outbox
-    from edgesdk_agent.presence import Publication
-    from edgesdk_agent.report_queue import ReportQueue
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from edgesdk_agent.evidence.snapshots import SnapshotRequest
-from edgesdk_agent.presence import Publication, utc
+from edgesdk_agent.link.presence import Publication, utc
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages.snapshot import Snapshot, encode_snapshot
 from edgesdk_targets.topics import Channel, Node, Topic

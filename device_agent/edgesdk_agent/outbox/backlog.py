@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.number_ranges import NumberRanges, Range, as_ranges
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store, StoredSegment
 from edgesdk_agent.outbox.stored_report import KINDS, StoredReport
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import SEGMENT_RECORDS
 
 _LONGEST_BACKOFF_S = 60.0

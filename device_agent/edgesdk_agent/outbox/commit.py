@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.compaction import Compaction
 from edgesdk_agent.outbox.ledger import GapLedger
 from edgesdk_agent.outbox.number_ranges import Range
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
 from edgesdk_agent.outbox.stored_report import StoredReport
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import Gap, GapCause
 
 _LOWEST_FIRST = tuple(reversed(ReportKind))

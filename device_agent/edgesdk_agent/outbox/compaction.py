@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.number_ranges import NumberRanges, as_ranges
 from edgesdk_agent.outbox.packing import Record, as_records, chunks, packed
 from edgesdk_agent.outbox.store import Store, StoredSegment
 from edgesdk_agent.outbox.stored_report import StoredReport
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import SEGMENT_RECORDS, unpack_segment
 from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES
 

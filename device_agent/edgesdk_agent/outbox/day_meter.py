@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edgesdk_agent.report_queue import ReportKind
+from edgesdk_agent.link.report_queue import ReportKind
 
 _DAY_S = 86_400
 # The share of a day's allowance that may be spent when a kind leaves: what is left is for the more precious.

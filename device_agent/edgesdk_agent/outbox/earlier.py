@@ -12,9 +12,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesdk_agent.link.report_queue import QueueCounts, QueuedReport
 from edgesdk_agent.outbox.database import StoreUnavailable
 from edgesdk_agent.outbox.store import Store
-from edgesdk_agent.report_queue import QueueCounts, QueuedReport
 
 if TYPE_CHECKING:
     from edgesdk_agent.outbox.outbox import Outbox

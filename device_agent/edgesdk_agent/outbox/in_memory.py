@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 
+from edgesdk_agent.link.report_queue import Build, QueueCounts, QueuedReport, ReportKind
 from edgesdk_agent.outbox.backlog import BacklogPace
 from edgesdk_agent.outbox.day_meter import DayMeter
 from edgesdk_agent.outbox.number_ranges import NumberRanges, Range
@@ -18,7 +19,6 @@ from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
 from edgesdk_agent.outbox.stored_report import StoredReport
-from edgesdk_agent.report_queue import Build, QueueCounts, QueuedReport, ReportKind
 from edgesdk_targets.messages import DEFLATED, Gap, GapCause
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.number_ranges import NumberRanges, Range
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import Gap, GapCause, GapRange
 
 # Some 7 kB: a report of a gap must be small beside the outbox that has run out of room.

@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
 from edgesdk_agent.outbox.ledger import GapLedger
 from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.recent_file import RecentFile
 from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.store import Store
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import GapCause
 

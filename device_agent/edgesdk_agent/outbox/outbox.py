@@ -12,11 +12,11 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from edgesdk_agent.link.report_queue import QueueCounts, QueuedReport, ReportKind
 from edgesdk_agent.outbox.earlier import Earlier, earlier_path, together
 from edgesdk_agent.outbox.in_memory import Trouble
 from edgesdk_agent.outbox.mending import TRY_AGAIN_S, Mending
 from edgesdk_agent.outbox.settings import OutboxSettings
-from edgesdk_agent.report_queue import QueueCounts, QueuedReport, ReportKind
 from edgesdk_targets.messages import Ack
 
 # A commit begins so much before it must have ended, at most: a card that is busy takes seconds for a sync.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edgesdk_agent.link.presence import utc
 from edgesdk_agent.outbox.stored_report import StoredReport
-from edgesdk_agent.presence import utc
 from edgesdk_targets.messages import SEGMENT_RECORDS, pack_segment, plain_json
 
 # Below what a message may be when inflated, with room for the head.

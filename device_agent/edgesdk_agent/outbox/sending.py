@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from edgesdk_agent.link.report_queue import QueuedReport, ReportKind
 from edgesdk_agent.outbox.backlog import Piece, next_piece
 from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
 from edgesdk_agent.outbox.in_memory import InMemory
 from edgesdk_agent.outbox.number_ranges import Range, as_ranges
 from edgesdk_agent.outbox.packing import as_records, chunks, packed
-from edgesdk_agent.report_queue import QueuedReport, ReportKind
 from edgesdk_targets.messages import DEFLATED, Ack, Encoded, GapCause
 from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.database import Database, explained
 from edgesdk_agent.outbox.ledger import GapLedger
 from edgesdk_agent.outbox.number_ranges import NumberRanges, Range, ranges_from_text, ranges_to_text
 from edgesdk_agent.outbox.stored_report import KIND_NUMBER, KINDS, ROW_OVERHEAD_BYTES, StoredReport
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import GapCause, GapRange
 
 SEGMENT_OVERHEAD_BYTES = 96

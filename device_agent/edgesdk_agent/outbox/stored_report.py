@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgesdk_agent.report_queue import ReportKind
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_targets.messages import DEFLATED, JSON, Encoded
 
 # As written into the files: a higher number is dropped sooner.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from edgesdk_agent.link.presence import utc
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.commit import Batch, Commit, Outcome
 from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
 from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.sending import Sending
 from edgesdk_agent.outbox.stored_report import StoredReport
-from edgesdk_agent.presence import utc
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import GAP_EVENT, Event, Gap, GapCause, encode
 
 # So many reserves are set aside at once where the disk is full: it may be so for days.

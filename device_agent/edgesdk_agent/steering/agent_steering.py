@@ -14,9 +14,9 @@ from edgesdk_agent.commands.controls import Evidence
 from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.config.secrets import hide_secrets
 from edgesdk_agent.embedding import Pipeline
-from edgesdk_agent.link_inbox import Inbox
-from edgesdk_agent.presence import Presence
-from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.link.inbox import Inbox
+from edgesdk_agent.link.presence import Presence
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.steering.beginning import Beginning
 from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.log_book import LogBook

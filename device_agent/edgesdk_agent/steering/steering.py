@@ -26,7 +26,7 @@ from edgesdk_agent.commands.table import VERBS
 from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.desired.shadow import Shadow
-from edgesdk_agent.link_inbox import Inbox
+from edgesdk_agent.link.inbox import Inbox
 from edgesdk_agent.steering.beginning import COMMANDS, Beginning
 from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.live_settings import LiveSettings

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from edgesdk.fleet.subscriber import Received, Subscriber
+from edgesdk.fleet.gmqtt_client import Received
+from edgesdk.fleet.subscriber import Subscriber
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Command, Desired, Message, Reply, Reported, State, decode, encode, topic_of

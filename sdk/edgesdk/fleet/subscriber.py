@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from edgesdk.fleet.gmqtt_client import Received, Reconnecting, connect, new_client, received, refusal, subscribe
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
-from edgesdk_targets.errors import MissingExtra
 
 _KEEPALIVE_S = 15
 _RETRY_S = 1
@@ -31,16 +29,6 @@ _FLAGS = {
     "mqtt.cert": "--cert",
     "mqtt.key": "--key",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message as it came; `content_type` is empty where the sender gave none."""
-
-    topic: str
-    payload: bytes
-    content_type: str
-    retained: bool
 
 
 class Subscriber:
@@ -118,38 +106,13 @@ class Subscriber:
         self._client.publish(topic, payload, qos=1, retain=retain, **properties)
 
     async def _connect(self) -> BrokerProblem | None:
-        from gmqtt.mqtt.constants import MQTTv50
-        from gmqtt.mqtt.handler import MQTTConnectError
-
-        address = self._address
-        try:
-            await self._client.connect(
-                address.host, address.port, ssl=self._tls or False, keepalive=_KEEPALIVE_S, version=MQTTv50
-            )
-        except MQTTConnectError as error:
-            return broker_problem.from_reason_code(address, int(error._code))  # noqa: SLF001  (it has no other name)
-        except OSError as error:
-            return broker_problem.from_exception(address, error)
-        await self._ready.wait()
-        return None
+        problem = await connect(self._client, self._address, self._tls, keepalive_s=_KEEPALIVE_S)
+        if problem is None:
+            await self._ready.wait()
+        return problem
 
     def _new_client(self) -> Any:
-        try:
-            from gmqtt import Client
-        except ImportError as error:
-            raise MissingExtra("gmqtt", "fleet") from error
-        # It warns of every lost connection; we show the state instead.
-        for name in ("gmqtt", "gmqtt.quiet"):
-            logging.getLogger(name).addHandler(logging.NullHandler())
-        client = Client(
-            f"edgesdk-watch-{secrets.token_hex(6)}",
-            optimistic_acknowledgement=False,
-            logger=logging.getLogger("gmqtt.quiet"),
-        )
-        client.set_config({"reconnect_retries": -1, "reconnect_delay": _RETRY_S})
-        if self._address.username or self._address.password:
-            password = self._address.password.get_secret_value() if self._address.password else None
-            client.set_auth_credentials(self._address.username, password)
+        client = new_client(self._address, f"edgesdk-watch-{secrets.token_hex(6)}", Reconnecting(-1, _RETRY_S))
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
@@ -157,15 +120,13 @@ class Subscriber:
         return client
 
     def _connected(self, client: Any, _flags: int, _code: int, _properties: Any) -> None:
-        from gmqtt import Subscription
-
         self.connected = True
         # A broker that was restarted knows nothing of us: subscribe again each time.
         if client.subscriptions:
             for subscription in client.subscriptions:
                 client.resubscribe(subscription)
         else:
-            client.subscribe([Subscription(topic, qos=1) for topic in self._filters])
+            subscribe(client, self._filters)
 
     def _disconnected(self, _client: Any, _packet: Any, _error: Any = None) -> None:
         was_connected, self.connected = self.connected, False
@@ -173,16 +134,14 @@ class Subscriber:
             self._failed.set_result(broker_problem.closed(self._address))
 
     def _subscribed(self, _client: Any, _mid: int, granted: Sequence[int], _properties: Any) -> None:
-        refused = next((code for code in granted if code >= 128), None)
-        if refused is None:
+        problem = refusal(self._address, granted)
+        if problem is None:
             self._ready.set()
         elif self._failed is not None and not self._failed.done():
-            self._failed.set_result(broker_problem.from_reason_code(self._address, refused))
+            self._failed.set_result(problem)
 
-    async def _received(self, _client: Any, topic: Any, payload: bytes, _qos: int, properties: Any) -> int:
-        # A coroutine, and its return value the acknowledgement: of a plain function nothing would be acknowledged.
-        kinds = properties.get("content_type") or [""]
-        self._on_message(Received(str(topic), bytes(payload), str(kinds[0]), retained=bool(properties.get("retain"))))
+    async def _received(self, _client: Any, topic: Any, payload: bytes, qos: int, properties: Any) -> int:
+        self._on_message(received(topic, payload, qos, properties))
         return 0
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.result_text import printable
 from edgesdk.fleet.roster import Roster, Row
-from edgesdk.fleet.subscriber import Received, Subscriber
+from edgesdk.fleet.subscriber import Subscriber
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.messages import Sample
 from edgesdk_targets.topics import Channel, every_device

@@ -12,6 +12,7 @@ from edgesdk_agent.agent_queue import open_queue
 from edgesdk_agent.cameras.catalogue import SOURCE_FORMS
 from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_schema, effective, load_config
 from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.link.report_queue import ReportQueue
 from edgesdk_agent.main import _flags, _parser
 from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.tuned_model import hint_of

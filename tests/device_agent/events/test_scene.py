@@ -175,7 +175,7 @@ def test_an_event_travels_as_a_message_and_says_its_schema() -> None:
 
 
 def told_at() -> Any:
-    from edgesdk_agent.presence import utc
+    from edgesdk_agent.link.presence import utc
 
     return utc(1e9)
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.health.clock_trust import ClockTrust
-from edgesdk_agent.presence import utc
-from edgesdk_agent.report_queue import ReportQueue
-from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.link.presence import utc
+from edgesdk_agent.link.report_queue import ReportQueue
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_targets.messages import Sample, decode
 from edgesdk_targets.results import Regression
 from edgesdk_targets.topics import Node, Topic

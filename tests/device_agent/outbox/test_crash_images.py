@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox import database
 from edgesdk_agent.outbox.settings import OutboxSettings
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_testkit.collector_model import Collector, Device, report
 from edgesdk_testkit.required import needed
 

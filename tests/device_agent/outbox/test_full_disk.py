@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.earlier import earlier_path
 from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_testkit.collector_model import Collector, Device, report
 from edgesdk_testkit.required import missing
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.number_ranges import as_ranges, ranges_from_text, ranges_to_text
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
-from edgesdk_agent.report_queue import ReportKind
 from edgesdk_targets.messages import GapCause
 from edgesdk_testkit.collector_model import Collector, Device, report
 

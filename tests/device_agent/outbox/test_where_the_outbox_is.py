@@ -8,8 +8,8 @@ import pytest
 
 from edgesdk_agent.agent_queue import open_queue
 from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.outbox.outbox import Outbox
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
 from edgesdk_testkit.collector_model import report
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 
-from edgesdk_agent.link import Link
-from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.presence import Identity, Presence, utc
-from edgesdk_agent.report_queue import Build, ReportKind, ReportQueue
+from edgesdk_agent.link.link import Link
+from edgesdk_agent.link.presence import Identity, Presence, utc
+from edgesdk_agent.link.report_queue import Build, ReportKind, ReportQueue
+from edgesdk_agent.link.settings import LinkSettings
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.messages import Encoded, ResultMessage, Sample, Telemetry, encode
 from edgesdk_targets.topics import Node

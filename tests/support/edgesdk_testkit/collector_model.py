@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
+from edgesdk_agent.link.report_queue import QueuedReport, ReportKind
 from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
-from edgesdk_agent.report_queue import QueuedReport, ReportKind
 from edgesdk_targets.messages import (
     Ack,
     Encoded,

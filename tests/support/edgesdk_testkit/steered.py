@@ -11,8 +11,8 @@ from typing import Any
 from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.config.source import ConfigSource
-from edgesdk_agent.link_inbox import Inbound, Inbox
-from edgesdk_agent.presence import Publication
+from edgesdk_agent.link.inbox import Inbound, Inbox
+from edgesdk_agent.link.presence import Publication
 from edgesdk_agent.steering.beginning import Beginning, begin
 from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.log_book import LogBook

@@ -1,8 +1,7 @@
-"""One MQTT 5 connection of a recorder, used once; of the fleet's record, gmqtt lives only here.
+"""One MQTT 5 connection of a recorder, used once.
 
 Traps of gmqtt that this file is built around:
 
-- It acknowledges before the handler is done, unless told otherwise, and of a plain function it never does.
 - When it reconnects by itself, an acknowledgement of before goes out on the new connection, where the same packet id
   may name another message. So a connection here is never made again: a new one takes its place.
 - Its `publish` waits for nobody: after 65,535 messages without an answer it raises. So there is a window.
@@ -12,32 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgesdk.fleet.gmqtt_client import Received, Reconnecting, connect, new_client, received, refusal, subscribe
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
-from edgesdk_targets.errors import MissingExtra
 
 _KEEPALIVE_S = 10
 # Of ours, on their way to the broker and not answered. A word to a device is small and can be said again.
 _OUTGOING = 200
-_NO_RECONNECT = -2
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message as it came; `content_type` is empty where the sender gave none."""
-
-    topic: str
-    payload: bytes
-    content_type: str = ""
-    retained: bool = False
-    qos: int = 1
+_NO_RECONNECT = Reconnecting(retries=-2, delay_s=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,39 +112,19 @@ class Connection:
             await asyncio.wait_for(self._client.disconnect(), timeout=2)
 
     async def _open(self) -> BrokerProblem | None:
-        from gmqtt.mqtt.constants import MQTTv50
-        from gmqtt.mqtt.handler import MQTTConnectError
-
-        address = self._address
-        try:
-            await self._client.connect(
-                address.host, address.port, ssl=self._tls or False, keepalive=_KEEPALIVE_S, version=MQTTv50
-            )
-        except MQTTConnectError as error:
-            return broker_problem.from_reason_code(address, int(error._code))  # noqa: SLF001  (it has no other name)
-        except (OSError, ssl.SSLError) as error:
-            return broker_problem.from_exception(address, error)
-        return await self._subscribed
+        problem = await connect(self._client, self._address, self._tls, keepalive_s=_KEEPALIVE_S)
+        return await self._subscribed if problem is None else problem
 
     def _new_client(self) -> Any:
-        try:
-            from gmqtt import Client
-        except ImportError as error:
-            raise MissingExtra("gmqtt", "fleet") from error
-        _silence()
-        client = Client(
+        client = new_client(
+            self._address,
             self._session.client_id,
+            _NO_RECONNECT,
             clean_session=self._session.expiry_s == 0,
-            optimistic_acknowledgement=False,
             persistent_storage=self._outgoing,
-            logger=logging.getLogger("gmqtt.quiet"),
             session_expiry_interval=self._session.expiry_s,
             receive_maximum=self._session.window,
         )
-        client.set_config({"reconnect_retries": _NO_RECONNECT, "reconnect_delay": 0})
-        if self._address.username or self._address.password:
-            password = self._address.password.get_secret_value() if self._address.password else None
-            client.set_auth_credentials(self._address.username, password)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._confirmed
@@ -165,24 +132,18 @@ class Connection:
         return client
 
     def _connected(self, client: Any, _flags: int, _code: int, _properties: Any) -> None:
-        from gmqtt import Subscription
-
         # Each time, whatever the broker says it remembers: one that was restarted knows nothing of us.
-        client.subscribe([Subscription(topic, qos=1) for topic in self._session.filters])
+        subscribe(client, self._session.filters)
 
     def _disconnected(self, _client: Any, _packet: Any, _error: Any = None) -> None:
         self._gone()
 
     def _confirmed(self, _client: Any, _mid: int, granted: Sequence[int], _properties: Any) -> None:
-        refused = next((code for code in granted if code >= 128), None)
-        problem = None if refused is None else broker_problem.from_reason_code(self._address, refused)
         if not self._subscribed.done():
-            self._subscribed.set_result(problem)
+            self._subscribed.set_result(refusal(self._address, granted))
 
     async def _received(self, _client: Any, topic: Any, payload: bytes, qos: int, properties: Any) -> int:
-        kinds = properties.get("content_type") or [""]
-        retained = bool(properties.get("retain"))
-        await self._handle(Received(str(topic), bytes(payload), str(kinds[0]), retained, qos))
+        await self._handle(received(topic, payload, qos, properties))
         return 0
 
     def _gone(self) -> None:
@@ -233,11 +194,3 @@ class Outgoing:
         """Return at the next answer."""
         self._changed.clear()
         await self._changed.wait()
-
-
-def _silence() -> None:
-    # It warns of every lost connection; we show the state instead.
-    for name in ("gmqtt", "gmqtt.quiet"):
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())

@@ -12,8 +12,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.record.batch import DeclaredGap, Kind, Presence, Reading, Record, Refusal, Stream
-from edgesdk.fleet.record.mqtt_connection import Received
 from edgesdk.fleet.record.quarantine import KEPT_BYTES
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import (

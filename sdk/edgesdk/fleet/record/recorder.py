@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.record.acknowledger import Acknowledger
 from edgesdk.fleet.record.batch import Stream
-from edgesdk.fleet.record.mqtt_connection import Received, Session
+from edgesdk.fleet.record.mqtt_connection import Session
 from edgesdk.fleet.record.reading import RECORDED, read
 from edgesdk.fleet.record.store import Committed, Store
 from edgesdk.fleet.record.subscription import Subscription

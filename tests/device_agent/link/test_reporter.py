@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.presence import utc
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
-from edgesdk_agent.reporter import Reporter
+from edgesdk_agent.link.presence import utc
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.reporter import Reporter
 from edgesdk_targets.messages import BundleName, Event, Message, ResultMessage, Sample, Telemetry, decode
 from edgesdk_targets.results import Classification, Detections, Embedding, Result, Text
 from edgesdk_targets.topics import Node, Topic

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Encoded
 

@@ -16,11 +16,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.backoff import Backoff
-from edgesdk_agent.link_connection import Connection, ConnectionLost, Ends
-from edgesdk_agent.link_inbox import Inbound, Inbox
-from edgesdk_agent.link_settings import LinkSettings, LinkStatus
-from edgesdk_agent.presence import Presence
-from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.link.connection import Connection, ConnectionLost, Ends
+from edgesdk_agent.link.inbox import Inbound, Inbox
+from edgesdk_agent.link.presence import Presence
+from edgesdk_agent.link.report_queue import ReportQueue
+from edgesdk_agent.link.settings import LinkSettings, LinkStatus
 from edgesdk_agent.wake import Wake
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, cast
 from pydantic import JsonValue
 
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.presence import utc
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.presence import utc
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import BundleName, Encoded, Event, ResultMessage, Sample, Telemetry, encode
 from edgesdk_targets.topics import Node

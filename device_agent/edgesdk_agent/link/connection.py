@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from edgesdk_agent.link_inbox import LARGEST_PACKET_BYTES, Inbox, inbound
-from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.presence import Presence, Publication
-from edgesdk_agent.report_queue import ReportQueue
+from edgesdk_agent.link.inbox import LARGEST_PACKET_BYTES, Inbox, inbound
+from edgesdk_agent.link.presence import Presence, Publication
+from edgesdk_agent.link.report_queue import ReportQueue
+from edgesdk_agent.link.settings import LinkSettings
 from edgesdk_agent.wake import Wake
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgesdk_agent.presence import Identity, Presence, Publication
+from edgesdk_agent.link.presence import Identity, Presence, Publication
 from edgesdk_targets.messages import Birth, BundleName, Message, Reported, State, decode
 from edgesdk_targets.topics import Node
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from edgesdk_agent.link import Link
-from edgesdk_agent.link_settings import LinkSettings
-from edgesdk_agent.presence import Identity, Presence
-from edgesdk_agent.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.link import Link
+from edgesdk_agent.link.presence import Identity, Presence
+from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
+from edgesdk_agent.link.settings import LinkSettings
 from edgesdk_agent.wake import Wake
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import NotConnected

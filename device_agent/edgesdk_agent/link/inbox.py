@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgesdk_agent.presence import Publication
+from edgesdk_agent.link.presence import Publication
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES
 from edgesdk_targets.topics import Channel, Node, Topic
