@@ -1,6 +1,6 @@
 """What the outbox costs: a put, a day of a card and of an uplink, three days offline, and how such a backlog drains.
 
-    python benchmarks/outbox.py [put] [day] [card] [evidence] [offline] [drain] [--hours 72] [--backlog-per-s 600]
+    python benchmarks/outbox.py [put] [day] [card] [evidence] [offline] [drain] [--hours 72] [--backlog-per-s 6000]
 
 Each part writes its figures into `benchmarks/results/outbox.json`, beside those of the other parts. `drain` sends what `offline`
 left in `--folder`. All of it takes three minutes.
