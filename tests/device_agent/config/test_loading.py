@@ -14,7 +14,6 @@ from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_sc
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.link.report_queue import ReportQueue
 from edgesdk_agent.main import _flags, _parser
-from edgesdk_agent.report_queue import ReportQueue
 from edgesdk_agent.tuned_model import hint_of
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tuning.setting import Hint
