@@ -9,7 +9,7 @@ from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera, FrameLost
 from edgesdk_agent.cameras.folder import FolderCamera
-from edgesdk_agent.cameras.opencv import open_video_file
+from edgesdk_agent.cameras.opencv_sources import open_video_file
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_testkit.camera_pictures import FRAMES, WIDTH, grey, number_of, numbers, write_video
 

@@ -9,7 +9,8 @@ import pytest
 from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera
-from edgesdk_agent.cameras.opencv import OpenCvCamera, open_stream
+from edgesdk_agent.cameras.opencv import OpenCvCamera
+from edgesdk_agent.cameras.opencv_sources import open_stream
 from edgesdk_targets.errors import CameraLost
 from edgesdk_targets.secret_url import SecretUrl
 from edgesdk_targets.tensor import Array

@@ -7,7 +7,7 @@ import pytest
 from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost
-from edgesdk_agent.cameras.opencv import open_stream
+from edgesdk_agent.cameras.opencv_sources import open_stream
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
 from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
 from edgesdk_agent.cameras.synthetic import SyntheticCamera

@@ -7,7 +7,7 @@ import sys
 
 _CODE = """
 import json, os, sys
-import edgesdk_agent.pipeline, edgesdk_agent.cameras.opencv, cv2
+import edgesdk_agent.pipeline, edgesdk_agent.cameras.opencv_sources, cv2
 before = [sys.getswitchinterval(), cv2.getNumThreads(), os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS")]
 from edgesdk_agent.pipeline_settings import apply_pipeline_settings
 apply_pipeline_settings()

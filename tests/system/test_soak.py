@@ -5,25 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from edgesdk.soak.field import Field, FieldSettings
-from edgesdk.soak.run import Soak
-from edgesdk.soak.verdict import Bounds, verdict
+from edgesdk_testkit.seeded_soak_faults import CONTROLS, SEEDED_FAULTS, soak_with
 
 pytestmark = pytest.mark.system
-
-# A megabyte a frame would be noticed by anybody; this is 30 kB.
-LEAKS = """
-kept = []
-
-def leak(result):
-    kept.append(bytearray(30_000))
-    return result
-"""
 
 
 def test_a_killed_agent_is_back_and_every_camera_with_it(digits_bundle: Path, tmp_path: Path) -> None:
@@ -43,10 +31,15 @@ def test_a_killed_agent_is_back_and_every_camera_with_it(digits_bundle: Path, tm
 
 
 def test_a_leaky_model_makes_it_fail(digits_bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "leaky.py").write_text(LEAKS)
-    more = {"hooks_path": str(tmp_path), "stages": {"on_result": "leaky:leak"}}
-    field = Field(FieldSettings(digits_bundle, cameras=1, fps=30, agent=more), tmp_path)
-    recording = Soak(field, [], duration_s=22).run(threading.Event())
-    outcomes = {line.check: line.outcome for line in verdict(recording, Bounds())}
-    assert outcomes["memory growth"] == "fail", verdict(recording, Bounds())
-    assert outcomes["ends"] == "pass"
+    # The other seeded faults, and their controls, take minutes: benchmarks/soak_faults.py.
+    fault = SEEDED_FAULTS["leaky model"]
+    lines = soak_with(fault, digits_bundle, tmp_path)
+    assert {line.check for line in lines if line.outcome == "fail"} == fault.found_by, lines
+
+
+def test_the_committed_result_has_every_seeded_fault_and_control_as_expected(root: Path) -> None:
+    told = json.loads((root / "benchmarks/results/soak_faults.json").read_text("utf-8"))["faults"]
+    assert [one["fault"] for one in told] == [*SEEDED_FAULTS, *CONTROLS]
+    for one, seeded in zip(told, [*SEEDED_FAULTS.values(), *CONTROLS.values()], strict=True):
+        assert one["holds"]
+        assert set(one["failed"]) == seeded.found_by

@@ -131,7 +131,7 @@ def _open_file(path: str, options: SourceOptions) -> Camera:
 def _software_film(
     path: str, options: SourceOptions, wanted: WantedFrames | None = None, decoder: str = SOFTWARE
 ) -> Camera:
-    open_file = _load(f"{_CAMERAS}.opencv:open_video_file")
+    open_file = _load(f"{_CAMERAS}.opencv_sources:open_video_file")
     camera: Camera = open_file(path, loop=options.loop, wanted=wanted, decoder=decoder)
     return camera
 
@@ -174,7 +174,7 @@ def _open_stream(source: str, _: str, options: SourceOptions) -> Camera:
 
     def opener(silent_s: float) -> Camera:
         def by_software(decoder: str) -> Camera:
-            camera: Camera = _load(f"{_CAMERAS}.opencv:open_stream")(
+            camera: Camera = _load(f"{_CAMERAS}.opencv_sources:open_stream")(
                 url,
                 live=live,
                 open_timeout_s=options.open_timeout_s,
@@ -215,7 +215,7 @@ def _recording(opener: Callable[[], Camera], description: str, options: SourceOp
 
 def _open_v4l2(device: int, options: SourceOptions) -> Camera:
     _no_decoder(options, "a V4L2 camera")
-    open_v4l2 = _load(f"{_CAMERAS}.opencv:open_v4l2")
+    open_v4l2 = _load(f"{_CAMERAS}.opencv_sources:open_v4l2")
     counts, size = CameraCounts(), {"width": options.width, "height": options.height}
     return supervised(
         lambda _: open_v4l2(device, **size, fps=options.fps, wanted=_wanted(options), counts=counts),

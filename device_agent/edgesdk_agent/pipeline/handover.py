@@ -19,11 +19,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from edgesdk_agent.frame import Frame
 from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.delivery_order import DeliveryOrder, Finished
+from edgesdk_agent.pipeline.lane_turn import LaneTurn
 from edgesdk_agent.pipeline.model_inputs import InputCell, ModelInputs, Slot
 from edgesdk_targets.errors import SessionFailed
 
@@ -59,18 +59,15 @@ class Handover:
         self._lines = tuple(lines)
         self._fresh = sum(line.replaces for line in lines)
         self._keep_image = keep_image
-        self._clock = clock
         self._lock = lock
         self._preparable = Bell(lock)
         self._inferable = Bell(lock)
         self._idle = Bell(lock)
         self._model = ModelInputs(slots, lanes, self._fresh)
         self._aborted = self._all_prepared = False
-        self._turn = self._served = 0
+        self._turn = 0
         self._order = DeliveryOrder()
-        # The frame that a lane waits to see replaced, and until when.
-        self._outwaited: Frame | None = None
-        self._await_until = 0.0
+        self._lane_turn = LaneTurn(self._lines, clock)
 
     # --- capture
 
@@ -196,44 +193,23 @@ class Handover:
         """Return the next prepared slot, with a ticket for its result, waiting for one; None at the end."""
         with self._lock:
             while True:
-                line = self._line_to_serve()
+                order, lanes = self._order, self._model.lanes
+                line = None if self._aborted else self._lane_turn.next_line(order.undelivered, lanes)
                 if line is None:
                     if self._aborted or (self._all_prepared and not any(one.inputs for one in self._lines)):
                         return None
                     self._inferable.wait()
                     continue
-                if line.replaces and line.rhythm.matters and (patience_s := self._patience_s(line)) > 0.0:
+                patience_s = 0.0 if self._all_prepared else self._lane_turn.patience_s(line, lanes)
+                if patience_s > 0.0:
                     self._inferable.wait(patience_s)
                     continue
                 return self._take(line)
 
-    def _line_to_serve(self) -> CameraLine | None:
-        # Results that wait for the one before them are bounded; few where they would only grow old.
-        spare = 1 if self._fresh else self._model.lanes
-        if self._aborted or self._order.undelivered >= self._model.lanes + spare:
-            return None
-        chosen = None
-        for line in self._lines:
-            if line.inputs and (chosen is None or line.served < chosen.served):
-                home = line.inputs[0].home
-                if home.running < home.lanes:
-                    chosen = line
-        return chosen
-
-    def _patience_s(self, line: CameraLine) -> float:
-        """Return how much longer to wait for a newer frame than the one that is ready."""
-        frame, now = line.inputs[0].frame, self._clock()
-        assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
-        if self._outwaited is None:
-            self._outwaited = frame
-            self._await_until = now + line.rhythm.worth_waiting_s(now, frame.captured_at, self._model.lanes)
-        return self._await_until - now if self._outwaited is frame and not self._all_prepared else 0.0
-
     def _take(self, line: CameraLine) -> InputCell:
         cell = line.inputs.popleft()
-        self._outwaited = None
+        self._lane_turn.taken(line)
         cell.ticket = self._order.draw()
-        line.served, self._served = self._served, self._served + 1
         cell.home.running += 1
         if not line.replaces:
             cell.home.queued -= 1

@@ -17,13 +17,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import Camera
-from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.inline import delivery_of
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters, Span
 from edgesdk_agent.pipeline.account import Account
+from edgesdk_agent.pipeline.camera_controls import CameraControls
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
 from edgesdk_agent.pipeline.crew import Crew
@@ -52,7 +52,7 @@ _ABORT_GRACE_S = 1.0
 _LAST_DELIVERIES_S = 10.0
 
 
-class Pipeline(PipelineForms):
+class Pipeline(PipelineForms, CameraControls):
     """Run cameras through one model until the sources end, an error occurs, or it is stopped.
 
     The cameras belong to the pipeline from here on, and are closed by it; the model stays the caller's. A camera that
@@ -185,39 +185,6 @@ class Pipeline(PipelineForms):
         self._failures.raise_first()
         return over
 
-    def pause(self, camera: str | None = None) -> None:
-        """Let no frame through until `resume`, of all cameras or of one.
-
-        Live cameras are still read, so that nothing grows old in between, and their frames are counted as dropped with
-        the cause `paused`; other sources wait. Frames that were captured before are still processed.
-
-        Raises:
-            InputError: there is no such camera.
-        """
-        self._handover.pause(self._line(camera), paused=True)
-
-    def resume(self, camera: str | None = None) -> None:
-        """Go on with the next frame.
-
-        Raises:
-            InputError: there is no such camera.
-        """
-        self._handover.pause(self._line(camera), paused=False)
-
-    def limit_rate(self, camera: str, fps: float | None) -> None:
-        """Look at no more than so many of a camera's frames a second; the others are dropped with the cause `governed`.
-
-        Args:
-            fps: evenly spaced; 0 is none at all, None is all.
-
-        Raises:
-            InputError: there is no such camera, or no such rate.
-        """
-        line = next((line for line in self._lines if line.name == camera), None)
-        if line is None:
-            raise InputError(f"There is no camera {camera!r}.", hint=f"One of {', '.join(self.policies)}.")
-        self._handover.limit(line, None if fps is None else WantedFrames(fps).take if fps else _none)
-
     def span(self) -> Span:
         """Return a reader of intervals of its own, which begin now."""
         return self._meters.span()
@@ -271,14 +238,6 @@ class Pipeline(PipelineForms):
     def interval_stats(self) -> FrameStats:
         """Return what happened to the frames since the last call, for telemetry; what is not of frames are totals."""
         return self._account.interval()
-
-    def _line(self, camera: str | None) -> CameraLine | None:
-        if camera is None:
-            return None
-        line = next((line for line in self._lines if line.name == camera), None)
-        if line is None:
-            raise InputError(f"There is no camera {camera!r}.", hint=f"One of {', '.join(self.policies)}.")
-        return line
 
     def _to_loop(self) -> ResultQueue:
         if self._delivery is not self._results:
@@ -340,7 +299,3 @@ class Pipeline(PipelineForms):
         elif threads:
             hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
             self._fail(SessionFailed(f"{names} did not stop.", hint=hint))
-
-
-def _none(_at: float) -> bool:
-    return False

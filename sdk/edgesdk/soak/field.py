@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class FieldSettings:
     Attributes:
         bundle: the model.
         cameras: how many; fps, width, height: of each.
-        agent: more of the agent's configuration, by section.
+        agent: more of the agent's configuration, by section; camera: more of each camera's.
     """
 
     bundle: Path
@@ -45,6 +45,7 @@ class FieldSettings:
     width: int = 320
     height: int = 240
     agent: Mapping[str, Any] | None = None
+    camera: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Field:
@@ -196,7 +197,7 @@ class Field:
         config: dict[str, Any] = {
             "bundle": str(settings.bundle.absolute()),
             "device": {"name": _DEVICE},
-            "cameras": [{"name": name, "source": source} for name, source in self._sources.items()],
+            "cameras": [{"name": name, "source": source, **settings.camera} for name, source in self._sources.items()],
             "pipeline": {"tune": "off", "threads": 1},
             "mqtt": {"url": f"mqtt://127.0.0.1:{self._broker_port}"},
             "telemetry": {"interval_s": 2},

@@ -49,7 +49,12 @@ class Soak:
         left_out = {one.name: why for one in injections if (why := one.missing(field))}
         self._left_out: Mapping[str, str] = left_out
         self._injections = {one.name: one for one in injections if one.name not in left_out}
-        self._turns = timetable(duration_s, {name: one.lasts_s for name, one in self._injections.items()}, seed)
+        self._turns = timetable(
+            duration_s,
+            {name: one.lasts_s for name, one in self._injections.items()},
+            seed,
+            ends_agent={name for name, one in self._injections.items() if one.may_end_agent},
+        )
         self._samples: list[SoakSample] = []
         self._injected: list[Injected] = []
         self._ends: list[str] = []

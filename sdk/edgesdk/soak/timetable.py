@@ -1,9 +1,13 @@
-"""When what is broken: rounds of all injections, each round in an order of its own, with time to recover in between."""
+"""When what is broken: rounds of all injections, each round in an order of its own, with time to recover in between.
+
+What may end the agent comes in the first half of the rounds only: growth is judged within one life, and the last life is to
+be long enough to show a slow one, with every other fault in it.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from edgesdk_targets.errors import InputError
@@ -22,13 +26,16 @@ class Turn:
     ends_s: float
 
 
-def timetable(duration_s: float, lasting_s: Mapping[str, float], seed: int) -> list[Turn]:
+def timetable(
+    duration_s: float, lasting_s: Mapping[str, float], seed: int, *, ends_agent: Collection[str] = ()
+) -> list[Turn]:
     """Return the turns, none of which overlap.
 
     Args:
         duration_s: of the soak.
         lasting_s: how long each injection lasts, by name.
         seed: of the order.
+        ends_agent: the names of what may end the agent.
 
     Raises:
         InputError: there is not time for each of them once.
@@ -44,13 +51,16 @@ def timetable(duration_s: float, lasting_s: Mapping[str, float], seed: int) -> l
             f"{duration_s / 60:.1f} minutes are too short for {len(lasting_s)} injections.",
             hint=f"Give --minutes {least + 0.1:.1f} or more, or inject fewer.",
         )
-    rest_s = (room_s - rounds * sum(lasting_s.values())) / (rounds * len(lasting_s))
     order = random.Random(seed)  # noqa: S311  (an order that can be repeated, no secret)
+    names: list[str] = []
+    harmless = [name for name in lasting_s if name not in ends_agent]
+    for number in range(rounds):
+        one = list(lasting_s) if number < -(-rounds // 2) or not harmless else list(harmless)
+        order.shuffle(one)
+        names += one
+    rest_s = (room_s - sum(lasting_s[name] for name in names)) / len(names)
     turns, at = [], duration_s * _BEFORE
-    for _ in range(rounds):
-        names = list(lasting_s)
-        order.shuffle(names)
-        for name in names:
-            turns.append(Turn(name, at, at + lasting_s[name]))
-            at += lasting_s[name] + rest_s
+    for name in names:
+        turns.append(Turn(name, at, at + lasting_s[name]))
+        at += lasting_s[name] + rest_s
     return turns

@@ -104,9 +104,22 @@ def _constant(recording: Recording, what: str, value: Callable[[SoakSample], int
 
 
 def _warm_lives(recording: Recording) -> list[list[SoakSample]]:
-    """Return the samples of each agent after its warm-up."""
-    lives = [life[int(len(life) * _WARM_UP_SHARE) :] for life in recording.lives()]
+    """Return the samples of each agent after its start and its warm-up."""
+    running = [_running(life, recording.cameras) for life in recording.lives()]
+    lives = [life[int(len(life) * _WARM_UP_SHARE) :] for life in running]
     return [life for life in lives if len(life) >= _FEWEST_SAMPLES]
+
+
+def _running(life: list[SoakSample], cameras: Sequence[str]) -> list[SoakSample]:
+    """Return a life from its first results on: while it imports, connects and opens, a healthy agent takes more by the second.
+
+    From those of every camera, where every one has some; how long the start takes depends on what else the machine does.
+    """
+    for enough in (all, any):
+        for number, sample in enumerate(life):
+            if enough(sample.processed.get(name, 0) for name in cameras):
+                return life[number:]
+    return []
 
 
 def _recovery(recording: Recording, bounds: Bounds) -> Line:

@@ -1,4 +1,4 @@
-"""The clock at 1970, set right, and jumping; ages and rates are another test's (`test_meter_and_the_wall_clock`)."""
+"""The clock at 1970, set right, and jumping; ages and rates are another test's (`tests/system/test_agent_clock.py`)."""
 
 from __future__ import annotations
 

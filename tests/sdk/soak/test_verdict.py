@@ -67,6 +67,36 @@ def test_a_healthy_soak_passes_every_check() -> None:
     assert passed(lines)
 
 
+# One start of the real agent, as it was seen once a second: descriptors and threads, until both cameras had results.
+START = ((4, 1), (3, 1), (3, 2), (6, 3), (15, 15))
+
+
+def short_lives(*, fds_s: float = 0.0, threads_s: float = 0.0) -> Recording:
+    """Half a minute with a kill: two lives of 8 and 13 seconds after their start."""
+    samples: list[SoakSample] = []
+    for life, seconds in enumerate((8, 13)):
+        for run_s in range(-len(START), seconds):
+            fds, threads = START[run_s] if run_s < 0 else (int(16 + fds_s * run_s), int(13 + threads_s * run_s))
+            done = dict.fromkeys("ab", max(0, 15 * (run_s + 1)))
+            age_ms = 6.0 if run_s >= 0 else None
+            samples.append(SoakSample(float(len(samples)), 1000 + life, 167 * MB, fds, threads, done, age_ms))
+    return Recording(("a", "b"), samples)
+
+
+def test_the_start_of_a_short_life_is_no_growth_and_growth_after_it_is() -> None:
+    found = outcomes(short_lives())
+    assert (found["file descriptors"], found["threads"], found["memory growth"]) == ("pass", "pass", "pass")
+    assert outcomes(short_lives(fds_s=1.0))["file descriptors"] == "fail"
+    assert outcomes(short_lives(threads_s=1.0))["threads"] == "fail"
+
+
+def test_a_life_of_which_one_camera_has_no_result_is_judged_from_the_others_and_one_without_any_is_not() -> None:
+    one = short_lives(threads_s=1.0)
+    mute = replace(one, samples=[replace(s, processed={**s.processed, "b": 0}) for s in one.samples])
+    assert outcomes(mute)["threads"] == "fail"
+    assert outcomes(replace(one, samples=[replace(s, processed={}) for s in one.samples]))["threads"] == "not measured"
+
+
 LATE = replace(recording(), samples=[replace(sample, age_p95_ms=1500.0) for sample in recording().samples])
 SLOW = replace(recording(), injected=(Injected("broker-kill", 100.0, 108.0, recovered_s=75.0),))
 FAULTS = {
@@ -117,6 +147,19 @@ def test_turns_come_in_rounds_and_never_overlap() -> None:
     assert {turn.name for turn in turns} == set(lasting)
     with pytest.raises(InputError, match="too short"):
         timetable(30, lasting, seed=3)
+
+
+def test_what_may_end_the_agent_leaves_its_last_life_the_longest() -> None:
+    lasting = {"kill": 1.0, "drop": 8.0, "freeze": 12.0}
+    turns = timetable(1800, lasting, seed=1, ends_agent={"kill"})
+    kills = [turn for turn in turns if turn.name == "kill"]
+    assert len(kills) > 3
+    assert kills[-1].ends_s < 0.6 * 1800 < turns[-3].begins_s
+    # The control: without knowing, one of them comes at the very end, and no life is long.
+    assert [turn for turn in timetable(1800, lasting, seed=1) if turn.name == "kill"][-1].ends_s > 0.8 * 1800
+    # Alone it comes all the time, as that is what was asked for.
+    alone = timetable(66, {"kill": 1.0}, seed=0, ends_agent={"kill"})
+    assert [round(turn.begins_s) for turn in alone] == [13, 28, 42]
 
 
 def test_the_page_shows_the_verdict_the_faults_and_the_plots() -> None:

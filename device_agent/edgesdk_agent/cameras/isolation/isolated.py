@@ -16,7 +16,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -79,7 +78,14 @@ class IsolatedCamera:
         self._lends = False
         self._closed = threading.Event()
         self._reading = threading.Lock()
-        self._process, self._line = _started(description)
+        # The kernel ends a reader with the thread that started it, so that none outlives us: a thread that lasts as long,
+        # as the one that opens a camera is gone when that is open.
+        self._starter = ThreadPoolExecutor(1, "edgesdk-reader")
+        try:
+            self._process, self._line = _started(description, self._starter)
+        except BaseException:
+            self._starter.shutdown(wait=False)
+            raise
         try:
             self._line.send({"source": source.reveal(), "options": options, "tried": decoder_probe.known()})
             answer = self._answer(_STARTS_WITHIN_S + open_s)
@@ -208,37 +214,25 @@ class IsolatedCamera:
             return ""
         finally:
             self._line.shut()
+            self._starter.shutdown(wait=False)
         code = self._process.returncode
         return f" by {signal.Signals(-code).name}" if code < 0 else ""
 
 
-@cache
-def _starter() -> ThreadPoolExecutor:
-    """Return the thread that starts every reader of this process.
-
-    The kernel ends a reader with the thread that started it, so that none outlives its parent; a thread that opens a
-    camera ends when that is open.
-    """
-    return ThreadPoolExecutor(1, "edgesdk-readers")
-
-
-def _started(description: str) -> tuple[subprocess.Popen[bytes], ReaderLine]:
+def _started(description: str, starter: ThreadPoolExecutor) -> tuple[subprocess.Popen[bytes], ReaderLine]:
     if not sys.executable:
         raise InputError("A frozen application cannot start Python for a camera.", hint="Use isolate=False.")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
-            process = (
-                _starter()
-                .submit(
-                    subprocess.Popen,
-                    command(theirs.fileno()),
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,  # Ctrl-C is for us, who end the child
-                )
-                .result()
+            starting = starter.submit(
+                subprocess.Popen,
+                command(theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl-C is for us, who end the child
             )
+            process = starting.result()
         except OSError as error:
             ours.close()
             raise CameraLost(f"{description}: its reader cannot be started: {error.strerror}.") from error

@@ -37,10 +37,11 @@ class Attempt:
         self._over.wait()
         with self._lock:
             camera, self._camera = self._camera, None
+            error, self._error = self._error, None
             if self._left:
                 return None
-        if self._error is not None:
-            raise self._error
+        if error is not None:
+            raise error
         return camera
 
     def leave(self) -> None:

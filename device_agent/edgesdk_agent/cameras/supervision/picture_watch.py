@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from edgesdk_agent.cameras.camera import CameraCounts
+from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
 from edgesdk_agent.cameras.supervision.frozen_picture import FrozenPicture
 from edgesdk_agent.cameras.supervision.health import ONLINE, CameraHealth
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
@@ -21,7 +19,6 @@ class PictureWatch:
         expected_fps: frames a second that are to come; measured unless given.
         wanted_fps: no more of them are handed on.
         counts: are told of frozen pictures and new rates.
-        description: says what the camera is called, for people.
     """
 
     def __init__(
@@ -30,12 +27,10 @@ class PictureWatch:
         expected_fps: float | None,
         wanted_fps: float | None,
         counts: CameraCounts,
-        description: Callable[[], str],
     ) -> None:
         self._limits = limits
         self._wanted_fps = wanted_fps
         self._counts = counts
-        self._description = description
         expected = _slower(expected_fps, wanted_fps) if expected_fps else None
         self._rate = RateWatch(expected, limits.slow_below, limits.rate_window_s)
         self._frozen = FrozenPicture()
@@ -49,25 +44,25 @@ class PictureWatch:
         """Note that the camera was opened again: its rate is measured from there."""
         self._rate.begin()
 
-    def see(self, picture: Array, began: float, at: float, told_fps: float | None) -> CameraHealth:
+    def see(self, picture: Array, began: float, at: float, info: CameraInfo) -> CameraHealth:
         """Return how the camera does by this picture.
 
         Args:
             picture: (H, W, 3) uint8.
             began: when the reader began to wait for it; at: when it came, monotonic seconds.
-            told_fps: what the camera tells of its rate.
+            info: what the camera tells of itself.
         """
         self._rate.picture(at, at - began)
         self._counts.rate_changes = self._rate.changes
-        if self._frozen.see(picture, at, frozen_s := self._limits.frozen_s(self.known_fps(told_fps))):
+        if self._frozen.see(picture, at, frozen_s := self._limits.frozen_s(self.known_fps(info.fps))):
             if self._still.is_new:
                 self._counts.frozen += 1
-            shown = f"{self._description()} has shown one and the same picture for {frozen_s:.3g} s."
+            shown = f"{info.description} has shown one and the same picture for {frozen_s:.3g} s."
             return CameraHealth("degraded", "frozen", shown)
         self._still.moves(at)
         if self._rate.slow:
             expected = self._rate.expected or 0.0
-            return CameraHealth("degraded", "slow", f"{self._description()} sends well under {expected:.3g} fps.")
+            return CameraHealth("degraded", "slow", f"{info.description} sends well under {expected:.3g} fps.")
         return ONLINE
 
     def is_to_be_opened_again(self, at: float, told_fps: float | None) -> bool:

@@ -90,7 +90,7 @@ class SupervisedCamera:
         self._wait = wait or self._closed.wait
         self._clock = clock
         self._description = description
-        self._watch = PictureWatch(self._limits, expected_fps, wanted_fps, self.counts, lambda: self.info.description)
+        self._watch = PictureWatch(self._limits, expected_fps, wanted_fps, self.counts)
         self._lends = False
         self._lock = threading.Lock()
         self._attempt: Attempt | None = None
@@ -182,7 +182,7 @@ class SupervisedCamera:
 
     def _came(self, picture: Array, began: float, at: float) -> None:
         self._budget.picture(at)
-        health = self._watch.see(picture, began, at, self._told_fps)
+        health = self._watch.see(picture, began, at, self.info)
         self._tell(health)
         if health.cause == "frozen" and self._watch.is_to_be_opened_again(at, self._told_fps):
             self._reconnect(CameraLost(health.message, hint=_CHECK), health)
