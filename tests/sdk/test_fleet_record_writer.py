@@ -110,9 +110,10 @@ def test_words_that_wait_for_the_broker_are_not_queued_but_replaced() -> None:
         heard: list[Word] = []
         free = asyncio.Event()
 
-        async def say(_stream: Stream, word: Word) -> None:
+        async def say(_stream: Stream, word: Word) -> bool:
             await free.wait()
             heard.append(word)
+            return True
 
         speaker = Acknowledger(say)
         running = asyncio.ensure_future(speaker.run())
@@ -126,6 +127,31 @@ def test_words_that_wait_for_the_broker_are_not_queued_but_replaced() -> None:
         speaker.note({CAM: Coverage(1000)}, ())
         await speaker.say_all()
         assert heard[-1] == Word(1000)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(go())
+
+
+def test_a_word_that_could_not_be_sent_is_said_again() -> None:
+    """What a broker kept for us is stored before our connection counts as made, and nobody asks twice."""
+
+    async def go() -> None:
+        heard: list[Word] = []
+        refused = iter((True, True))
+
+        async def say(_stream: Stream, word: Word) -> bool:
+            if next(refused, False):
+                return False
+            heard.append(word)
+            return True
+
+        speaker = Acknowledger(say)
+        running = asyncio.ensure_future(speaker.run())
+        speaker.note({CAM: Coverage(100)}, ())
+        await _until(lambda: bool(heard))
+        assert heard == [Word(100)]
+        assert speaker.said == 1
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

@@ -20,7 +20,10 @@ from edgesdk.fleet.record.watermark import Decision, Told, Word, decide
 # Streams of which we know what they were told. One that is forgotten is told once more when it speaks.
 _REMEMBERED_STREAMS = 20_000
 
-Say = Callable[[Stream, Word], Awaitable[None]]
+# While there is no connection. What the broker kept for us comes before it has confirmed that we listen, and is stored by then.
+_SAY_AGAIN_AFTER_S = 0.5
+
+Say = Callable[[Stream, Word], Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -36,7 +39,7 @@ class Acknowledger:
     """Says a word to a device when it is due.
 
     Args:
-        say: sends one word, and waits where there is no room; a word that cannot be sent may be dropped.
+        say: sends one word, and waits where there is no room; False where it cannot be sent now: it is said later.
         clock: monotonic seconds.
     """
 
@@ -87,11 +90,18 @@ class Acknowledger:
             if line is None or (only_news and line.coverage.count == line.told.count):
                 continue
             decision = decide(line.told, line.coverage, repeat=line.repeat, now=now)
+            before = line.told
+            # First, as it may be noted anew while the word waits for room.
             self._keep(stream, line, decision)
             again_at = min(again_at, decision.again_at)
-            if decision.word is not None:
+            if decision.word is None:
+                continue
+            if await self._say(stream, decision.word):
                 self.said += 1
-                await self._say(stream, decision.word)
+            elif self._lines.get(stream) is line:
+                line.told, line.repeat = before, True
+                self._open[stream] = None
+                again_at = min(again_at, now + _SAY_AGAIN_AFTER_S)
         return again_at
 
     def _keep(self, stream: Stream, line: _Line, decision: Decision) -> None:

@@ -221,7 +221,7 @@ class Recorder:
             node.stored += committed.stored.get(stream, 0)
         self._acknowledger.note(committed.coverage, committed.repeated)
 
-    async def _say(self, stream: Stream, word: Word) -> None:
+    async def _say(self, stream: Stream, word: Word) -> bool:
         ack = Ack(
             node=stream.node,
             at=datetime.now(timezone.utc),
@@ -231,7 +231,7 @@ class Recorder:
             want=tuple(SeqRange(first=first, last=last) for first, last in word.want),
         )
         body = encode(ack)
-        await self._subscription.publish(
+        return await self._subscription.publish(
             str(topic_of(ack)), body.payload, content_type=body.content_type, expiry_s=_WORD_EXPIRES_S
         )
 
