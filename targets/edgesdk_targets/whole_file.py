@@ -1,4 +1,8 @@
-"""Files that are written whole or not at all, and what the operating system says when it refuses."""
+"""Files that are written whole or not at all, also when the power is cut, and what the operating system says when it refuses.
+
+Four steps, each needed: write a file beside it, sync its bytes, rename it over the old one, sync the folder. Without
+the first sync a file system may keep the name and lose the bytes; without the second it may lose the name.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,62 @@ from pathlib import Path
 
 from edgesdk_targets.errors import InputError, NoSpace
 
+# For whom a file is: anybody on the machine, or its owner alone.
+EVERYBODY, OWNER_ONLY = 0o644, 0o600
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a crash.
+
+def write_whole(path: Path, content: bytes, mode: int = EVERYBODY) -> None:
+    """Write a file: when this returns the new content is there for good, and before that the old or the new one, whole.
+
+    Args:
+        mode: who may read it.
 
     Raises:
-        NoSpace: the disk is full.
+        NoSpace: the disk is full; what was there stays.
+        InputError: the place cannot be written.
+    """
+    with replacing(path, mode) as handle:
+        write_all(handle, content)
+
+
+@contextmanager
+def replacing(path: Path, mode: int = EVERYBODY) -> Iterator[int]:
+    """Yield a handle to write a file piece by piece, which takes its place at the end of the block, as `write_whole` says.
+
+    Raises:
+        NoSpace: the disk is full; what was there stays, as after any error in the block.
         InputError: the place cannot be written.
     """
     with disk_errors(path):
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=made_parent(path))
+        folder = made_parent(path)
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            try:
+                yield handle
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            os.replace(name, path)  # noqa: PTH105  (all of them calls of `os`, as the test of power cuts records these)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        _sync_folder(folder)
+
+
+def write_all(handle: int, content: bytes | memoryview) -> None:
+    """Write all of some bytes: the system may take them in parts."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_writable(path: Path, flag: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from camera_contract import CameraContract
 
 from edgesdk_agent.cameras.camera import Camera, CameraCounts, FrameLost, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
+from edgesdk_agent.cameras.isolation import isolated as isolated_module
+from edgesdk_agent.cameras.isolation import left_readers
 from edgesdk_agent.cameras.isolation.isolated import IsolatedCamera
 from edgesdk_agent.cameras.isolation.picture_slots import MOST_SLOTS, PictureSlot
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
@@ -22,6 +25,7 @@ from edgesdk_targets.secret_url import SecretUrl
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.camera_pictures import grey, number_of
 from edgesdk_testkit.mjpeg_server import MjpegServer
+from edgesdk_testkit.slots import wait_until
 
 PASSWORD = "hunter2"
 QUICK = SupervisionLimits(silent_after_s=1.5, retry_most_s=0.2, steady_after_s=0.1)
@@ -153,6 +157,35 @@ def test_a_close_ends_a_read_that_hangs(server: MjpegServer) -> None:
     camera.close()
     assert camera.read(None) is None
     assert not Path(f"/proc/{camera.pid}").exists()
+
+
+def test_a_reader_that_a_driver_holds_beyond_its_kill_is_left_and_collected_later(
+    server: MjpegServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, silent = isolated(server), isolated(server, silent_s=0.1)
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        # As in state D: the signal is sent, and nothing comes of it; nor of the end of the thread that started it.
+        patch.setattr(isolated_module.os, "killpg", lambda *_: None)
+        for camera in (held, silent):
+            patch.setattr(camera._starter, "shutdown", lambda **_: None)
+        try:
+            for camera in (held, silent):
+                os.kill(camera.pid, signal.SIGSTOP)
+            closing, reading = pool.submit(held.close), pool.submit(silent.read, None)
+            closing.result(10)
+            with pytest.raises(CameraLost, match="hung"):
+                reading.result(10)
+            assert left_readers.collect() == 2
+        finally:
+            for camera in (held, silent):
+                os.kill(camera.pid, signal.SIGKILL)
+    for camera in (held, silent):
+        camera._starter.shutdown()
+    silent.close()
+    other = isolated(server)
+    wait_until(lambda: left_readers.collect() == 0, "the readers that were left")
+    other.close()
+    assert not any(Path(f"/proc/{camera.pid}").exists() for camera in (held, silent))
 
 
 def test_a_size_that_changes_is_followed() -> None:

@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from edgesdk_agent.durable_file import replace_file
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages.envelope import Token
+from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class CommandMemory:
             return
         document = _File(commands=list(self._known.values()))
         try:
-            replace_file(self._path, document.model_dump_json(by_alias=True).encode())
+            write_whole(self._path, document.model_dump_json(by_alias=True).encode(), OWNER_ONLY)
         except EdgeError as error:
             self.unsaved += 1
             log.warning("Commands are not remembered over a restart: %s", error.message)

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from edgesdk_agent.config.field_path import field_path
-from edgesdk_agent.durable_file import replace_file
 from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.messages import DesiredReport
 from edgesdk_targets.messages.envelope import Count, JsonObject, check_json
+from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class OverlayFile:
             NoSpace, InputError: the disk does not take it; the old one stays.
         """
         if self._path is not None:
-            replace_file(self._path, overlay.encoded())
+            write_whole(self._path, overlay.encoded(), OWNER_ONLY)
         self.now, self._owed = overlay, False
 
     def hold(self, overlay: Overlay) -> None:

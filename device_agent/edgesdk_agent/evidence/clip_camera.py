@@ -10,9 +10,7 @@ writes the clips that are open, and waits for that thread only as long as he lik
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,13 +21,14 @@ from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.evidence.encoded_stream import PacketSource
 from edgesdk_agent.evidence.packet_ring import PacketRing
 from edgesdk_targets.errors import EdgeError
-from edgesdk_targets.whole_file import disk_errors
+from edgesdk_targets.whole_file import OWNER_ONLY, replacing, write_all
 
 log = logging.getLogger(__name__)
 
 # A stream that is lost is waited for so long before a clip that needs it is written without the rest.
 _GRACE_S = 10.0
 _OPEN_CLIPS = 8
+_COPY_BYTES = 1 << 18
 
 
 @dataclass(slots=True)
@@ -210,21 +209,12 @@ class ClipCamera:
             )
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(request.wall_at))
         path = self._folder / f"{self.name}-{stamp}-{request.id}.ts"
-        part = path.with_name(f".writing-{path.name}")
-        with disk_errors(path):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with part.open("wb") as clip:
-                    for segment in segments:
-                        with segment.path.open("rb") as piece:
-                            shutil.copyfileobj(piece, clip, 1 << 18)
-                    clip.write(gathered)
-                    clip.flush()
-                    os.fsync(clip.fileno())
-                part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+        with replacing(path, OWNER_ONLY) as clip:
+            for segment in segments:
+                with segment.path.open("rb", buffering=0) as stored:
+                    while piece := stored.read(_COPY_BYTES):
+                        write_all(clip, piece)
+            write_all(clip, gathered)
         first, last = self._ring.span(request.since, request.until)
         request.complete = first <= request.since and last >= request.until
         request.path = path

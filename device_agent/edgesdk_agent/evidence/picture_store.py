@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edgesdk_targets.whole_file import write_whole
+from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class PictureStore:
             InputError: the folder cannot be written.
         """
         path = self.folder / name
-        write_whole(path, content)
+        write_whole(path, content, OWNER_ONLY)
         self.note(path)
         return path
 

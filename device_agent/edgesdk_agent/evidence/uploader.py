@@ -18,7 +18,7 @@ from pathlib import Path
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.evidence.tus_upload import TusUpload, UploadGone, UploadRefused
 from edgesdk_targets.errors import EdgeError, FetchFailed, InputError
-from edgesdk_targets.whole_file import write_whole
+from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ def _note_of(clip: Path) -> Path:
 
 
 def _write_note(clip: Path, note: Mapping[str, object]) -> None:
-    write_whole(_note_of(clip), json.dumps(note).encode())
+    write_whole(_note_of(clip), json.dumps(note).encode(), OWNER_ONLY)
 
 
 def _read_note(clip: Path) -> dict[str, object]:

@@ -57,6 +57,8 @@ class PipelineActuator:
         self._tell = tell
         self._model = ("", "")
         self._loaded: AbstractContextManager[object] | None = None
+        # What may have a frame in hand still; closed with the rest.
+        self._left: list[AbstractContextManager[object]] = []
         self._worker: threading.Thread | None = None
 
     @property
@@ -76,17 +78,21 @@ class PipelineActuator:
             self._worker.start()
 
     def begin_again(self, *, close: bool) -> None:
-        """Note that another model of the start runs now; what the governor had loaded is closed if it is idle."""
+        """Note that another model of the start runs now; what the governor had loaded is closed now, or kept until `close`."""
         self._model = ("", "")
         if close:
             self._leave()
-        self._loaded = None
+        elif self._loaded is not None:
+            self._left.append(self._loaded)
+            self._loaded = None
 
     def close(self) -> None:
-        """Close a model that is not that of the start; the pipeline must have ended."""
+        """Close every model that is not that of the start; the pipeline must have ended."""
         if self._worker is not None:
             self._worker.join(2.0)
         self._leave()
+        while self._left:
+            self._left.pop().__exit__(None, None, None)
 
     def _change(self, swap: ModelSwap, wanted: tuple[str, str]) -> None:
         try:

@@ -143,14 +143,14 @@ class TestAFullDisk:
 
     @pytest.fixture
     def full(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-        disk, written = [False], overlay.replace_file
+        disk, written = [False], overlay.write_whole
 
-        def replace_file(path: Path, content: bytes) -> None:
+        def write_whole(path: Path, content: bytes, mode: int) -> None:
             if disk[0]:
                 raise NoSpace("The disk is full.", hint="Make room.")
-            written(path, content)
+            written(path, content, mode)
 
-        monkeypatch.setattr(overlay, "replace_file", replace_file)
+        monkeypatch.setattr(overlay, "write_whole", write_whole)
         bench.mark = Mark(processed=100)
         bench.settings.set({"telemetry.interval_s": 5})
         disk[0] = True

@@ -22,6 +22,7 @@ import numpy as np
 
 from edgesdk_agent.cameras import decoder_probe
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo, FrameLost
+from edgesdk_agent.cameras.isolation import left_readers
 from edgesdk_agent.cameras.isolation.picture_slots import MOST_SLOTS, PictureSlot
 from edgesdk_agent.cameras.isolation.reader_child import command
 from edgesdk_agent.cameras.isolation.reader_line import LineClosed, ReaderLine
@@ -36,6 +37,8 @@ _STARTS_WITHIN_S = 30.0
 # The reader's own time-outs come first; it is killed only when they did not.
 _GRACE_S = 1.0
 _ENDS_WITHIN_S = 0.5
+# Of SIGKILL; a process that a driver holds takes longer, or never ends.
+_KILLED_WITHIN_S = 1.0
 _AGAIN = "It is started again; if this goes on, choose another decoder or update the driver."
 # What the process counts; the rest is counted here, by whoever supervises.
 _COUNTED = frozenset({"skipped", "corrupt", "resized", "decode_cpu_s"})
@@ -76,6 +79,7 @@ class IsolatedCamera:
         self._slots = slots
         self._known: set[int] = set()
         self._lends = False
+        self._is_left = False
         self._closed = threading.Event()
         self._reading = threading.Lock()
         # The kernel ends a reader with the thread that started it, so that none outlives us: a thread that lasts as long,
@@ -205,23 +209,35 @@ class IsolatedCamera:
 
     def _end(self, within_s: float) -> str:
         """End the process, and say how it ended where it did so by itself within some seconds."""
+        if self._is_left:
+            return ""
         try:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._kill()
             return ""
         finally:
             self._line.shut()
             self._starter.shutdown(wait=False)
+        left_readers.collect()
         code = self._process.returncode
         return f" by {signal.Signals(-code).name}" if code < 0 else ""
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        try:
+            self._process.wait(_KILLED_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            if not self._is_left:
+                self._is_left = True
+                left_readers.leave(self._process)
 
 
 def _started(description: str, starter: ThreadPoolExecutor) -> tuple[subprocess.Popen[bytes], ReaderLine]:
     if not sys.executable:
         raise InputError("A frozen application cannot start Python for a camera.", hint="Use isolate=False.")
+    left_readers.collect()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:

@@ -1,7 +1,8 @@
-"""What was set from afar, and which commands came, survive a cut of the power at every moment."""
+"""What was set from afar, which commands came, and evidence that is to be sent survive a cut of the power at every moment."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,15 @@ import pytest
 
 from edgesdk_agent.commands.memory import CommandMemory, Remembered
 from edgesdk_agent.config.overlay import Layer, OverlayFile, Trial
-from edgesdk_agent.durable_file import replace_file
-from edgesdk_targets.errors import InputError, NoSpace
+from edgesdk_agent.evidence.clip_camera import ClipCamera, ClipRequest
+from edgesdk_agent.evidence.encoded_stream import Packet, PacketSource
+from edgesdk_agent.evidence.packet_ring import PacketRing
+from edgesdk_agent.evidence.picture_store import PictureStore
+from edgesdk_agent.evidence.tus_upload import TusUpload
+from edgesdk_agent.evidence.upload_address import UploadAddress
+from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_targets.errors import CameraLost, InputError, NoSpace
+from edgesdk_targets.whole_file import write_whole
 from edgesdk_testkit.power_cuts import FileOperations, Image, crash_images, written_to
 
 STEPS = tuple(Layer(set={"telemetry.interval_s": seconds}) for seconds in (1, 22, 333))
@@ -93,17 +101,63 @@ def test_a_command_that_was_begun_is_known_after_every_cut_of_the_power(tmp_path
             assert known.state == "over" or state == "begun"
 
 
+def _clip_written(root: Path) -> None:
+    """Cut a clip out of a segment on disk and of what is in memory; by closing, so that no thread runs."""
+    ring = PacketRing(root.parent / "ring", keep_s=60, segment_s=1, max_bytes=1 << 20)
+    ring.connected("h264", b"")
+    for step in range(20):
+        ring.add(Packet(b"\0\0\0\1\x65" + bytes(200), step / 10, key=step % 5 == 0, has_sets=True), 0.0)
+    over: list[ClipRequest] = []
+    camera = ClipCamera("gate", _no_stream, ring, root, on_clip=over.append)
+    assert camera.ask(ClipRequest("gate", 0.0, 2.0, id="clip"))
+    camera.close()
+    assert [one.problem for one in over] == [None]
+
+
+def _no_stream() -> PacketSource:
+    raise CameraLost("no stream", hint="")
+
+
+def _note_written(root: Path) -> None:
+    address = UploadAddress.parse("http://127.0.0.1:9/files/")
+    uploader = Uploader(root, TusUpload(address, "", max_bytes_per_s=1), threading.Event())
+    uploader.add(root / "clip.ts", {"camera": "gate"})
+
+
+def _picture_written(root: Path) -> None:
+    PictureStore(root, keep_s=60, max_bytes=1 << 20).put("gate.jpg", b"picture" * 30)
+
+
+@pytest.mark.parametrize("write", [_clip_written, _note_written, _picture_written])
+def test_evidence_that_was_written_is_there_after_a_cut_of_the_power_and_only_for_its_owner(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    root, _ = _folders(tmp_path)
+
+    def store(operations: FileOperations) -> None:
+        write(root)
+        operations.mark("written")
+
+    images = _recorded(root, store)
+    (path,) = root.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    kept = [image.files for image in images if "written" in image.marks]
+    assert kept == [{path.name: path.read_bytes()}]
+    # Never a part of it under its name.
+    assert {image.files[path.name] for image in images if path.name in image.files} == {path.read_bytes()}
+
+
 def test_what_does_not_fit_the_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "overlay.json"
-    replace_file(path, b"old")
+    write_whole(path, b"old")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgesdk_agent.durable_file.os.fsync", _disk_full)
+        patch.setattr("edgesdk_targets.whole_file.os.fsync", _disk_full)
         with pytest.raises(NoSpace):
-            replace_file(path, b"new")
+            write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     (tmp_path / "plain").touch()
     with pytest.raises(InputError):
-        replace_file(tmp_path / "plain" / "overlay.json", b"new")
+        write_whole(tmp_path / "plain" / "overlay.json", b"new")
 
 
 def test_a_damaged_overlay_is_put_aside_and_told(tmp_path: Path) -> None:
