@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,7 @@ def url(server: MjpegServer, path: str = "video.mjpg") -> SecretUrl:
 
 
 def _files() -> int:
+    gc.collect()  # what tests before this one left behind is not of this one
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -137,17 +140,16 @@ def reads_until_back(camera: Camera, out: Array | None) -> Array:
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGSEGV, signal.SIGKILL])
 def test_a_reader_that_hangs_or_crashes_is_replaced(server: MjpegServer, number: signal.Signals) -> None:
-    camera = supervised(server)
-    out = camera.read(None)
-    reader = camera._camera
-    assert isinstance(reader, IsolatedCamera)
-    files = _files()
-    os.kill(reader.pid, number)
-    reads_until_back(camera, out)
-    assert not Path(f"/proc/{reader.pid}").exists()
-    assert _files() == files
-    assert (camera.counts.stalls, camera.counts.reconnects) == (1, 1)
-    camera.close()
+    with closing(supervised(server)) as camera:
+        out = camera.read(None)
+        reader = camera._camera
+        assert isinstance(reader, IsolatedCamera)
+        files = _files()
+        os.kill(reader.pid, number)
+        reads_until_back(camera, out)
+        assert not Path(f"/proc/{reader.pid}").exists()
+        assert _files() == files
+        assert (camera.counts.stalls, camera.counts.reconnects) == (1, 1)
 
 
 def test_a_close_ends_a_read_that_hangs(server: MjpegServer) -> None:
