@@ -148,7 +148,7 @@ def test_a_reader_that_hangs_or_crashes_is_replaced(server: MjpegServer, number:
         os.kill(reader.pid, number)
         reads_until_back(camera, out)
         assert not Path(f"/proc/{reader.pid}").exists()
-        assert _files() == files
+        assert _files() <= files
         assert (camera.counts.stalls, camera.counts.reconnects) == (1, 1)
 
 
