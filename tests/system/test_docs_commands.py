@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgesdk
+from edgesdk_agent.service.unit import Service, unit_text
 from edgesdk_testkit.cli_lines import commands_in, fault_of, faults_of_lines
 from edgesdk_testkit.doc_shell import DocShell
 from edgesdk_testkit.markdown_blocks import Block, blocks_of, faults_of_form, spans_of
@@ -100,8 +101,8 @@ def test_the_readme_leads_to_every_page() -> None:
 
 
 def test_the_services_command_exists() -> None:
-    unit = (ROOT / "device_agent/systemd/edgesdk-agent.service").read_text("utf-8")
-    commands = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    service = Service(Path("/opt/edgesdk/bin/edgesdk-agent"), Path("/etc/edgesdk/edgesdk.yaml"), Path("/etc/edgesdk/m"))
+    commands = re.findall(r"^ExecStart=(.+)$", unit_text(service), re.MULTILINE)
     assert len(commands) == 1
     assert list(faults_of_lines(commands[0], ROOT)) == []
 

@@ -38,9 +38,10 @@ def soak(
     from edgesdk.report.place import check_report
     from edgesdk.soak.field import Field, FieldSettings
     from edgesdk.soak.injections.catalogue import injections_named
+    from edgesdk.soak.line import Bounds
     from edgesdk.soak.page import soak_page
     from edgesdk.soak.run import Soak
-    from edgesdk.soak.verdict import Bounds, passed, verdict
+    from edgesdk.soak.verdict import passed, verdict
     from edgesdk_targets.errors import InputError
 
     if report is not None:
@@ -59,7 +60,9 @@ def soak(
             folder = keep.absolute()
             folder.mkdir(parents=True, exist_ok=True)
         field = Field(FieldSettings(bundle, cameras=cameras, fps=fps), folder)
-        soak_run = Soak(field, injections, duration_s=minutes * 60, seed=seed, say=note)
+        # `all` is what this machine can do; what is named is to be done.
+        named = [] if inject.strip() == "all" else [one.name for one in injections]
+        soak_run = Soak(field, injections, duration_s=minutes * 60, seed=seed, asked=named, say=note)
         recording = soak_run.run(threading.Event())
         if keep is not None:
             (folder / "samples.json").write_text(json_text.dumps(recording.to_json()))

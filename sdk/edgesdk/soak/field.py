@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -21,7 +20,6 @@ from edgesdk.fleet.broker import find_broker
 from edgesdk.fleet.broker_config import iotcore_config, mosquitto_config
 from edgesdk.soak.child import Child
 from edgesdk.soak.series import LedgerBalance
-from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.health.status_file import status_folder
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
@@ -60,6 +58,7 @@ class Field:
         self.settings = settings
         self.folder = folder
         self.has_rtsp = rtsp_is_missing() == ""
+        self._sources: dict[str, str] = {}
         self.cameras = {f"camera{number + 1}": self._camera(number) for number in range(settings.cameras)}
         self._broker_port = free_port()
         self.broker = self._make_broker()
@@ -93,8 +92,7 @@ class Field:
             for camera in self.cameras.values():
                 camera.start()
             self.broker.start()
-            if self.recorder is not None:
-                self.recorder.start()
+            self.recorder.start()
             self.agent.start()
         except BaseException:
             self.__exit__()
@@ -103,8 +101,7 @@ class Field:
 
     def __exit__(self, *_: object) -> None:
         for child in (self.agent, self.recorder, self.broker, *self.cameras.values()):
-            if child is not None:
-                child.kill()
+            child.kill()
 
     def status(self) -> dict[str, Any] | None:
         """Return the agent's own status, if it is that of the process that runs."""
@@ -115,22 +112,18 @@ class Field:
         return found if isinstance(found, dict) and found.get("pid") == self.agent.pid else None
 
     def recorded(self) -> int | None:
-        """Return how many reports the recorder has stored."""
-        return None if self.recorder is None else self._asked("SELECT count(*) FROM record")
+        """Return how many reports the recorder has stored; None while its file cannot be read."""
+        return self._asked("SELECT count(*) FROM record")
 
-    def balance(self) -> LedgerBalance | None:
+    def balance(self) -> LedgerBalance:
         """Compare what is stored with what was numbered; the agent must have ended."""
-        if self.recorder is None:
-            return None
         left = self._undelivered()
         # Of each epoch every number from 1 to the highest is stored, declared lost, or a hole.
         highest = self._asked("SELECT coalesce(sum(top), 0) FROM (SELECT max(seq) AS top FROM record GROUP BY stream)")
         stored = self._asked("SELECT count(*) FROM record")
-        declared = self._asked(
-            "SELECT coalesce(sum(g.last - g.first + 1 - (SELECT count(*) FROM record r WHERE r.stream = g.stream "
-            "AND r.seq BETWEEN g.first AND g.last)), 0) FROM (SELECT DISTINCT stream, first, last FROM gap) g"
-        )
-        return LedgerBalance(stored or 0, max(0, (highest or 0) - (stored or 0) - (declared or 0)), declared or 0, left)
+        declared = self._declared()
+        holes = max(0, (highest or 0) - (stored or 0) - sum(declared.values()))
+        return LedgerBalance(stored or 0, holes, declared, left)
 
     def _undelivered(self) -> int:
         """Return how many reports the agent still had at its end; one that told nothing has at least one."""
@@ -139,12 +132,25 @@ class Field:
         except (OSError, ValueError, KeyError, TypeError):
             return 1
 
+    def _declared(self) -> dict[str, int]:
+        """Return how many numbers were declared lost and are not stored, by cause."""
+        rows = self._rows(
+            "SELECT g.cause, sum(g.last - g.first + 1 - (SELECT count(*) FROM record r WHERE r.stream = g.stream "
+            "AND r.seq BETWEEN g.first AND g.last)) FROM (SELECT DISTINCT stream, first, last, cause FROM gap) g "
+            "GROUP BY g.cause"
+        )
+        return {str(cause): int(count) for cause, count in rows if count}
+
     def _asked(self, question: str) -> int | None:
+        rows = self._rows(question)
+        return int(rows[0][0]) if rows else None
+
+    def _rows(self, question: str) -> list[Any]:
         try:
             with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=5.0)) as record:
-                return int(record.execute(question).fetchone()[0])
-        except (sqlite3.Error, TypeError):
-            return None
+                return record.execute(question).fetchall()
+        except sqlite3.Error:
+            return []
 
     def _camera(self, number: int) -> Child:
         settings = self.settings
@@ -155,7 +161,7 @@ class Field:
             else (sys.executable, str(_HERE / "mjpeg_server_child.py"))
         )
         words = (*program, str(port), str(settings.width), str(settings.height), str(settings.fps))
-        self._sources = {**getattr(self, "_sources", {}), f"camera{number + 1}": self._address(port)}
+        self._sources[f"camera{number + 1}"] = self._address(port)
         return Child(words, self.folder / f"camera{number + 1}.log", ready="serves")
 
     def _address(self, port: int) -> str:
@@ -173,10 +179,7 @@ class Field:
             words = (*child, str(iotcore_config(folder, "127.0.0.1", self._broker_port, "", "")))
         return Child(words, self.folder / "broker.log")
 
-    def _make_recorder(self) -> Child | None:
-        """Return the recorder, where this edgesdk has one and the agent keeps an outbox."""
-        if importlib.util.find_spec("edgesdk.fleet.record") is None or "outbox" not in AgentConfig.model_fields:
-            return None
+    def _make_recorder(self) -> Child:
         address = f"mqtt://127.0.0.1:{self._broker_port}"
         words = (
             sys.executable,
@@ -202,9 +205,8 @@ class Field:
             "mqtt": {"url": f"mqtt://127.0.0.1:{self._broker_port}"},
             "telemetry": {"interval_s": 2},
             "health": {"interval_s": 1, "watchdog": "exit", "stall_s": 20, "exit_after_s": 40},
+            "outbox": {"path": str(self.folder / "outbox.db")},
         }
-        if "outbox" in AgentConfig.model_fields and self.recorder is not None:
-            config["outbox"] = {"path": str(self.folder / "outbox.db")}
         for section, values in (settings.agent or {}).items():
             same = isinstance(values, Mapping) and isinstance(config.get(section), dict)
             config[section] = {**config[section], **values} if same else values

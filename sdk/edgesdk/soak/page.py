@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from edgesdk.report.page import Page
 from edgesdk.report.plots import COLOURS, draw
+from edgesdk.soak.line import Line
 from edgesdk.soak.series import Recording, SoakSample
-from edgesdk.soak.verdict import Line, passed
+from edgesdk.soak.verdict import passed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

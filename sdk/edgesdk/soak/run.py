@@ -31,6 +31,7 @@ class Soak:
         injections: what is broken.
         duration_s: of the whole.
         seed: of the order.
+        asked: those that were asked for by name, and are missed where this machine cannot do them.
         say: is told what happens, one line each.
     """
 
@@ -41,11 +42,13 @@ class Soak:
         *,
         duration_s: float,
         seed: int = 0,
+        asked: Sequence[str] = (),
         say: Callable[[str], None] = log.info,
     ) -> None:
         self._field = field
         self._duration_s = duration_s
         self._say = say
+        self._asked = tuple(asked)
         left_out = {one.name: why for one in injections if (why := one.missing(field))}
         self._left_out: Mapping[str, str] = left_out
         self._injections = {one.name: one for one in injections if one.name not in left_out}
@@ -110,8 +113,9 @@ class Soak:
         # What was broken before has not recovered by now: it never did.
         self._waiting = None
         self._active = turn
-        self._injected.append(Injected(turn.name, self._now(), self._now()))
-        self._injections[turn.name].begin(self._field)
+        injection = self._injections[turn.name]
+        self._injected.append(Injected(turn.name, self._now(), self._now(), may_lose=injection.may_lose))
+        injection.begin(self._field)
 
     def _mend(self) -> None:
         turn, self._active = self._active, None
@@ -174,6 +178,7 @@ class Soak:
             exit_code=code,
             ledger=field.balance(),
             left_out=dict(self._left_out),
+            asked=self._asked,
         )
 
     def _wait_stored(self) -> None:

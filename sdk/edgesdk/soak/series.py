@@ -39,6 +39,7 @@ class Injected:
         began_s, ended_s: since the start of the soak.
         recovered_s: how long after the end every camera had results again from an agent that runs; None where it never had.
         note: what could not be done as planned.
+        may_lose: causes of declared loss that it explains.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Injected:
     ended_s: float
     recovered_s: float | None = None
     note: str = ""
+    may_lose: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,13 @@ class LedgerBalance:
     Attributes:
         stored: reports, each once.
         holes: numbers that are neither stored nor declared as lost.
-        declared: numbers that the device declared as lost.
+        declared: numbers that the device declared as lost, by cause.
         left: reports that were still on the device at the end.
     """
 
     stored: int
     holes: int
-    declared: int
+    declared: Mapping[str, int]
     left: int
 
 
@@ -77,6 +79,7 @@ class Recording:
         exit_code: of the agent at the end; None where it had to be killed.
         ledger: None where no recorder ran.
         left_out: injections that this machine cannot do, and why.
+        asked: injections that were asked for by name.
     """
 
     cameras: Sequence[str]
@@ -86,6 +89,7 @@ class Recording:
     exit_code: int | None = 0
     ledger: LedgerBalance | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    asked: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, for a file that can be judged again."""

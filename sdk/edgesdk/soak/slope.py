@@ -1,4 +1,4 @@
-"""Whether a series grows: the median of slopes, which a few outliers do not move, and how much of it may be noise."""
+"""Whether a series grows and goes on growing: the median of slopes, which a few outliers do not move, against its noise."""
 
 from __future__ import annotations
 
@@ -24,10 +24,6 @@ class Growth:
     over_series: float
     noise: float
 
-    def is_growth(self, tolerance: float) -> bool:
-        """Say whether it grew by more than noise and tolerance explain."""
-        return self.over_series > max(self.noise, tolerance)
-
 
 def growth_of(times_s: Sequence[float], values: Sequence[float]) -> Growth:
     """Fit a line through points in the order of time; fewer than four have no slope."""
@@ -39,6 +35,16 @@ def growth_of(times_s: Sequence[float], values: Sequence[float]) -> Growth:
     level = statistics.median(v - slope * t for t, v in points)
     distance = statistics.median(abs(v - slope * t - level) for t, v in points)
     return Growth(slope * 3600.0, slope * (points[-1][0] - points[0][0]), 4.0 * distance)
+
+
+def lasting_growth(times_s: Sequence[float], values: Sequence[float]) -> Growth:
+    """Fit a line as `growth_of` does, no steeper than that of the later half: a warm-up ends, and a leak goes on."""
+    whole = growth_of(times_s, values)
+    half = len(values) // 2
+    late = growth_of(times_s[half:], values[half:])
+    if late.per_hour >= whole.per_hour:
+        return whole
+    return Growth(late.per_hour, late.per_hour / 3600.0 * (times_s[-1] - times_s[0]), whole.noise)
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgesdk.soak.growth import memory_floor
+from edgesdk.soak.line import Bounds
 from edgesdk.soak.page import soak_page
 from edgesdk.soak.series import Injected, LedgerBalance, Recording, SoakSample
-from edgesdk.soak.slope import growth_of
+from edgesdk.soak.slope import growth_of, lasting_growth
 from edgesdk.soak.timetable import timetable
-from edgesdk.soak.verdict import Bounds, passed, verdict
+from edgesdk.soak.verdict import passed, verdict
 from edgesdk_targets.errors import InputError
 
 MB = 1_000_000
@@ -44,8 +46,8 @@ def recording(seconds: int = 600, *, leak: float = 0.0, fds_s: float = 0.0, thre
             )
         )
     kill = Injected("sigkill", seconds / 4, seconds / 4 + 1, recovered_s=4.0)
-    ledger = LedgerBalance(stored=17_000, holes=0, declared=3, left=0)
-    return Recording(("a", "b"), samples, (kill,), ledger=ledger)
+    ledger = LedgerBalance(stored=17_000, holes=0, declared={}, left=0)
+    return Recording(("a", "b"), samples, (kill,), ledger=ledger, asked=("sigkill",))
 
 
 def silent_camera(one: Recording) -> Recording:
@@ -98,15 +100,44 @@ def test_a_life_of_which_one_camera_has_no_result_is_judged_from_the_others_and_
 
 
 LATE = replace(recording(), samples=[replace(sample, age_p95_ms=1500.0) for sample in recording().samples])
-SLOW = replace(recording(), injected=(Injected("broker-kill", 100.0, 108.0, recovered_s=75.0),))
+SLOW = replace(recording(), asked=(), injected=(Injected("broker-kill", 100.0, 108.0, recovered_s=75.0),))
+DISK_FULL = Injected("disk-full", 100.0, 110.0, recovered_s=2.0, may_lose=("budget",))
+
+
+def declared(**causes: int) -> Recording:
+    """A soak whose disk was full for 10 of 600 seconds, and that numbered some 17,000 reports."""
+    whole = recording()
+    return replace(whole, injected=(*whole.injected, DISK_FULL), ledger=LedgerBalance(17_000, 0, causes, 0))
+
+
 FAULTS = {
+    "a leak of 11 MB an hour, seen for half an hour": (recording(1800, leak=3_000), {"memory growth"}),
+    "a socket and a thread left behind by each of two faults": (
+        recording(fds_s=0.0085, threads_s=0.0085),
+        {"file descriptors", "threads"},
+    ),
+    "everything declared lost": (declared(budget=17_000), {"ledger"}),
+    "loss that a full disk does not explain": (declared(refused=1), {"ledger"}),
+    "loss with nothing broken that explains it": (
+        replace(recording(), ledger=LedgerBalance(16_997, 0, {"budget": 3}, 0)),
+        {"ledger"},
+    ),
+    "no recorder": (replace(recording(), ledger=None), {"ledger"}),
+    "a fault that was named and cannot be done here": (
+        replace(recording(), asked=("sigkill", "clock-jump"), left_out={"clock-jump": "no libfaketime"}),
+        {"faults"},
+    ),
+    "a minute without an agent that lives": (
+        replace(recording(), samples=[replace(s, processed={}) for s in recording().samples]),
+        {"memory growth", "file descriptors", "threads", "cameras at the end"},
+    ),
     "a leaky model, 50 kB a second": (recording(leak=50_000), {"memory growth"}),
     "a queue without bound": (recording(leak=500_000), {"memory growth"}),
     "a socket left open every 20 s": (recording(fds_s=0.05), {"file descriptors"}),
     "a thread left behind every 30 s": (recording(threads_s=1 / 30), {"threads"}),
     "a reader that never reconnects": (silent_camera(recording()), {"recovery", "cameras at the end"}),
-    "a report lost silently": (replace(recording(), ledger=LedgerBalance(16_999, 1, 3, 0)), {"ledger"}),
-    "reports left on the device": (replace(recording(), ledger=LedgerBalance(17_000, 0, 0, 5)), {"ledger"}),
+    "a report lost silently": (replace(recording(), ledger=LedgerBalance(16_999, 1, {}, 0)), {"ledger"}),
+    "reports left on the device": (replace(recording(), ledger=LedgerBalance(17_000, 0, {}, 5)), {"ledger"}),
     "an agent that crashed": (replace(recording(), unplanned_ends=("code -11 at 80 s",)), {"ends"}),
     "an agent that does not stop": (replace(recording(), exit_code=None), {"ends"}),
     "results that are late": (LATE, {"age"}),
@@ -120,16 +151,40 @@ def test_a_seeded_fault_makes_it_fail_by_its_own_check(fault: str) -> None:
     assert {check for check, outcome in outcomes(one).items() if outcome == "fail"} == expected
 
 
-def test_what_was_not_measured_is_said_and_fails_nothing() -> None:
-    found = outcomes(replace(recording(8), injected=(), ledger=None))
-    assert {found["ledger"], found["recovery"], found["memory growth"]} == {"not measured"}
+def test_what_nobody_asked_for_and_a_short_soak_cannot_tell_is_not_measured_and_fails_nothing() -> None:
+    lines = verdict(replace(recording(8), injected=(), asked=()), Bounds())
+    unmeasured = {line.check for line in lines if line.outcome == "not measured"}
+    assert unmeasured == {"memory growth", "file descriptors", "threads", "faults", "recovery"}
+    assert passed(lines)
+
+
+def test_a_full_disk_explains_the_loss_of_its_own_time_only() -> None:
+    assert outcomes(declared(budget=600))["ledger"] == "pass"
+    assert outcomes(declared(budget=1_000))["ledger"] == "fail"
+
+
+def test_of_all_what_this_machine_cannot_do_is_left_out_and_said() -> None:
+    lines = verdict(replace(recording(), asked=(), left_out={"clock-jump": "no libfaketime"}), Bounds())
+    assert passed(lines)
+    assert any("left out: clock-jump" in line.figure for line in lines)
+
+
+def test_a_warm_up_that_ends_is_no_growth_and_the_floor_falls_with_the_length() -> None:
+    times = [float(at) for at in range(400)]
+    settles = [150 * MB + 6 * MB * (1 - 0.98**at) for at in times]
+    assert growth_of(times, settles).over_series > memory_floor(400)
+    assert lasting_growth(times, settles).over_series < memory_floor(400)
+    assert memory_floor(10) == memory_floor(60) == 3 * MB
+    assert memory_floor(3600) == memory_floor(86_400) == 1 * MB
+    assert 1 * MB < memory_floor(240) < 2 * MB
 
 
 @given(st.integers(0, 1000), st.floats(0, 2 * MB))
 def test_noise_alone_is_no_growth(seed: int, noise: float) -> None:
     shake = random.Random(seed)
     values = [150 * MB + shake.uniform(-noise, noise) for _ in range(300)]
-    assert not growth_of(range(300), values).is_growth(4 * MB)
+    one = lasting_growth(range(300), values)
+    assert one.over_series <= max(one.noise, memory_floor(300))
 
 
 def test_a_line_is_found_through_outliers() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgesdk.soak.field import Field, FieldSettings
 from edgesdk.soak.injections.catalogue import injections_named
+from edgesdk.soak.line import Bounds, Line
 from edgesdk.soak.run import Soak
-from edgesdk.soak.verdict import Bounds, Line, verdict
+from edgesdk.soak.verdict import verdict
 
 # Each is a stage of the user's, as the agent loads them by name.
 _STAGES = """
@@ -72,6 +73,26 @@ CONTROLS: Mapping[str, SeededFault] = {
     "healthy": SeededFault(frozenset()),
     "reader that reconnects": SeededFault(frozenset(), inject="rtsp-drop", seconds=45.0),
 }
+
+KNOWN: Mapping[str, SeededFault] = {**SEEDED_FAULTS, **CONTROLS}
+
+
+def unexpected(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say in what results (`fault`, and `failed`: figures by check) differ from what must be found; empty for in nothing.
+
+    Every fault and control that is known must be there once, and have failed by its own checks and no other.
+    """
+    names = [str(one["fault"]) for one in results]
+    said = [f"{name}: not run once" for name in KNOWN if names.count(name) != 1]
+    said += [f"{name}: not known" for name in names if name not in KNOWN]
+    for one in results:
+        seeded = KNOWN.get(one["fault"])
+        if seeded is not None and set(one["failed"]) != seeded.found_by:
+            wanted = ", ".join(sorted(seeded.found_by)) or "nothing"
+            said.append(
+                f"{one['fault']}: failed by {', '.join(sorted(one['failed'])) or 'nothing'} instead of {wanted}"
+            )
+    return said
 
 
 def soak_with(

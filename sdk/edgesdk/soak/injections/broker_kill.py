@@ -11,6 +11,7 @@ class BrokerKill:
     name = "broker-kill"
     lasts_s = 8.0
     may_end_agent = False
+    may_lose: tuple[str, ...] = ()
 
     def missing(self, field: Field) -> str:  # noqa: ARG002  (the same for all)
         return ""

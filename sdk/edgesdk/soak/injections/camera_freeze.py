@@ -13,6 +13,7 @@ class CameraFreeze:
     name = "camera-freeze"
     lasts_s = 12.0
     may_end_agent = False
+    may_lose: tuple[str, ...] = ()
 
     def missing(self, field: Field) -> str:  # noqa: ARG002  (the same for all)
         return ""

@@ -19,6 +19,7 @@ class ClockJump:
     name = "clock-jump"
     lasts_s = 8.0
     may_end_agent = False
+    may_lose: tuple[str, ...] = ()
 
     def missing(self, field: Field) -> str:
         if self._library() is None:

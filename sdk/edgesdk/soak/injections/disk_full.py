@@ -10,6 +10,7 @@ import contextlib
 import resource
 
 from edgesdk.soak.field import Field
+from edgesdk_targets.messages.gap import GapCause
 
 
 class DiskFull:
@@ -18,6 +19,8 @@ class DiskFull:
     name = "disk-full"
     lasts_s = 10.0
     may_end_agent = False
+    # What does not fit into memory either is dropped, the oldest first.
+    may_lose: tuple[str, ...] = (GapCause.BUDGET.value,)
 
     def missing(self, field: Field) -> str:  # noqa: ARG002  (the same for all)
         return ""

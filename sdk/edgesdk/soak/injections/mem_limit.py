@@ -22,6 +22,7 @@ class MemLimit:
     name = "mem-limit"
     lasts_s = 10.0
     may_end_agent = True
+    may_lose: tuple[str, ...] = ()
 
     def missing(self, field: Field) -> str:  # noqa: ARG002  (the same for all)
         return ""

@@ -11,6 +11,7 @@ class RtspDrop:
     name = "rtsp-drop"
     lasts_s = 8.0
     may_end_agent = False
+    may_lose: tuple[str, ...] = ()
 
     def missing(self, field: Field) -> str:
         return "" if field.has_rtsp else rtsp_is_missing()

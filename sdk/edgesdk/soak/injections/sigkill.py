@@ -11,6 +11,7 @@ class SigKill:
     name = "sigkill"
     lasts_s = 1.0
     may_end_agent = True
+    may_lose: tuple[str, ...] = ()
 
     def missing(self, field: Field) -> str:  # noqa: ARG002  (the same for all)
         return ""

@@ -21,6 +21,7 @@ class SlowInference:
     name = "slow-inference"
     lasts_s = 10.0
     may_end_agent = False
+    may_lose: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._over = threading.Event()
