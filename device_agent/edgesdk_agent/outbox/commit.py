@@ -88,6 +88,7 @@ class Commit:
             self._note_gone(batch)
             self._expire(batch.at)
             self._keep_budget()
+            self._drop_spoilt()
             for teller in outcome.ledger.tellers:
                 if any(first <= teller <= last for first, last in outcome.gone):
                     outcome.ledger.untell(teller)
@@ -97,6 +98,7 @@ class Commit:
                 # As long as nothing leaves, the rows themselves say how far it was written: a page less.
                 store.set_meta(batch.on_change)
         outcome.ledger.saved()
+        store.spoilt.clear()
         return outcome
 
     def _packed(self, batch: Batch) -> list[StoredReport]:
@@ -133,6 +135,12 @@ class Commit:
     def _drop(self, ranges: list[Range], cause: GapCause, kind: ReportKind) -> None:
         self._gone(ranges, cause, kind)
         self._outcome.dropped[kind] += sum(last - first + 1 for first, last in ranges)
+
+    def _drop_spoilt(self) -> None:
+        for ranges, kind in self._store.delete_spoilt():
+            self._outcome.ledger.add(ranges, GapCause.DAMAGED)
+            self._outcome.gone += ranges
+            self._outcome.dropped[kind] += sum(last - first + 1 for first, last in ranges)
 
     def _keep_budget(self) -> None:
         for kind in _LOWEST_FIRST:

@@ -68,9 +68,11 @@ class Compaction:
         segment = next(iter(self.store.segments(kind, newest_first=True)), None)
         if segment is None or segment.count >= SEGMENT_RECORDS:
             return None
-        kept = NumberRanges(segment.members)
+        kept, body = NumberRanges(segment.members), self.store.body(segment)
+        if body is None:
+            return None
         try:
-            records = unpack_segment(self.store.body(segment))
+            records = unpack_segment(body)
         except (ValueError, IndexError, KeyError):
             # Whoever reads it will say so; here it is only not added to.
             return None

@@ -15,16 +15,22 @@ from pathlib import Path
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE rows (seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, deflated INTEGER NOT NULL, put_at REAL NOT NULL,
-                   body BLOB NOT NULL);
+                   body BLOB NOT NULL, checksum INTEGER);
 CREATE TABLE segments (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
                        members TEXT NOT NULL, put_at REAL NOT NULL, bytes INTEGER NOT NULL);
 CREATE INDEX segments_by_last ON segments (kind, last);
-CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL, checksum INTEGER);
 CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, cause TEXT NOT NULL, reports TEXT NOT NULL,
                    told_by INTEGER NOT NULL);
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 """
-_VERSION = 2
+_VERSION = 3
+# What was written before there were checksums has none.
+_FROM_VERSION_2 = """
+ALTER TABLE rows ADD COLUMN checksum INTEGER;
+ALTER TABLE bodies ADD COLUMN checksum INTEGER;
+PRAGMA user_version = 3;
+"""
 # The log is written back when it is so long: rarely enough for a card, often enough for a small one.
 _LOG_BYTES = 128 << 10
 
@@ -57,7 +63,7 @@ class Database:
         with explained():
             self._db = connect(path)
         try:
-            with explained():
+            with explained(), parsed():
                 self._set_up()
                 self.meta = dict(self._db.execute("SELECT key, value FROM meta"))
         except BaseException:
@@ -78,6 +84,8 @@ class Database:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        elif version == 2:
+            self._db.executescript(f"BEGIN IMMEDIATE;{_FROM_VERSION_2}COMMIT;")
         elif version != _VERSION:
             raise StoreDamaged(f"it is of version {version}, and this program reads {_VERSION}")
         if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
@@ -130,13 +138,27 @@ class Database:
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Turn SQLite's errors into the two that matter: try again later, or begin anew."""
+    """Turn SQLite's errors into the two that matter: try again later, or begin anew.
+
+    A wrong call, and whatever is not SQLite's, is a fault of ours and passes: no file is given up for that.
+    """
     try:
         yield
+    except sqlite3.ProgrammingError:
+        raise
     except (sqlite3.OperationalError, OSError) as error:
         # SQLite calls full, read-only, I/O and busy operational; a page that makes no sense, it does not always.
         if any(word in str(error) for word in ("malformed", "not a database", "no such table", "no such column")):
             raise StoreDamaged(str(error)) from error
         raise StoreUnavailable(str(error)) from error
-    except (sqlite3.DatabaseError, ValueError, TypeError, IndexError, KeyError) as error:
+    except sqlite3.DatabaseError as error:
         raise StoreDamaged(str(error)) from error
+
+
+@contextlib.contextmanager
+def parsed() -> Iterator[None]:
+    """Tell of a stored value that makes no sense; for reading alone, as it takes any fault within for one of the file."""
+    try:
+        yield
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        raise StoreDamaged(f"a stored value makes no sense: {error}") from error

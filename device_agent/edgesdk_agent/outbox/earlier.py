@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.link.report_queue import QueueCounts, QueuedReport
 from edgesdk_agent.outbox.database import StoreUnavailable
+from edgesdk_agent.outbox.opening import recent_path
+from edgesdk_agent.outbox.recent_file import remove_recent
 from edgesdk_agent.outbox.store import Store
 
 if TYPE_CHECKING:
@@ -74,9 +76,10 @@ class Earlier:
     def remove(self) -> None:
         """Close it and remove its files: a collector has all of it."""
         self.box.close()
-        for end in ("", "-wal", "-shm", ".recent", ".room"):
+        for end in ("", "-wal", "-shm", ".room"):
             with contextlib.suppress(OSError):
                 self._path.with_name(self._path.name + end).unlink()
+        remove_recent(recent_path(self._path))
 
 
 def together(one: QueueCounts, other: QueueCounts) -> QueueCounts:

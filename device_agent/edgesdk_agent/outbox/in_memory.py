@@ -74,6 +74,7 @@ class InMemory:
         self._acknowledged: list[Range] = []
         self._gone: list[tuple[Range, GapCause, ReportKind | None]] = []
         self._connected = False
+        self._waits_for_disk = False
         self._committed_at = clock()
         self._held: tuple[StoredReport, Gap] | None = None
         self._ack_at = -math.inf

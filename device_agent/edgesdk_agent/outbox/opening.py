@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk_agent.link.report_queue import ReportKind
-from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
+from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable, parsed
+from edgesdk_agent.outbox.day_meter import DayMeter
 from edgesdk_agent.outbox.ledger import GapLedger
 from edgesdk_agent.outbox.number_ranges import NumberRanges
-from edgesdk_agent.outbox.recent_file import RecentFile
+from edgesdk_agent.outbox.recent_file import RecentFile, remove_recent
 from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.store import Store
 from edgesdk_targets.errors import InputError
@@ -90,8 +91,7 @@ def set_aside(path: Path) -> Path:
         source = path.with_name(path.name + end)
         with contextlib.suppress(FileNotFoundError):
             source.replace(aside.with_name(aside.name + end))
-    with contextlib.suppress(FileNotFoundError):
-        recent_path(path).unlink()
+    remove_recent(recent_path(path))
     return aside
 
 
@@ -120,20 +120,21 @@ def recovered(path: Path, reserve: int, boot: str) -> Opened:
     try:
         meta = store.meta
         epoch = meta.get("epoch") or secrets.token_hex(8)
-        ceiling = int(meta.get("ceiling", 0))
-        written_upto = max(int(meta.get("written_upto", 0)), store.highest())
+        with parsed():
+            ceiling = int(meta.get("ceiling", 0))
+            written_upto = max(int(meta.get("written_upto", 0)), store.highest())
+            DayMeter(0, lambda: 0.0, meta)
         recent = RecentFile(recent_path(path), epoch)
-        survived = recent_path(path).exists()
         # What lies below was in the database, or with the collector; a cut that was undone may bring it back.
         found, given = recent.read()
         late = [report for report in found if report.seq > written_upto]
         last = max([written_upto, *(report.seq for report in late)])
         ledger = store.load_ledger()
         clean = meta.get("clean") == "1"
-        if survived and meta.get("boot") == boot:
+        if given is not None and meta.get("boot") == boot:
             last = max(last, given)
         elif not clean and ceiling > last:
-            # The power was cut: of the numbers that were set aside nobody knows which were used.
+            # The power was cut, or no mark is left: of the numbers that were set aside nobody knows which were used.
             ledger.add([(last + 1, ceiling)], GapCause.CRASH)
             last = ceiling
         ceiling = last + reserve

@@ -44,6 +44,7 @@ class Outbox(Mending):
     def __init__(self, path: Path, node: str, settings: OutboxSettings | None = None, **clocks: Any) -> None:
         super().__init__(path, node, settings, **clocks)
         self._clocks = clocks
+        # The keeper forgets it when it is empty, while other threads look: each method reads it once.
         self._earlier: Earlier | None = None
         self._emptied: QueueCounts | None = None
         self._look_for_earlier()
@@ -52,10 +53,11 @@ class Outbox(Mending):
         """Do what is due: commit, and let go of what is on disk. The keeper calls it some times in an interval."""
         if self._store is None:
             self._reopen()
-        if self._earlier is None:
+        earlier = self._earlier
+        if earlier is None:
             self._look_for_earlier()
         else:
-            self._step_earlier(self._earlier)
+            self._step_earlier(earlier)
         with self._memory:
             since = self._clock() - self._committed_at
             spaced = since >= _begin_after_s(self.settings.sync_interval_s)
@@ -71,12 +73,15 @@ class Outbox(Mending):
         if due:
             with self._disk:
                 self._commit(clean=False, all_of_it=False)
+        if self._waits_for_disk:
+            self._waits_for_disk = False
+            self._listener()
         self._let_go()
 
     def close(self) -> None:
         """Write everything and close the files. May be called twice."""
-        if self._earlier is not None:
-            self._earlier.box.close()
+        if (earlier := self._earlier) is not None:
+            earlier.box.close()
         with self._disk:
             if self._closed:
                 return
@@ -90,19 +95,19 @@ class Outbox(Mending):
     def on_trouble(self, tell: Trouble) -> None:
         """Have `tell` called with code and message when the disk fails; at once, if it did already."""
         super().on_trouble(tell)
-        if self._earlier is not None:
-            self._earlier.box.on_trouble(tell)
+        if (earlier := self._earlier) is not None:
+            earlier.box.on_trouble(tell)
 
     def due_in_s(self) -> float:
         """Seconds after which `take` may have something without a put."""
-        mine = super().due_in_s()
-        return mine if self._earlier is None else min(mine, self._earlier.box.due_in_s())
+        mine, earlier = super().due_in_s(), self._earlier
+        return mine if earlier is None else min(mine, earlier.box.due_in_s())
 
     def take(self, count: int) -> tuple[QueuedReport, ...]:
         """Return up to `count` messages to send now: live ones, this epoch's backlog, and what is left of an earlier one."""
         taken = super().take(count)
-        if self._earlier is not None and len(taken) < count:
-            taken += self._earlier.take(count - len(taken))
+        if (earlier := self._earlier) is not None and len(taken) < count:
+            taken += earlier.take(count - len(taken))
         return taken
 
     def done(self, seq: int) -> None:
@@ -121,7 +126,8 @@ class Outbox(Mending):
 
     def give_back(self) -> int:
         """The connection is lost: what is on its way is sent again on the next one; return how many messages."""
-        return super().give_back() + (self._earlier.box.give_back() if self._earlier is not None else 0)
+        earlier = self._earlier
+        return super().give_back() + (earlier.box.give_back() if earlier is not None else 0)
 
     def acknowledge(self, ack: Ack) -> None:
         """A collector tells what it has, and what it wants, of one epoch."""
@@ -141,19 +147,21 @@ class Outbox(Mending):
     @property
     def pending(self) -> int:
         """Reports that are kept."""
-        return super().pending + (self._earlier.box.pending if self._earlier is not None else 0)
+        earlier = self._earlier
+        return super().pending + (earlier.box.pending if earlier is not None else 0)
 
     def counts(self) -> QueueCounts:
         """Return what became of the reports of this run, and of those that it found."""
-        parts = [self._emptied, self._earlier.box.counts() if self._earlier is not None else None]
+        earlier = self._earlier
+        parts = [self._emptied, earlier.box.counts() if earlier is not None else None]
         return reduce(together, filter(None, parts), super().counts())
 
     def figures(self) -> dict[str, int]:
         """Return what telemetry tells of the outbox; bytes are of this day."""
-        mine = super().figures()
-        if self._earlier is None:
+        mine, earlier = super().figures(), self._earlier
+        if earlier is None:
             return mine
-        theirs = self._earlier.box.figures()
+        theirs = earlier.box.figures()
         return {name: count + (theirs[name] if name != "on_disk" else 0) for name, count in mine.items()}
 
     def _look_for_earlier(self) -> None:
@@ -191,6 +199,7 @@ class Outbox(Mending):
             )
             or self._unwritten_bytes >= _WORTH_A_SYNC_BYTES
             or bool(self._gone)
+            or bool(self._store is not None and self._store.spoilt)
             # Nothing depends on how soon what was acknowledged is deleted.
             or (bool(self._acknowledged) and since_s >= settings.bulk_sync_interval_s)
             or (self._heard() and self._ledger.to_tell() is not None)

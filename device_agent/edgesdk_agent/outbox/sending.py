@@ -113,13 +113,18 @@ class Sending(InMemory):
             if waiting <= 0 or backlog_on_way >= _BACKLOG_ON_WAY or not self._pace.may_send():
                 return None
             below = next(iter(self._fresh), self._next_seq)
-        with self._disk:
-            try:
-                return self._from_disk(below)
-            except StoreUnavailable as error:
-                self._tell("outbox_unavailable", str(error))
-            except StoreDamaged as error:
-                self._rescue(str(error))
+        # While a commit syncs, what is live must not wait for it; the keeper calls when the disk is free again.
+        if not self._disk.acquire(blocking=False):
+            self._waits_for_disk = True
+            return None
+        try:
+            return self._from_disk(below)
+        except StoreUnavailable as error:
+            self._tell("outbox_unavailable", str(error))
+        except StoreDamaged as error:
+            self._rescue(str(error))
+        finally:
+            self._disk.release()
         return None
 
     def _from_disk(self, below: int) -> QueuedReport | None:
@@ -138,15 +143,22 @@ class Sending(InMemory):
             return None
         if not self.settings.by_collector:
             return self._singly(piece)
-        message, numbers = self._segment(piece)
+        found = self._segment(piece)
+        if found is None:
+            return None
+        message, numbers = found
         with self._memory:
             self._pace.sending(numbers)
             return self._leaving(message, numbers)
 
-    def _segment(self, piece: Piece) -> tuple[QueuedReport, list[Range]]:
+    def _segment(self, piece: Piece) -> tuple[QueuedReport, list[Range]] | None:
+        """Return a message and the numbers in it; None where what is stored is spoilt."""
         assert self._store is not None  # noqa: S101  (the caller holds it)
         if piece.segment is not None:
-            body = Encoded(self._store.body(piece.segment), DEFLATED)
+            stored = self._store.body(piece.segment)
+            if stored is None:
+                return None
+            body = Encoded(stored, DEFLATED)
             return QueuedReport(-piece.segment.first, piece.kind, body, segment=True), list(piece.segment.members)
         records = next(chunks(as_records(piece.reports)))
         body = Encoded(packed(self._node, self._wall(), self.epoch, records), DEFLATED)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk_agent.link.report_queue import ReportKind
-from edgesdk_agent.outbox.database import Database, explained
+from edgesdk_agent.outbox.database import Database, explained, parsed
 from edgesdk_agent.outbox.ledger import GapLedger
 from edgesdk_agent.outbox.number_ranges import NumberRanges, Range, ranges_from_text, ranges_to_text
 from edgesdk_agent.outbox.stored_report import KIND_NUMBER, KINDS, ROW_OVERHEAD_BYTES, StoredReport
@@ -43,13 +44,19 @@ class StoredSegment:
 
 
 class Store(Database):
-    """One open database, by what is in it. Methods raise StoreDamaged or StoreUnavailable, and nothing else of SQLite's."""
+    """One open database, by what is in it. Methods raise StoreDamaged or StoreUnavailable, and nothing else of SQLite's.
+
+    Attributes:
+        spoilt: numbers of rows, and negative those of bodies of segments, that were read and are not what was written; nobody
+            is given them.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or make the file."""
         super().__init__(path)
+        self.spoilt: set[int] = set()
         try:
-            with explained():
+            with explained(), parsed():
                 self.stored_bytes = self._count_bytes()
         except BaseException:
             self.close()
@@ -67,8 +74,8 @@ class Store(Database):
             raise
 
     def insert(self, reports: Iterable[StoredReport]) -> None:
-        rows = [(r.seq, KIND_NUMBER[r.kind], r.deflated, r.put_at, r.body) for r in reports]
-        self._db.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+        rows = [(r.seq, KIND_NUMBER[r.kind], r.deflated, r.put_at, r.body, r.checksum) for r in reports]
+        self._db.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self.stored_bytes += sum(len(row[4]) + ROW_OVERHEAD_BYTES for row in rows)
 
     def delete(self, ranges: Iterable[Range]) -> Counter[ReportKind]:
@@ -100,7 +107,8 @@ class Store(Database):
         bounds, gone = (first, last), Counter[ReportKind]()
         select = "SELECT kind, COUNT(*), SUM(LENGTH(body)) FROM rows WHERE seq BETWEEN ? AND ? GROUP BY kind"
         for kind, count, size in self._db.execute(select, bounds).fetchall():
-            gone[KINDS[kind]] = count
+            with parsed():
+                gone[KINDS[kind]] = count
             self.stored_bytes -= size + count * ROW_OVERHEAD_BYTES
         if gone:
             self._db.execute("DELETE FROM rows WHERE seq BETWEEN ? AND ?", bounds)
@@ -124,20 +132,37 @@ class Store(Database):
         made = self._db.execute(
             "INSERT INTO segments (kind, first, last, members, put_at, bytes) VALUES (?, ?, ?, ?, ?, ?)", values
         )
-        self._db.execute("INSERT INTO bodies VALUES (?, ?)", (made.lastrowid, body))
+        self._db.execute("INSERT INTO bodies VALUES (?, ?, ?)", (made.lastrowid, body, zlib.crc32(body)))
         self.stored_bytes += size
+
+    def delete_spoilt(self) -> list[tuple[list[Range], ReportKind]]:
+        """Take out what was found to be spoilt and is still there; return the numbers that are gone with it."""
+        gone = []
+        for name in sorted(self.spoilt):
+            if name > 0:
+                gone += [([(name, name)], kind) for kind in self.delete_rows(name, name)]
+                continue
+            for segment in self._segments("WHERE id = ?", (-name,)):
+                self.delete_segment(segment)
+                gone.append((list(segment.members), segment.kind))
+        return gone
 
     def rows(
         self, kind: ReportKind, limit: int, *, below: int = 1 << 62, newest_first: bool = False
     ) -> list[StoredReport]:
-        """Return single reports with numbers below a bound."""
+        """Return single reports with numbers below a bound, without those that are spoilt."""
+        order, reports = "DESC" if newest_first else "ASC", []
+        select = f"SELECT * FROM rows WHERE kind = ? AND seq < ? ORDER BY seq {order} LIMIT ?"  # noqa: S608
         with explained():
-            order = "DESC" if newest_first else "ASC"
-            found = self._db.execute(
-                f"SELECT seq, body, deflated, put_at FROM rows WHERE kind = ? AND seq < ? ORDER BY seq {order} LIMIT ?",  # noqa: S608
-                (KIND_NUMBER[kind], below, limit),
-            )
-            return [StoredReport(seq, kind, body, bool(deflated), put_at) for seq, body, deflated, put_at in found]
+            found = self._db.execute(select, (KIND_NUMBER[kind], below, limit)).fetchall()
+        with parsed():
+            for seq, _, deflated, put_at, body, checksum in found:
+                report = StoredReport(seq, kind, body, bool(deflated), put_at)
+                if report.is_sound(checksum):
+                    reports.append(report)
+                else:
+                    self.spoilt.add(seq)
+        return reports
 
     def segments(
         self, kind: ReportKind, *, newest_first: bool = False, within: Range = (0, 1 << 62)
@@ -158,14 +183,20 @@ class Store(Database):
                 return
             bound = found[-1].last
 
-    def body(self, segment: StoredSegment) -> bytes:
+    def body(self, segment: StoredSegment) -> bytes | None:
+        """Return what is sent of a segment; None where it is spoilt."""
         with explained():
-            return bytes(self._db.execute("SELECT body FROM bodies WHERE id = ?", (segment.id,)).fetchone()[0])
+            found = self._db.execute("SELECT body, checksum FROM bodies WHERE id = ?", (segment.id,)).fetchone()
+        body, checksum = found or (None, None)
+        if isinstance(body, bytes) and checksum in (None, zlib.crc32(body)):
+            return body
+        self.spoilt.add(-segment.id)
+        return None
 
     def kept(self) -> tuple[NumberRanges, Counter[ReportKind]]:
         """Return every number that is stored, and how many of each kind."""
         numbers, counts = NumberRanges(), Counter[ReportKind]()
-        with explained():
+        with explained(), parsed():
             for seq, kind in self._db.execute("SELECT seq, kind FROM rows ORDER BY seq"):
                 numbers.add(seq, seq)
                 counts[KINDS[kind]] += 1
@@ -177,11 +208,12 @@ class Store(Database):
 
     def highest(self) -> int:
         """Return the highest number that is kept, 0 where there is none."""
-        found = self._db.execute("SELECT MAX(seq) FROM rows UNION ALL SELECT MAX(last) FROM segments").fetchall()
-        return max(number or 0 for (number,) in found)
+        with explained(), parsed():
+            found = self._db.execute("SELECT MAX(seq) FROM rows UNION ALL SELECT MAX(last) FROM segments").fetchall()
+            return max(number or 0 for (number,) in found)
 
     def load_ledger(self) -> GapLedger:
-        with explained():
+        with explained(), parsed():
             gaps = [
                 (GapRange(first=first, last=last, cause=GapCause(cause), reports=json.loads(reports)), told_by)
                 for first, last, cause, reports, told_by in self._db.execute("SELECT * FROM gaps")
@@ -205,4 +237,6 @@ class Store(Database):
     def _segments(self, where: str, values: tuple[int, ...]) -> Iterator[StoredSegment]:
         select = f"SELECT id, kind, first, last, members, put_at, bytes FROM segments {where}"  # noqa: S608
         for id_, kind, first, last, members, put_at, size in self._db.execute(select, values).fetchall():
-            yield StoredSegment(id_, KINDS[kind], first, last, tuple(ranges_from_text(members)), put_at, size)
+            with parsed():
+                segment = StoredSegment(id_, KINDS[kind], first, last, tuple(ranges_from_text(members)), put_at, size)
+            yield segment

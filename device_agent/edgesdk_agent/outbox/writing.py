@@ -44,6 +44,10 @@ class Writing(Sending):
         now = self._clock()
         with self._memory:
             self._committed_at = now
+            telling = self._telling()
+            # What tells a gap has the highest number: all below it goes with it, as up to the highest on disk nothing is
+            # looked for elsewhere after a kill.
+            all_of_it = all_of_it or telling is not None
             reports = list(self._unwritten.values()) if all_of_it else self._without_answerable(now)
             self._writing = frozenset(report.seq for report in reports)
             last = self._next_seq - 1
@@ -61,7 +65,7 @@ class Writing(Sending):
                 on_change={"written_upto": upto, **self._meter.to_meta()},
                 below=self._next_young(now),
                 at=self._wall(),
-                telling=self._telling(),
+                telling=telling,
                 told=tuple(seq for seq in self._ledger.tellers if seq not in self._kept),
             )
             self._acknowledged, self._gone = [], []
@@ -76,6 +80,10 @@ class Writing(Sending):
             self._put_back(batch)
             self._rescue(str(error))
             return False
+        except BaseException:
+            # A fault of ours: what was to be written is not forgotten with it.
+            self._put_back(batch)
+            raise
         if outcome is None:
             self._put_back(batch)
             if self._store is None:

@@ -145,7 +145,7 @@ def test_the_recent_file_may_hold_anything_after_a_power_cut(tmp_path: Path) -> 
     source = Device(tmp_path, OutboxSettings(reserve=60))
     for _ in range(4):
         source.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
-    old = (tmp_path / "0" / "outbox.db.recent").read_bytes()
+    old = (tmp_path / "0" / "outbox.db.next.recent").read_bytes()
     source.box.commit()
     for _ in range(3):
         source.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
@@ -155,6 +155,9 @@ def test_the_recent_file_may_hold_anything_after_a_power_cut(tmp_path: Path) -> 
     contents = [whole[:at] for at in range(0, len(whole), 37)]
     contents += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in range(0, len(whole), 61)]
     contents += [old, old + whole, bytes(len(whole)), b"\xff" * 5000]
-    for content in contents:
-        with tempfile.TemporaryDirectory(dir=_disk()) as folder:
-            _check([Now(0.0, put, frozenset())], {**files, "outbox.db.recent": content}, Path(folder))
+    assert all((old, whole, not files["outbox.db.next.recent"])), "the two files take turns"
+    for other in (b"", old):
+        for content in contents if not other else [whole, b""]:
+            with tempfile.TemporaryDirectory(dir=_disk()) as folder:
+                found = {**files, "outbox.db.recent": content, "outbox.db.next.recent": other}
+                _check([Now(0.0, put, frozenset())], found, Path(folder))

@@ -12,6 +12,7 @@ import pytest
 
 from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.earlier import earlier_path
+from edgesdk_agent.outbox.recent_file import remove_recent
 from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
@@ -144,7 +145,7 @@ def test_two_epochs_are_sent_where_the_old_one_could_not_be_read_at_the_start(sm
     assert not collector.gone
     assert not earlier_path(device.path).exists()
     left = {file.name for file in device.path.parent.iterdir()}
-    assert left == {"outbox.db", "outbox.db-wal", "outbox.db.recent", "outbox.db.room"}
+    assert left == {"outbox.db", "outbox.db-wal", "outbox.db.recent", "outbox.db.next.recent", "outbox.db.room"}
     device.box.close()
 
 
@@ -161,7 +162,7 @@ def test_an_agent_on_a_full_disk_does_not_run_out_of_numbers(small_disk: Path) -
     assert last in collector.stored[epoch], "the newest was sent"
     # The power is cut on the full disk, and comes back: what was sent has numbers that are not given again.
     dies(device)
-    (device.path.parent / "outbox.db.recent").unlink(missing_ok=True)
+    remove_recent(device.path.with_name("outbox.db.recent"))
     filler.unlink()
     device.boot += 1
     device.box = device._open()

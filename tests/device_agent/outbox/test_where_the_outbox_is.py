@@ -55,7 +55,13 @@ def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
         box.put(ReportKind.EVENT, report(ReportKind.EVENT))
         assert box.commit()
         found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
-        assert set(found) == {"outbox.db", "outbox.db-wal", "outbox.db.recent", "outbox.db.room"}
+        assert set(found) == {
+            "outbox.db",
+            "outbox.db-wal",
+            "outbox.db.recent",
+            "outbox.db.next.recent",
+            "outbox.db.room",
+        }
         assert set(found.values()) == {0o600}
         box.close()
         file.chmod(0o644)
