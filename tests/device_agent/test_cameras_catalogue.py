@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from edgesdk_agent.cameras.camera import Camera
-from edgesdk_agent.cameras.catalogue import SOURCE_FORMS, open_camera
+from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.conveyor import ConveyorCamera
 from edgesdk_agent.cameras.folder import FolderCamera
 from edgesdk_agent.cameras.opencv import OpenCvCamera
 from edgesdk_agent.cameras.paced import PacedCamera
+from edgesdk_agent.cameras.source_forms import SOURCE_FORMS
 from edgesdk_agent.cameras.source_options import SourceOptions
 from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
 from edgesdk_agent.cameras.synthetic import SyntheticCamera

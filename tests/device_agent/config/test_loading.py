@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from edgesdk_agent.agent_queue import open_queue
-from edgesdk_agent.cameras.catalogue import SOURCE_FORMS
+from edgesdk_agent.cameras.source_forms import SOURCE_FORMS
 from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_schema, effective, load_config
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.link.report_queue import ReportQueue
