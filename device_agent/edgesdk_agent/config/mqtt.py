@@ -39,7 +39,7 @@ class MqttSection(Section):
         require_at_start: end with an error when there is no connection within `start_timeout_s`.
         max_results_per_s: of each camera; every result unless given.
         acknowledge: a report leaves the device when a `collector` has stored it, or when the `broker` has it; `auto` waits for the
-            collector where `outbox.path` is written.
+            collector where `outbox.path` is written, and elsewhere from the first one that is heard.
     """
 
     url: BrokerUrl | None = None

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# MQTT 5's "not authorized", "topic name invalid" and "payload format invalid": the same message fails again.
-_NEVER_TAKEN = frozenset({0x87, 0x90, 0x99})
+# MQTT 5's "topic name invalid" and "payload format invalid": the same message fails again, as one that is too large.
+_NEVER_TAKEN = frozenset({0x90, 0x99})
 _TOO_LARGE = 0x95
+# A mistake in the broker's rules, which somebody corrects: reports wait until then.
+_NOT_AUTHORIZED = 0x87
 _SPOKEN = (Channel.EVENT, Channel.RESULT, Channel.TELEMETRY, Channel.SEGMENT)
 # Room that a PUBLISH packet needs beside topic and payload, at most: header, packet id, our properties.
 _PACKET_OVERHEAD_BYTES = 64
@@ -271,7 +273,12 @@ class Connection:
         elif code.value in _NEVER_TAKEN:
             self._refused(seq, code.value)
         else:
-            self._problem = broker_problem.from_reason_code(self._ends.address, code.value, who=self._client_id)
+            problem = broker_problem.from_reason_code(self._ends.address, code.value, who=self._client_id)
+            if code.value == _NOT_AUTHORIZED:
+                problem = replace(
+                    problem, hint="Allow edgesdk/1/%u/up/# in the broker's rules; reports wait until then."
+                )
+            self._problem = problem
 
 
 def _close_forgotten_socket(error: BaseException) -> None:

@@ -74,6 +74,7 @@ class Reporter:
         self._due: dict[str, float] = {}
         self._thinned = 0
         self._unreportable = 0
+        self._told: set[str] = set()
         self._samples: list[Sample] = []
         self._stopping = threading.Event()
         # Set where the wait for the next sample is to end early.
@@ -87,7 +88,7 @@ class Reporter:
 
     @property
     def unreportable(self) -> int:
-        """Results that no message can hold; the first is told as an event."""
+        """Results and samples that no message can hold; the first of each is told as an event."""
         return self._unreportable
 
     def __call__(self, frame: FrameResult) -> None:
@@ -99,10 +100,7 @@ class Reporter:
             self._queue.put(ReportKind.RESULT, lambda epoch, seq: self._result(frame, epoch, seq))
         except (InputError, ValueError) as error:
             # A result that cannot be told must not stop the pipeline, nor fill the log once a frame.
-            self._unreportable += 1
-            if self._unreportable == 1:
-                log.warning("A result of camera %s cannot be reported: %s", frame.camera, error)
-                self.event("result_unreportable", "error", str(error), camera=frame.camera)
+            self._left_out("result_unreportable", error, camera=frame.camera)
 
     def event(
         self,
@@ -169,7 +167,29 @@ class Reporter:
             log.exception("A telemetry sample failed")
         if self._samples and (final or len(self._samples) >= self._samples_per_message):
             samples, self._samples = tuple(self._samples), []
+            try:
+                self._tell(samples)
+            except Exception:  # the same
+                log.exception("Telemetry could not be told")
+
+    def _tell(self, samples: tuple[Sample, ...]) -> None:
+        """Put samples into one message, or into as many as they need; what alone is too large is left out."""
+        try:
             self._queue.put(ReportKind.TELEMETRY, lambda epoch, seq: self._telemetry(samples, epoch, seq))
+        except (InputError, ValueError) as error:
+            if len(samples) == 1:
+                self._left_out("telemetry_unreportable", error)
+                return
+            middle = len(samples) // 2
+            self._tell(samples[:middle])
+            self._tell(samples[middle:])
+
+    def _left_out(self, name: str, error: Exception, *, camera: str = "") -> None:
+        self._unreportable += 1
+        if name not in self._told:
+            self._told.add(name)
+            log.warning("A report is left out (%s%s): %s", name, f", camera {camera}" if camera else "", error)
+            self.event(name, "error", str(error), camera=camera)
 
     def _is_due(self, camera: str) -> bool:
         now = self._clock()

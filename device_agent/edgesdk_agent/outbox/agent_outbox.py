@@ -24,8 +24,9 @@ def open_outbox(config: AgentConfig) -> Outbox:
         **section.model_dump(exclude={"path", "metered", "metered_bytes_per_day"}),
         metered_bytes_per_day=section.bytes_per_day(),
         memory_bytes=config.queue.max_bytes,
-        # An outbox that a service has unasked must not wait for a collector that nobody runs.
+        # An outbox that a service has unasked must not wait for a collector that nobody runs, until one is heard.
         by_collector=word == "collector" or (word == "auto" and section.path is not None),
+        once_heard=word == "auto",
     )
     return Outbox(file, str(config.device.node), settings)
 

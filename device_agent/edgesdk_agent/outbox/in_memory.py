@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from edgesdk_agent.link.report_queue import Build, QueueCounts, QueuedReport, ReportKind
@@ -52,6 +53,8 @@ class InMemory:
         self._path, self._node, self._clock, self._wall = path, node, clock, wall
         self._boot = boot or boot_id()
         opened = open_files(path, self.settings.reserve, self._boot)
+        if self.settings.once_heard and opened.store is not None and opened.store.meta.get("collector") == "1":
+            self.settings = replace(self.settings, by_collector=True)
         self.epoch = opened.epoch
         self._store: Store | None = opened.store
         self._recent, self._ledger, self._kept = opened.recent, opened.ledger, opened.kept

@@ -199,6 +199,7 @@ class Outbox(Mending):
             )
             or self._unwritten_bytes >= _WORTH_A_SYNC_BYTES
             or bool(self._gone)
+            or bool(self._heard_of_collector())
             or bool(self._store is not None and self._store.spoilt)
             # Nothing depends on how soon what was acknowledged is deleted.
             or (bool(self._acknowledged) and since_s >= settings.bulk_sync_interval_s)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 from edgesdk_agent.link.report_queue import QueuedReport, ReportKind
 from edgesdk_agent.outbox.backlog import Piece, next_piece
 from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
@@ -10,6 +13,8 @@ from edgesdk_agent.outbox.number_ranges import Range, as_ranges
 from edgesdk_agent.outbox.packing import as_records, chunks, packed
 from edgesdk_targets.messages import DEFLATED, Ack, Encoded, GapCause
 from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES
+
+log = logging.getLogger(__name__)
 
 # Of the messages on their way, so many may be backlog: a live report never waits behind more.
 _BACKLOG_ON_WAY = 4
@@ -70,6 +75,9 @@ class Sending(InMemory):
                 self._ignored_acks += 1
                 return
             self._ack_at = self._clock()
+            if self.settings.once_heard and not self.settings.by_collector:
+                log.info("A collector acknowledges: from now on reports are kept until it has them")
+                self.settings = replace(self.settings, by_collector=True)
             removed = [part for first, last in ranges for part in self._remove(first, last)]
             self._pace.progress(removed)
             for part in ack.want:

@@ -24,6 +24,7 @@ class OutboxSettings:
             no limit.
         reserve: numbers that are set aside with one sync.
         by_collector: reports leave when a collector has them; otherwise at the broker's acknowledgement.
+        once_heard: the first acknowledgement of a collector turns `by_collector` on, and the file remembers it.
     """
 
     sync_interval_s: float = 1.0
@@ -37,6 +38,7 @@ class OutboxSettings:
     metered_bytes_per_day: int = 0
     reserve: int = 10_000
     by_collector: bool = True
+    once_heard: bool = False
 
     def safe_after_s(self, kind: ReportKind) -> float:
         """Seconds after which a report of a kind survives a power cut."""

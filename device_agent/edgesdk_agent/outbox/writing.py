@@ -61,7 +61,7 @@ class Writing(Sending):
                 reports=reports,
                 acknowledged=self._acknowledged,
                 gone=self._gone,
-                meta={"ceiling": ceiling, "clean": int(clean)},
+                meta={"ceiling": ceiling, "clean": int(clean), **self._heard_of_collector()},
                 on_change={"written_upto": upto, **self._meter.to_meta()},
                 below=self._next_young(now),
                 at=self._wall(),
@@ -178,6 +178,12 @@ class Writing(Sending):
                     self._counts["delivered"][report.kind] += 1
             self._acknowledged = batch.acknowledged + self._acknowledged
             self._gone = batch.gone + self._gone
+
+    def _heard_of_collector(self) -> dict[str, object]:
+        """Return what the file is to remember of a collector, if that is not in it yet."""
+        heard = self.settings.once_heard and self.settings.by_collector
+        known = self._store is None or self._store.meta.get("collector") == "1"
+        return {"collector": 1} if heard and not known else {}
 
     def _telling(self) -> tuple[StoredReport, Gap] | None:
         """Number a report of what is gone; it is sent when it is on disk, together with the ledger that knows it."""

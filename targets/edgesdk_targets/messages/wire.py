@@ -57,12 +57,14 @@ def encode(message: Message) -> Encoded:
         InputError: it is larger than a message may be.
     """
     payload = message.model_dump_json(by_alias=True).encode()
-    content_type = JSON
+    size, content_type = len(payload), JSON
     if isinstance(message, Segment) or (isinstance(message, Telemetry) and len(payload) > DEFLATE_ABOVE_BYTES):
         payload, content_type = zlib.compress(payload), DEFLATED
-    if len(payload) > MAX_PAYLOAD_BYTES:
+    # What inflates to more than the limit would be refused where it arrives.
+    limit = MAX_PAYLOAD_BYTES if len(payload) > MAX_PAYLOAD_BYTES else MAX_INFLATED_BYTES
+    if max(len(payload), size) > limit:
         raise InputError(
-            f"A {message.kind} message of {len(payload)} bytes is larger than {MAX_PAYLOAD_BYTES}.",
+            f"A {message.kind} message of {len(payload) if limit == MAX_PAYLOAD_BYTES else size} bytes is larger than {limit}.",
             hint="Raise the score threshold, or report fewer objects or a smaller vector a frame.",
         )
     return Encoded(payload, content_type)

@@ -211,6 +211,55 @@ def test_what_the_broker_will_never_take_is_counted_and_blocks_nothing() -> None
     assert "larger than it takes" in status.problem.message
 
 
+def _packets(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Yield type and body of each packet that comes."""
+    buffer = b""
+    while chunk := connection.recv(4096):
+        buffer += chunk
+        while len(buffer) >= 2:
+            length = at = 0
+            for at in range(1, min(5, len(buffer))):
+                length |= (buffer[at] & 0x7F) << 7 * (at - 1)
+                if not buffer[at] & 0x80:
+                    break
+            if len(buffer) <= at + length:
+                break
+            yield buffer[0] >> 4, buffer[at + 1 : at + 1 + length]
+            buffer = buffer[at + 1 + length :]
+
+
+@pytest.mark.parametrize(("code", "final"), [(0x87, False), (0x90, True), (0x99, True)])
+def test_only_what_no_rule_of_the_broker_can_mend_is_given_up(code: int, final: bool) -> None:
+    """The first report is answered with a code; on each connection, until it is not sent any more."""
+    refusals = []
+
+    def serve(connection: socket.socket) -> None:
+        for kind, body in _packets(connection):
+            if kind == 1:
+                connection.sendall(CONNACK)
+            elif kind == 3:
+                topic = int.from_bytes(body[:2], "big")
+                packet = body[2 + topic : 4 + topic]
+                refused = b"first" in body and (final or len(refusals) < 3)
+                if refused:
+                    refusals.append(code)
+                connection.sendall(bytes([0x40, 3]) + packet + bytes([code if refused else 0]))
+
+    with _server(serve) as address:
+        link = _link(address)
+        link._queue.put(ReportKind.RESULT, lambda *_: Encoded(b"first"))
+        link._queue.put(ReportKind.RESULT, lambda *_: Encoded(b"second"))
+        link.start(require_within_s=30)
+        assert link.flush(30)
+        status, counts = link.status(), link._queue.counts()
+        link.stop(0)
+    if final:
+        assert (len(refusals), counts.lost, counts.delivered["result"]) == (1, {"result": 1}, 1)
+    else:
+        assert (len(refusals), counts.lost, counts.delivered["result"]) == (3, {}, 2)
+        assert status.session == 4, "each refusal ended a connection"
+
+
 def test_no_password_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with _server(lambda connection: None) as address, caplog.at_level(logging.DEBUG):
         _refused(_link(BrokerAddress.parse(f"mqtt://me:hunter2@{address.host}:{address.port}")))

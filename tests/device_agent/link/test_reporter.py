@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import threading
 from typing import Any
 
@@ -182,6 +183,44 @@ def test_a_sample_that_fails_ends_nothing(caplog: pytest.LogCaptureFixture) -> N
     reporter.stop()
     assert queue.counts().put["telemetry"] >= 1
     assert "no sensor" in caplog.text
+
+
+def test_samples_too_many_for_a_message_travel_in_several() -> None:
+    queue, dice = ReportQueue(), random.Random(7)
+    noise = [{f"part.{dice.getrandbits(64):016x}": dice.getrandbits(40) for _ in range(60)} for _ in range(500)]
+    samples = [Sample(at=utc(0), processed=number, counts=counts) for number, counts in enumerate(noise)]
+    reporter = _reporter(queue, snapshot=lambda: samples.pop(0), samples_per_message=500)
+    for _ in range(500):
+        reporter._sample(final=False)
+    messages = _said(queue)
+    assert len(messages) > 1
+    assert [sample.processed for message in messages for sample in message.samples] == list(range(500))
+    assert reporter.unreportable == 0
+
+
+def test_a_sample_too_large_to_tell_is_left_out_alone_and_told_once() -> None:
+    queue, told = ReportQueue(), threading.Event()
+    dice = random.Random(7)
+    huge = {f"{dice.getrandbits(200):050x}": dice.getrandbits(50) for _ in range(12_000)}
+    taken = [0]
+
+    def snapshot() -> Sample:
+        taken[0] += 1
+        if taken[0] == 6:
+            told.set()
+        return Sample.model_construct(
+            **{**Sample(at=utc(0), processed=taken[0]).__dict__, "counts": huge if taken[0] in (2, 3) else {}}
+        )
+
+    reporter = _reporter(queue, snapshot=snapshot, interval_s=0.001, samples_per_message=4)
+    reporter.start()
+    assert told.wait(30), "the thread goes on"
+    reporter.stop()
+    said = _said(queue)
+    numbers = [sample.processed for m in said if isinstance(m, Telemetry) for sample in m.samples]
+    assert numbers == [1, *range(4, taken[0] + 1)]
+    assert [m.name for m in said if isinstance(m, Event)] == ["telemetry_unreportable"]
+    assert reporter.unreportable == 2
 
 
 def test_events_carry_what_they_are_given() -> None:

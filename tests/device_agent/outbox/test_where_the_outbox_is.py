@@ -10,7 +10,8 @@ from edgesdk_agent.agent_queue import open_queue
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.outbox.outbox import Outbox
-from edgesdk_testkit.collector_model import report
+from edgesdk_agent.outbox.settings import OutboxSettings
+from edgesdk_testkit.collector_model import Collector, Device, report
 
 
 def config(**sections: object) -> AgentConfig:
@@ -27,6 +28,7 @@ def test_a_service_has_an_outbox_unasked_that_waits_for_no_collector(
     queue = open_queue(config(), mqtt=True)
     assert isinstance(queue, Outbox)
     assert not queue.settings.by_collector
+    assert queue.settings.once_heard
     queue.put(ReportKind.EVENT, report(ReportKind.EVENT))
     queue.close()
     again = open_queue(config(mqtt={"url": "mqtt://host", "acknowledge": "collector"}), mqtt=True)
@@ -46,6 +48,35 @@ def test_a_path_that_is_written_wins_and_waits_for_the_collector(
     assert queue.settings.by_collector
     queue.close()
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("ends", ["killed", "well"])
+def test_the_outbox_of_a_service_waits_for_a_collector_from_the_first_one_on(tmp_path: Path, ends: str) -> None:
+    device = Device(tmp_path, OutboxSettings(by_collector=False, once_heard=True))
+    collector = Collector()
+
+    def sent_and_left() -> int:
+        device.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
+        device.send(collector)
+        return device.box.pending
+
+    assert sent_and_left() == 0, "nobody is there: the broker's word is enough"
+    device.box.acknowledge(collector.ack("f" * 16))
+    assert sent_and_left() == 0, "an answer to somebody else is none"
+    device.box.acknowledge(collector.ack(device.box.epoch))
+    assert sent_and_left() == 1
+    device.wait(1.0)
+    device.kill() if ends == "killed" else device.restart()
+    assert device.box.settings.by_collector, "the file remembers it"
+    assert sent_and_left() == 2
+    # Who says that the broker's word is enough is obeyed.
+    device.settings = OutboxSettings(by_collector=False)
+    device.restart()
+    device.box.give_back()
+    device.wait(60.0)
+    device.drain(collector)
+    assert sent_and_left() == 0
+    device.box.close()
 
 
 def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
