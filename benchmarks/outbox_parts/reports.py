@@ -1,7 +1,13 @@
-"""Reports as an agent writes them, made without one: a result with two boxes, and a sample of telemetry."""
+"""Reports as an agent writes them, made without one: a result with two boxes, and a sample of telemetry.
+
+Their numbers are random, each report's by the time of it: scores, corners and times have as many digits as the agent writes, and
+nothing that one report says can be guessed from the one before. So they deflate worse than those of a camera whose objects
+stand still.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 from edgesdk_agent.link.presence import utc
@@ -9,21 +15,24 @@ from edgesdk_targets.messages import Encoded, rfc3339
 
 NODE = "local.cam1"
 EPOCH_WALL_S = 1_800_000_000.0
+_PERCENTILES = (("p50", 1.0), ("p95", 1.3), ("p99", 1.8))
 
 
 def result(at: float, wall: float = EPOCH_WALL_S) -> Callable[[str, int], Encoded]:
-    """Return what builds a result of some 470 bytes; its numbers change with `at`, seconds."""
+    """Return what builds a result of some 530 bytes; `at`, seconds, is also the seed of its numbers."""
+    dice = random.Random(round(at * 1e3))
     boxes = ",".join(
-        f'{{"class_id":0,"label":"person","score":0.{(int(at * 7) + n) % 90 + 10},'
-        f'"box":[{at % 500 + n:.1f},30.0,96.2,{at % 300:.1f}]}}'
-        for n in range(2)
+        f'{{"class_id":0,"label":"person","score":{dice.uniform(0.5, 0.99):.4f},'
+        f'"box":[{",".join(f"{dice.uniform(0, 640):.2f}" for _ in range(4))}]}}'
+        for _ in range(2)
     )
-    stamp = rfc3339(utc(wall + at))
+    age, preprocess, infer = dice.gauss(39, 5), dice.gauss(1.9, 0.2), dice.gauss(31, 2)
+    stamp, captured = rfc3339(utc(wall + at)), rfc3339(utc(wall + at - age / 1e3))
     return lambda epoch, seq: Encoded(
         (
             f'{{"schema":"result/1","node":"local.cam1","at":"{stamp}","epoch":"{epoch}","seq":{seq},"camera":"door",'
             f'"frame":{seq},'
-            f'"captured_at":"{stamp}","age_ms":{at % 9 + 31:.3f},"latency_ms":{{"preprocess":1.9,"infer":{at % 7 + 31:.3f}}},'
+            f'"captured_at":"{captured}","age_ms":{age:.3f},"latency_ms":{{"preprocess":{preprocess:.3f},"infer":{infer:.3f}}},'
             '"bundle":{"name":"fastestdet","version":"1.0.0","digest":"sha256:0c1d"},'
             f'"result":{{"kind":"detections","objects":[{boxes}]}}}}'
         ).encode()
@@ -31,13 +40,19 @@ def result(at: float, wall: float = EPOCH_WALL_S) -> Callable[[str, int], Encode
 
 
 def telemetry(at: float, wall: float = EPOCH_WALL_S) -> Callable[[str, int], Encoded]:
-    """Return what builds telemetry of one sample."""
-    stamp = rfc3339(utc(wall + at))
+    """Return what builds telemetry of one sample; `at`, seconds, is also the seed of its numbers."""
+    dice, stamp = random.Random(round(at * 1e3)), rfc3339(utc(wall + at))
+    age, infer = (
+        ",".join(f'"{name}":{dice.gauss(middle * factor, middle / 10):.3f}' for name, factor in _PERCENTILES)
+        for middle in (39, 31)
+    )
+    cpu, memory, heat = dice.gauss(81, 3), 191_889_408 + dice.randrange(500) * 4096, dice.gauss(61, 1)
+    frames, fps = int(at * 10), dice.gauss(9.98, 0.02)
     return lambda epoch, seq: Encoded(
         (
             f'{{"schema":"tele/1","node":"local.cam1","at":"{stamp}","epoch":"{epoch}","seq":{seq},"samples":[{{"at":"{stamp}",'
-            f'"window_s":10.0,"fps":9.98,"captured":{int(at * 10)},"processed":{int(at * 10)},"dropped":{{}},'
-            '"age_ms":{"p50":39.0,"p95":52.4,"p99":71.8},"latency_ms":{"infer":{"p50":31.0,"p95":33.2,"p99":40.9}},'
-            '"queued":0,"lost":{},"cpu_percent":81.0,"memory_bytes":191889408,"temperature_c":61.2}]}'
+            f'"window_s":10.0,"fps":{fps:.2f},"captured":{frames},"processed":{frames},"dropped":{{}},'
+            f'"age_ms":{{{age}}},"latency_ms":{{"infer":{{{infer}}}}},'
+            f'"queued":0,"lost":{{}},"cpu_percent":{cpu:.1f},"memory_bytes":{memory},"temperature_c":{heat:.1f}}}]}}'
         ).encode()
     )
