@@ -26,7 +26,8 @@ def _on_disk(device: Device) -> int:
 HOURS = float(os.environ.get("EDGESDK_OFFLINE_HOURS", "3"))
 
 
-def test_three_days_offline_fit_into_ten_megabytes_and_drain_while_what_is_new_comes_first(tmp_path: Path) -> None:
+def test_a_long_time_offline_is_packed_and_drains_while_what_is_new_comes_first(tmp_path: Path) -> None:
+    """The reports are alike; benchmarks/outbox.py packs some whose numbers are random, and tells what those take."""
     # A commit each minute instead of each second: sixty times fewer of the same, as time is simulated.
     device, collector = Device(tmp_path, OutboxSettings(sync_interval_s=60.0)), Collector()
     text = "a text as long as a result of some boxes, with numbers: %d" % 7  # noqa: UP031
