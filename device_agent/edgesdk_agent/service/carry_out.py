@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgesdk_agent.service.plan import Action, Command, Remove, WriteFile
-from edgesdk_targets.errors import DeviceError
+from edgesdk_targets.errors import DeviceError, InputError
+from edgesdk_targets.whole_file import write_whole
 
 _TIMEOUT_S = 60.0
 
@@ -49,11 +50,7 @@ def _done(action: Action, root: Path) -> str:
     try:
         if isinstance(action, WriteFile):
             place = _place(action.path, root)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part = place.with_name(f".{place.name}.new")
-            part.write_text(action.text, "utf-8")
-            part.chmod(0o644)
-            part.replace(place)
+            write_whole(place, action.text.encode())
             return f"wrote {place}"
         if isinstance(action, Remove):
             place = _place(action.path, root)
@@ -62,6 +59,8 @@ def _done(action: Action, root: Path) -> str:
             else:
                 place.unlink(missing_ok=True)
             return f"removed {place}"
+    except InputError as error:
+        raise DeviceError(error.message, hint="Run it with sudo.") from error
     except OSError as error:
         raise DeviceError(f"{error.strerror}: {error.filename}", hint="Run it with sudo.") from error
     return _run(action)

@@ -112,6 +112,12 @@ def test_systemds_own_tools_carry_it_out_in_a_root_folder(tmp_path: Path) -> Non
     assert not wanted.is_symlink()
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "etc").touch()
+    with pytest.raises(DeviceError, match="etc.*cannot be written"):
+        carry_out([one for one in install_plan(SERVICE, tmp_path, []) if not isinstance(one, Command)], tmp_path)
+
+
 def test_the_devices_own_is_reloaded_and_started_and_can_be_shown_first() -> None:
     text = in_words(install_plan(SERVICE, ROOT, ["video"]), ROOT)
     assert "# writes /etc/systemd/system/edgesdk-agent.service" in text
