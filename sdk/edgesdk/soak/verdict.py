@@ -57,7 +57,7 @@ def _faults(recording: Recording) -> Line:
     if not done and not recording.left_out:
         return Line("faults", "not measured", "none was asked for", bound)
     left_out = f"; left out: {', '.join(sorted(recording.left_out))}" if recording.left_out else ""
-    return Line("faults", "pass", f"{len(recording.injected)} of {len(done)} kinds{left_out}", bound)
+    return Line("faults", "pass", f"{len(recording.injected)} faults of {len(done)} kinds{left_out}", bound)
 
 
 def _recovery(recording: Recording, bounds: Bounds) -> Line:
