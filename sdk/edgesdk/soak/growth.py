@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -19,7 +20,7 @@ _MOST_FLOOR_BYTES, _LEAST_FLOOR_BYTES = 3e6, 1e6
 
 def memory_floor(seconds: float) -> float:
     """Return how many bytes of growth within a time are none: 3 MB in a minute, 1 MB (falling by the root) from 9 on."""
-    return min(_MOST_FLOOR_BYTES, max(_LEAST_FLOOR_BYTES, _MOST_FLOOR_BYTES * (60.0 / max(seconds, 1.0)) ** 0.5))
+    return min(_MOST_FLOOR_BYTES, max(_LEAST_FLOOR_BYTES, _MOST_FLOOR_BYTES * math.sqrt(60.0 / max(seconds, 1.0))))
 
 
 def memory(recording: Recording) -> Line:
