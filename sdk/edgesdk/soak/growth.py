@@ -54,9 +54,9 @@ def _constant(recording: Recording, what: str, value: Callable[[SoakSample], int
     bound = f"≤ +{allowed}"
     more = []
     for life in _warm_lives(recording):
-        part = max(2, len(life) // 4)
-        first, last = (statistics.median(map(value, some)) for some in (life[:part], life[-part:]))
-        more.append(last - first)
+        # Against the most of the earlier half, as a fault closes what is opened again after it.
+        before, after = life[: len(life) // 2], life[-max(2, len(life) // 4) :]
+        more.append(statistics.median(map(value, after)) - max(map(value, before)))
     if not more:
         return _unmeasured(recording, what, bound)
     return Line(what, outcome(max(more) <= allowed), f"{max(more):+.0f}", bound)

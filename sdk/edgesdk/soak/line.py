@@ -15,14 +15,13 @@ class Bounds:
     Attributes:
         age_ms: for 95 of 100 results, in the median of the seconds in which nothing was broken.
         recovery_s: after an injection's end, until every camera has results.
-        fds, threads: more at the end of a life than at its beginning. One, as something that is open for a moment each second
-            may be in the one median and not in the other; whoever leaves one behind at each fault has more.
+        fds, threads: more in the last quarter of a life (the median) than ever in its earlier half.
     """
 
     age_ms: float = 1000.0
     recovery_s: float = 60.0
-    fds: int = 1
-    threads: int = 1
+    fds: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
