@@ -303,8 +303,10 @@ def test_a_wrong_password_is_told_and_the_right_one_works(kind: str, tmp_path: P
         link.stop()
 
 
-def test_a_topic_that_is_not_ours_is_counted_as_lost_and_told(tmp_path: Path) -> None:
-    """A broker whose rules let the device write its state and nothing else."""
+def test_reports_wait_for_a_broker_whose_rules_are_mended_and_that_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A broker whose rules let the device write its state and nothing else, until somebody corrects them."""
     rules = tmp_path / "rules"
     rules.write_text("pattern write edgesdk/1/%c/up/birth\npattern write edgesdk/1/%c/up/state\n")
     with running_broker("mosquitto", tmp_path / "broker", extra=(f"acl_file {rules}",)) as broker:
@@ -312,10 +314,14 @@ def test_a_topic_that_is_not_ours_is_counted_as_lost_and_told(tmp_path: Path) ->
         link = make_link(broker.address, queue)
         link.start(require_within_s=PATIENCE_S)
         queue.put(ReportKind.RESULT, result(0))
+        refused = _wait_until(link, lambda status: status.problem is not None and status.session >= 4)
+        assert refused.problem is not None
+        assert refused.problem.reason == "forbidden"
+        assert sum("does not let" in line.getMessage() for line in caplog.records) == 1
+        broker.kill()
+        rules.write_text("pattern write edgesdk/1/%c/up/#\n")
+        broker.start()
         assert link.flush(PATIENCE_S)
-        status = link.status()
+        _wait_until(link, lambda status: status.connected and status.problem is None)
         link.stop()
-    assert queue.counts().lost == {"result": 1}
-    assert status.connected
-    assert status.problem is not None
-    assert status.problem.reason == "forbidden"
+    assert queue.counts().lost == {}

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # So many connections in a row that were lost soon after they were made are no accident.
 _UNSTEADY_AFTER = 3
+# Problems that a connection shows only after it was taken: each stands, and is told once, until one has lasted.
+_ONLY_SEEN_LATER = frozenset({"unsteady", "forbidden"})
 
 
 class Link:
@@ -181,7 +183,7 @@ class Link:
         try:
             connection.open(self._stopping)
             since = time.monotonic()
-            steady = self._status.problem is None or self._status.problem.reason != "unsteady"
+            steady = self._status.problem is None or self._status.problem.reason not in _ONLY_SEEN_LATER
             self._note(connected=True, problem=None if steady else self._status.problem)
             log.info("Connected to %s", self._ends.address)
             while not self._stopping.is_set():
