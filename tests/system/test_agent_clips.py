@@ -18,10 +18,9 @@ import pytest
 
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.certificates import Certificates, make_certificates
-from edgesdk_testkit.h264_files import write_h264
 from edgesdk_testkit.pixel_stamp import read_stamp
-from edgesdk_testkit.required import missing
-from edgesdk_testkit.rtsp_server import RtspServer, missing_part, stamped
+from edgesdk_testkit.rtsp_server import RtspServer
+from edgesdk_testkit.stamped_camera import stamped_camera
 from edgesdk_testkit.steered_site import Site, site
 from edgesdk_testkit.tus_server import TusServer
 
@@ -39,13 +38,8 @@ EVENTS = {
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
-    if (part := missing_part()) is not None:
-        missing(part)
-    film = write_h264(tmp_path_factory.mktemp("film") / "film.mp4", width=640, height=360, fps=FPS, frames=20)
-    server = RtspServer(stamped(film, fps=FPS))
-    server.start()
-    yield server
-    server.stop()
+    with stamped_camera(tmp_path_factory.mktemp("film"), fps=FPS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

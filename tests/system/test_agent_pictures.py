@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgesdk_agent.preview.access import COOKIE
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.agent_process import AgentProcess
+from edgesdk_testkit.preview_page import page_picture
 
 pytestmark = pytest.mark.system
 
@@ -64,19 +63,7 @@ def configuration(folder: Path, bundle: Path, *, masked: bool, before: bool) -> 
 
 
 def preview_picture(port: int) -> Array:
-    def ask(method: str, path: str, body: str | None = None, cookie: str = "") -> http.client.HTTPResponse:
-        line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        line.request(method, path, body, {"Cookie": cookie} if cookie else {})
-        return line.getresponse()
-
-    said = ask("POST", "/enter", f"token={TOKEN}").getheader("Set-Cookie") or ""
-    answer = ask("GET", "/stream/hall", cookie=f"{COOKIE}={said.partition('=')[2].partition(';')[0]}")
-    length, line = 0, b""
-    while not length or line.strip():
-        line = answer.readline()
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.partition(b":")[2])
-    image = cv2.imdecode(np.frombuffer(answer.read(length), np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(page_picture(port, TOKEN), np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return image
 

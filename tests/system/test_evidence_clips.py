@@ -16,10 +16,9 @@ from edgesdk_agent.evidence.clip_camera import ClipCamera, ClipRequest
 from edgesdk_agent.evidence.encoded_stream import OpenCvPackets, Packet
 from edgesdk_agent.evidence.packet_ring import PacketRing
 from edgesdk_targets.secret_url import SecretUrl
-from edgesdk_testkit.h264_files import write_h264
 from edgesdk_testkit.pixel_stamp import read_stamp
-from edgesdk_testkit.required import missing
-from edgesdk_testkit.rtsp_server import RtspServer, missing_part, stamped
+from edgesdk_testkit.rtsp_server import RtspServer
+from edgesdk_testkit.stamped_camera import stamped_camera
 
 pytestmark = pytest.mark.system
 FPS = 10
@@ -27,13 +26,8 @@ FPS = 10
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
-    if (part := missing_part()) is not None:
-        missing(part)
-    film = write_h264(tmp_path_factory.mktemp("film") / "film.mp4", width=640, height=360, fps=FPS, frames=20)
-    with_stamps = RtspServer(stamped(film, fps=FPS))
-    with_stamps.start()
-    yield with_stamps
-    with_stamps.stop()
+    with stamped_camera(tmp_path_factory.mktemp("film"), fps=FPS) as running:
+        yield running
 
 
 def stamps(path: Path) -> list[float]:

@@ -7,7 +7,6 @@ log, the summary, the support bundle, and clips. The control hides nothing, and 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import signal
 import subprocess
@@ -21,7 +20,6 @@ import pytest
 import yaml
 
 from edgesdk.fleet.command_sender import new_command, send_command
-from edgesdk_agent.preview.access import COOKIE
 from edgesdk_targets.topics import Node
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.brokers import Ear, Heard, RealBroker, free_port, running_broker
@@ -35,6 +33,7 @@ from edgesdk_testkit.planted_picture import (
     write_person_bundle,
     write_pictures,
 )
+from edgesdk_testkit.preview_page import page_picture
 from edgesdk_testkit.required import missing
 from edgesdk_testkit.rtsp_server import RtspServer, looped, missing_part
 
@@ -87,24 +86,6 @@ def configuration(folder: Path, url: str, page: int, *, hidden: bool, clips: dic
     return path
 
 
-def page_picture(port: int) -> bytes:
-    """Return a picture of the page, as a viewer gets it."""
-
-    def ask(method: str, path: str, body: str | None = None, cookie: str = "") -> http.client.HTTPResponse:
-        line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        line.request(method, path, body, {"Cookie": cookie} if cookie else {})
-        return line.getresponse()
-
-    said = ask("POST", "/enter", f"token={TOKEN}").getheader("Set-Cookie") or ""
-    answer = ask("GET", "/stream/hall", cookie=f"{COOKIE}={said.partition('=')[2].partition(';')[0]}")
-    length, line = 0, b""
-    while not length or line.strip():
-        line = answer.readline()
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.partition(b":")[2])
-    return answer.read(length)
-
-
 def done(broker: RealBroker, verb: str, **arguments: Any) -> dict[str, Any]:
     """Send a command that is to be done, and return its answer."""
     command = new_command(NODE, verb, arguments, command_id=f"{verb}-{getrandbits(40):x}", within_s=20)
@@ -151,7 +132,7 @@ def test_no_way_out_shows_what_is_hidden(tmp_path: Path, needs_program: Any, hid
                 ear.wait_for(lambda all_: sum(one.topic.endswith("up/result") for one in all_) > 10)
                 done(broker, "snapshot", camera="hall")
                 done(broker, "logs", count=500, level="debug")
-                shown = page_picture(page)
+                shown = page_picture(page, TOKEN)
                 ear.wait_for(lambda all_: any(one.topic.endswith("up/snap") for one in all_))
                 while not hidden and not any(told(one, "clip_kept") for one in ear.said("up/event")):
                     # The stream may be connected a moment after the camera: then there is nothing to cut yet.

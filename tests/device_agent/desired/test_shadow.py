@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edgesdk_targets.messages import Desired, DesiredReport
-from edgesdk_testkit.steered import Bench
+from edgesdk_testkit.steered import Bench, why
 
 AT = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 
@@ -19,20 +17,10 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def _want(bench: Bench, version: int, **state: Any) -> DesiredReport:
-    bench.steering._shadow.offer(Desired(node="local.gate", at=AT, version=version, state=state))
-    bench.run()
-    return bench.reports[-1]
-
-
-def _why(report: DesiredReport) -> dict[str, str]:
-    return {one.what: one.why for one in report.refused}
-
-
 def test_what_is_wanted_is_applied_and_reported(bench: Bench) -> None:
     (bench.folder / "bundles" / "new.edgebundle").touch()
     state = {"config": {"telemetry.interval_s": 4}, "bundle": "new.edgebundle", "paused_cameras": ["door"]}
-    report = _want(bench, 3, **state)
+    report = bench.want(3, **state)
     assert (report.version, report.applied, report.refused) == (3, state, ())
     assert bench.config.telemetry.interval_s == 4
     assert bench.config.bundle.name == "new.edgebundle"
@@ -40,62 +28,62 @@ def test_what_is_wanted_is_applied_and_reported(bench: Bench) -> None:
 
 
 def test_a_part_that_is_wrong_does_not_hold_up_the_others(bench: Bench) -> None:
-    report = _want(
-        bench, 1, config={"telemetry.interval_s": 4}, bundle="gone", paused_cameras=["nowhere"], log_level=7, bundel="x"
+    report = bench.want(
+        1, config={"telemetry.interval_s": 4}, bundle="gone", paused_cameras=["nowhere"], log_level=7, bundel="x"
     )
     assert report.applied == {"config": {"telemetry.interval_s": 4}}
-    assert set(_why(report)) == {"bundle", "paused_cameras", "log_level", "bundel"}
-    assert "did you mean 'bundle'" in _why(report)["bundel"]
+    assert set(why(report)) == {"bundle", "paused_cameras", "log_level", "bundel"}
+    assert "did you mean 'bundle'" in why(report)["bundel"]
     assert bench.config.telemetry.interval_s == 4
 
 
 def test_a_setting_that_is_wrong_refuses_all_settings(bench: Bench) -> None:
-    report = _want(bench, 1, config={"telemetry.interval_s": 4, "mqtt.url": "mqtt://elsewhere"})
+    report = bench.want(1, config={"telemetry.interval_s": 4, "mqtt.url": "mqtt://elsewhere"})
     assert report.applied == {}
-    assert "may not be set" in _why(report)["config"]
+    assert "may not be set" in why(report)["config"]
     assert bench.config.telemetry.interval_s == 10
 
 
 def test_an_older_version_is_ignored_and_the_same_is_nothing_new(bench: Bench) -> None:
-    _want(bench, 5, config={"telemetry.interval_s": 4})
+    bench.want(5, config={"telemetry.interval_s": 4})
     reports = len(bench.reports)
-    _want(bench, 4, config={"telemetry.interval_s": 9})
-    _want(bench, 5, config={"telemetry.interval_s": 4})
+    bench.want(4, config={"telemetry.interval_s": 9})
+    bench.want(5, config={"telemetry.interval_s": 4})
     assert bench.config.telemetry.interval_s == 4
     assert len(bench.reports) == reports
     assert bench.steering._shadow.counts() == {"taken": 1, "older": 1, "known": 1}
 
 
 def test_the_same_version_with_another_content_is_told(bench: Bench) -> None:
-    _want(bench, 5, config={"telemetry.interval_s": 4})
-    report = _want(bench, 5, config={"telemetry.interval_s": 9})
-    assert "raise it" in _why(report)["version"]
+    bench.want(5, config={"telemetry.interval_s": 4})
+    report = bench.want(5, config={"telemetry.interval_s": 9})
+    assert "raise it" in why(report)["version"]
     assert bench.config.telemetry.interval_s == 4
 
 
 def test_what_was_refused_is_tried_again_when_it_comes_again(bench: Bench) -> None:
-    assert _want(bench, 1, bundle="late.edgebundle").refused
+    assert bench.want(1, bundle="late.edgebundle").refused
     (bench.folder / "bundles" / "late.edgebundle").touch()
-    report = _want(bench, 1, bundle="late.edgebundle")
+    report = bench.want(1, bundle="late.edgebundle")
     assert (report.refused, report.applied) == ((), {"bundle": "late.edgebundle"})
 
 
 def test_what_is_not_wanted_any_more_goes_back_to_the_file(bench: Bench) -> None:
-    _want(bench, 1, config={"telemetry.interval_s": 4, "telemetry.samples_per_message": 2})
-    _want(bench, 2, config={"telemetry.samples_per_message": 2})
+    bench.want(1, config={"telemetry.interval_s": 4, "telemetry.samples_per_message": 2})
+    bench.want(2, config={"telemetry.samples_per_message": 2})
     assert (bench.config.telemetry.interval_s, bench.config.telemetry.samples_per_message) == (10, 2)
 
 
 def test_the_newer_word_holds_between_commands_and_what_is_wanted(bench: Bench) -> None:
-    _want(bench, 1, config={"telemetry.interval_s": 4})
+    bench.want(1, config={"telemetry.interval_s": 4})
     bench.settings.set({"telemetry.interval_s": 5})
     assert bench.config.telemetry.interval_s == 5
-    _want(bench, 2, config={"telemetry.interval_s": 6})
+    bench.want(2, config={"telemetry.interval_s": 6})
     assert bench.config.telemetry.interval_s == 6
 
 
 def test_a_restart_converges_without_a_word(bench: Bench) -> None:
-    _want(bench, 2, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
+    bench.want(2, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
     bench.now = 60
     bench.settings.tick()
     after = Bench(bench.folder)
@@ -103,12 +91,12 @@ def test_a_restart_converges_without_a_word(bench: Bench) -> None:
     assert after.config.telemetry.interval_s == 4
     assert after.paused == {"yard"}
     assert after.reports[-1] == bench.reports[-1]
-    _want(after, 2, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
+    after.want(2, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
     assert after.steering._shadow.counts() == {"known": 1}
 
 
 def test_what_needs_a_restart_is_pending_until_then(bench: Bench) -> None:
-    report = _want(bench, 1, config={"cameras[0].fps": 5, "telemetry.interval_s": 4})
+    report = bench.want(1, config={"cameras[0].fps": 5, "telemetry.interval_s": 4})
     assert report.pending == ("cameras[0].fps",)
     assert not bench.restarts
     assert bench.config.telemetry.interval_s == 10, "a change is made whole, or later"
@@ -123,21 +111,21 @@ def test_a_state_that_does_not_do_well_is_taken_back_and_told(bench: Bench) -> N
     from edgesdk_agent.steering.health_mark import Mark
 
     bench.mark = Mark(processed=9)
-    _want(bench, 1, config={"telemetry.interval_s": 4})
+    bench.want(1, config={"telemetry.interval_s": 4})
     bench.now = 60
     bench.settings.tick()
     assert bench.config.telemetry.interval_s == 10
-    assert "taken back: no frame" in _why(bench.reports[-1])["settings"]
+    assert "taken back: no frame" in why(bench.reports[-1])["settings"]
     assert bench.reports[-1].applied == {}
 
 
 def test_a_crash_on_trial_is_told_and_the_same_document_converges_again(bench: Bench) -> None:
-    _want(bench, 1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
+    bench.want(1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
     after = Bench(bench.folder)  # nobody ended the first one in an orderly way
     after.steering._shadow.resume()
     assert after.config.telemetry.interval_s == 10
-    assert "taken back: The agent ended" in _why(after.reports[-1])["settings"]
+    assert "taken back: The agent ended" in why(after.reports[-1])["settings"]
     assert after.reports[-1].applied == {"paused_cameras": ["yard"]}
-    report = _want(after, 1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
+    report = after.want(1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
     assert (report.refused, after.config.telemetry.interval_s) == ((), 4)
     assert after.steering._shadow.counts() == {"taken": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.steering import Steered, Steering
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.messages import DesiredReport, Reply, decode
+from edgesdk_targets.messages import Desired, DesiredReport, Reply, decode
 
 CONFIG = """\
 device: {name: gate}
@@ -30,6 +31,12 @@ mqtt: {url: mqtt://broker}
 commands: {state: state, bundles: bundles, settable: [telemetry, mqtt.max_results_per_s, pipeline, cameras]}
 """
 PATIENCE_S = 10.0
+_WANTED_AT = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
+
+
+def why(report: DesiredReport) -> dict[str, str]:
+    """Return what was refused, and why."""
+    return {one.what: one.why for one in report.refused}
 
 
 @dataclass
@@ -82,6 +89,12 @@ class Bench:
     def say(self, topic: str, payload: bytes, content_type: str = "application/json", **more: Any) -> None:
         """Let a message come, as the link does."""
         self.inbox.deliver(Inbound(topic, payload, content_type, **more))
+
+    def want(self, version: int, **state: Any) -> DesiredReport:
+        """Say a desired state, and return what is reported of it."""
+        self.steering._shadow.offer(Desired(node="local.gate", at=_WANTED_AT, version=version, state=state))
+        self.run()
+        return self.reports[-1]
 
     def run(self, until: Callable[[], bool] | None = None) -> None:
         """Do on this thread what the commands' thread does, until nothing waits."""
