@@ -13,12 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pytest
 
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.certificates import Certificates, make_certificates
-from edgesdk_testkit.pixel_stamp import read_stamp
+from edgesdk_testkit.film_pictures import film_stamps
 from edgesdk_testkit.rtsp_server import RtspServer
 from edgesdk_testkit.stamped_camera import stamped_camera
 from edgesdk_testkit.steered_site import Site, site
@@ -73,16 +72,6 @@ def told(here: Site, name: str, **data: Any) -> dict[str, Any]:
     return next(dict(h.body["data"]) for h in found if h.channel == "up/event" and fits(h.body))
 
 
-def stamps(path: Path) -> list[float]:
-    """Decode a clip, and return when each of its pictures was made."""
-    capture, found = cv2.VideoCapture(str(path)), []
-    while True:
-        read, picture = capture.read()
-        if not read:
-            return found
-        found.append(read_stamp(picture))
-
-
 def wait_for_ring(here: Site) -> None:
     """Wait until the stream is there: telemetry counts what its ring writes to memory."""
     here.heard(
@@ -124,7 +113,7 @@ def test_a_fleet_fetches_the_clip_of_an_event(
         assert kept["id"] == event["clip"]
         assert kept["complete"]
         clip = tmp_path / "kept" / kept["filename"]
-        shown = stamps(clip)
+        shown = film_stamps(clip)
         moment = datetime.fromisoformat(event["occurred_at"].replace("Z", "+00:00")).timestamp()
         moment = moment - time.time() + time.monotonic()
         assert shown[0] <= moment - 1.0 + 0.1

@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import pytest
 
 from edgesdk_agent.evidence.clip_camera import ClipCamera, ClipRequest
 from edgesdk_agent.evidence.encoded_stream import OpenCvPackets, Packet
 from edgesdk_agent.evidence.packet_ring import PacketRing
 from edgesdk_targets.secret_url import SecretUrl
-from edgesdk_testkit.pixel_stamp import read_stamp
+from edgesdk_testkit.film_pictures import film_stamps
 from edgesdk_testkit.rtsp_server import RtspServer
 from edgesdk_testkit.stamped_camera import stamped_camera
 
@@ -28,16 +27,6 @@ FPS = 10
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
     with stamped_camera(tmp_path_factory.mktemp("film"), fps=FPS) as running:
         yield running
-
-
-def stamps(path: Path) -> list[float]:
-    """Decode a clip, and return when each of its pictures was made."""
-    capture, found = cv2.VideoCapture(str(path)), []
-    while True:
-        read, picture = capture.read()
-        if not read:
-            return found
-        found.append(read_stamp(picture))
 
 
 def test_a_clip_plays_and_covers_its_event_and_a_lost_stream_ends_it_early(server: RtspServer, tmp_path: Path) -> None:
@@ -67,7 +56,7 @@ def test_a_clip_plays_and_covers_its_event_and_a_lost_stream_ends_it_early(serve
     assert request.complete
     assert clips == [request]
     assert request.path is not None
-    shown = stamps(request.path)
+    shown = film_stamps(request.path)
     assert shown[0] <= event_at - 0.8
     assert shown[-1] >= event_at + 1.0 - 2 / FPS - 0.1
     gaps = [after - before for before, after in itertools.pairwise(shown)]
@@ -81,7 +70,7 @@ def test_a_clip_plays_and_covers_its_event_and_a_lost_stream_ends_it_early(serve
     assert cut_off.done.wait(1)
     assert cut_off.path is not None
     assert not cut_off.complete
-    assert stamps(cut_off.path)
+    assert film_stamps(cut_off.path)
     assert not list((tmp_path / "ring").iterdir())
     counts = camera.counts()
     assert (counts["clips"], counts["incomplete"], counts["clips_failed"]) == (2, 1, 0)

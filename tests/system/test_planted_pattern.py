@@ -23,10 +23,10 @@ from edgesdk.fleet.command_sender import new_command, send_command
 from edgesdk_targets.topics import Node
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.brokers import Ear, Heard, RealBroker, free_port, running_broker
+from edgesdk_testkit.film_pictures import film_pictures
 from edgesdk_testkit.h264_files import write_h264
 from edgesdk_testkit.planted_picture import (
     MASK,
-    film_pictures,
     secrets_in,
     secrets_shown,
     write_film,

@@ -134,16 +134,6 @@ def secrets_in(content: bytes) -> set[str]:
     return found
 
 
-def film_pictures(path: Path) -> list[Array]:
-    """Decode a film or clip."""
-    capture, found = cv2.VideoCapture(str(path)), []
-    while True:
-        read, picture = capture.read()
-        if not read:
-            return found
-        found.append(picture)
-
-
 def _row(name: str) -> bytes:
     """Return one row of a secret as it lies in memory, three bytes a pixel."""
     return np.repeat(sheet(name)[0], 3).tobytes()
