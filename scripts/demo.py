@@ -1,14 +1,15 @@
-"""From a trained model to results on MQTT, on one machine, against a known truth.
+"""From a trained model to a dashboard, on one machine, against a known truth.
 
-Converts the digits detector for three targets, starts a real broker and the real agent on the conveyor camera, and
-reads the results as any MQTT client would. The camera writes down what was really there; the two are joined by the
-frame's number after the run.
+Converts the digits detector for three targets, starts the fleet's service with its broker and the real agent on the
+conveyor camera, and reads the results as any MQTT client would. The camera writes down what was really there; the two are
+joined by the frame's number after the run.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,8 @@ from typing import Any
 import numpy as np
 import paho.mqtt.client as mqtt
 
-from edgesdk.fleet.broker import Broker
 from edgesdk_converters.convert import Conversion, convert
+from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import EdgeError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +34,8 @@ CARD = ROOT / "examples/digits/detector.yaml"
 TARGETS = ("x86-cpu", "rpi5", "jetson-orin-nano")
 GOAL = 0.95
 MATCH_IOU = 0.5
+# In which the service stores what it has, and ends its broker and collector.
+_GOODBYE_S = 30
 
 
 def main() -> int:
@@ -48,11 +52,15 @@ def main() -> int:
             say(
                 f"  {variant.id:32} {conversion.sizes[variant.id] / 1e3:7.0f} kB  {worst['sqnr_db']:.0f} dB  {variant.status}"
             )
-        broker = stack.enter_context(Broker(port=0))
-        say(f"Broker ({broker.program.kind}) at {broker.address}")
+        fleet = stack.enter_context(_fleet(out))
+        broker = BrokerAddress.parse(fleet["broker"])
+        say(f"Broker at {broker}")
+        say(f"Dashboard at {fleet['setup']}")
         results = stack.enter_context(_listen(broker))
         if options.keep:
-            say(f"Look at it live: edgesdk fleet watch --broker {broker.address}      (Ctrl-C ends)")
+            say("Choose a name and a password there, and look at it live.      (Ctrl-C ends)")
+        if options.open:
+            webbrowser.open(fleet["setup"])
         summary = _run_agent(conversion, broker, out, None if options.keep else options.seconds, say)
         results.wait_for(summary["reports"]["delivered"]["result"])
         document = _judge(summary, results.by_frame, _truth(out / "truth.jsonl"), conversion)
@@ -94,13 +102,46 @@ class _Results:
 
 
 @contextlib.contextmanager
-def _listen(broker: Broker) -> Iterator[_Results]:
+def _fleet(folder: Path) -> Iterator[dict[str, Any]]:
+    """Run `edgesdk fleet serve` on a store of its own, and give what it says: where it is, and where its broker is."""
+    command = [
+        sys.executable, "-m", "edgesdk", "fleet", "serve", "--json", "--db", str(folder / "fleet.db"), "--port", "0",
+        "--broker-port", "0", "--seal", str(folder / "seal.key"),
+    ]  # fmt: skip
+    log = folder / "fleet.log"
+    with log.open("w") as errors:
+        # Out of the terminal's reach: Ctrl-C is for the agent first, whose last results still have to arrive.
+        service = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
+            preexec_fn=_end_with_us,  # noqa: PLW1509  (no threads yet)
+        )  # fmt: skip
+    try:
+        text = ""
+        for line in service.stdout or ():
+            text += line
+            if line.rstrip() == "}":
+                break
+        if not text:
+            raise SystemExit(f"demo: the fleet's service did not start\n{log.read_text()[-2000:]}")
+        yield json.loads(text)
+    finally:
+        service.terminate()
+        service.wait(_GOODBYE_S)
+
+
+def _end_with_us() -> None:
+    """Ask the kernel to end this child with the demo, however that ends; Linux only, as the agent is."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _listen(broker: BrokerAddress) -> Iterator[_Results]:
     results, ready = _Results(), threading.Event()
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.on_message = results.on_message
     client.on_connect = lambda c, *_: c.subscribe("edgesdk/1/+/up/result", qos=1)
     client.on_subscribe = lambda *_: ready.set()
-    client.connect(broker.address.host, broker.address.port)
+    client.connect(broker.host, broker.port)
     client.loop_start()
     try:
         if not ready.wait(10):
@@ -111,13 +152,15 @@ def _listen(broker: Broker) -> Iterator[_Results]:
         client.loop_stop()
 
 
-def _run_agent(conversion: Conversion, broker: Broker, out: Path, seconds: float | None, say: _Say) -> dict[str, Any]:
+def _run_agent(
+    conversion: Conversion, broker: BrokerAddress, out: Path, seconds: float | None, say: _Say
+) -> dict[str, Any]:
     """Run the agent as its own process and return its summary."""
     command = [
         sys.executable, "-m", "edgesdk_agent.main", "run", "--json", "--quiet",
         "--bundle", str(conversion.path),
         "--source", f"conveyor:?fps=30&seed=7&truth={out / 'truth.jsonl'}",
-        "--broker", str(broker.address), "--name", "demo", "--telemetry-interval", "2",
+        "--broker", str(broker), "--name", "demo", "--telemetry-interval", "2",
         *(["--duration", str(seconds)] if seconds else []),
     ]  # fmt: skip
     say(f"Agent on the conveyor{f' for {seconds:g} s' if seconds else ''} …")
@@ -198,6 +241,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the agent runs (30)")
     parser.add_argument("--keep", action="store_true", help="run until Ctrl-C")
+    parser.add_argument("--open", action="store_true", help="open the dashboard in a browser")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args()
     if not 0 < options.seconds < 1e6:

@@ -47,10 +47,11 @@ class Plan:
     glibc: str
     runtimes: tuple[Runtime, ...]
     picamera2: bool = False
+    enrol: bool = False
 
     @property
     def extras(self) -> tuple[str, ...]:
-        return ("agent", *(EXTRAS[runtime] for runtime in self.runtimes))
+        return ("agent", *(("enrol",) if self.enrol else ()), *(EXTRAS[runtime] for runtime in self.runtimes))
 
     @property
     def index(self) -> WheelIndex:
@@ -67,7 +68,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         plan = make_plan(
-            args.target, args.python, tuple(Runtime(name) for name in args.runtime), picamera2=args.picamera2
+            args.target,
+            args.python,
+            tuple(Runtime(name) for name in args.runtime),
+            picamera2=args.picamera2,
+            enrol=args.enrol,
         )
         if args.dry_run:
             with tempfile.TemporaryDirectory() as temporary:
@@ -90,7 +95,12 @@ def main() -> int:
 
 
 def make_plan(
-    name: str, python: str | None = None, runtimes: tuple[Runtime, ...] = (), *, picamera2: bool = False
+    name: str,
+    python: str | None = None,
+    runtimes: tuple[Runtime, ...] = (),
+    *,
+    picamera2: bool = False,
+    enrol: bool = False,
 ) -> Plan:
     """Decide Python, C library and runtimes of a target's wheelhouse.
 
@@ -120,7 +130,7 @@ def make_plan(
             )
     # A Python that none of the target's systems brings was built by its user: stay with the oldest C library.
     oldest = min((p.glibc for p in target.platforms), key=lambda text: int(text.split(".")[1]))
-    return Plan(target, version, platform.glibc if platform else oldest, wanted, picamera2)
+    return Plan(target, version, platform.glibc if platform else oldest, wanted, picamera2, enrol)
 
 
 def write_wheelhouse(plan: Plan, output: Path) -> list[Locked]:
@@ -191,7 +201,13 @@ def _write_files(plan: Plan, folder: Path, locked: list[Locked]) -> None:
         "ARCH": plan.target.arch,
         "GLIBC": glibc,
         "SYSTEM_SITE_PACKAGES": "yes" if plan.target.system_site_packages or plan.picamera2 else "no",
-        "MODULES": " ".join(["numpy", "cv2", "edgesdk_agent", *(MODULES[runtime] for runtime in plan.runtimes)]),
+        "MODULES": " ".join(
+            [
+                *("numpy", "cv2", "edgesdk_agent"),
+                *(("cryptography",) if plan.enrol else ()),
+                *(MODULES[runtime] for runtime in plan.runtimes),
+            ]
+        ),
         "SYSTEM_MODULES": "tensorrt" if Runtime.TENSORRT in plan.target.runtimes else "",
         "APT": " ".join(plan.target.apt),
     }
@@ -215,6 +231,9 @@ def _arguments() -> argparse.Namespace:
         help="put this runtime in; may be repeated (default: the first of the target's chain that PyPI has)",
     )
     parser.add_argument("--picamera2", action="store_true", help="for a CSI camera through Raspberry Pi OS's Picamera2")
+    parser.add_argument(
+        "--enrol", action="store_true", help="with what `edgesdk agent enrol` needs; see docs/enrolling.md"
+    )
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: wheelhouse-TARGET-pyVERSION)")
     parser.add_argument("--dry-run", action="store_true", help="only print what requirements.lock would hold")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

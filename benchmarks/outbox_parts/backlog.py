@@ -77,9 +77,10 @@ def drain(folder: Path, scratch: Path, backlog_per_s: float, broker_kind: str = 
         link.stop(1.0)
         keeper.stop()
         with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as record:
-            stored = record.execute("SELECT count(*), count(DISTINCT seq) FROM record").fetchone()
+            stored = record.execute("SELECT count(*), count(DISTINCT seq) FROM records").fetchone()
             lags = sorted(
-                lag for (lag,) in record.execute("SELECT received_ms - at_ms FROM record WHERE seq >= ?", (first_live,))
+                lag
+                for (lag,) in record.execute("SELECT received_ms - at_ms FROM records WHERE seq >= ?", (first_live,))
             )
     return {
         "backlog": backlog,

@@ -80,6 +80,7 @@ def convert(
     calib_data: Any = None,
     calib_count: int = 300,
     keep_float: Sequence[str] = (),
+    tune: bool = True,
     gate: GateMaker | None = None,
     explain: bool = False,
     overrides: Mapping[str, Any] | None = None,
@@ -98,6 +99,7 @@ def convert(
         calib_data: pictures on which INT8 ranges are measured: a folder, a video, an `.npy`, or pictures themselves.
         calib_count: how many of them are chosen.
         keep_float: patterns of names of ONNX nodes that INT8 leaves in float.
+        tune: where plain INT8 is not good enough, choose weights for 8 bits before keeping layers in float.
         gate: makes the judge of accuracy.
         explain: measure what each layer costs when it is quantised.
         cache: folder of finished steps; None repeats everything.
@@ -135,7 +137,7 @@ def convert(
             calibrating = calibrate(
                 calib_data, calib_count, model, reference, workshop, Path(scratch), evaluation=files, say=say
             )
-            quantiser = Quantiser(workshop, calibrating, keep_float, say)
+            quantiser = Quantiser(workshop, calibrating, keep_float, say, tune=tune)
         if gate and data is None:
             judge, _ = gate(model.card, model.card_file.labels, calibrating)
         if model.card.window is not None and (judge or calib_data is not None):

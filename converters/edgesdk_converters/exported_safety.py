@@ -1,89 +1,77 @@
-"""Is a `.pt2` safe to load? Told by its content, before torch reads it.
+"""Is a `.pt2` safe to load and to run? Told before torch reads it.
 
-torch's loader unpickles some payloads of the archive and lets sympy evaluate strings that describe open sizes; either
-can run code. So pickles may name tensors only, and those strings may be plain arithmetic only.
+torch's loader unpickles some members of the archive, and turns strings of the others into functions and source; either
+can run code. So pickles may name tensors only, and a graph operators only.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import re
-import zipfile
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from edgesdk_converters.sniff import refuse_code
+from edgesdk_converters.exported_archive import HINT, acting_members
+from edgesdk_converters.exported_graph import graph_faults
+from edgesdk_converters.pickle_imports import foreign_imports
 from edgesdk_targets.errors import InputError
-
-_MAX_MEMBER_BYTES = 4 << 30
-_NAMES = re.compile(r"[A-Za-z_]\w*")
-_SYMBOL = re.compile(r"^[a-z]{1,2}\d{1,6}$")
-# An open size as torch writes it: Symbol('s77', positive=True, integer=True).
-_SYMBOL_CALL = re.compile(r"Symbol\('[a-z]{1,2}\d{1,6}'(?:, [a-z]{1,16}=(?:True|False)){0,8}\)")
-# What else torch writes into size expressions.
-_FUNCTIONS = frozenset({
-    "Max", "Min", "Mod", "PythonMod", "FloorDiv", "CeilDiv", "CleanDiv", "IntTrueDiv", "FloatTrueDiv", "FloorToInt",
-    "CeilToInt", "TruncToInt", "ToFloat", "Eq", "Ne", "Ge", "Gt", "Le", "Lt", "And", "Or", "Not", "Piecewise", "True",
-    "False", "Integer", "floor", "ceiling", "oo", "int_oo",
-})  # fmt: skip
-_ARITHMETIC = re.compile(r"^[\w\s+\-*/%(),<>=&|~.]*$")
-_HINT = "Export the model again with torch.export.save of torch 2.13, with tensors as example inputs."
 
 
 def check_exported(path: Path) -> None:
     """Refuse a `.pt2` whose loading could run code.
 
     Raises:
-        InputError: a pickle inside it names code, or a size expression is no arithmetic.
+        InputError: a member is code or names code, its graph could become code, or the archive is damaged.
     """
+    acting = acting_members(path)
+    for name, data in acting.pickles.items():
+        _check_pickle(path, name, data)
+    for document in acting.documents.values():
+        for fault in graph_faults(document):
+            raise InputError(f"{path} holds {fault}; it is refused.", hint=HINT)
+
+
+@contextmanager
+def tensors_only() -> Iterator[None]:
+    """Let `torch.load` read nothing but tensors in the body, whatever torch's own callers of it ask for.
+
+    A second lock behind `check_exported`: torch's exported models ask for everything.
+    """
+    force, forbid = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+    before = {name: os.environ.get(name) for name in (force, forbid)}
+    os.environ.pop(forbid, None)  # torch refuses to be given both
+    os.environ[force] = "1"
     try:
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if info.file_size > _MAX_MEMBER_BYTES:
-                    raise InputError(f"{path}: {info.filename} is too large.", hint=_HINT)
-                data = archive.read(info)
-                _check_pickles(path, data)
-                if info.filename.endswith(".json"):
-                    _check_expressions(path, data)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise InputError(f"{path} is damaged: {error}.", hint="Copy the file again.") from error
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def _check_pickles(path: Path, data: bytes) -> None:
-    if data[:1] == b"\x80":
-        refuse_code(path, data)
-    elif data[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(data)) as inner:
-            for member in inner.namelist():
-                content = inner.read(member)
-                if content[:1] == b"\x80" or member.endswith(".pkl"):
-                    refuse_code(path, content)
+def _check_pickle(path: Path, name: str, data: bytes) -> None:
+    """Refuse a member that `torch.load` would not read as tensors alone."""
+    from torch._C import PyTorchFileReader
 
-
-def _check_expressions(path: Path, data: bytes) -> None:
+    if not data:
+        return  # no example inputs
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return  # torch refuses it by itself
-    for text in _expressions(document):
-        rest = _SYMBOL_CALL.sub("s0", text)
-        names = _NAMES.findall(rest)
-        plain = all(_SYMBOL.match(name) or name in _FUNCTIONS for name in names)
-        if not plain or not _ARITHMETIC.match(rest):
-            raise InputError(f"{path} holds a size expression that is no arithmetic: {text[:80]!r}.", hint=_HINT)
-
-
-def _expressions(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            for key, item in one.items():
-                if key == "expr_str" and isinstance(item, str):
-                    yield item
-                else:
-                    waiting.append(item)
-        elif isinstance(one, list):
-            waiting.extend(one)
+        # Anything but a zip, torch.load takes for a tar or for pickles in a row; torch.export.save writes neither.
+        if not data.startswith(b"PK\x03\x04"):
+            raise ValueError("it is no archive of torch.save")
+        reader = PyTorchFileReader(io.BytesIO(data))
+        records: list[str] = [record.lower() for record in reader.get_all_records()]
+        if "constants.pkl" in records or records.count("data.pkl") != 1:
+            raise ValueError("it holds another thing than tensors")
+        foreign = foreign_imports(bytes(reader.get_record("data.pkl")))
+    except (ValueError, RuntimeError) as error:
+        problem = f"{path}: {name} is a pickle that cannot be checked: {error}; it is refused."
+        raise InputError(problem, hint=HINT) from error
+    if foreign:
+        raise InputError(
+            f"{path}: {name} is a pickle that would run code when it is loaded: {', '.join(foreign[:3])}; it is refused.",
+            hint=HINT,
+        )

@@ -11,6 +11,7 @@ from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.conversion import Conversion
 from edgesdk_converters.provenance import provenance
 from edgesdk_converters.reference import Reference
+from edgesdk_converters.sbom import SBOM, sbom
 from edgesdk_converters.source import Source
 from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.bundle.bundle import write_bundle
@@ -66,10 +67,13 @@ def write(
         places = {role: _place(files, variant.id, role, variant.runtime, data) for role, data in artifact.files.items()}
         variants.append(variant.model_copy(update={"files": places}))
     sizes = {v.id: sum(len(files[p]) for p in set(v.files.values())) for v in variants}
-    files["provenance.json"] = _json(provenance(source, variants, calibration))
+    card = source.card
+    made_by = provenance(source, variants, calibration)
+    # First of all files, while they are the artifacts alone: it lists what is delivered, not what is said about it.
+    bill = sbom(card.name, card.version, card.license, variants, files, made_by)
+    files |= {"provenance.json": _json(made_by), SBOM: _json(bill)}
     files |= {f"reports/{name}.json": _json(content) for name, content in reports.items()}
     files |= golden
-    card = source.card
     if card.agent:
         files["agent.json"] = _json(card.agent)
     manifest = Manifest(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import pickletools
 import zipfile
 from enum import Enum
 from pathlib import Path
 
+from edgesdk_converters.pickle_imports import OLD_FORM_PICKLES, foreign_imports
 from edgesdk_targets.errors import InputError
 
 
@@ -23,8 +22,6 @@ class Kind(str, Enum):
     MODULE = "live module"
 
 
-# What a pickle of tensors alone refers to; anything else would be code that loading runs.
-_TENSOR_MODULES = ("torch", "torch._utils", "torch.serialization", "collections", "numpy", "_codecs")
 _SAFETENSORS_HEADER_LIMIT = 100_000_000
 
 
@@ -46,7 +43,7 @@ def sniff(path: Path) -> Kind:
         return Kind.SAFETENSORS
     if head[:1] == b"\x80":
         # torch.save before its zip form; loading with weights_only refuses what is no tensor.
-        refuse_code(path, path.read_bytes())
+        _refuse_code(path, path.read_bytes(), pickles=OLD_FORM_PICKLES)
         return Kind.STATE_DICT
     if _is_onnx(head):
         return Kind.ONNX
@@ -75,7 +72,7 @@ def _sniff_zip(path: Path) -> Kind:
                 return Kind.TORCHSCRIPT
             pickle = next((name for name in names if name.endswith("/data.pkl")), None)
             if pickle is not None:
-                refuse_code(path, archive.read(pickle))
+                _refuse_code(path, archive.read(pickle))
                 return Kind.STATE_DICT
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"{path} is damaged: {error}.", hint="Copy the file again.") from error
@@ -86,43 +83,22 @@ def _sniff_zip(path: Path) -> Kind:
     raise InputError(f"{path} is a zip, but no model.", hint="Give an .onnx, a .pt2 or weights saved by torch.save.")
 
 
-def refuse_code(path: Path, pickle: bytes) -> None:
-    """Refuse a pickle that would import anything but tensors, without loading it.
-
-    Raises:
-        InputError: it names other modules; the hint says how to export the model without them.
-    """
-    modules = sorted({module for module in _imported_modules(pickle) if module not in _TENSOR_MODULES})
-    if not modules:
+def _refuse_code(path: Path, data: bytes, *, pickles: int = 1) -> None:
+    """Refuse a file whose pickle would fetch anything but tensors, without loading it; say how to export it without them."""
+    try:
+        foreign = foreign_imports(data, pickles=pickles)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}.", hint="Copy the file again.") from error
+    if not foreign:
         return
-    if any(module.split(".")[0] in {"ultralytics", "models"} for module in modules):
+    if any(name.split(".")[0] in {"ultralytics", "models"} for name in foreign):
         line = f"yolo export model={path.name} format=onnx     (then: edgesdk convert {path.stem}.onnx …)"
     else:
         line = "torch.save(model.state_dict(), 'weights.pt')     (then: edgesdk card init weights.pt -o card.yaml)"
     raise InputError(
-        f"{path} is a full pickle: loading it would run code of {', '.join(modules[:3])}, so it is refused.",
+        f"{path} is a full pickle: loading it would run code of {', '.join(foreign[:3])}, so it is refused.",
         hint=f"Where it was trained, run: {line}",
     )
-
-
-def _imported_modules(pickle: bytes) -> set[str]:
-    """Return the modules that a pickle names, reading its opcodes only."""
-    modules: set[str] = set()
-    strings: list[str] = []
-    stream = io.BytesIO(pickle)
-    # The old torch.save form is several pickles in a row, and then the tensors' bytes, which are none.
-    while stream.tell() < len(pickle):
-        try:
-            for opcode, argument, _ in pickletools.genops(stream):
-                if opcode.name == "GLOBAL" and isinstance(argument, str):
-                    modules.add(argument.split(" ")[0])
-                elif opcode.name == "STACK_GLOBAL" and len(strings) >= 2:
-                    modules.add(strings[-2])
-                elif isinstance(argument, str):
-                    strings.append(argument)
-        except ValueError:
-            break
-    return modules
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:

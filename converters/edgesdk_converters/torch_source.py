@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk_converters.exported_safety import check_exported
+from edgesdk_converters.exported_safety import check_exported, tensors_only
 from edgesdk_converters.framework_edge import framework_edge, needs, reason
 from edgesdk_converters.sniff import Kind
 from edgesdk_targets.errors import EdgeError, InputError
@@ -100,7 +100,8 @@ def _load_exported(path: Path) -> ExportedProgram:
     import torch
 
     check_exported(path)
-    with framework_edge("torch_export_load", hint="Export it again with this version of torch: torch.export.save(…)."):
+    hint = "Export it again with this version of torch: torch.export.save(…)."
+    with framework_edge("torch_export_load", hint=hint), tensors_only():
         return torch.export.load(str(path))
 
 

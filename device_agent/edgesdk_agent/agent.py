@@ -2,7 +2,7 @@
 
     cameras → pipeline → reporter → queue → link → broker
 
-Build: model, cameras, pipeline, steering, link, oversight. Start: the link first, so that the fleet sees the device
+Build: cameras, model, pipeline, steering, link. Start: the link first, so that the fleet sees the device
 while its cameras still connect, each at its own reader; a part that cannot start ends the others. Stop: cameras first,
 then what is in flight is finished, reported and delivered, then the link says goodbye.
 """
@@ -14,35 +14,35 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.agent_cameras import AgentCameras
 from edgesdk_agent.agent_identity import camera_names, identity_of
 from edgesdk_agent.agent_link import make_link
-from edgesdk_agent.agent_oversight import make_oversight
 from edgesdk_agent.agent_queue import GOODBYE_S, deliver_rest, keep_queue, open_queue
 from edgesdk_agent.agent_results import AgentResults
+from edgesdk_agent.agent_updates import begin_updates, replaced_by_launcher
+from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.data_folders import data_folders
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.health.clock_trust import ClockTrust
-from edgesdk_agent.health.watchdog import EXIT_STALLED
 from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
-from edgesdk_agent.oversight import Oversight
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.steering.agent_steering import AgentSteering
 from edgesdk_agent.steering.beginning import Beginning
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.steering import Steering
-from edgesdk_agent.summary import reports_summary, run_summary
-from edgesdk_agent.telemetry_sample import telemetry_sample
 from edgesdk_agent.vitals import VitalsReader
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import Sample
 from edgesdk_targets.model import Model
+
+if TYPE_CHECKING:
+    from edgesdk_agent.oversight import Oversight
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Agent:
         beginning: the configuration, and what was set from afar.
         version: of edgesdk, for the birth message.
         model: gives the configuration's model, once it is loaded, and what closes it to a stack.
+        cameras: of the configuration, by name; the caller closes them.
         mqtt: report to the broker; without it results are only counted.
     """
 
@@ -72,8 +73,15 @@ class Agent:
     _oversight: Oversight | None = None
 
     def __init__(
-        self, beginning: Beginning, *, version: str, model: Callable[[ExitStack], Model], mqtt: bool = True
+        self,
+        beginning: Beginning,
+        *,
+        version: str,
+        model: Callable[[ExitStack], Model],
+        cameras: Mapping[str, Camera],
+        mqtt: bool = True,
     ) -> None:
+        self._given_cameras = cameras
         self._given_model = model
         self._version = version
         self._mqtt = mqtt
@@ -105,13 +113,13 @@ class Agent:
         """
         self.config.governor.check_bundles()
         with ExitStack() as stack:
-            steering, oversight = self._build(stack)
+            steering = self._build(stack)
             self._connect()
             try:
-                self._start(steering, oversight)
+                self._start(steering, stack)
                 self._stay(stop, duration_s)
             finally:
-                self._end(steering, oversight, for_good=stop.is_set())
+                self._end(steering, for_good=stop.is_set())
         if self._error is not None:
             raise self._error
         self._results.check_stages()
@@ -132,6 +140,8 @@ class Agent:
 
     def summary(self) -> dict[str, Any]:
         """Return what happened so far, with the stable keys of `--json`."""
+        from edgesdk_agent.summary import reports_summary, run_summary
+
         stats = self._pipeline.stats()
         return {
             **run_summary(stats, self._vitals.read()),
@@ -143,7 +153,7 @@ class Agent:
 
     # --- one run
 
-    def _build(self, stack: ExitStack) -> tuple[Steering, Oversight]:
+    def _build(self, stack: ExitStack) -> Steering:
         """Make every part; what is opened for one is closed by `stack`."""
         hands, config = self._hands, self.config
         logs = LogBook()
@@ -152,12 +162,13 @@ class Agent:
         model = stack.enter_context(hands.running).load(config, self._given_model)
         reporter = self._reporter = self._make_reporter()
         told = reporter if self._mqtt else None
-        cameras = self._cameras = AgentCameras(config.cameras, told, self.counts, stack)
+        one_must_answer = any(camera.require_at_start for camera in config.cameras)
+        cameras = self._cameras = AgentCameras(self._given_cameras, told, self.counts, one_must_answer=one_must_answer)
         asked: dict[str, Policy] = {c.name: c.mode for c in config.cameras if c.mode != "auto"}
         policies = policies_for(cameras.by_name, asked)
         keep_queue(self.queue, reporter, self.counts, stack)
         results = self._results = AgentResults(config, model, cameras.by_name, policies, told, self.counts, stack)
-        results.steered_by(hands, cameras.by_name)
+        results.steered_by(hands)
         pipeline = self._pipeline = results.pipeline(
             model, cameras.by_name, policies, on_error=self._failed, on_camera_error=self._camera_failed
         )
@@ -167,17 +178,16 @@ class Agent:
         self.counts.add("commands", steering.counts)
         self.counts.add("link_inbox", hands.inbox.counts)
         if self._mqtt:
-            identity = identity_of(hands.loaded, self._version, model, cameras.by_name, policies, hands.report)
+            identity = identity_of(
+                hands.loaded, self._version, model, cameras.by_name, policies, hands.report, file=hands.file,
+                layer=hands.layer,
+            )  # fmt: skip
             self._link = make_link(hands, self.queue, identity, results, clock_trusted=self._trust.now, stack=stack)
             for name, reason in model.choice.failed:
                 reporter.event("variant_failed", "warning", f"{name}: {reason}")
         cameras.announce_to(lambda: hands.say_again(cameras=camera_names(cameras.by_name, policies)))
-        oversight = self._oversight = make_oversight(
-            hands, pipeline, cameras.by_name, reporter, self._link, self.queue, self.counts,
-            version=self._version, trust=self._trust, end=self._end_stalled,
-        )  # fmt: skip
-        stack.callback(oversight.close)
-        return steering, oversight
+        begin_updates(hands, pipeline, told, self._link, self.counts, self._trust, stack)
+        return steering
 
     def _connect(self) -> None:
         if self._link is not None:
@@ -185,9 +195,19 @@ class Agent:
             self._link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
             self._reporter.start()
 
-    def _start(self, steering: Steering, oversight: Oversight) -> None:
-        steering.start()
+    def _start(self, steering: Steering, stack: ExitStack) -> None:
+        steering.resume()
         self._pipeline.start()
+        # What looks after a pipeline is not loaded before there is one: the first result does not wait for it.
+        from edgesdk_agent.agent_oversight import make_oversight
+
+        oversight = make_oversight(
+            self._hands, self._pipeline, self._cameras.by_name, self._reporter, self._link, self.queue, self.counts,
+            version=self._version, trust=self._trust, end=self._end_stalled,
+        )  # fmt: skip
+        stack.callback(oversight.close)
+        self._oversight = oversight
+        steering.start()
         oversight.start()
 
     def _stay(self, stop: threading.Event, duration_s: float | None) -> None:
@@ -199,10 +219,12 @@ class Agent:
             if (loss := self._cameras.none_answers()) is not None:
                 self._failed(loss)
 
-    def _end(self, steering: Steering, oversight: Oversight, *, for_good: bool) -> None:
+    def _end(self, steering: Steering, *, for_good: bool) -> None:
         began = time.monotonic()
         steering.request_stop()
-        oversight.stop(again=self._hands.goes_on and not for_good)
+        if self._oversight is not None:
+            again = replaced_by_launcher() or (self._hands.goes_on and not for_good)
+            self._oversight.stop(again=again)
         pictures = self._results.pictures
         pictures.request_stop()
         self._pipeline.stop(_STOP_PIPELINE_S)
@@ -229,6 +251,8 @@ class Agent:
 
     def _end_stalled(self) -> None:
         """End at once, with a code that says why: what stands still would not let an orderly end happen."""
+        from edgesdk_agent.health.watchdog import EXIT_STALLED
+
         self.leave()
         os._exit(EXIT_STALLED)
 
@@ -246,6 +270,8 @@ class Agent:
         )
 
     def _sample(self) -> Sample:
+        from edgesdk_agent.telemetry_sample import telemetry_sample
+
         interval = self._pipeline.interval_stats()
         return telemetry_sample(
             at=time.time(),

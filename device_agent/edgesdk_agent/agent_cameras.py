@@ -1,18 +1,13 @@
-"""The agent's cameras, as the configuration names them, and what the agent makes of those that do not answer."""
+"""The agent's cameras, and what the agent makes of those that do not answer."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from functools import partial
-from typing import Any
 
 from edgesdk_agent.camera_reports import CameraReports
 from edgesdk_agent.cameras.camera import Camera, counts_of
-from edgesdk_agent.cameras.catalogue import open_camera
-from edgesdk_agent.cameras.several import none_answers, unopened_cameras
-from edgesdk_agent.config.camera import CameraSection
+from edgesdk_agent.cameras.several import none_answers
 from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError
@@ -21,33 +16,31 @@ log = logging.getLogger(__name__)
 
 
 class AgentCameras:
-    """The cameras of one run. Whatever may have to be waited for is opened by its own reader, once the pipeline starts.
+    """The cameras of one run.
 
     Args:
-        sections: one for each.
+        by_name: the cameras.
         reporter: is told how they do; None without a broker.
         counts: takes each camera's.
-        stack: closes them.
+        one_must_answer: whether it is an error that none of them does.
 
     Attributes:
-        by_name: the cameras.
         reports: how each does.
-
-    Raises:
-        InputError: a source is unknown.
     """
 
     def __init__(
-        self, sections: tuple[CameraSection, ...], reporter: Reporter | None, counts: CountRegistry, stack: ExitStack
+        self,
+        by_name: Mapping[str, Camera],
+        reporter: Reporter | None,
+        counts: CountRegistry,
+        *,
+        one_must_answer: bool,
     ) -> None:
-        self.by_name: Mapping[str, Camera] = unopened_cameras(
-            {section.name: partial(_opened, section) for section in sections}
-        )
-        for name, camera in self.by_name.items():
-            stack.callback(camera.close)
+        self.by_name = by_name
+        for name, camera in by_name.items():
             counts.add("camera", counts_of(camera).numbers, camera=name)
         self._reporter = reporter
-        self._one_must = any(section.require_at_start for section in sections)
+        self._one_must = one_must_answer
         self.reports = CameraReports(self.by_name, None if reporter is None else reporter.event)
         self._decoders: dict[str, str] = {}
         self._has_new_decoder()
@@ -80,23 +73,3 @@ class AgentCameras:
             if decoder and decoder != before.get(name):
                 log.info("%s is decoded by %s", name, decoder)
         return self._decoders != before
-
-
-def _opened(section: CameraSection, must_open: bool) -> Camera:
-    return open_camera(
-        section.source, **_source_options(section), must_open=must_open, supervision=section.supervise.limits()
-    )
-
-
-def _source_options(section: CameraSection) -> dict[str, Any]:
-    given = {
-        "live": section.live,
-        "fps": section.fps,
-        "detect_fps": section.detect_fps,
-        "decoder": section.decoder,
-        "loop": section.loop or None,
-        "width": section.width,
-        "height": section.height,
-        "isolate": section.isolate,
-    }
-    return {name: value for name, value in given.items() if value is not None}

@@ -46,8 +46,15 @@ def make_link(
         will_delay_s=mqtt.will_delay_s,
         connect_timeout_s=mqtt.connect_timeout_s,
     )
-    link = Link(mqtt.address(), queue, presence, tls=mqtt.tls(), settings=settings, inbox=hands.inbox)
+    tls = mqtt.tls()
+    link = Link(mqtt.address(), queue, presence, tls=tls, settings=settings, inbox=hands.inbox)
     hands.link = link
     results.pictures.publish_by(config.device.node, queue, hands.inbox.say, link.status)
     stack.callback(link.stop)
+    if mqtt.cert is not None:
+        from edgesdk_agent.enrol.renewal import renewal_for
+
+        if (renewal := renewal_for(mqtt.cert, tls)) is not None:
+            renewal.start()
+            stack.callback(renewal.stop)
     return link

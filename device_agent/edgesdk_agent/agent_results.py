@@ -21,6 +21,7 @@ from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import Model
 
 if TYPE_CHECKING:
+    from edgesdk_agent.events.agent_scenes import AgentScenes
     from edgesdk_agent.events.scenes import Scenes
 
 
@@ -50,11 +51,13 @@ class AgentResults:
         counts: CountRegistry,
         stack: ExitStack,
     ) -> None:
+        self._agent_scenes: AgentScenes | None = None
         self._scenes: Scenes | None = None
         if config.events is not None:
-            from edgesdk_agent.events.agent_scenes import scenes_for  # who has no rules does not pay for them
+            from edgesdk_agent.events.agent_scenes import AgentScenes  # who has no rules does not pay for them
 
-            self._scenes = scenes_for(config.events, model, cameras, reporter)
+            self._agent_scenes = AgentScenes(config.events, model, cameras, reporter)
+            self._scenes = self._agent_scenes.scenes
             counts.add("scenes", self._scenes.counts)
         self._hooks = AgentHooks(
             config,
@@ -79,7 +82,7 @@ class AgentResults:
     ) -> Pipeline:
         """Return the pipeline whose results come here; it is not started."""
         hooks, pictures = self._hooks, self.pictures
-        return Pipeline(
+        pipeline = Pipeline(
             model,
             cameras,
             on_result=pictures.door(hooks.delivery, hooks_take_pictures=hooks.needs_images),
@@ -90,16 +93,17 @@ class AgentResults:
             on_error=on_error,
             on_camera_error=on_camera_error,
         )
+        if self._agent_scenes is not None:
+            pipeline.on_model = self._agent_scenes.take_model
+        return pipeline
 
-    def steered_by(self, hands: AgentSteering, cameras: Mapping[str, Camera]) -> None:
+    def steered_by(self, hands: AgentSteering) -> None:
         """Let commands use what is here, and settings from afar reach it."""
         commands, gates = self.pictures.commands, self.pictures.gates
         hands.snapshot, hands.evidence = commands.snapshot, commands
         hands.appliers["frame_data"] = lambda loaded: gates.take_numbers(loaded.config.frame_data)
-        if self._scenes is not None:
-            from edgesdk_agent.events.agent_scenes import scenes_applier
-
-            hands.appliers["scenes"] = scenes_applier(self._scenes, hands.running, cameras)
+        if self._agent_scenes is not None:
+            hands.appliers["scenes"] = self._agent_scenes.take_section
 
     def check_stages(self) -> None:
         """Look at the end of a run whether the user's stages did anything at all.

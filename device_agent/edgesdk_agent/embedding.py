@@ -68,6 +68,9 @@ class Pipeline(SlotPipeline):
         profile: records where each frame's time goes.
         source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`, for all sources.
 
+    Attributes:
+        on_model: is told of each model that takes over, before its first frame; it must not raise.
+
     Raises:
         InputError: a source, a policy or an option is unknown, or there is no source.
         CameraLost: no camera answers, or one that is no live camera cannot be read.
@@ -120,6 +123,7 @@ class Pipeline(SlotPipeline):
                 profile=profile,
             )
             undo.pop_all()
+        self.on_model: Callable[[Model | Chain], None] | None = None
         # The model, and one that it replaced until that has done its last frame.
         self._fed: tuple[Model | Chain, ...] = (model,)
         self._feeding = False
@@ -164,6 +168,8 @@ class Pipeline(SlotPipeline):
         if not self._feeding:
             # The end came in between, perhaps before it could know of this model.
             model.release_streams(self)
+        if self.on_model is not None:
+            self.on_model(model)
         self.swap(slots, timeout_s, lanes=lanes)
         self._fed = (model,)
         for old in before:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from math import log as _log
 
 _SHORTEST_S = 1e-6
 _GROWTH = 1.02
 _BINS_PER_E = 1.0 / math.log(_GROWTH)
 _BINS = 1 + math.ceil(math.log(1e4 / _SHORTEST_S) * _BINS_PER_E)
+_FIRST_BIN = math.log(_SHORTEST_S) * _BINS_PER_E
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +35,34 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self._counts = [0] * _BINS
-        self._total = 0
 
     def __len__(self) -> int:
-        return self._total
+        return sum(self._counts)
 
     def add(self, seconds: float) -> None:
         """Count one duration."""
-        index = 0 if seconds <= _SHORTEST_S else int(math.log(seconds / _SHORTEST_S) * _BINS_PER_E)
-        self._counts[min(index, _BINS - 1)] += 1
-        self._total += 1
+        index = 0 if seconds <= _SHORTEST_S else int(_log(seconds) * _BINS_PER_E - _FIRST_BIN)
+        self._counts[index if index < _BINS else -1] += 1
 
     def merge(self, other: LatencyHistogram) -> None:
         """Add what another histogram counted."""
         self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
-        self._total += other._total
 
     def since(self, before: LatencyHistogram) -> LatencyHistogram:
         """Return what was counted after `before`, an earlier copy of this."""
         later = LatencyHistogram()
         later._counts = [a - b for a, b in zip(self._counts, before._counts, strict=True)]
-        later._total = self._total - before._total
         return later
 
     def percentiles(self) -> Percentiles:
         """Return p50, p95 and p99 of what was counted."""
-        if not self._total:
+        total = len(self)
+        if not total:
             return Percentiles()
-        return Percentiles(*(self._quantile(q) for q in (0.50, 0.95, 0.99)))
+        return Percentiles(*(self._quantile(q, total) for q in (0.50, 0.95, 0.99)))
 
-    def _quantile(self, q: float) -> float:
-        rank, seen = max(1, math.ceil(q * self._total)), 0
+    def _quantile(self, q: float, total: int) -> float:
+        rank, seen = max(1, math.ceil(q * total)), 0
         index = 0
         while (seen := seen + self._counts[index]) < rank:
             index += 1

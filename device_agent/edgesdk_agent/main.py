@@ -10,12 +10,15 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from edgesdk_agent.enrol import commands as enrolment
 from edgesdk_agent.logs.start import start_logs
 from edgesdk_agent.logs.tracebacks import redact_tracebacks
 from edgesdk_agent.service import commands as service
+from edgesdk_agent.update import commands as updates
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTarget
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ def run(arguments: Sequence[str] | None = None, *, prog: str = "edgesdk-agent") 
             return _verify(options)
         if options.command in service.NAMES:
             return service.run(options)
+        if options.command == enrolment.NAME:
+            return enrolment.run(options)
+        if options.command == updates.NAME:
+            return updates.run(options)
         summary = _run_agent(options)
         sys.stdout.write(_told(summary, as_json=options.json) + "\n")
         sys.stdout.flush()
@@ -114,19 +121,24 @@ def _run_once(
     from edgesdk_agent.quick_start import ModelLoading, quick_imports
     from edgesdk_agent.steering.beginning import take_back_failed
 
-    with ModelLoading(beginning.loaded.config) as loading:
-        with quick_imports():
-            from edgesdk_agent.agent import Agent
-
-            if not options.no_mqtt:
-                import edgesdk_agent.link  # noqa: F401  (needed next: its time costs nothing while the model loads)
-        agent = Agent(beginning, version=_version(), model=loading.handed_to, mqtt=not options.no_mqtt)
-        running.append(agent)
+    config = beginning.loaded.config
+    with ModelLoading(config) as loading, ExitStack() as early:
         try:
+            with quick_imports():
+                from edgesdk_agent.early_cameras import early_cameras
+
+                cameras = early_cameras(config.cameras, early)
+                # All that is needed next is imported while the model loads and the cameras answer.
+                from edgesdk_agent.agent import Agent
+            agent = Agent(
+                beginning, version=_version(), model=loading.handed_to, cameras=cameras, mqtt=not options.no_mqtt
+            )
+            running.append(agent)
             return agent.run(stop, options.duration), agent.restart_wanted
         except EdgeError as error:
             # Settings from afar that keep the agent from starting must not keep it from being reached.
-            if not take_back_failed(beginning.file, error.message) and not agent.restart_wanted:
+            restart_wanted = any(agent.restart_wanted for agent in running)
+            if not take_back_failed(beginning.file, error.message) and not restart_wanted:
                 raise
             sys.stderr.write(f"error: {error.message}\n")
             return {}, True
@@ -209,6 +221,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     check.add_argument("bundle", metavar="BUNDLE")
     check.add_argument("--all", action="store_true", help="every variant that runs here, not only the agent's choice")
     service.add_parsers(commands)
+    enrolment.add_parser(commands)
+    updates.add_parser(commands)
     for command in (one, check):
         command.add_argument("--target", help="take this target's variant")
         command.add_argument("--variant", help="take this variant")

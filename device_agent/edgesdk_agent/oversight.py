@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from edgesdk_agent.cameras.camera import Camera, health_of
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.embedding import Pipeline
-from edgesdk_agent.governor.agent_governor import AgentGovernor
 from edgesdk_agent.governor.held_model import HeldModel
 from edgesdk_agent.health.assessment import Assessment
 from edgesdk_agent.health.camera_rates import CameraRates
@@ -34,6 +33,7 @@ from edgesdk_targets.chain import Chain
 from edgesdk_targets.model import Model
 
 if TYPE_CHECKING:
+    from edgesdk_agent.governor.agent_governor import AgentGovernor
     from edgesdk_agent.outbox.outbox import Outbox
 
 # All of them: nobody sends the status anywhere.
@@ -170,6 +170,8 @@ class Oversight:
     def _make_governor(self, config: AgentConfig) -> AgentGovernor | None:
         if not config.governor.enabled:
             return None
+        from edgesdk_agent.governor.agent_governor import AgentGovernor  # off by default
+
         watched = self._watched
         governor = AgentGovernor(
             config, watched.pipeline, self._model, self._rates.live, watched.tell, watched.model_taken

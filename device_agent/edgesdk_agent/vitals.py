@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edgesdk_targets.errors import MissingExtra
-
-try:
-    import psutil
-except ImportError as error:
-    raise MissingExtra("psutil", "agent") from error
 
 T = TypeVar("T")
 
@@ -61,18 +57,27 @@ class VitalsReader:
         folders: whose disks are watched; of one that is not there yet the disk on which it will be. The working
             directory, unless given.
         thermal_dir: where the kernel lists its thermal zones.
+
+    Raises:
+        MissingExtra: psutil is not installed.
     """
 
     def __init__(self, *folders: str | Path, thermal_dir: Path = _THERMAL) -> None:
         self._folders = tuple(Path(folder) for folder in folders) or (Path(),)
         self._thermal_dir = thermal_dir
-        self._process = psutil.Process()
+        # Loaded by the first reading, which is not what a start waits for.
+        if importlib.util.find_spec("psutil") is None:
+            raise MissingExtra("psutil", "agent")
+        self._process: Any = None
         self._lock = threading.Lock()
         self._first = True
 
     def read(self) -> Vitals:
         """Return a reading of now."""
+        import psutil
+
         with self._lock:
+            self._process = self._process or psutil.Process()
             # psutil answers 0 for the first span, as it has none yet.
             cpu_percent = _readable(lambda: self._process.cpu_percent(None))
             system_percent = _readable(lambda: psutil.cpu_percent(None))
@@ -119,6 +124,8 @@ class VitalsReader:
 
 
 def _sensors() -> list[float]:
+    import psutil
+
     read = getattr(psutil, "sensors_temperatures", None)
     groups = (_readable(read) if read else None) or {}
     named = {name: [s.current for s in sensors if _plausible(s.current)] for name, sensors in groups.items()}
@@ -129,6 +136,8 @@ def _sensors() -> list[float]:
 
 
 def _free_bytes(folder: Path) -> int | None:
+    import psutil
+
     # A folder that is made when it is needed lies on the disk of the one above it.
     there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     disk = _readable(lambda: psutil.disk_usage(str(there)))
@@ -140,6 +149,8 @@ def _plausible(value: float) -> bool:
 
 
 def _readable(read: Callable[[], T]) -> T | None:
+    import psutil
+
     try:
         return read()
     except (OSError, psutil.Error, NotImplementedError, ValueError):

@@ -48,6 +48,7 @@ def convert(
     calib_count: int = 300,
     max_drop: float | None = None,
     keep_float: Sequence[str] = (),
+    tune: bool = True,
     explain: bool = False,
     report: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -66,6 +67,7 @@ def convert(
         calib_count: how many of them are chosen.
         max_drop: how much accuracy an artifact may lose, as a fraction (0.01: one point).
         keep_float: patterns of names of ONNX nodes that INT8 leaves in float.
+        tune: where plain INT8 is not good enough, choose weights for 8 bits before keeping layers in float.
         explain: measure what each layer costs when it is quantised.
         report: an HTML file about the gate's findings on the first artifact; those on others, and what `explain` found, are
             written beside it, with the artifact's name, or `layers`, added. A folder takes a page for each.
@@ -91,6 +93,7 @@ def convert(
         calib_data=calib_data,
         calib_count=calib_count,
         keep_float=keep_float,
+        tune=tune,
         gate=judging.gate,
         explain=explain,
         overrides=overrides,

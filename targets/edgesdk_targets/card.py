@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.preprocess.spec import PRESETS, Preprocess
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.tensor import TensorSpec
@@ -26,7 +27,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 VERSION = r"^[0-9]+(\.[0-9]+){0,2}([-+][0-9A-Za-z.-]{1,32})?$"
 
 
-class ModelCard(BaseModel):
+class ModelCard(LateModel):
     """What a model is, as its author wrote it down.
 
     Attributes:

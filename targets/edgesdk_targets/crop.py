@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.results import Detections
 from edgesdk_targets.tensor import Array
 
 
-class CropRule(BaseModel):
+class CropRule(LateModel):
     """Which detections are cropped, and how.
 
     Attributes:

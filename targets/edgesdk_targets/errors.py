@@ -12,7 +12,10 @@ EdgeError
 │   ├── BadBundle     not a bundle, or damaged
 │   ├── UnknownSchema a bundle of a version that this edgesdk cannot read
 │   ├── BadHash       content differs from what the manifest says
-│   ├── BadSignature
+│   ├── BadSignature  a signature that does not hold
+│   │   ├── Unsigned
+│   │   ├── UnknownKey   signed by nobody who is trusted here
+│   │   └── RevokedKey   signed by somebody who no longer is
 │   ├── UnsafePath    a name that would leave the bundle's folder
 │   ├── TooLarge      more bytes than declared or allowed
 │   ├── WrongTarget   no variant for this device
@@ -127,6 +130,24 @@ class BadSignature(BundleError):
     """The signature is missing, wrong, or by a key that is not trusted."""
 
     code = "bad_signature"
+
+
+class Unsigned(BadSignature):
+    """There is no signature, and one is asked for."""
+
+    code = "unsigned"
+
+
+class UnknownKey(BadSignature):
+    """The keys that signed are not known here."""
+
+    code = "unknown_key"
+
+
+class RevokedKey(BadSignature):
+    """The keys that signed are trusted no more."""
+
+    code = "revoked_key"
 
 
 class UnsafePath(BundleError):

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.tensor import Array, TensorSpec
 
 Reset = Literal["camera_change", "gap"]
 
 
-class StateSpec(BaseModel):
+class StateSpec(LateModel):
     """One state tensor: the model's output `output` is its input `input` of the next frame.
 
     Attributes:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import ByteSize, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from edgesdk_targets.late_model import LateModel
 
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 VERSION_PATTERN = r"^[0-9]+(\.[0-9]+)+$"
@@ -55,7 +57,7 @@ class Status(str, Enum):
         return self.value
 
 
-class _Frozen(BaseModel):
+class _Frozen(LateModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.late_model import LateModel
 
 Array = NDArray[Any]
 Layout = Literal["NCHW", "NHWC"]
@@ -21,7 +22,7 @@ MAX_ELEMENTS = 1 << 30
 DYNAMIC = -1
 
 
-class TensorSpec(BaseModel):
+class TensorSpec(LateModel):
     """One input or output of a model.
 
     Attributes:

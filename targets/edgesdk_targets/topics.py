@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from edgesdk_targets.errors import InputError
 
@@ -116,17 +117,23 @@ class Topic:
         Raises:
             InputError: it is not one of edgesdk's topics.
         """
-        parts = text.split("/")
-        if len(parts) not in (5, 6) or "/".join(parts[:2]) != PREFIX:
-            raise InputError(f"{text[:200]!r} is not a topic of edgesdk.", hint=f"They begin with {PREFIX}/.")
-        try:
-            channel = Channel("/".join(parts[3:5]))
-        except ValueError as error:
-            known = ", ".join(c.value for c in Channel)
-            raise InputError(f"{text[:200]!r} ends in no known channel.", hint=f"One of {known}.") from error
-        if (len(parts) == 6) != (channel is Channel.REPLY):
-            raise InputError(f"{text[:200]!r} is not a topic of edgesdk.", hint="Only up/reply has a last level.")
-        return cls(Node.parse(parts[2]), channel, "".join(parts[5:]))
+        return _parsed(text)
+
+
+# Whoever listens to ten thousand devices reads the same few topics of each for ever.
+@lru_cache(maxsize=1 << 16)
+def _parsed(text: str) -> Topic:
+    parts = text.split("/")
+    if len(parts) not in (5, 6) or "/".join(parts[:2]) != PREFIX:
+        raise InputError(f"{text[:200]!r} is not a topic of edgesdk.", hint=f"They begin with {PREFIX}/.")
+    try:
+        channel = Channel("/".join(parts[3:5]))
+    except ValueError as error:
+        known = ", ".join(c.value for c in Channel)
+        raise InputError(f"{text[:200]!r} ends in no known channel.", hint=f"One of {known}.") from error
+    if (len(parts) == 6) != (channel is Channel.REPLY):
+        raise InputError(f"{text[:200]!r} is not a topic of edgesdk.", hint="Only up/reply has a last level.")
+    return Topic(Node.parse(parts[2]), channel, "".join(parts[5:]))
 
 
 def every_device(channel: Channel) -> str:

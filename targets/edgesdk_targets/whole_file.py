@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def replacing(path: Path, mode: int = EVERYBODY) -> Iterator[int]:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def write_all(handle: int, content: bytes | memoryview) -> None:
@@ -65,7 +66,8 @@ def write_all(handle: int, content: bytes | memoryview) -> None:
         left = left[os.write(handle, left) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make for good which names are in a folder. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -119,3 +121,19 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path} cannot be written: {error.strerror or error}.", hint="Check the folder and its rights."
         ) from error
+
+
+def free_bytes_checked(path: Path, needed: int, spare: int = 16 << 20) -> None:
+    """Refuse to begin what the disk cannot take.
+
+    Args:
+        needed: bytes that will be written at `path`; spare: what is to be left for everybody else.
+
+    Raises:
+        NoSpace: there is less.
+    """
+    free = shutil.disk_usage(made_parent(path)).free
+    if free < needed + spare:
+        raise NoSpace(
+            f"{needed + spare} bytes are needed for {path}, and {free} are free.", hint="Free some space, or send less."
+        )

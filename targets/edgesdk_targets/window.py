@@ -12,8 +12,9 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.state import Reset
 from edgesdk_targets.tensor import Array, TensorSpec
 
@@ -25,7 +26,7 @@ _PAN = 0.025
 _BROKEN_TOLD = 3
 
 
-class WindowSpec(BaseModel):
+class WindowSpec(LateModel):
     """How frames become one input.
 
     Attributes:

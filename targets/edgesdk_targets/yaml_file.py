@@ -25,6 +25,8 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 SHOWN_PROBLEMS = 8
 
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -189,3 +191,16 @@ def _entries(node: yaml.MappingNode, path: FieldPath, source: str) -> list[tuple
         seen.add(name)
         entries.append((value, (*path, name), line))
     return entries
+
+
+def dump_yaml(document: Mapping[str, Any]) -> str:
+    """Write a document of JSON values as YAML that `parse_yaml` reads back as it was."""
+    text: str = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=100)
+    # PyYAML writes for YAML 1.1, where a text such as `1e-3` needs no quotes; JSON is YAML as well, and leaves no doubt.
+    if parse_yaml(text).data != document:
+        import json
+
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        # What JSON may leave as it is and YAML may not, or would take for the end of a line.
+        text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return text

@@ -53,25 +53,34 @@ def bare_python() -> Path:
     return python
 
 
-def _imports(python: Path) -> dict[str, str]:
+def _printed(python: Path, program: str) -> str:
+    """Return what a program prints that sees the device side and nothing else of ours."""
     paths = [str(ROOT / name) for name in ("targets", "device_agent")]
     env = {"PYTHONPATH": os.pathsep.join(paths), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([str(python), "-c", PROGRAM], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    return done.stdout
 
 
 def test_the_device_side_imports_in_an_empty_environment(bare_python: Path) -> None:
-    found = _imports(bare_python)
+    found: dict[str, str] = json.loads(_printed(bare_python, PROGRAM))
     assert len(found) > 80
     wrong = {name: what for name, what in found.items() if what != "ok" and not what.startswith("missing ")}
     assert not wrong
     missing = {what.removeprefix("missing ") for what in found.values() if what.startswith("missing ")}
-    assert missing == {"opencv-python-headless", "psutil"}
+    assert missing == {"opencv-python-headless"}
     # The ground of everything needs neither.
     for name in ("session", "bundle.bundle", "card", "variant_choice", "messages", "decode.decoder", "model"):
         assert found[f"edgesdk_targets.{name}"] == "ok"
+
+
+def test_reading_vitals_without_psutil_names_the_package(bare_python: Path) -> None:
+    # Only a first reading imports it; that it is missing is said before.
+    code = (
+        "from edgesdk_agent.vitals import VitalsReader\nfrom edgesdk_targets.errors import MissingExtra\n"
+        "try: VitalsReader()\nexcept MissingExtra as error: print(error)"
+    )
+    assert "psutil" in _printed(bare_python, code)
 
 
 def test_opening_a_bundle_without_its_runtime_names_the_package(bare_python: Path, digits_bundle: Path) -> None:
@@ -79,6 +88,4 @@ def test_opening_a_bundle_without_its_runtime_names_the_package(bare_python: Pat
         "from edgesdk_targets.model import load_model\nfrom edgesdk_targets.errors import WrongTarget\n"
         f"try: load_model({str(digits_bundle)!r})\nexcept WrongTarget as error: print(error)"
     )
-    env = {"PYTHONPATH": str(ROOT / "targets"), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([str(bare_python), "-c", code], capture_output=True, text=True, check=False, env=env)
-    assert "pip install 'edgesdk[onnx]'" in done.stdout, done.stderr
+    assert "pip install 'edgesdk[onnx]'" in _printed(bare_python, code)

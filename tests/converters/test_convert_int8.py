@@ -18,7 +18,9 @@ from edgesdk_converters.proving.gate import Gate, Outcome, Predict, Verdict
 from edgesdk_converters.proving.parity_pictures import draw_picture
 from edgesdk_converters.steps.onnx_from_torch import onnx_from_torch
 from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.errors import GateFailed, InputError, ParityError
+from edgesdk_targets.results import Classification
 from edgesdk_targets.tensor import Array
 
 pytestmark = pytest.mark.long
@@ -180,6 +182,82 @@ class TestTiers:
         assert costs == sorted(costs)
         with open_bundle(made.path) as bundle:
             assert len(json.loads(bundle.read("reports/sensitivity.json"))) == len(costs)
+
+
+class FarApart(torch.nn.Module):
+    """Between its depthwise and its pointwise convolution channels lie far apart: one range for all of them is coarse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
+        self.deep = torch.nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8)
+        self.point = torch.nn.Conv2d(8, 8, 1)
+        self.head = torch.nn.Linear(8, 4)
+        with torch.no_grad():
+            self.deep.bias.copy_(torch.tensor([-12.0, 0.0, 10.0, 16.0, -6.0, 2.0, -18.0, 8.0]))  # type: ignore[union-attr]
+            self.point.bias -= (self.point.weight[:, :, 0, 0] @ self.deep.bias).detach()  # type: ignore[operator]
+            self.head.weight *= 12
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.point(self.deep(torch.relu(self.first(x)))))
+        answer: torch.Tensor = self.head(y.mean((2, 3)))
+        return answer
+
+
+class Close:
+    """A gate that asks for scores like those of the float model."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, pictures: list[Array], limit: float) -> None:
+        self.pictures, self.limit = pictures, limit
+        self.found: list[float] = []
+
+    def judge(self, name: str, reference: Predict, artifact: Predict) -> Verdict:
+        apart = [np.abs(_scores(reference, one) - _scores(artifact, one)).max() for one in self.pictures]
+        self.found.append(float(np.mean(apart)))
+        outcome: Outcome = "pass" if self.found[-1] <= self.limit else "fail"
+        return Verdict(outcome, f"{name} is {self.found[-1]:.4f} apart", {})
+
+    def __call__(self, *_: object) -> tuple[Gate, list[Path]]:
+        return self, []
+
+
+def _scores(predict: Predict, picture: Array) -> Array:
+    """Return the scores by class, (4,)."""
+    result = predict(picture)
+    assert isinstance(result, Classification)
+    scores: Array = np.zeros(4)
+    scores[np.asarray(result.class_ids)] = result.scores
+    return scores
+
+
+def test_tuned_weights_mend_what_plain_int8_breaks(pictures: list[Array], tmp_path: Path) -> None:
+    """The control: with tuning switched off the same gate is never passed, whatever is kept in float."""
+    torch.manual_seed(4)
+    net = exported(FarApart().eval(), tmp_path / "net.onnx")
+    judged = [draw_picture((40, 40), seed) for seed in range(100, 112)]
+
+    def converted(gate: Close, *, tune: bool) -> Variant:
+        made = convert(
+            net,
+            "generic-onnx",
+            card=CARD,
+            output=tmp_path,
+            precision="int8",
+            calib_data=pictures,
+            gate=gate,
+            tune=tune,
+        )
+        return made.variants[0]
+
+    gate = Close(judged, 0.004)
+    tuned = converted(gate, tune=True)
+    assert (tuned.precision.value, len(gate.found)) == ("int8", 2)
+    assert gate.found[1] < 0.5 * gate.found[0]
+    assert any("weights tuned to 8 bits" in note for note in tuned.notes)
+    with pytest.raises(GateFailed, match="apart"):
+        converted(Close(judged, 0.004), tune=False)
 
 
 def test_a_model_without_numbers_is_refused(pictures: list[Array], tmp_path: Path) -> None:

@@ -61,3 +61,19 @@ def test_the_last_resort_comes_last_however_short_the_ranking_is() -> None:
     found = list(tiers(kept=(), head=given(["layer0"]), ranking=given(LAYERS[:1]), last_resort="another way"))
     assert [tier.name for tier in found] == ["plain", "head in float", "another way"]
     assert [tier.last_resort for tier in found] == [False, False, True]
+
+
+def test_tuned_weights_come_before_anything_is_kept_in_float() -> None:
+    """And where there are none, or tuning is off, nothing of it is tried."""
+    found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS), tuning=lambda: True, last_resort="other"))
+    assert [tier.name for tier in found[:2]] == ["plain", "tuned weights"]
+    assert [(tier.tuned, tier.mixed) for tier in found[:3]] == [(False, False), (True, False), (True, True)]
+    assert not found[-1].tuned
+    assert not any(tier.tuned for tier in tiers(kept=(), head=given(()), ranking=given(LAYERS)))
+    (first, *_) = tiers(kept=(), head=given(()), ranking=given(LAYERS), tuning=lambda: True, mixed_only=True)
+    assert first.keep_float
+
+
+def test_tuned_weights_that_did_worse_than_plain_are_not_used_again() -> None:
+    found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS), tuning=lambda: True, tuning_helps=lambda: False))
+    assert [tier.tuned for tier in found[:4]] == [False, True, False, False]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesdk_agent import agent_cameras
+from edgesdk_agent import early_cameras
 from edgesdk_agent.agent_cameras import AgentCameras
 from edgesdk_agent.cameras.camera import Camera, FrameLost
 from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
@@ -36,16 +36,20 @@ def raises(error: EdgeError) -> Callable[[], Camera]:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AgentCameras]:
+def made(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., AgentCameras]:
     def make(openers: Openers, **section: Any) -> AgentCameras:
         def open_camera(source: Any, *, must_open: bool, **_: object) -> Camera:
             assert not must_open
             opener = openers[source.reveal()]
             return SupervisedCamera(lambda _: opener(), must_open=must_open, wait=lambda _: True)
 
-        monkeypatch.setattr(agent_cameras, "open_camera", open_camera)
+        monkeypatch.setattr(early_cameras, "open_camera", open_camera)
         sections = tuple(CameraSection(name=name, source=name, **section) for name in openers)  # type: ignore[arg-type]
-        return AgentCameras(sections, None, CountRegistry(), ExitStack())
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        by_name = early_cameras.early_cameras(sections, stack)
+        one_must = any(section.require_at_start for section in sections)
+        return AgentCameras(by_name, None, CountRegistry(), one_must_answer=one_must)
 
     return make
 

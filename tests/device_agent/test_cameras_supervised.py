@@ -341,7 +341,7 @@ class TestHealth:
                     clock.now += 15
                 return super().read(out)
 
-        camera._camera = Hanging(clock)
+        camera._held.camera = Hanging(clock)
         camera.read(None)
         assert states == ["online", "online", "online", "offline hung"]
         assert camera.health.state == "online"

@@ -71,6 +71,6 @@ def test_discover_lists_cameras(capsys: pytest.CaptureFixture[str]) -> None:
         assert app.run(asked) == 0
     told = capsys.readouterr()
     assert "Hikvision Door" in told.out
-    assert "Next: edgesdk camera probe 'rtsp://USER:${env:CAM_PASSWORD}@127.0.0.1/Streaming/Channels/101'" in told.err
+    assert "Next: edgesdk camera probe 'onvif://USER:${env:CAM_PASSWORD}@127.0.0.1/onvif/device_service'" in told.err
     assert app.run(["camera", "discover", "--seconds", "0.2", "--address", "127.0.0.1", "--port", "1"]) == 0
     assert "No ONVIF camera answered" in capsys.readouterr().err

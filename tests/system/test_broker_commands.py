@@ -79,6 +79,8 @@ def _is_gone(url: str) -> bool:
             socket.create_connection((address.host, address.port), timeout=1).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            pass  # it ended at this very moment
         select.select([], [], [], 0.02)
     return False
 

@@ -7,13 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 
 from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_testkit.fleet_service import PASSWORD, csrf_of
 from edgesdk_testkit.mqtt_listener import MqttListener
 
 pytestmark = [pytest.mark.system, pytest.mark.alone]
@@ -50,6 +55,20 @@ def test_the_demo_finds_what_the_camera_showed_and_leaves_nothing_running(root: 
     assert _left_running() == before
 
 
+def _shown(url: str, code: str) -> dict[str, Any]:
+    """Set the dashboard up as a person does, and return how it shows the demo's agent once it has figures."""
+    with httpx.Client(base_url=url, timeout=20) as client:
+        form = {"csrf": csrf_of(client.get("/setup").text), "name": "admin", "password": PASSWORD, "again": PASSWORD}
+        assert client.post("/setup", data={**form, "code": code}).status_code == 303
+        end, waiting = time.monotonic() + 60, threading.Event()
+        while True:
+            answer = client.get("/api/v1/devices/local.demo")
+            if answer.status_code == 200 and answer.json()["figures"]["fps"]:
+                return dict(answer.json())
+            assert time.monotonic() < end, answer.text
+            waiting.wait(0.2)
+
+
 def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path) -> None:
     process = subprocess.Popen(
         [*_command(root), "--keep"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -60,9 +79,14 @@ def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path) -> None:
         lines.append(line)
         if line.startswith("Agent on the conveyor"):
             break
+    setup = urlsplit(next(line for line in lines if line.startswith("Dashboard")).split()[-1])
     address = BrokerAddress.parse(next(line for line in lines if line.startswith("Broker")).split()[-1])
     with MqttListener(address.host, address.port) as listener:
         listener.wait_for("up/result", 240, timeout_s=90)
+    shown = _shown(f"{setup.scheme}://{setup.netloc}", setup.query.partition("code=")[2])
+    assert shown["state"] == "online"
+    assert shown["bundle_name"] == "digits-detector"
+    assert shown["figures"]["fps"] > 5
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in front of it
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0, "".join(lines) + rest + errors

@@ -101,7 +101,8 @@ def test_the_readme_leads_to_every_page() -> None:
 
 
 def test_the_services_command_exists() -> None:
-    service = Service(Path("/opt/edgesdk/bin/edgesdk-agent"), Path("/etc/edgesdk/edgesdk.yaml"), Path("/etc/edgesdk/m"))
+    program, python = Path("/opt/edgesdk/bin/edgesdk-agent"), Path("/usr/bin/python3")
+    service = Service(program, Path("/etc/edgesdk/edgesdk.yaml"), Path("/etc/edgesdk/m"), python)
     commands = re.findall(r"^ExecStart=(.+)$", unit_text(service), re.MULTILINE)
     assert len(commands) == 1
     assert list(faults_of_lines(commands[0], ROOT)) == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgesdk.cli.app import run
-from edgesdk.fleet.record.records import Asked, Records
+from edgesdk.fleet.store.records import Asked, Records
 from edgesdk_targets.messages import DEFLATED, Encoded, Event, Gap, GapCause, GapRange, encode, pack_segment, plain_json
 from edgesdk_testkit.brokers import KINDS, RealBroker, running_broker
 from edgesdk_testkit.mqtt_device import AT, MqttDevice, birth, result
@@ -121,6 +121,22 @@ def test_ten_thousand_malformed_messages_are_counted_and_the_recorder_lives(
     with Records(db) as held:
         found = held.quarantine(limit=1)
         assert (found["refused"], found["kept"]) == (done["refused"], 1000)
+
+
+def test_odd_messages_that_the_decoder_takes_stop_nobodys_record(mosquitto: RealBroker, tmp_path: Path) -> None:
+    from edgesdk_testkit.odd_messages import odd_bodies
+
+    db = tmp_path / "fleet.db"
+    sent = odd_bodies("local.cam1", "e1")
+    with RecorderProcess(mosquitto.url, db) as recorder, MqttDevice(mosquitto.address) as device:
+        for topic, body in sent:
+            device.send(topic, Encoded(body))
+        device.say(result(len(sent) + 1))
+        device.wait_ack(lambda ack: ack.upto == len(sent) + 1)
+        code, done = recorder.finish()
+    assert code == 0, recorder.log
+    assert "Traceback" not in recorder.log
+    assert done["stored"] + done["refused"] == len(sent) + 1
 
 
 def test_the_record_is_shown_as_tables_lines_and_json(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from edgesdk.fleet.record.batch import DeclaredGap, Kind, Reading, Record, Stream
-from edgesdk.fleet.record.store import Store
+from edgesdk.fleet.store.batch import DeclaredGap, Kind, Reading, Record, Stream
+from edgesdk.fleet.store.ingest import Ingest
 from edgesdk_testkit.kill_storm_outcome import StormOutcome, StormPlan, count_rows, has_caught_up
 
 STREAM = Stream("local.gate", "e1")
@@ -61,7 +61,7 @@ def outcome(folder: Path, reports: list[tuple[int, int, int]], *gaps: DeclaredGa
 
 
 def write(db: Path, reports: list[tuple[int, int, int]], *gaps: DeclaredGap) -> None:
-    store = Store(db)
+    store = Ingest(db)
     try:
         store.commit(
             Reading(

@@ -245,6 +245,23 @@ class TestHostileZips:
             read_all(stored, Limits(files=10))
         assert len(read_all(stored, Limits(files=11))) == 11
 
+    def test_a_table_of_contents_without_bounds_is_refused_unread(
+        self, stored: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`zipfile` reads all of it into memory, and nobody knows yet who made it."""
+        usual = plain_zip({f"f{i}": b"" for i in range(20)})
+        end = usual[-22:]
+        forged = [
+            (usual, "more than 10 files"),
+            (usual[:-22] + end[:8] + bytes(4) + end[12:], "table of contents"),
+            (usual[:-22] + b"PK\x06\x07" + bytes(16) + end[:8] + bytes(4) + end[12:], "table of contents"),
+        ]
+        monkeypatch.setattr(zipfile, "ZipFile", None)
+        for limits, (content, says) in zip((10, 1, 20), forged, strict=True):
+            stored.write_bytes(sealed(content))
+            with pytest.raises(TooLarge, match=says):
+                read_all(stored, Limits(files=limits))
+
     def test_entries_that_overlap_are_refused(self, stored: Path) -> None:
         """Many central records that lead to one local entry: a small file that holds endless bytes."""
         content = os.urandom(4000)

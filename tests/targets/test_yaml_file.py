@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.yaml_file import MAX_BYTES, load_yaml, parse_yaml, validate
+from edgesdk_targets.yaml_file import MAX_BYTES, dump_yaml, load_yaml, parse_yaml, validate
 
 
 class Camera(BaseModel):
@@ -129,3 +129,10 @@ def test_a_path_that_is_not_in_the_file_has_the_line_of_what_encloses_it() -> No
     assert document.line_of(("a", "b", "missing")) == 2
     assert document.line_of(("a", "union-member", "b", "c")) == 3
     assert document.where(()) == "x:1"
+
+
+@pytest.mark.parametrize("letter", ["\x7f", "\x85", "\x99", "\u2028", "\ufeff", "\uffff", "\U0001f600", "\x1a"])
+def test_what_json_leaves_as_it_is_and_yaml_may_not_is_written_and_read_back(letter: str) -> None:
+    # `1e-3` is a text that only JSON's quotes keep.
+    document = {f"a{letter}b": ["1e-3", letter]}
+    assert parse_yaml(dump_yaml(document)).data == document

@@ -49,7 +49,7 @@ def embedded(options: argparse.Namespace, finish: Finish) -> None:
 
 def agent(options: argparse.Namespace) -> None:
     """Run the agent's own command line, given after `--`, with the witness at its cameras."""
-    import edgesdk_agent.agent_cameras as wiring
+    import edgesdk_agent.early_cameras as wiring
     from edgesdk_agent.main import main
     from edgesdk_targets.model import Model
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgesdk_converters.artifact import Artifact, Int8Order, Progress, Workshop
 from edgesdk_converters.int8.calibrating import Calibrating
-from edgesdk_converters.int8.tiers import Tier, tiers
+from edgesdk_converters.int8.tiers import PLAIN, TUNED, Tier, tiers
 from edgesdk_converters.packing import Built
 from edgesdk_converters.proving.compare import runtime_here
 from edgesdk_converters.proving.proof import Proof
@@ -19,6 +20,7 @@ from edgesdk_targets.errors import EdgeError, GateFailed, ParityError, StepFaile
 from edgesdk_targets.target import Precision, Runtime, Target
 
 if TYPE_CHECKING:
+    from edgesdk_converters.int8.tuning import Tuned
     from edgesdk_converters.steps.int8_onnx_drift import Style
     from edgesdk_converters.steps.sensitivity_onnx import Sensitivity
 
@@ -30,17 +32,28 @@ class Quantiser:
 
     Args:
         keep_float: patterns of names of ONNX nodes that stay in float.
+        tune: weights may be chosen for 8 bits.
 
     Attributes:
         warnings: what the user should know though it is no failure.
     """
 
-    def __init__(self, workshop: Workshop, calibrating: Calibrating, keep_float: Sequence[str], say: Progress) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        calibrating: Calibrating,
+        keep_float: Sequence[str],
+        say: Progress,
+        *,
+        tune: bool = True,
+    ) -> None:
         self._workshop = workshop
         self._calibrating = calibrating
         self._patterns = tuple(keep_float)
         self._say = say
+        self._tune = tune
         self._evened: bytes | None = None
+        self._tuned: Tuned | None = None
         self._sensitivities: dict[Style, tuple[Sensitivity, ...]] = {}
         self.warnings: list[str] = []
 
@@ -57,19 +70,19 @@ class Quantiser:
         failures: list[EdgeError] = []
         tried: list[str] = []
         doubtful: list[Built] = []
-        for tier in self._tiers(route):
+        overflows = _overflows(target)
+        excess: dict[str, float] = {}
+        for tier in self._tiers(route, excess, tune=self._tune and not overflows):
             self._say(f"{target.name}: {route.runtime.value} int8, {tier.name}")
             try:
-                order = Int8Order(
-                    self._calibrating, self._model(), tier.keep_float, tier.last_resort, _overflows(target)
-                )
+                order = Int8Order(self._calibrating, self._model(tier), tier.keep_float, tier.last_resort, overflows)
                 artifact = self._workshop.build(route, order)
             except StepFailed as error:
                 # Nothing would be left in INT8, say; what was found before, and another way, still count.
                 failures.append(error)
                 continue
             precision = Precision.MIXED if tier.mixed else Precision.INT8
-            told = (*notes, *tried, *([f"kept in float: {tier.name}"] if tier.mixed else []))
+            told = (*notes, *tried, *self._said_of(tier))
             try:
                 variant = proof.prove(target, route, precision, artifact, told)
             except (ParityError, GateFailed) as error:
@@ -80,6 +93,7 @@ class Quantiser:
             if _measured_beyond(variant):
                 # Too few samples to call it a failure; but one that measures better is to be preferred.
                 doubtful.append((variant, artifact))
+                excess[tier.name] = float(variant.accuracy["excess"])
                 tried.append(f"{tier.name} not taken: {variant.accuracy['reason']}")
                 continue
             self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
@@ -90,7 +104,13 @@ class Quantiser:
         self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
         return variant, artifact
 
-    def _tiers(self, route: Route) -> Iterator[Tier]:
+    def _tiers(self, route: Route, excess: Mapping[str, float], *, tune: bool) -> Iterator[Tier]:
+        """Yield the tries.
+
+        Args:
+            excess: tier's name → by how much it was beyond the gate's limit, of those tried; a failure is not among them.
+            tune: weights in all their range are wanted, and may be chosen.
+        """
         model = self._workshop.onnx()
         style: Style = "symmetric" if route.runtime is Runtime.TENSORRT else "u8s8"
         detects = self._workshop.source.card.task == "detect"
@@ -98,12 +118,46 @@ class Quantiser:
             kept=nodes_matching(model, self._patterns) if self._patterns else (),
             head=lambda: head_nodes(model) if detects else (),
             ranking=lambda: [layer.node for layer in self.sensitivities(style)],
+            tuning=lambda: tune and self._tuning().gain_db > 0,
+            tuning_helps=lambda: excess.get(TUNED, math.inf) <= excess.get(PLAIN, math.inf),
             mixed_only=route.precision is Precision.MIXED,
             last_resort=_LAST_RESORTS.get(route.runtime),
         )
 
-    def _model(self) -> bytes:
-        """Return the float model that is quantised, in every tier and for every family."""
+    def _said_of(self, tier: Tier) -> list[str]:
+        """Return what the bundle says of how a tier was made."""
+        said = [f"kept in float: {tier.name}"] if tier.mixed else []
+        if tier.tuned:
+            said.append(f"weights tuned to 8 bits: {self._tuning().gain_db:.1f} dB closer to float")
+        return said
+
+    def _model(self, tier: Tier) -> bytes:
+        """Return the float model that a tier quantises, for every family the same."""
+        if not tier.tuned:
+            return self._plain()
+        from edgesdk_converters.steps.tuned_weights import with_weights_of
+
+        tuned = self._tuning()
+        return with_weights_of(tuned.model, tuned.base, tier.keep_float) if tier.keep_float else tuned.model
+
+    def _tuning(self) -> Tuned:
+        """Return the float model with weights chosen for 8 bits, where that pays."""
+        if self._tuned is None:
+            from edgesdk_converters.int8.tuning import Tuned, tuned_where_better
+
+            model, head = self._plain(), self._workshop.source.card.postprocess.head
+
+            def run() -> dict[str, bytes]:
+                made = tuned_where_better(model, self._calibrating.samples(), head)
+                return {"model": made.model, "base": made.base, "gain": f"{made.gain_db:.3f}".encode()}
+
+            options = {**self._calibrating.to_json(), "head": head}
+            files = self._workshop.step("tuned_weights", model, options, run)
+            self._tuned = Tuned(files["model"], files["base"], float(files["gain"]))
+        return self._tuned
+
+    def _plain(self) -> bytes:
+        """Return the source's float model, its channels evened out where that pays."""
         if self._evened is None:
             from edgesdk_converters.int8.evening import evened_where_better
 
@@ -122,7 +176,7 @@ class Quantiser:
             from edgesdk_converters.steps.sensitivity_onnx import sensitivities
 
             self._say("measuring what each layer costs in INT8")
-            model = self._model()
+            model = self._plain()
             self._sensitivities[style] = sensitivities(
                 model,
                 self._calibrating.samples(),

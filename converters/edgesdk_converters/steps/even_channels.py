@@ -22,7 +22,7 @@ from edgesdk_converters.step_progress import report
 from edgesdk_converters.steps.channel_ties import FIXED, ChannelTies
 from edgesdk_converters.steps.int8_onnx_prepare import known_shapes, prepare
 from edgesdk_converters.steps.int8_onnx_ranges import HINT, feeds_of
-from edgesdk_converters.steps.int8_onnx_regions import layers_with_weights
+from edgesdk_converters.steps.int8_onnx_regions import layers_of_file
 from edgesdk_converters.steps.onnx_session import session_of
 from edgesdk_converters.steps.parse_onnx import parse_onnx
 
@@ -50,7 +50,7 @@ def even_channels(model: bytes, samples: Mapping[str, Array]) -> bytes:
     with framework_edge("even_channels", hint=HINT):
         raw = parse_onnx(model)
         prepared = prepare(model).model
-        layers = _scalable(raw.graph, prepared.graph)
+        layers = layers_of_file(raw.graph, prepared.graph, {"Conv", "Gemm"})
         shapes = dict(known_shapes(prepared.graph))
         ties = ChannelTies(prepared, shapes, _constants(prepared.graph), layers)
         held = _held(prepared.graph, ties)
@@ -95,20 +95,6 @@ def channel_sizes(
         for name, size in zip(ranks, session.run(list(results.values()), dict(feed)), strict=True):
             found[name] = np.maximum(found[name], size) if name in found else size
     return found
-
-
-def _scalable(raw: onnx.GraphProto, prepared: onnx.GraphProto) -> set[str]:
-    """Return the layers whose weights and bias are the file's own, and read by nobody else."""
-    own = {weight.name for weight in raw.initializer}
-    read = [name for node in raw.node for name in node.input]
-    able = layers_with_weights(prepared)
-    return {
-        node.name
-        for node in prepared.node
-        if node.name in able
-        and node.op_type in {"Conv", "Gemm"}
-        and all(name in own and read.count(name) == 1 for name in node.input[1:] if name)
-    }
 
 
 def _held(graph: onnx.GraphProto, ties: ChannelTies) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from edgesdk_converters.steps.node_order import name_nodes
@@ -121,6 +121,24 @@ def layers_with_weights(graph: onnx.GraphProto) -> set[str]:
         if plain and matrix and not grouped and not flags.get("transA"):
             found.add(node.name)
     return found
+
+
+def layers_of_file(raw: onnx.GraphProto, prepared: onnx.GraphProto, ops: Collection[str]) -> set[str]:
+    """Return the layers whose weights and bias are the file's own, and read by nobody else: they may be given others.
+
+    Args:
+        raw, prepared: the graph as it is in the file, and made ready to be quantised.
+    """
+    own = {weight.name for weight in raw.initializer}
+    read = [name for node in raw.node for name in node.input]
+    able = layers_with_weights(prepared)
+    return {
+        node.name
+        for node in prepared.node
+        if node.name in able
+        and node.op_type in ops
+        and all(name in own and read.count(name) == 1 for name in node.input[1:] if name)
+    }
 
 
 def mixed_heads(graph: onnx.GraphProto, tail: Iterable[str]) -> set[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from edgesdk_agent.cameras.camera import Camera, CameraCounts, CameraInfo
-from edgesdk_agent.cameras.supervision.attempt import Attempt
 from edgesdk_agent.cameras.supervision.health import CONNECTING, ONLINE, CameraHealth
+from edgesdk_agent.cameras.supervision.held_camera import HeldCamera
 from edgesdk_targets.tensor import Array
 
 
@@ -24,19 +23,17 @@ class LateRecording:
         self.counts = counts
         self._opener = opener
         self._info = CameraInfo(0, 0, None, live=False, description=description)
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
-        self._attempt: Attempt | None = None
-        self._camera: Camera | None = None
+        self._held = HeldCamera()
 
     @property
     def info(self) -> CameraInfo:
-        return self._info if self._camera is None else self._camera.info
+        camera = self._held.camera
+        return self._info if camera is None else camera.info
 
     @property
     def health(self) -> CameraHealth:
         """Whether it was opened."""
-        return CONNECTING if self._camera is None else ONLINE
+        return CONNECTING if self._held.camera is None else ONLINE
 
     def open_now(self) -> None:
         """Open it, unless it is open or closed.
@@ -44,16 +41,8 @@ class LateRecording:
         Raises:
             CameraLost: nothing answers.
         """
-        with self._lock:
-            if self._closed.is_set() or self._camera is not None:
-                return
-            self._attempt = attempt = Attempt(self._opener)
-        camera = attempt.result()
-        with self._lock:
-            self._camera, self._attempt = camera, None
-            left = self._closed.is_set()
-        if left and camera is not None:
-            camera.close()
+        if self._held.camera is None:
+            self._held.open(self._opener)
 
     def read(self, out: Array | None) -> Array | None:
         """Return the next picture; see `Camera`.
@@ -61,15 +50,9 @@ class LateRecording:
         Raises:
             CameraLost: nothing answers, or it stopped.
         """
-        if self._camera is None:
-            self.open_now()
-        return None if self._camera is None else self._camera.read(out)
+        self.open_now()
+        camera = self._held.camera
+        return None if camera is None else camera.read(out)
 
     def close(self) -> None:
-        with self._lock:
-            self._closed.set()
-            attempt, camera = self._attempt, self._camera
-        if attempt is not None:
-            attempt.leave()
-        if camera is not None:
-            camera.close()
+        self._held.close()

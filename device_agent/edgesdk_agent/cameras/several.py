@@ -25,6 +25,15 @@ class OpensLate(Protocol):
         ...
 
 
+@runtime_checkable
+class OpensEarly(Protocol):
+    """A camera that can be opened beside other work, before its first read."""
+
+    def open_early(self) -> None:
+        """Begin to open it."""
+        ...
+
+
 def unopened_cameras(openers: Mapping[str, Callable[[bool], Camera]]) -> dict[str, Camera]:
     """Return the cameras; whatever may have to be waited for is opened by its reader, and is `connecting` until then.
 

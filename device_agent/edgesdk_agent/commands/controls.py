@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -66,6 +66,7 @@ class Controls:
         evidence: makes clips, and sends what is kept; None where there are no pictures.
         snapshot: takes the next picture of a camera, within seconds, sends it on its way, and returns what to answer;
             None where no picture may leave this device.
+        ask_update: asks for an update: what to do, the address, why; None where this device takes none.
     """
 
     settings: Settings
@@ -75,3 +76,4 @@ class Controls:
     restart: Callable[[str], None]
     snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
     evidence: Evidence | None = None
+    ask_update: Callable[[Literal["install", "back", "abort"], str, str], None] | None = None

@@ -14,9 +14,10 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
 from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.messages.envelope import Token
 from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
 
@@ -27,7 +28,7 @@ _LARGEST_ANSWER_BYTES = 4096
 _LARGEST_FILE_BYTES = 64 << 20
 
 
-class Remembered(BaseModel):
+class Remembered(LateModel):
     """One command: begun, or what was answered in the end."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,7 +42,7 @@ class Remembered(BaseModel):
     data: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class _File(BaseModel):
+class _File(LateModel):
     model_config = ConfigDict(extra="ignore")
 
     schema_id: Literal["commands/1"] = Field(default="commands/1", alias="schema")

@@ -18,9 +18,10 @@ from edgesdk_agent.commands.verbs import (
     resume,
     set_values,
     snapshot,
+    update,
     upload,
 )
 
-_ALL = (birth, bundle, clip, log_level, logs, pause, reload, restart, resume, set_values, snapshot, upload)
+_ALL = (birth, bundle, clip, log_level, logs, pause, reload, restart, resume, set_values, snapshot, update, upload)
 
 VERBS: Mapping[str, Verb] = MappingProxyType({module.VERB.name: module.VERB for module in _ALL})

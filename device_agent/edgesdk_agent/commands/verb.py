@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import ConfigDict, JsonValue
 
 from edgesdk_agent.commands.controls import Controls
+from edgesdk_targets.late_model import LateModel
 
 Answer = dict[str, JsonValue]
 
 
-class Arguments(BaseModel):
+class Arguments(LateModel):
     """What a verb takes: checked before it is begun, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

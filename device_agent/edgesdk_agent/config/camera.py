@@ -59,5 +59,5 @@ class CameraSection(Section):
     width: int | None = Field(default=None, ge=1, le=16384)
     height: int | None = Field(default=None, ge=1, le=16384)
     isolate: bool | Literal["auto"] = "auto"
-    supervise: SuperviseSection = Field(default_factory=SuperviseSection)
+    supervise: SuperviseSection = Field(default_factory=SuperviseSection.at_default)
     require_at_start: bool = True

@@ -109,4 +109,4 @@ class ClipsSection(Section):
     longest_s: float = Field(default=60.0, gt=0.0, le=900.0)
     segment_s: float = Field(default=2.0, ge=0.2, le=30.0)
     unmasked_clips: bool = False
-    upload: UploadSection = Field(default_factory=UploadSection)
+    upload: UploadSection = Field(default_factory=UploadSection.at_default)

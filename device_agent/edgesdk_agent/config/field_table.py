@@ -70,6 +70,8 @@ ROWS: Mapping[str, Row] = {
         ],
         _GATES,
     ),
+    # Whose bundles are taken, and from where they run.
+    "update": _CLOSED,
     "commands": _CLOSED,
     **dict.fromkeys([f"commands.{name}" for name in ("settable", "bundles", "require_golden", "trial_s")], _LIMITS),
 }  # fmt: skip

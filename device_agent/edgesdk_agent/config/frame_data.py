@@ -39,4 +39,4 @@ class FrameDataSection(Section):
 
     def rules(self) -> FrameRules:
         """Return these as the gate reads them."""
-        return FrameRules(**self.model_dump())
+        return FrameRules(**dict(self))

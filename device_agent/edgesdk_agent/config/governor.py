@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
 from edgesdk_agent.config.section import Name, Section
-from edgesdk_agent.governor.governor import GovernorSettings
 from edgesdk_agent.governor.ladder import USUAL_LADDER, Rung
-from edgesdk_agent.governor.strain import StrainMarks
 from edgesdk_targets.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesdk_agent.governor.governor import GovernorSettings
 
 
 class RungSection(Section):
@@ -81,6 +83,9 @@ class GovernorSection(Section):
         Args:
             usual: the ladder where none is given.
         """
+        from edgesdk_agent.governor.governor import GovernorSettings
+        from edgesdk_agent.governor.strain import StrainMarks
+
         ladder = tuple(section.rung() for section in self.ladder) or tuple(usual)
         marks = StrainMarks(temperature_c=(self.warm_c, self.warm_c - 8.0))
         return GovernorSettings(age_budget_ms=age_budget_ms, ladder=ladder, marks=marks)

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
 from edgesdk_agent.config.field_path import field_path
 from edgesdk_targets.errors import EdgeError, InputError
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.messages import DesiredReport
 from edgesdk_targets.messages.envelope import Count, JsonObject, check_json
 from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
@@ -25,7 +26,7 @@ _LARGEST_BYTES = 1 << 20
 Values = Annotated[dict[str, JsonValue], Field(max_length=256)]
 
 
-class Layer(BaseModel):
+class Layer(LateModel):
     """Settings from afar.
 
     Attributes:
@@ -48,7 +49,7 @@ class Layer(BaseModel):
         return {**desired, **{path: (one, "command set") for path, one in self.set.items()}}
 
 
-class Trial(BaseModel):
+class Trial(LateModel):
     """A change that is not proven yet.
 
     Attributes:
@@ -70,7 +71,7 @@ class Trial(BaseModel):
         return self.restart and not self.started
 
 
-class FailedTrial(BaseModel):
+class FailedTrial(LateModel):
     """A desired state that did not come through its trial.
 
     Attributes:
@@ -87,7 +88,7 @@ class FailedTrial(BaseModel):
     final: bool = False
 
 
-class Overlay(BaseModel):
+class Overlay(LateModel):
     """The whole file.
 
     Attributes:

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from edgesdk_agent.config.section import Name, Section
-from edgesdk_agent.privacy.mask import Mask
 from edgesdk_targets.errors import InputError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -27,6 +26,8 @@ class MaskSection(Section):
     @field_validator("polygon")
     @classmethod
     def _paintable(cls, polygon: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        from edgesdk_agent.privacy.mask import Mask  # OpenCV, for who has masks
+
         try:
             Mask([polygon])
         except InputError as error:

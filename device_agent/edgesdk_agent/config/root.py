@@ -26,6 +26,7 @@ from edgesdk_agent.config.report_queue import QueueSection
 from edgesdk_agent.config.section import Section
 from edgesdk_agent.config.telemetry import TelemetrySection
 from edgesdk_agent.config.then import ThenSection
+from edgesdk_agent.config.update import UpdateSection
 
 
 class AgentConfig(Section):
@@ -36,33 +37,35 @@ class AgentConfig(Section):
         target, variant: choose among the bundle's variants; the best for this host unless given.
         then: a second model for what the first one finds.
         events: follows objects and tells by rules what happens; nothing of it unless given.
+        update: whose bundles this device takes in place of this one; none unless given.
         hooks_path: a folder in which Python looks for the modules of `hooks` and `stages`, after everywhere else.
     """
 
-    device: DeviceSection = Field(default_factory=DeviceSection)
+    device: DeviceSection = Field(default_factory=DeviceSection.at_default)
     bundle: Path
     target: str = ""
     variant: str = ""
     then: ThenSection | None = None
     cameras: tuple[CameraSection, ...] = Field(json_schema_extra={"minItems": 1})
-    pipeline: PipelineSection = Field(default_factory=PipelineSection)
-    frame_data: FrameDataSection = Field(default_factory=FrameDataSection)
-    privacy: PrivacySection = Field(default_factory=PrivacySection)
-    pictures: PicturesSection = Field(default_factory=PicturesSection)
-    clips: ClipsSection = Field(default_factory=ClipsSection)
-    preview: PreviewSection = Field(default_factory=PreviewSection)
-    stages: StagesSection = Field(default_factory=StagesSection)
+    pipeline: PipelineSection = Field(default_factory=PipelineSection.at_default)
+    frame_data: FrameDataSection = Field(default_factory=FrameDataSection.at_default)
+    privacy: PrivacySection = Field(default_factory=PrivacySection.at_default)
+    pictures: PicturesSection = Field(default_factory=PicturesSection.at_default)
+    clips: ClipsSection = Field(default_factory=ClipsSection.at_default)
+    preview: PreviewSection = Field(default_factory=PreviewSection.at_default)
+    stages: StagesSection = Field(default_factory=StagesSection.at_default)
     hooks: tuple[HookSection, ...] = ()
     hooks_path: Path | None = None
     events: EventsSection | None = None
-    mqtt: MqttSection = Field(default_factory=MqttSection)
-    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
-    queue: QueueSection = Field(default_factory=QueueSection)
-    health: HealthSection = Field(default_factory=HealthSection)
-    governor: GovernorSection = Field(default_factory=GovernorSection)
-    metrics: MetricsSection = Field(default_factory=MetricsSection)
-    commands: CommandsSection = Field(default_factory=CommandsSection)
-    outbox: OutboxSection = Field(default_factory=OutboxSection)
+    mqtt: MqttSection = Field(default_factory=MqttSection.at_default)
+    telemetry: TelemetrySection = Field(default_factory=TelemetrySection.at_default)
+    queue: QueueSection = Field(default_factory=QueueSection.at_default)
+    health: HealthSection = Field(default_factory=HealthSection.at_default)
+    governor: GovernorSection = Field(default_factory=GovernorSection.at_default)
+    metrics: MetricsSection = Field(default_factory=MetricsSection.at_default)
+    commands: CommandsSection = Field(default_factory=CommandsSection.at_default)
+    outbox: OutboxSection = Field(default_factory=OutboxSection.at_default)
+    update: UpdateSection | None = None
 
     @model_validator(mode="after")
     def _collector_needs_an_outbox(self) -> AgentConfig:

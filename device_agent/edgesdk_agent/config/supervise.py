@@ -32,4 +32,4 @@ class SuperviseSection(Section):
 
     def limits(self) -> SupervisionLimits:
         """Return what the camera is held to: an agent never gives a camera up."""
-        return SupervisionLimits(**self.model_dump(), keep_trying=True)
+        return SupervisionLimits(**dict(self), keep_trying=True)

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Literal
 from edgesdk_agent.config.hooks import HookSection
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
-from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.hook_limits import WhenFull
-from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery, load_hook
 from edgesdk_agent.delivery.inline import InlineDelivery
-from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.link.reporter import Reporter
 from edgesdk_targets.errors import SessionFailed
 
 if TYPE_CHECKING:
+    # Who has no code of his own does not load what runs it.
+    from edgesdk_agent.delivery.result_filter import FilteredDelivery
     from edgesdk_agent.events.scenes import Scenes
 
 log = logging.getLogger(__name__)
@@ -54,22 +53,13 @@ class AgentHooks:
     ) -> None:
         self._config = config
         self._reporter = reporter
-        folder = config.hooks_path
-        self._hooks: dict[str, Delivery] = {}
-        for section in config.hooks:
-            name = section.call if section.call not in self._hooks else f"{section.call} ({len(self._hooks) + 1})"
-            settings = HookSettings(
-                isolate=section.isolate,
-                queue=section.queue,
-                when_full=_when_full(section, lossless=lossless),
-                timeout_s=section.timeout_s,
-                folder=folder,
-                pictures=section.image,
-            )
-            self._hooks[name] = hook_delivery(section.call, settings, name=name, on_news=self._tell)
+        self._hooks = self._make_hooks(lossless=lossless) if config.hooks else {}
         report = report if scenes is None else scenes.reported_when_new(report)
-        taken = InlineDelivery(report, name="report", on_news=self._tell)
-        self.delivery: Delivery = DeliverToEach([taken, *self._hooks.values()]) if self._hooks else taken
+        self.delivery: Delivery = InlineDelivery(report, name="report", on_news=self._tell)
+        if self._hooks:
+            from edgesdk_agent.delivery.each import DeliverToEach
+
+            self.delivery = DeliverToEach([self.delivery, *self._hooks.values()])
         if scenes is not None:
             from edgesdk_agent.delivery.tracked import TrackedDelivery
 
@@ -77,12 +67,18 @@ class AgentHooks:
         stages = config.stages
         self._on_result: FilteredDelivery | None = None
         if stages.on_result is not None:
-            filters = load_hook(stages.on_result, folder)
+            from edgesdk_agent.delivery.hook_settings import load_hook
+            from edgesdk_agent.delivery.result_filter import FilteredDelivery
+
+            filters = load_hook(stages.on_result, config.hooks_path)
             self._on_result = FilteredDelivery(filters, self.delivery, name=stages.on_result, on_news=self._tell)
             self.delivery = self._on_result
         self.on_frame: FrameFilter | None = None
         if stages.on_frame is not None:
-            self.on_frame = FrameFilter(load_hook(stages.on_frame, folder), name=stages.on_frame, on_news=self._tell)
+            from edgesdk_agent.delivery.hook_settings import load_hook
+
+            function = load_hook(stages.on_frame, config.hooks_path)
+            self.on_frame = FrameFilter(function, name=stages.on_frame, on_news=self._tell)
         self.needs_images = any(section.image for section in config.hooks)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -104,6 +100,23 @@ class AgentHooks:
             _check_stage(f"{stages.on_frame}", "frames", self.on_frame.counts())
         if self._on_result is not None:
             _check_stage(f"{stages.on_result}", "results", self._on_result.passed())
+
+    def _make_hooks(self, *, lossless: bool) -> dict[str, Delivery]:
+        from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
+
+        hooks: dict[str, Delivery] = {}
+        for section in self._config.hooks:
+            name = section.call if section.call not in hooks else f"{section.call} ({len(hooks) + 1})"
+            settings = HookSettings(
+                isolate=section.isolate,
+                queue=section.queue,
+                when_full=_when_full(section, lossless=lossless),
+                timeout_s=section.timeout_s,
+                folder=self._config.hooks_path,
+                pictures=section.image,
+            )
+            hooks[name] = hook_delivery(section.call, settings, name=name, on_news=self._tell)
+        return hooks
 
     def _tell(self, news: HookNews) -> None:
         if self._reporter is not None:

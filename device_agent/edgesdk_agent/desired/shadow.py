@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -23,8 +24,11 @@ from edgesdk_agent.desired.taken_back import MOST_REFUSALS, with_refusal
 from edgesdk_agent.steering.live_settings import LiveSettings
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.paused_cameras import PausedCameras
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.messages import Desired, DesiredReport, Refusal
+
+if TYPE_CHECKING:
+    from edgesdk_agent.update.asking import Ask
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ class Shadow:
         settings, cameras, logs: what is changed.
         file: remembers the version, and what became of it.
         report: says it.
+        ask_update: asks for an update, see `Controls`; None where this device takes none.
     """
 
     def __init__(
@@ -45,12 +50,14 @@ class Shadow:
         logs: LogBook,
         file: OverlayFile,
         report: Callable[[DesiredReport], None],
+        ask_update: Ask | None = None,
     ) -> None:
         self._settings = settings
         self._cameras = cameras
         self._logs = logs
         self._file = file
         self._report = report
+        self._ask_update = ask_update
         self._lock = threading.Lock()
         self._latest: Desired | None = None
         self._counts: Counter[str] = Counter()
@@ -136,6 +143,7 @@ class Shadow:
             elif "bundle" in desired.state and "bundle" not in refused_names:
                 applied["bundle"] = state.bundle
         self._attempt_rest(state, attempt)
+        pending = (*pending, *self._asked_for_update(state, refused))
         report = DesiredReport(
             version=desired.version,
             applied=applied,
@@ -153,6 +161,19 @@ class Shadow:
             attempt("log_level", level, lambda: self._logs.set_level(LEVELS[level]))
         if paused is not None:
             attempt("paused_cameras", [*paused], lambda: self._cameras.become(tuple(paused)))
+
+    def _asked_for_update(self, state: DesiredState, refused: list[Refusal]) -> tuple[str, ...]:
+        """Ask for another bundle, which is pending from then on: it has a trial of its own, and another way to tell its end."""
+        if state.update is None:
+            return ()
+        try:
+            if self._ask_update is None:
+                raise InputError("This device takes no updates.", hint="It needs a section `update`, and its launcher.")
+            self._ask_update("install", state.update.address, "")
+        except EdgeError as error:
+            refused.append(Refusal(what="update", why=f"{error.message} {error.hint}".strip()[:4096]))
+            return ()
+        return ("update",)
 
     def _taken_back(self) -> None:
         overlay = self._file.now

@@ -11,6 +11,14 @@ from edgesdk_targets.field_problems import closest, field_problems
 from edgesdk_targets.messages import Refusal
 
 
+class DesiredUpdate(BaseModel):
+    """A signed bundle that is to be tried, from an address; a path would let whoever steers look for files of the device."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    address: Annotated[str, Field(pattern=r"^https://", max_length=2048)]
+
+
 class DesiredState(BaseModel):
     """The content of `desired`.
 
@@ -18,6 +26,7 @@ class DesiredState(BaseModel):
         config: fields by dotted path; those left out are as the device has them.
         bundle: the name of a bundle in the device's folder of bundles; empty: its configuration's own.
         log_level: held while the document holds.
+        update: asked for once with each version of the document; births and events tell what runs.
         paused_cameras: exactly these; what commands paused, where it is left out.
     """
 
@@ -25,6 +34,7 @@ class DesiredState(BaseModel):
 
     config: Annotated[dict[str, JsonValue], Field(max_length=256)] = Field(default_factory=dict)
     bundle: Annotated[str, Field(max_length=255)] = ""
+    update: DesiredUpdate | None = None
     log_level: Level | None = None
     # A list in JSON; a tuple here would refuse it, strictly read from a value.
     paused_cameras: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=256)] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+import threading
+from collections.abc import Mapping
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.loading import LoadedConfig
@@ -11,36 +13,73 @@ from edgesdk_agent.events.message import event_data, event_text
 from edgesdk_agent.events.scenes import Scenes
 from edgesdk_agent.events.settings import SceneSettings
 from edgesdk_agent.link.reporter import Reporter
-from edgesdk_agent.steering.running_model import RunningModel
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import Model
 
+log = logging.getLogger(__name__)
 
-def scenes_for(
-    settings: SceneSettings,
-    model: Model | Chain,
-    cameras: Mapping[str, Camera],
-    reporter: Reporter | None,
-) -> Scenes:
-    """Return what watches the cameras.
+
+class AgentScenes:
+    """The scenes of an agent, which go by its configuration and its model, whichever of the two changes.
 
     Args:
-        settings: the section `events`.
+        section: `events` of the configuration.
         model: whose results they are; see `settings_for`.
         reporter: takes the events; without it they are only counted.
+
+    Attributes:
+        scenes: what watches the cameras.
 
     Raises:
         InputError: the model cannot answer what a rule asks, or a rule names a camera that there is not.
     """
-    settings = settings_for(settings, model, cameras)
 
-    def tell(event: SceneEvent) -> None:
-        if reporter is not None:
-            name = f"scene_{event.kind}"
-            reporter.event(name, event.severity, event_text(event), camera=event.camera, data=event_data(event))
+    def __init__(
+        self,
+        section: SceneSettings,
+        model: Model | Chain,
+        cameras: Mapping[str, Camera],
+        reporter: Reporter | None,
+    ) -> None:
+        self._section = section
+        self._model = model
+        self._cameras = cameras
+        # A command changes the section while the governor changes the model.
+        self._lock = threading.Lock()
 
-    return Scenes(settings, cameras, tell)
+        def tell(event: SceneEvent) -> None:
+            if reporter is not None:
+                name = f"scene_{event.kind}"
+                reporter.event(name, event.severity, event_text(event), camera=event.camera, data=event_data(event))
+
+        self.scenes = Scenes(settings_for(section, model, cameras), cameras, tell)
+
+    def take_section(self, loaded: LoadedConfig) -> None:
+        """Go by a changed configuration.
+
+        Raises:
+            InputError: model or cameras do not fit.
+        """
+        section = loaded.config.events
+        assert section is not None  # noqa: S101  (a section that goes needs a restart)
+        if loaded.config.clips.upload.send:
+            from edgesdk_agent.evidence.send_rules import SendRules  # who sends nothing does not load it
+
+            # A rule that is gone must not be one that clips are still to be sent for.
+            SendRules(loaded.config.clips.upload, section)
+        with self._lock:
+            self.scenes.take_settings(settings_for(section, self._model, self._cameras))
+            self._section = section
+
+    def take_model(self, model: Model | Chain) -> None:
+        """Go by another model, which takes over now: its score threshold is the tracker's, unless that has one."""
+        with self._lock:
+            self._model = model
+            try:
+                self.scenes.take_settings(settings_for(self._section, model, self._cameras))
+            except InputError as error:
+                log.warning("Rules stay as they were: %s", error.message)
 
 
 def settings_for(settings: SceneSettings, model: Model | Chain, cameras: Mapping[str, Camera]) -> SceneSettings:
@@ -54,24 +93,6 @@ def settings_for(settings: SceneSettings, model: Model | Chain, cameras: Mapping
         tracker = settings.tracker.model_copy(update={"high_score": _threshold(model, settings)})
         settings = settings.model_copy(update={"tracker": tracker})
     return settings
-
-
-def scenes_applier(
-    scenes: Scenes, running: RunningModel, cameras: Mapping[str, Camera]
-) -> Callable[[LoadedConfig], None]:
-    """Return what lets the scenes go by a changed configuration; it raises InputError where model or cameras do not fit."""
-
-    def take_on(loaded: LoadedConfig) -> None:
-        section = loaded.config.events
-        assert section is not None  # noqa: S101  (a section that goes needs a restart)
-        if loaded.config.clips.upload.send:
-            from edgesdk_agent.evidence.send_rules import SendRules  # who sends nothing does not load it
-
-            # A rule that is gone must not be one that clips are still to be sent for.
-            SendRules(loaded.config.clips.upload, section)
-        scenes.take_settings(settings_for(section, running.model, cameras))
-
-    return take_on
 
 
 def _threshold(model: Model | Chain, settings: SceneSettings) -> float:

@@ -11,32 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.delivery import Delivery
-from edgesdk_agent.evidence.agent_snapshots import snapshots_of
-from edgesdk_agent.evidence.snapshots import SnapshotRequest
 from edgesdk_agent.evidence.written_bytes import WrittenBytes
 from edgesdk_agent.frame_data.agent_gates import AgentGates
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.pipeline.picture_stage import PictureStage
-from edgesdk_agent.preview.agent_preview import live_pictures
 from edgesdk_agent.privacy.agent_privacy import AgentPrivacy
 from edgesdk_agent.privacy.concealment import MaskStage
-from edgesdk_agent.privacy.picture_exit import PictureExit, PictureTaker
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.model import Model
 from edgesdk_targets.topics import Node
 
 if TYPE_CHECKING:
-    # Who makes no clips, keeps nothing of events and sends nothing does not load what it takes.
+    # Who shows, keeps and sends nothing does not load what it takes.
     from edgesdk_agent.evidence.clip_camera import ClipRequest
     from edgesdk_agent.evidence.clips import Clips
     from edgesdk_agent.evidence.event_pictures import EventPictures
     from edgesdk_agent.evidence.outgoing import Outgoing
     from edgesdk_agent.evidence.picture_commands import PictureCommands
+    from edgesdk_agent.evidence.snapshots import SnapshotRequest, Snapshots
     from edgesdk_agent.link.presence import Publication
     from edgesdk_agent.link.report_queue import ReportQueue
     from edgesdk_agent.link.settings import LinkStatus
     from edgesdk_agent.outbox.outbox import Outbox
+    from edgesdk_agent.preview.live_picture import LivePictures
+    from edgesdk_agent.privacy.picture_exit import PictureTaker
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +66,8 @@ class AgentPictures:
         privacy = AgentPrivacy(config, model)
         self._concealment = privacy.concealment
         self._written = WrittenBytes()
-        self.snapshots = snapshots_of(config.pictures, self._snapshot_kept)
-        self._preview = live_pictures(config, cameras)
+        self.snapshots = self._make_snapshots()
+        self._preview = self._make_preview(cameras)
         self._outgoing = self._make_outgoing()
         self._clips = self._make_clips()
         self.of_events = self._make_event_pictures()
@@ -98,6 +97,8 @@ class AgentPictures:
         """Return the delivery through which results and their pictures leave the pipeline."""
         if not self._takers and not (hooks_take_pictures and self._concealment.any):
             return inner
+        from edgesdk_agent.privacy.picture_exit import PictureExit
+
         return PictureExit(
             inner,
             self._takers,
@@ -172,6 +173,20 @@ class AgentPictures:
 
     def _counts_of(self, group: str) -> Mapping[str, int]:
         return self.counts()[group]
+
+    def _make_snapshots(self) -> Snapshots | None:
+        if not self._config.pictures.enabled:
+            return None
+        from edgesdk_agent.evidence.agent_snapshots import snapshots_of
+
+        return snapshots_of(self._config.pictures, self._snapshot_kept)
+
+    def _make_preview(self, cameras: Sequence[str]) -> LivePictures | None:
+        if self._config.preview.listen is None:
+            return None
+        from edgesdk_agent.preview.agent_preview import live_pictures
+
+        return live_pictures(self._config, cameras)
 
     def _make_outgoing(self) -> Outgoing | None:
         section, pictures = self._config.clips.upload, self._config.pictures

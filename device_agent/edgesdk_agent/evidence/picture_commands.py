@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from edgesdk_agent.evidence.clips import Clips
-from edgesdk_agent.evidence.outgoing import Outgoing
-from edgesdk_agent.evidence.snapshots import Snapshots
 from edgesdk_targets.errors import InputError
+
+if TYPE_CHECKING:
+    # Commands are always there; what they ask for is loaded where it is on.
+    from edgesdk_agent.evidence.clips import Clips
+    from edgesdk_agent.evidence.outgoing import Outgoing
+    from edgesdk_agent.evidence.snapshots import Snapshots
 
 Answer = dict[str, JsonValue]
 

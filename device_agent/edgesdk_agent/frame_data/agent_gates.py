@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.config.frame_data import FrameDataSection
 from edgesdk_agent.config.root import AgentConfig
-from edgesdk_agent.frame_data.frame_gate import FrameGate
 from edgesdk_agent.frame_data.saving import FrameData
 from edgesdk_agent.meter import FrameStats
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import Model
+
+if TYPE_CHECKING:
+    from edgesdk_agent.frame_data.frame_gate import FrameGate
 
 
 class AgentGates:
@@ -31,7 +33,11 @@ class AgentGates:
         if rules.deduplicate != "off" and (model.manifest.state or model.manifest.window is not None):
             hint = "Leave frame_data.deduplicate out."
             raise InputError("This model goes from frame to frame, and is to see those that are alike too.", hint=hint)
-        self._gates = {camera.name: FrameGate(rules) for camera in config.cameras} if rules.any else {}
+        self._gates: dict[str, FrameGate] = {}
+        if rules.any:
+            from edgesdk_agent.frame_data.frame_gate import FrameGate
+
+            self._gates = {camera.name: FrameGate(rules) for camera in config.cameras}
         self._told = FrameData(self._gates)
 
     def stages(self, camera: str) -> Sequence[FrameGate]:

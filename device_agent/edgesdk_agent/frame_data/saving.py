@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgesdk_agent.frame_data.frame_gate import FrameGate
+if TYPE_CHECKING:
+    from edgesdk_agent.frame_data.frame_gate import FrameGate
 
 
 class FrameData:

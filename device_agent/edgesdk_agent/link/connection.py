@@ -13,27 +13,20 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from edgesdk_agent.link.inbox import LARGEST_PACKET_BYTES, Inbox, inbound
-from edgesdk_agent.link.presence import Presence, Publication
-from edgesdk_agent.link.report_queue import ReportQueue
-from edgesdk_agent.link.settings import LinkSettings
-from edgesdk_agent.wake import Wake
+from edgesdk_agent.link.ends import Ends
+from edgesdk_agent.link.inbox import LARGEST_PACKET_BYTES, inbound
+from edgesdk_agent.link.presence import Publication
 from edgesdk_targets import broker_problem
-from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
 from edgesdk_targets.topics import Channel, Topic
 
 if TYPE_CHECKING:
-    # Only where an outbox is configured is SQLite loaded.
     from paho.mqtt.client import Client
     from paho.mqtt.properties import Properties
-
-    from edgesdk_agent.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -53,31 +46,6 @@ class ConnectionLost(Exception):
     def __init__(self, problem: BrokerProblem) -> None:
         super().__init__(problem.message)
         self.problem = problem
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """What a connection connects, and how.
-
-    Attributes:
-        wake: set when there may be something to send or the link shall stop.
-        note: is told `acknowledged=1` and `problem=…`.
-        inbox: who listens to which of the device's own topics, and what others of this process want said.
-    """
-
-    address: BrokerAddress
-    tls: ssl.SSLContext | None
-    settings: LinkSettings
-    queue: ReportQueue | Outbox
-    presence: Presence
-    wake: Wake
-    note: Callable[..., None]
-    inbox: Inbox = field(default_factory=Inbox)
-
-    @property
-    def client_id(self) -> str:
-        """The name at the broker."""
-        return self.settings.client_id or str(self.presence.node)
 
 
 class Connection:

@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.backoff import Backoff
-from edgesdk_agent.link.connection import Connection, ConnectionLost, Ends
+from edgesdk_agent.link.connection import Connection, ConnectionLost
+from edgesdk_agent.link.ends import Ends
 from edgesdk_agent.link.inbox import Inbound, Inbox
 from edgesdk_agent.link.presence import Presence
 from edgesdk_agent.link.report_queue import ReportQueue

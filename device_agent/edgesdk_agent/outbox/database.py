@@ -22,15 +22,18 @@ CREATE INDEX segments_by_last ON segments (kind, last);
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL, checksum INTEGER);
 CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, cause TEXT NOT NULL, reports TEXT NOT NULL,
                    told_by INTEGER NOT NULL);
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 """
-_VERSION = 3
+_VERSION = 4
 # What was written before there were checksums has none.
 _FROM_VERSION_2 = """
 ALTER TABLE rows ADD COLUMN checksum INTEGER;
 ALTER TABLE bodies ADD COLUMN checksum INTEGER;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 """
+# A program of version 3 cannot read bodies that are tables; those that it wrote are read.
+_FROM_VERSION_3 = "PRAGMA user_version = 4;"
+_UPDATES = {2: _FROM_VERSION_2, 3: _FROM_VERSION_3}
 # The log is written back when it is so long: rarely enough for a card, often enough for a small one.
 _LOG_BYTES = 128 << 10
 
@@ -84,8 +87,8 @@ class Database:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-        elif version == 2:
-            self._db.executescript(f"BEGIN IMMEDIATE;{_FROM_VERSION_2}COMMIT;")
+        elif version in _UPDATES:
+            self._db.executescript(f"BEGIN IMMEDIATE;{_UPDATES[version]}COMMIT;")
         elif version != _VERSION:
             raise StoreDamaged(f"it is of version {version}, and this program reads {_VERSION}")
         if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":

@@ -81,7 +81,11 @@ class InMemory:
         self._committed_at = clock()
         self._held: tuple[StoredReport, Gap] | None = None
         self._ack_at = -math.inf
+        # Content types of segments that the collector reads, beside the deflated one.
+        self._taken: frozenset[str] = frozenset()
         self._ignored_acks = 0
+        # Of the keeper; a fault of ours, as whatever a disk does is expected.
+        self.failed_steps = 0
         self._resent = 0
         self._counts: dict[str, Counter[ReportKind]] = {
             what: Counter() for what in ("put", "delivered", "dropped", "refused")
@@ -180,6 +184,7 @@ class InMemory:
                 "ignored_acks": self._ignored_acks,
                 "resent": self._resent,
                 "on_disk": int(self._store is not None),
+                "failed_steps": self.failed_steps,
             }
 
     def _remove(self, first: int, last: int) -> list[Range]:

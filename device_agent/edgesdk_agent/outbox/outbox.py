@@ -47,6 +47,7 @@ class Outbox(Mending):
         # The keeper forgets it when it is empty, while other threads look: each method reads it once.
         self._earlier: Earlier | None = None
         self._emptied: QueueCounts | None = None
+        self._recent_again_at = 0.0
         self._look_for_earlier()
 
     def step(self) -> None:
@@ -64,11 +65,7 @@ class Outbox(Mending):
             soon_out_of_numbers = self._ceiling - self._next_seq < self.settings.reserve // 2
             due = spaced and (self._has_work(since) or soon_out_of_numbers)
             # Beyond twice what must stay: a disk that is full for hours must not have all of it written each time.
-            if (
-                self._recent.size_bytes > max(_RECENT_FILE_BYTES, 2 * self._unwritten_bytes)
-                and not due
-                and not self._gone
-            ):
+            if not due and not self._gone and self._recent_is_to_begin_anew():
                 self._recent.rewrite(self._unwritten.values(), self._next_seq - 1)
         if due:
             with self._disk:
@@ -77,6 +74,16 @@ class Outbox(Mending):
             self._waits_for_disk = False
             self._listener()
         self._let_go()
+
+    def _recent_is_to_begin_anew(self) -> bool:
+        """Whether the file of recent reports is long, or was given up: a commit would begin it, and need not come for hours."""
+        if self._recent.usable:
+            return self._recent.size_bytes > max(_RECENT_FILE_BYTES, 2 * self._unwritten_bytes)
+        now = self._clock()
+        if self._store is None or now < self._recent_again_at:
+            return False
+        self._recent_again_at = now + self.settings.sync_interval_s
+        return True
 
     def close(self) -> None:
         """Write everything and close the files. May be called twice."""

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from edgesdk_agent.link.presence import utc
 from edgesdk_agent.outbox.stored_report import StoredReport
-from edgesdk_targets.messages import SEGMENT_RECORDS, pack_segment, plain_json
+from edgesdk_targets.messages import SEGMENT_RECORDS, pack_segment, pack_segment_as_table, plain_json
 
 # Below what a message may be when inflated, with room for the head.
 _MAX_PLAIN_BYTES = 900 << 10
 # Number and JSON.
 Record = tuple[int, bytes]
+# Of fewer, what says how a table is made outweighs what it saves.
+_WORTH_A_TABLE = 16
 
 
 def as_records(reports: Sequence[StoredReport]) -> list[Record]:
@@ -35,4 +37,5 @@ def chunks(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 def packed(node: str, at: float, epoch: str, records: Sequence[Record]) -> bytes:
     """Write a segment from a chunk."""
-    return pack_segment(node, utc(at), epoch, records)
+    pack = pack_segment_as_table if len(records) >= _WORTH_A_TABLE else pack_segment
+    return pack(node, utc(at), epoch, records)

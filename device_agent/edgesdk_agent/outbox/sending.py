@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 from edgesdk_agent.link.report_queue import QueuedReport, ReportKind
@@ -11,7 +12,7 @@ from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
 from edgesdk_agent.outbox.in_memory import InMemory
 from edgesdk_agent.outbox.number_ranges import Range, as_ranges
 from edgesdk_agent.outbox.packing import as_records, chunks, packed
-from edgesdk_targets.messages import DEFLATED, Ack, Encoded, GapCause
+from edgesdk_targets.messages import COLUMNS, Ack, Encoded, GapCause, content_type_of_segment, deflated_segment
 from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 _BACKLOG_ON_WAY = 4
 
 
-class Sending(InMemory):
+class Sending(InMemory, ABC):
     """An outbox as the link sees it."""
 
     def take(self, count: int) -> tuple[QueuedReport, ...]:
@@ -75,6 +76,7 @@ class Sending(InMemory):
                 self._ignored_acks += 1
                 return
             self._ack_at = self._clock()
+            self._taken = frozenset(ack.takes)
             if self.settings.once_heard and not self.settings.by_collector:
                 log.info("A collector acknowledges: from now on reports are kept until it has them")
                 self.settings = replace(self.settings, by_collector=True)
@@ -115,6 +117,8 @@ class Sending(InMemory):
                 return self._leaving(report, [(report.seq, report.seq)])
             if self._pace.stalled():
                 self._resent += 1
+                # It may be another collector that is there now, and one of an earlier version.
+                self._taken = frozenset()
                 self._requeue()
             backlog_on_way = sum(1 for key in self._on_way if key < 0 or key not in self._fresh)
             waiting = len(self._kept) - len(self._fresh)
@@ -166,15 +170,25 @@ class Sending(InMemory):
             stored = self._store.body(piece.segment)
             if stored is None:
                 return None
-            body = Encoded(stored, DEFLATED)
+            try:
+                body = self._as_taken(stored)
+            except ValueError:
+                self._store.spoilt.add(-piece.segment.id)
+                return None
             return QueuedReport(-piece.segment.first, piece.kind, body, segment=True), list(piece.segment.members)
         records = next(chunks(as_records(piece.reports)))
-        body = Encoded(packed(self._node, self._wall(), self.epoch, records), DEFLATED)
+        body = self._as_taken(packed(self._node, self._wall(), self.epoch, records))
         numbers = as_ranges([seq for seq, _ in records])
         if len(body.payload) > MAX_PAYLOAD_BYTES:
             report = min(piece.reports, key=lambda report: report.seq)
             return QueuedReport(report.seq, piece.kind, report.encoded), [(report.seq, report.seq)]
         return QueuedReport(-numbers[0][0], piece.kind, body, segment=True), numbers
+
+    def _as_taken(self, segment: bytes) -> Encoded:
+        """Return a segment as the collector takes it; deflated until it has said that it reads tables."""
+        if COLUMNS not in self._taken:
+            segment = deflated_segment(segment)
+        return Encoded(segment, content_type_of_segment(segment))
 
     def _singly(self, piece: Piece) -> QueuedReport | None:
         """Without a collector that knows segments, the backlog travels as it would have when it was new."""
@@ -192,6 +206,6 @@ class Sending(InMemory):
         self._meter.sent(report.size_bytes)
         return report
 
+    @abstractmethod
     def _rescue(self, reason: str) -> None:
         """Begin anew after damage; only the whole outbox can."""
-        raise NotImplementedError

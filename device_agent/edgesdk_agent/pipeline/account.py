@@ -17,17 +17,24 @@ class Account:
     """Add up what a pipeline's parts count.
 
     Args:
-        delivering: the part of the lanes' processor time in which they delivered.
+        delivering, preparing: the parts of the lanes' processor time in which they delivered and prepared.
     """
 
     def __init__(
-        self, meters: Meters, lines: Sequence[CameraLine], crew: Crew, delivery: Delivery, delivering: ProcessorTime
+        self,
+        meters: Meters,
+        lines: Sequence[CameraLine],
+        crew: Crew,
+        delivery: Delivery,
+        delivering: ProcessorTime,
+        preparing: ProcessorTime,
     ) -> None:
         self._meters = meters
         self._lines = lines
         self._crew = crew
         self._delivery = delivery
         self._delivering = delivering
+        self._preparing = preparing
 
     def totals(self) -> FrameStats:
         """Return what happened since the start."""
@@ -50,5 +57,10 @@ class Account:
         )
 
     def _cpu_s(self) -> dict[str, float]:
-        deliver, seconds = self._delivering.seconds, self._crew.cpu_s()
-        return {**seconds, "infer": seconds["infer"] - deliver, "deliver": deliver}
+        deliver, prepare, seconds = self._delivering.seconds, self._preparing.seconds, self._crew.cpu_s()
+        return {
+            **seconds,
+            "preprocess": seconds["preprocess"] + prepare,
+            "infer": max(0.0, seconds["infer"] - deliver - prepare),
+            "deliver": deliver,
+        }

@@ -73,7 +73,7 @@ class CaptureStage:
                 profile.add("capture", line.name, self._seq, began, at)
             self._seq += 1
             line.meter.captured()
-            if (cause := self._left_out(frame)) is not None:
+            if self._stages and (cause := self._left_out(frame)) is not None:
                 line.meter.dropped(cause)
                 handover.not_captured(line, cell)
                 continue

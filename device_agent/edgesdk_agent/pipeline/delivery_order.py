@@ -56,16 +56,16 @@ class DeliveryOrder:
 
     def park(self, ticket: int, finished: Finished) -> Finished | None:
         """Take a result, and return the one that is to be delivered now, if nobody is at it."""
+        if ticket == self._next and not self._delivering:
+            self._delivering = True
+            return finished
         self._parked[ticket] = finished
-        return None if self._delivering else self._due()
+        return None
 
     def delivered(self) -> Finished | None:
         """Note that a delivery is over, and return the next that is ready."""
         self._next += 1
         self.undelivered -= 1
-        return self._due()
-
-    def _due(self) -> Finished | None:
-        finished = self._parked.pop(self._next, None)
+        finished = self._parked.pop(self._next, None) if self._parked else None
         self._delivering = finished is not None
         return finished

@@ -1,9 +1,12 @@
-"""Whether a lane that is free should wait for a frame that is due at any moment.
+"""What a camera's frames and their inferences take, and what follows: whether a lane waits, and whether it prepares.
 
 A model that is slower than its camera takes the newest frame there is, which is up to one frame period old. Where the
 next frame is due within a few milliseconds, waiting for it makes the result younger by nearly the whole period, and
 costs only those milliseconds. Waiting happens at most once an inference and never for more than a small part of it, so
 that the rate stays; where the model is faster than the camera, lanes wait for frames anyway.
+
+Where a frame takes less time to prepare and infer than to be handed from one thread to the next, the lane that infers it
+prepares it too.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ _JITTER_S = 0.0005
 _NEW = 0.1
 # Periods to have seen before the rhythm is believed.
 _ENOUGH = 8
+# Waking a thread that then waits for Python's lock costs some ten microseconds on each side. What is quick stays so until
+# it is clearly not: a thread that is put off in the middle of its work counts with all of the pause.
+_QUICK_S, _NO_LONGER_QUICK_S = 0.0001, 0.0004
 
 
 class FrameRhythm:
@@ -27,17 +33,18 @@ class FrameRhythm:
 
     Attributes:
         matters: whether the model may be slower than the camera, so that the question is worth its time.
+        quick: whether a frame is prepared and inferred in less time than it takes to hand it over in between.
     """
 
-    __slots__ = ("_infer_s", "_last", "_period_s", "_prepare_s", "_seen", "matters")
+    __slots__ = ("_infer_s", "_inferred", "_last", "_period_s", "_prepare_s", "_seen", "matters", "quick")
 
     def __init__(self) -> None:
         self._period_s = 0.0
         self._infer_s = 0.0
         self._prepare_s = 0.0
         self._last = 0.0
-        self._seen = 0
-        self.matters = False
+        self._seen = self._inferred = 0
+        self.matters = self.quick = False
 
     def captured(self, at: float) -> None:
         """Note when a frame was there, seconds of the monotonic clock."""
@@ -60,6 +67,9 @@ class FrameRhythm:
         self._prepare_s += _NEW * (prepare_s - self._prepare_s)
         self._infer_s += _NEW * (infer_s - self._infer_s)
         self.matters = self._infer_s >= self._period_s and self._seen >= _ENOUGH
+        self._inferred += 1
+        limit_s = _NO_LONGER_QUICK_S if self.quick else _QUICK_S
+        self.quick = self._prepare_s + self._infer_s < limit_s and self._inferred >= _ENOUGH
 
     def worth_waiting_s(self, now: float, captured_at: float, lanes: int) -> float:
         """Return how long a free lane should wait for a frame newer than the one of `captured_at`; 0 is not at all.

@@ -4,7 +4,8 @@
 
 Preallocated cells change places between the threads; nothing is copied, and nobody waits who has something to do:
 
-- Preprocessing takes the cameras in turn, of those that have a picture and room for it.
+- Preprocessing takes the cameras in turn, of those that have a picture and room for it. It is done by one thread at a
+  time: by its own, beside inference, or by the lanes, where the model is so quick that a thread between costs more.
 - A free lane serves the camera whose last turn is longest ago.
 - Of a `freshest` camera the newest picture and the newest *prepared input* are replaced until they are taken. An input
   that was prepared when the last inference began, and then waited for it, would be one whole inference old.
@@ -21,18 +22,15 @@ from collections.abc import Callable, Sequence
 
 from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.bell import Bell
-from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
+from edgesdk_agent.pipeline.camera_line import CameraLine
+from edgesdk_agent.pipeline.capture_side import CaptureSide
 from edgesdk_agent.pipeline.delivery_order import DeliveryOrder, Finished
 from edgesdk_agent.pipeline.lane_turn import LaneTurn
 from edgesdk_agent.pipeline.model_inputs import InputCell, ModelInputs, Slot
 from edgesdk_targets.errors import SessionFailed
 
-# A source that does not wait for its pictures is read this often at most while nobody takes them: a loop that only writes one
-# picture over the other would keep Python's lock from those who are to take them.
-_TOO_FAST_S = 0.001
 
-
-class Handover:
+class Handover(CaptureSide):
     """Hand preallocated cells from thread to thread.
 
     Args:
@@ -41,6 +39,7 @@ class Handover:
         keep_image: results carry their picture, so that it is kept until they are delivered.
         clock: monotonic seconds.
         lock: shared with the lines.
+        lanes_may_prepare: whether lanes prepare the pictures of a quick model.
 
     Raises:
         InputError: there are no slots, or no lane.
@@ -55,92 +54,47 @@ class Handover:
         keep_image: bool,
         clock: Callable[[], float],
         lock: threading.Lock,
+        lanes_may_prepare: bool = True,
     ) -> None:
-        self._lines = tuple(lines)
+        super().__init__(lines, lock)
         self._fresh = sum(line.replaces for line in lines)
         self._keep_image = keep_image
-        self._lock = lock
-        self._preparable = Bell(lock)
         self._inferable = Bell(lock)
         self._idle = Bell(lock)
         self._model = ModelInputs(slots, lanes, self._fresh)
-        self._aborted = self._all_prepared = False
+        self._all_prepared = False
+        self._lanes_may_prepare = lanes_may_prepare
+        self._lanes_prepare = False
+        # One thread at a time prepares, so that a camera's frames stay in order.
+        self._preparing = False
         self._turn = 0
         self._order = DeliveryOrder()
         self._lane_turn = LaneTurn(self._lines, clock)
 
-    # --- capture
-
-    def picture_to_fill(self, line: CameraLine) -> FrameCell | None:
-        """Return a picture to capture into, waiting for one if need be; None when this camera is to stop."""
-        with self._lock:
-            if line.too_fast:
-                line.too_fast = False
-                line.writable.wait(_TOO_FAST_S)
-            while not line.may_capture():
-                if line.stopping:
-                    return None
-                line.writable.wait()
-            if line.stopping:
-                return None
-            line.filling = True
-            if line.free:
-                return line.free.pop()
-            line.meter.dropped("replaced_before_preprocess")
-            return line.pictures.popleft()
-
-    def captured(self, line: CameraLine, cell: FrameCell) -> None:
-        """Make a captured picture ready to be prepared."""
-        with self._lock:
-            line.filling = False
-            if self._aborted or (line.paused and line.live):
-                line.meter.dropped("stopped" if self._aborted else "paused")
-                line.give_back(cell)
-                return
-            if line.wanted is not None and cell.frame is not None and not line.wanted(cell.frame.captured_at):
-                line.meter.dropped("governed")
-                line.give_back(cell)
-                return
-            if line.replaces and line.pictures:
-                line.meter.dropped("replaced_before_preprocess")
-                replaced = line.pictures.popleft()
-                line.too_fast = _seconds_between(replaced, cell) < _TOO_FAST_S
-                line.give_back(replaced)
-            line.pictures.append(cell)
-            self._preparable.wake_one()
-
-    def limit(self, line: CameraLine, wanted: Callable[[float], bool] | None) -> None:
-        """Look only at the frames of a camera that are wanted; the others are dropped and counted as `governed`."""
-        with self._lock:
-            line.wanted = wanted
-
-    def not_captured(self, line: CameraLine, cell: FrameCell) -> None:
-        """Give a picture back without a frame in it."""
-        with self._lock:
-            line.filling = False
-            line.give_back(cell)
-
-    def capture_ended(self, line: CameraLine) -> None:
-        """Note that nothing more comes from this camera; what it gave is still processed."""
-        with self._lock:
-            line.ended = True
-            self._preparable.wake_one()
-
     # --- preprocessing
 
-    def next_to_prepare(self) -> tuple[FrameCell, InputCell] | None:
-        """Return a picture and the slot to prepare it into, waiting for both; None when nothing will come."""
+    def next_to_prepare(self) -> InputCell | None:
+        """Return a slot and the picture to prepare into it, waiting for both; None when nothing will come."""
         with self._lock:
             while not self._aborted:
-                for _ in self._lines:
-                    line = self._lines[self._turn]
-                    self._turn = (self._turn + 1) % len(self._lines)
-                    if line.pictures and (cell := self._room_for(line)) is not None:
-                        return line.pictures.popleft(), cell
-                if all(line.over for line in self._lines):
+                if (cell := self._begin_preparing()) is not None:
+                    return cell
+                if not self._preparing and all(line.over for line in self._lines):
                     return None
                 self._preparable.wait()
             return None
+
+    def _begin_preparing(self) -> InputCell | None:
+        if self._preparing:
+            return None
+        for _ in self._lines:
+            line = self._lines[self._turn]
+            self._turn = (self._turn + 1) % len(self._lines)
+            if line.pictures and (cell := self._room_for(line)) is not None:
+                cell.picture = line.pictures.popleft()
+                self._preparing = True
+                return cell
+        return None
 
     def _room_for(self, line: CameraLine) -> InputCell | None:
         model = self._model
@@ -158,11 +112,13 @@ class Handover:
             line.writable.wake_one()
         return cell
 
-    def prepared(self, picture: FrameCell, cell: InputCell) -> None:
+    def prepared(self, cell: InputCell) -> None:
         """Make a prepared slot ready for the model."""
-        line = cell.line
-        cell.frame = picture.frame
+        line, picture = cell.line, cell.picture
+        assert picture is not None  # noqa: S101  (a cell that is being prepared has one)
+        cell.frame, cell.picture = picture.frame, None
         with self._lock:
+            self._preparing_over(line)
             if self._keep_image or cell.needs_image:
                 cell.kept = picture
             else:
@@ -175,11 +131,20 @@ class Handover:
             line.inputs.append(cell)
             self._inferable.wake_one()
 
-    def not_prepared(self, picture: FrameCell, cell: InputCell) -> None:
-        """Give a picture and a slot back that do not go together."""
+    def not_prepared(self, cell: InputCell) -> None:
+        """Give a slot back, and the picture that is not for it."""
+        picture, cell.picture = cell.picture, None
+        assert picture is not None  # noqa: S101  (a cell that is being prepared has one)
         with self._lock:
+            self._preparing_over(cell.line)
             cell.line.give_back(picture)
             self._slot_back(cell, queued=not cell.line.replaces)
+
+    def _preparing_over(self, line: CameraLine) -> None:
+        self._preparing = False
+        if line.ended or not self._lanes_prepare:
+            # Its thread may have waited for a lane that prepared: to do so itself, or to end.
+            self._preparable.wake_one()
 
     def preparing_ended(self) -> None:
         """Note that no more slots will be prepared; those that are ready are still inferred."""
@@ -190,21 +155,25 @@ class Handover:
     # --- inference
 
     def next_to_infer(self) -> InputCell | None:
-        """Return the next prepared slot, with a ticket for its result, waiting for one; None at the end."""
+        """Return the next prepared slot, with a ticket for its result, waiting for one; None at the end.
+
+        Where lanes prepare it may also be one that still has its picture: to prepare it, and come again.
+        """
         with self._lock:
-            while True:
+            while not self._aborted:
                 order, lanes = self._order, self._model.lanes
-                line = None if self._aborted else self._lane_turn.next_line(order.undelivered, lanes)
-                if line is None:
-                    if self._aborted or (self._all_prepared and not any(one.inputs for one in self._lines)):
-                        return None
-                    self._inferable.wait()
-                    continue
-                patience_s = 0.0 if self._all_prepared else self._lane_turn.patience_s(line, lanes)
-                if patience_s > 0.0:
-                    self._inferable.wait(patience_s)
-                    continue
-                return self._take(line)
+                line = self._lane_turn.next_line(order.undelivered, lanes)
+                patience_s = None
+                if line is not None:
+                    patience_s = 0.0 if self._all_prepared else self._lane_turn.patience_s(line, lanes)
+                    if patience_s <= 0.0:
+                        return self._take(line)
+                if self._lanes_prepare and (cell := self._begin_preparing()) is not None:
+                    return cell
+                if line is None and self._all_prepared and not any(one.inputs for one in self._lines):
+                    return None
+                self._inferable.wait(patience_s)
+            return None
 
     def _take(self, line: CameraLine) -> InputCell:
         cell = line.inputs.popleft()
@@ -214,7 +183,7 @@ class Handover:
         if not line.replaces:
             cell.home.queued -= 1
             if cell.home.free:
-                self._preparable.wake_one()
+                self._preparers.wake_one()
         if self._all_prepared:
             # Whoever waits may have waited for this one, and nothing more will wake it.
             self._inferable.wake_all()
@@ -224,6 +193,8 @@ class Handover:
         """Give a slot back whose inference is over, and return what this lane has to deliver now, if anything."""
         with self._lock:
             cell.home.running -= 1
+            if self._lanes_may_prepare and cell.line.rhythm.quick is not self._lanes_prepare:
+                self._choose_who_prepares()
             kept, cell.kept = cell.kept, None
             if kept is not None:
                 if self._keep_image:
@@ -234,6 +205,13 @@ class Handover:
             # With fewer lanes than threads, another one may have waited for this one's end.
             self._inferable.wake_one()
             return self._order.park(cell.ticket, finished)
+
+    def _choose_who_prepares(self) -> None:
+        quick = all(line.rhythm.quick for line in self._lines if not line.over)
+        if quick is not self._lanes_prepare:
+            self._lanes_prepare = quick
+            self._preparers = self._inferable if quick else self._preparable
+            self._preparers.wake_one()
 
     def delivered(self, finished: Finished) -> Finished | None:
         """Note that a result was handed over, and return the next that is ready."""
@@ -258,7 +236,7 @@ class Handover:
         deadline = time.monotonic() + timeout_s
         with self._lock:
             old, self._model = self._model, successor
-            self._preparable.wake_one()
+            self._preparers.wake_one()
             while not old.idle:
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -267,20 +245,6 @@ class Handover:
                         hint="Do not close it yet; restart the agent if it stays so.",
                     )
                 self._idle.wait(left)
-
-    def pause(self, only: CameraLine | None = None, *, paused: bool) -> None:
-        """Drop what live cameras bring, and let other sources wait; or go on. All of them, or one."""
-        with self._lock:
-            for line in self._lines if only is None else (only,):
-                line.paused = paused
-                line.writable.wake_one()
-
-    def stop_capture(self, only: CameraLine | None = None) -> None:
-        """Let every capture thread end, or one; what is captured is still processed."""
-        with self._lock:
-            for line in self._lines if only is None else (only,):
-                line.stopping = True
-                line.writable.wake_one()
 
     def abort(self) -> None:
         """End every thread, and drop what is not in inference yet."""
@@ -311,12 +275,6 @@ class Handover:
         home.free.append(cell)
         home.queued -= queued
         if home is self._model:
-            self._preparable.wake_one()
+            self._preparers.wake_one()
         elif home.idle:
             self._idle.wake_all()
-
-
-def _seconds_between(older: FrameCell, newer: FrameCell) -> float:
-    assert older.frame is not None  # noqa: S101  (both were captured into)
-    assert newer.frame is not None  # noqa: S101
-    return newer.frame.captured_at - older.frame.captured_at

@@ -1,14 +1,17 @@
-"""The last stage: lanes run the model, each on a slot of its own, and hand the results over in order."""
+"""The last stage: lanes run the model, each on a slot of its own, and hand the results over in order.
+
+What a quick model is asked, the lanes prepare as well; see `handover`.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.delivery_order import Finished
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
+from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.stage_thread import ProcessorTime
 from edgesdk_agent.timeline.timeline import Timeline
 
@@ -20,6 +23,8 @@ class InferStage:
         clock: monotonic seconds.
         deliver: takes each result, and does not raise.
         delivering: is told the processor time that the deliveries took on this thread.
+        preprocess: prepares what comes to a lane unprepared.
+        preparing: is told the processor time that this took on this thread.
         profile: records when each frame was inferred and delivered, where one is wanted.
     """
 
@@ -29,21 +34,33 @@ class InferStage:
         clock: Callable[[], float],
         deliver: Callable[[FrameResult], None],
         delivering: ProcessorTime,
+        preprocess: PreprocessStage,
+        preparing: ProcessorTime,
         profile: Timeline | None = None,
     ) -> None:
         self._handover = handover
         self._clock = clock
         self._deliver = deliver
         self._delivering = delivering
+        self._preprocess = preprocess
+        self._preparing = preparing
         self._profile = profile
 
     def run(self) -> None:
         """Infer until nothing more is prepared."""
         while (cell := self._handover.next_to_infer()) is not None:
-            self._infer(cell)
+            if cell.picture is None:
+                self._infer(cell)
+            else:
+                self._prepare(cell)
 
     def end(self) -> None:
         """Nothing follows."""
+
+    def _prepare(self, cell: InputCell) -> None:
+        began = self._preparing.begin()
+        self._preprocess.prepare(cell)
+        self._preparing.end(began)
 
     def _infer(self, cell: InputCell) -> None:
         frame, line = cell.frame, cell.line
@@ -79,7 +96,7 @@ class InferStage:
         age = now - frame.captured_at
         finished.line.meter.processed(now, age, finished.prepare_s, finished.infer_s)
         image = None if finished.kept is None else frame.image
-        before = time.thread_time()
+        began = self._delivering.begin()
         self._deliver(
             FrameResult(
                 frame.camera,
@@ -94,6 +111,6 @@ class InferStage:
                 finished.digest,
             )
         )
-        self._delivering.add(time.thread_time() - before)
+        self._delivering.end(began)
         if self._profile is not None:
             self._profile.add("deliver", frame.camera, frame.seq, now, self._clock())

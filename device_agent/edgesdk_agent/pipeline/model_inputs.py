@@ -39,10 +39,11 @@ class InputCell:
     """One slot, the frame that was prepared into it, and that frame's cell where its picture is kept.
 
     Attributes:
+        picture: what is to be prepared into the slot; None once it is.
         ticket: the place of its result in the order of delivery, drawn when a lane takes it.
     """
 
-    __slots__ = ("digest", "frame", "home", "kept", "line", "needs_image", "prepare_s", "slot", "ticket")
+    __slots__ = ("digest", "frame", "home", "kept", "line", "needs_image", "picture", "prepare_s", "slot", "ticket")
 
     def __init__(self, slot: Slot, home: ModelInputs) -> None:
         self.slot = slot
@@ -50,6 +51,7 @@ class InputCell:
         self.needs_image = bool(getattr(slot, "needs_image", False))
         self.digest = str(getattr(slot, "digest", ""))
         self.line: CameraLine
+        self.picture: FrameCell | None = None
         self.frame: Frame | None = None
         self.kept: FrameCell | None = None
         self.prepare_s = 0.0

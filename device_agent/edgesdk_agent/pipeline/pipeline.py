@@ -9,7 +9,6 @@ The threads meet in the `handover` only. The pipeline knows no transport: who ta
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,24 +26,23 @@ from edgesdk_agent.pipeline.camera_controls import CameraControls
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
 from edgesdk_agent.pipeline.crew import Crew
-from edgesdk_agent.pipeline.failures import Failures, as_edge_error
+from edgesdk_agent.pipeline.failures import Failures
 from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import Slot
 from edgesdk_agent.pipeline.picture_stage import PictureStage
+from edgesdk_agent.pipeline.pipeline_end import PipelineEnd
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.result_queue import ResultQueue
-from edgesdk_agent.pipeline.stage_thread import ProcessorTime, StageKind, StageThread
+from edgesdk_agent.pipeline.stage_thread import ProcessorTime, StageThread
 from edgesdk_agent.timeline.timeline import Timeline
-from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
+from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-log = logging.getLogger(__name__)
 
 # After the time for a clean stop is over, a stage still gets this long to notice that the rest was dropped.
 _ABORT_GRACE_S = 1.0
@@ -52,7 +50,7 @@ _ABORT_GRACE_S = 1.0
 _LAST_DELIVERIES_S = 10.0
 
 
-class Pipeline(PipelineForms, CameraControls):
+class Pipeline(PipelineForms, CameraControls, PipelineEnd):
     """Run cameras through one model until the sources end, an error occurs, or it is stopped.
 
     The cameras belong to the pipeline from here on, and are closed by it; the model stays the caller's. A camera that
@@ -120,21 +118,26 @@ class Pipeline(PipelineForms, CameraControls):
             CameraLine(name, camera, self.policies[name], kept, self._meters[name], lock)
             for name, camera in named.items()
         )
-        self._handover = Handover(self._lines, slots, lanes, keep_image=keep_image, clock=clock, lock=lock)
-        self._delivering = ProcessorTime()
+        # Who filters frames is promised a thread of his own.
+        self._handover = Handover(
+            self._lines, slots, lanes, keep_image=keep_image, clock=clock, lock=lock, lanes_may_prepare=on_frame is None
+        )
+        self._delivering, self._preparing = ProcessorTime(), ProcessorTime()
         self._crew = Crew(
             on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
         )
+        seen = on_frame if on_frame is None or isinstance(on_frame, FrameFilter) else FrameFilter(on_frame)
+        self._preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         for number in range(lanes):
             self._add_lane(number)
-        seen = on_frame if on_frame is None or isinstance(on_frame, FrameFilter) else FrameFilter(on_frame)
-        preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
-        self._crew.add("preprocess", "", preprocess)
+        self._crew.add("preprocess", "", self._preprocess)
         for line in self._lines:
             stages = (picture_stages or {}).get(line.name, ())
             capture = CaptureStage(line, self._handover, clock, wall_clock, profile, stages)
             self._crew.add("capture", line.name, capture, line)
-        self._account = Account(self._meters, self._lines, self._crew, self._delivery, self._delivering)
+        self._account = Account(
+            self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing
+        )
         self._started = False
         self._last_deliveries_s = _LAST_DELIVERIES_S
 
@@ -247,14 +250,11 @@ class Pipeline(PipelineForms, CameraControls):
         return self._results
 
     def _add_lane(self, number: int) -> StageThread:
-        stage = InferStage(self._handover, self._clock, self._delivery, self._delivering, self._profile)
+        stage = InferStage(
+            self._handover, self._clock, self._delivery, self._delivering, self._preprocess, self._preparing,
+            self._profile,
+        )  # fmt: skip
         return self._crew.add("infer", str(number + 1), stage)
-
-    def _stage_failed(self, kind: StageKind, line: CameraLine | None, raised: BaseException) -> None:
-        if line is None:
-            self._fail(as_edge_error(kind, None, raised))
-        else:
-            self._camera_failed(line, as_edge_error(kind, line.name, raised))
 
     def _close_delivery(self) -> None:
         self._inference_over()
@@ -262,40 +262,3 @@ class Pipeline(PipelineForms, CameraControls):
 
     def _inference_over(self) -> None:
         """The last frame was inferred: nothing here asks the model any more."""
-
-    def _camera_failed(self, line: CameraLine, error: EdgeError) -> None:
-        """Note that a camera gives nothing more; it is the pipeline's end when every camera failed."""
-        if self._failures.add_camera(line.name, error):
-            self._fail(error)
-
-    def _camera_unusable(self, line: CameraLine, error: InputError) -> None:
-        self._camera_failed(line, error)
-        self._handover.stop_capture(line)
-        self._close_camera(line)
-
-    def _fail(self, error: EdgeError) -> None:
-        # Whatever closing a camera or the caller's `on_error` does, the end comes; and it comes after `on_error`.
-        try:
-            self._handover.abort()
-            self._failures.add(error)
-            self.request_stop()
-        finally:
-            self._crew.over.set()
-
-    def _close_camera(self, line: CameraLine) -> None:
-        try:
-            line.camera.close()
-        except EdgeError as error:
-            # What it gave is whole and is still processed; what is wrong is told all the same.
-            if self._failures.add_camera(line.name, error):
-                self._failures.add(error)
-
-    def _stuck(self) -> None:
-        threads = self._crew.alive()
-        names = ", ".join(thread.name for thread in threads)
-        if threads and all(thread.kind == "capture" for thread in threads):
-            # A driver may hold a read until its own time is over; whatever it still brings is counted as dropped.
-            log.warning("%s still waits for its camera, and ends when the camera's time-out is over", names)
-        elif threads:
-            hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
-            self._fail(SessionFailed(f"{names} did not stop.", hint=hint))

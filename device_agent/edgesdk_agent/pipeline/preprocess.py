@@ -1,4 +1,4 @@
-"""The second stage: one thread prepares the frames of all cameras, straight into the model's memory."""
+"""The second stage: the frames of all cameras are prepared one after the other, straight into the model's memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgesdk_agent.delivery.frame_filter import FrameFilter
-from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
+from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_agent.timeline.timeline import Timeline
@@ -39,14 +39,17 @@ class PreprocessStage:
 
     def run(self) -> None:
         """Prepare until nothing more is captured."""
-        while (work := self._handover.next_to_prepare()) is not None:
-            self._prepare(*work)
+        while (cell := self._handover.next_to_prepare()) is not None:
+            self.prepare(cell)
 
     def end(self) -> None:
         """Let what was prepared be inferred to the end."""
         self._handover.preparing_ended()
 
-    def _prepare(self, picture: FrameCell, cell: InputCell) -> None:
+    def prepare(self, cell: InputCell) -> None:
+        """Prepare a slot's picture, and make the slot ready for the model."""
+        picture = cell.picture
+        assert picture is not None  # noqa: S101  (a cell that is to be prepared has one)
         frame = picture.frame
         assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
         started = self._clock()
@@ -55,14 +58,14 @@ class PreprocessStage:
                 seen = self._on_frame(frame)
                 if isinstance(seen, str):
                     cell.line.meter.dropped(seen)
-                    self._handover.not_prepared(picture, cell)
+                    self._handover.not_prepared(cell)
                     return
                 # Whoever sees this frame's picture from here on, sees it filtered.
                 picture.frame = frame = replace(frame, image=seen)
             cell.slot.prepare(frame.image)
         except BaseException as error:
             cell.line.meter.dropped("failed")
-            self._handover.not_prepared(picture, cell)
+            self._handover.not_prepared(cell)
             if not isinstance(error, InputError):
                 raise
             self._on_unusable(cell.line, error)
@@ -71,4 +74,4 @@ class PreprocessStage:
         cell.prepare_s = ended - started
         if self._profile is not None:
             self._profile.add("preprocess", frame.camera, frame.seq, started, ended)
-        self._handover.prepared(picture, cell)
+        self._handover.prepared(cell)

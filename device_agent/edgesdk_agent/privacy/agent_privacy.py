@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.privacy.concealment import Concealment
-from edgesdk_agent.privacy.hidden_objects import HiddenObjects
-from edgesdk_agent.privacy.mask import Mask
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import Model
+
+if TYPE_CHECKING:
+    from edgesdk_agent.privacy.hidden_objects import HiddenObjects
+    from edgesdk_agent.privacy.mask import Mask
 
 
 class AgentPrivacy:
@@ -33,11 +36,14 @@ class AgentPrivacy:
         privacy, cameras = config.privacy, [camera.name for camera in config.cameras]
         masks = _masks(config, cameras)
         _check_classes(privacy.blur, _labels(model))
-        objects = {
-            name: HiddenObjects(privacy.blur, margin=privacy.blur_margin, hold_s=privacy.blur_hold_s)
-            for name in cameras
-            if privacy.blur
-        }
+        objects: dict[str, HiddenObjects] = {}
+        if privacy.blur:
+            from edgesdk_agent.privacy.hidden_objects import HiddenObjects
+
+            objects = {
+                name: HiddenObjects(privacy.blur, margin=privacy.blur_margin, hold_s=privacy.blur_hold_s)
+                for name in cameras
+            }
         self.before: Mapping[str, Mask] = masks if privacy.mask_before_inference else {}
         self.concealment = Concealment({} if self.before else masks, objects)
 
@@ -49,6 +55,10 @@ def _masks(config: AgentConfig, cameras: Sequence[str]) -> dict[str, Mask]:
             message = f"A mask is for camera {section.camera!r}, and there is none of this name."
             raise InputError(message, hint=f"One of {', '.join(cameras)}.")
         polygons.setdefault(section.camera, []).append(section.polygon)
+    if not polygons:
+        return {}
+    from edgesdk_agent.privacy.mask import Mask
+
     return {name: Mask(of_camera) for name, of_camera in polygons.items()}
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from edgesdk_agent.frame import Frame, FrameResult
-from edgesdk_agent.privacy.hidden_objects import HiddenObjects
-from edgesdk_agent.privacy.mask import Mask
+
+if TYPE_CHECKING:
+    from edgesdk_agent.privacy.hidden_objects import HiddenObjects
+    from edgesdk_agent.privacy.mask import Mask
 
 
 class MaskStage:

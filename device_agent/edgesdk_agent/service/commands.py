@@ -74,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
 def _install(options: argparse.Namespace) -> int:
     from edgesdk_agent.config.loading import load_config
     from edgesdk_agent.service.plan import install_plan
-    from edgesdk_agent.service.unit import Service
+    from edgesdk_agent.service.reach import check_reach
+    from edgesdk_agent.service.unit import Launch, Service
 
     config = Path(options.config).absolute()
     # A service that cannot start is found now, and not at the next boot.
@@ -82,8 +83,13 @@ def _install(options: argparse.Namespace) -> int:
     bundle = Path(loaded.config.bundle).absolute()
     if not bundle.exists():
         raise InputError(f"{bundle} does not exist.", hint="Correct `bundle` in the configuration.")
-    service = Service(_executable(), config, bundle, options.user, options.memory_max)
-    root = Path(options.root).absolute()
+    root, update = Path(options.root).absolute(), loaded.config.update
+    launch = None if update is None else Launch(_python(root), update.folder.absolute())
+    python = Path(sys.executable).resolve()
+    service = Service(_executable(), config, bundle, python, options.user, options.memory_max, launch)
+    if root == Path("/") and not options.dry_run:
+        for path in (service.executable, service.python, service.config, service.bundle):
+            check_reach(path, service.user)
     plan = install_plan(service, root, _groups(root), start=not options.no_start)
     return _carry_out(options, plan, root, "Next: edgesdk-agent status, edgesdk-agent logs -f")
 
@@ -156,6 +162,12 @@ def _executable() -> Path:
     if found is None:
         raise DeviceError("The program edgesdk-agent is not installed.", hint="pip install 'edgesdk[agent]'")
     return Path(found).absolute()
+
+
+def _python(root: Path) -> Path:
+    """Return the Python that starts the launcher: the system's, which no environment of ours can break."""
+    usual = Path("/usr/bin/python3")
+    return usual if (root / usual.relative_to("/")).exists() else Path(sys.executable).absolute()
 
 
 def _groups(root: Path) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk_agent.service.unit import UNIT_NAME, Service, sysusers_text, unit_text
+from edgesdk_agent.service.unit import LAUNCHER_PATH, UNIT_NAME, Service, sysusers_text, unit_text
+from edgesdk_agent.update import launcher
 from edgesdk_targets.errors import InputError
 
 UNIT_PATH = Path("/etc/systemd/system") / UNIT_NAME
@@ -58,6 +59,7 @@ def install_plan(service: Service, root: Path, groups: Sequence[str], *, start: 
     wanted = tuple(group for group in _GROUPS if group in groups)
     actions: list[Action] = [
         WriteFile(SYSUSERS_PATH, sysusers_text(service, wanted)),
+        *([WriteFile(LAUNCHER_PATH, Path(launcher.__file__).read_text("utf-8"))] if service.launch else []),
         WriteFile(UNIT_PATH, unit_text(service)),
         Command(("systemd-sysusers", *within, str(SYSUSERS_PATH.name))),
     ]
@@ -83,7 +85,7 @@ def uninstall_plan(root: Path, user: str, *, purge: bool) -> list[Action]:
         actions.append(Command(("systemctl", "disable", "--now", UNIT_NAME), may_fail=True))
     else:
         actions.append(Command(("systemctl", f"--root={root}", "disable", UNIT_NAME), may_fail=True))
-    actions += [Remove(UNIT_PATH), Remove(SYSUSERS_PATH)]
+    actions += [Remove(UNIT_PATH), Remove(SYSUSERS_PATH), Remove(LAUNCHER_PATH)]
     if own:
         actions.append(Command(("systemctl", "daemon-reload")))
     if purge:
@@ -98,7 +100,8 @@ def _check(service: Service) -> None:
         )
     if service.memory_max and not _MEMORY.match(service.memory_max):
         raise InputError(f"{service.memory_max!r} is no amount of memory.", hint="Such as 1G, 512M or 80%.")
-    for path in (service.executable, service.config):
+    more = () if service.launch is None else (service.launch.python, service.launch.folder)
+    for path in (service.executable, service.config, *more):
         if not path.is_absolute() or any(not c.isprintable() for c in str(path)):
             raise InputError(
                 f"{str(path)!r} cannot stand in a unit.", hint="An absolute path without control characters."

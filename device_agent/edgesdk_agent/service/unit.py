@@ -12,9 +12,23 @@ from pathlib import Path
 from edgesdk_agent.health.sd_notify import START_WITHIN_S
 
 UNIT_NAME = "edgesdk-agent.service"
+# Outside of the environment that the agent is installed in: it works on where that one is broken.
+LAUNCHER_PATH = Path("/usr/local/lib/edgesdk/launcher.py")
 # Longer than the agent's own watchdog takes (`health.exit_after_s`, 90 s): its end says more than a kill.
 _WATCHDOG_S = 120
 _HOMES = ("/home", "/root", "/run/user")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What starts the agent where its bundle may be replaced.
+
+    Attributes:
+        python: the system's own, absolute; folder: of the slots, absolute.
+    """
+
+    python: Path
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +39,32 @@ class Service:
         executable: of `edgesdk-agent`, absolute.
         config: the agent's configuration, absolute.
         bundle: its model; only where it lies matters.
+        python: the interpreter that runs it, where it really lies: an environment's is often one of somebody's home.
         user: whom it runs as, and the name of its folders.
         memory_max: as systemd writes it, such as `1G`; empty sets none.
+        launch: by the launcher; None starts the agent itself.
     """
 
     executable: Path
     config: Path
     bundle: Path
+    python: Path
     user: str = "edgesdk"
     memory_max: str = ""
+    launch: Launch | None = None
 
     @property
     def home_access(self) -> str:
         """What the service may see of people's folders: nothing, unless its own files lie there."""
-        in_homes = any(str(path).startswith(_HOMES) for path in (self.executable, self.config, self.bundle))
+        files = (self.executable, self.python, self.config, self.bundle)
+        in_homes = any(str(path).startswith(_HOMES) for path in files)
         return "read-only" if in_homes else "yes"
 
 
 def unit_text(service: Service) -> str:
     """Return the unit."""
     memory = f"MemoryMax={service.memory_max}\n" if service.memory_max else ""
+    start = _direct(service) if service.launch is None else _launched(service, service.launch)
     return f"""\
 # Written by `edgesdk agent install`; change it with `systemctl edit {UNIT_NAME}`.
 [Unit]
@@ -57,9 +77,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-NotifyAccess=main
-ExecStart={_quoted(service.executable)} run --config {_quoted(service.config)} --log-format json
-# The configuration is read again, and applied whole or not at all; what came of it is in the log.
+{start}# The configuration is read again, and applied whole or not at all; what came of it is in the log.
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=3
@@ -120,6 +138,27 @@ SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+
+def _direct(service: Service) -> str:
+    return f"""\
+NotifyAccess=main
+ExecStart={_quoted(service.executable)} run --config {_quoted(service.config)} --log-format json
+"""
+
+
+def _launched(service: Service, launch: Launch) -> str:
+    agent, config, folder = _quoted(service.executable), _quoted(service.config), _quoted(launch.folder)
+    return f"""\
+# The agent is the launcher's child, and says itself how it goes; asked to stop, it is told by the launcher, once.
+NotifyAccess=all
+KillMode=mixed
+# Puts the first bundle into a slot; where there is one it does nothing, and an agent that cannot start holds nothing up.
+ExecStartPre=-{agent} update begin --config {config}
+ExecStart={_quoted(launch.python)} {LAUNCHER_PATH} {folder} -- {agent} run --config {config} \
+--bundle {{slot}}/model.edgebundle --log-format json
+ReadWritePaths=-{folder}
 """
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
-from edgesdk_agent.agent_identity import config_hash
+from edgesdk_agent.agent_identity import config_hash, hardware
 from edgesdk_agent.commands.controls import Evidence
 from edgesdk_agent.config.loading import LoadedConfig
+from edgesdk_agent.config.overlay import Layer
 from edgesdk_agent.config.secrets import hide_secrets
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.link.inbox import Inbox
@@ -27,6 +29,7 @@ from edgesdk_targets.messages import DesiredReport
 
 if TYPE_CHECKING:
     from edgesdk_agent.oversight import Oversight
+    from edgesdk_agent.update.asking import Ask
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,16 @@ class AgentSteering:
         self.evidence: Evidence | None = None
         # By the parts' names in `config.change`: what takes changes on beside the model and the reports.
         self.appliers: dict[str, Applier] = {}
+
+    @property
+    def file(self) -> str | Path | None:
+        """The configuration's file."""
+        return self._beginning.source.path
+
+    @property
+    def layer(self) -> Layer:
+        """What was set from afar."""
+        return self._beginning.file.now.layer
 
     @property
     def goes_on(self) -> bool:
@@ -121,6 +134,7 @@ class AgentSteering:
             report=self._reported,
             snapshot=self.snapshot,
             evidence=self.evidence,
+            ask_update=None if self.loaded.config.update is None else self._asking(),
         )
         return Steering(
             self._beginning, steered, self.inbox, epoch=queue.epoch, next_seq=lambda: queue.next_seq, logs=logs
@@ -136,11 +150,16 @@ class AgentSteering:
     def _changed(self, loaded: LoadedConfig) -> None:
         self.loaded = loaded
         hide_secrets(loaded.config)
-        self.say_again(config_hash=config_hash(loaded))
+        self.say_again(config_hash=config_hash(loaded), hardware=hardware(self.file, self.layer))
 
     def _reported(self, report: DesiredReport) -> None:
         self.report = report
         self.say_again(desired=report)
+
+    def _asking(self) -> Ask | None:
+        from edgesdk_agent.update.asking import asked_here  # whose bundle stays does not pay for it
+
+        return asked_here()
 
     def _restart_soon(self, why: str) -> None:
         log.info("Starts again: %s", why)

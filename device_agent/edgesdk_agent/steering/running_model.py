@@ -16,7 +16,6 @@ from edgesdk_agent.tuned_model import load_second_model, load_tuned_model
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import BadBundle, InputError, SessionFailed
-from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.messages import BundleName
 from edgesdk_targets.model import Model
 
@@ -148,6 +147,8 @@ def _complete(config: AgentConfig, model: Model, stack: ExitStack, *, prove: boo
 
 
 def _prove(path: str, model: Model, *, required: bool) -> None:
+    from edgesdk_targets.golden.check import check_golden
+
     with open_bundle(path) as bundle:
         if not required and _GOLDEN not in bundle.manifest.files:
             log.warning("%s has no golden set; it takes over unproven", path)

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
@@ -37,6 +37,9 @@ from edgesdk_targets.errors import DeviceError, EdgeError
 from edgesdk_targets.messages import DesiredReport
 from edgesdk_targets.topics import Channel
 
+if TYPE_CHECKING:
+    from edgesdk_agent.update.asking import Ask
+
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ class Steered:
         bundle_differs: whether the bundle's file is another one by now.
         say_again: says birth, state and what is installed once more.
         report: says what became of the desired state.
-        snapshot, evidence: see `Controls`; None where no picture may leave this device.
+        snapshot, evidence: see `Controls`; None where no picture may leave this device. ask_update: see there as well.
     """
 
     pipeline: Pauses
@@ -67,6 +70,7 @@ class Steered:
     report: Callable[[DesiredReport], None]
     snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
     evidence: Evidence | None = None
+    ask_update: Ask | None = None
 
 
 class Steering:
@@ -107,10 +111,11 @@ class Steering:
         )
         self.settings = LiveSettings(beginning.source, beginning.loaded, beginning.file, around)
         cameras = PausedCameras(steered.pipeline, beginning.file)
-        self._shadow = Shadow(self.settings, cameras, logs, beginning.file, steered.report)
+        self._shadow = Shadow(self.settings, cameras, logs, beginning.file, steered.report, steered.ask_update)
         controls = Controls(
-            self.settings, cameras, logs, steered.say_again, self._restart, steered.snapshot, steered.evidence
-        )
+            self.settings, cameras, logs, steered.say_again, self._restart, steered.snapshot, steered.evidence,
+            steered.ask_update,
+        )  # fmt: skip
         self._runner = CommandRunner(
             VERBS,
             controls,
@@ -124,11 +129,14 @@ class Steering:
             inbox.listen(Channel.COMMAND, self._border.take)
             inbox.listen(Channel.DESIRED, self._border.take)
 
-    def start(self) -> None:
-        """Go on from the last start, before the first frame, and begin to take commands."""
+    def resume(self) -> None:
+        """Go on from where the last start ended, before the first frame."""
         for name, message in self._news:
             self._steered.event(name, "warning", message)
         self._shadow.resume()
+
+    def start(self) -> None:
+        """Begin to take commands; those that came before have waited."""
         self._runner.start()
 
     def request_stop(self) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import field_problems, what_fits
+from edgesdk_targets.late_model import LateModel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Settings(BaseModel):
+class Settings(LateModel):
     """Fields that a configuration or an application gives."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

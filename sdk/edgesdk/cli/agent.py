@@ -29,7 +29,9 @@ def _agent_command(name: str, about: str) -> None:
 
 _agent_command("run", "Run until stopped")
 _agent_command("status", "Say how the agents on this device do")
+_agent_command("enrol", "Make this device one of a fleet")
 _agent_command("install", "Make the agent a service of this device")
 _agent_command("uninstall", "Stop the service and remove it")
 _agent_command("logs", "Show the service's log")
+_agent_command("update", "Change the model of this device, on trial")
 _agent_command("support-bundle", "Gather what helps to find a fault, without secrets")

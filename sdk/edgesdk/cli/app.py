@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "card": Command("edgesdk.cli.card:app", "Draft the card that says what a model is."),
     "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
-    "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify, unpack or compare bundles."),
+    "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify, sign, unpack or compare bundles; keep the keys."),
     "evaluate": Command(
         "edgesdk.cli.evaluate:evaluate", "Measure a bundle's accuracy on labelled data, or judge it against another."
     ),
@@ -60,8 +60,10 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("edgesdk.cli.compare:compare", "Put bundles side by side, and say which to choose."),
     "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
+    "deploy": Command("edgesdk.cli.deploy:deploy", "Bring a signed bundle to one device by ssh, on trial there."),
     "camera": Command("edgesdk.cli.camera:app", "Say what a camera delivers, and find the cameras of this network."),
     "fleet": Command("edgesdk.cli.fleet:app", "Start a broker, watch every device live, record what they report."),
+    "sim": Command("edgesdk.cli.sim:sim", "Simulate a fleet of devices that speak as real ones do, with faults."),
     "soak": Command(
         "edgesdk.cli.soak:soak", "Run the agent for hours, break things on purpose, and judge what it did."
     ),

@@ -1,4 +1,4 @@
-"""`edgesdk bundle inspect|verify|unpack|diff`."""
+"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys` and `chunks` have files of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgesdk.cli.bundle_chunks import chunks
+from edgesdk.cli.bundle_keys import app as keys_app
+from edgesdk.cli.bundle_sign import sign, signature_facts, signature_text
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, plain, print_json, size_text, table
 from edgesdk_targets.target import Precision
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from edgesdk_targets.bundle.manifest import Variant
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(sign)
+app.command()(chunks)
+app.add_typer(keys_app, name="keys", help="Make, list, trust and revoke keys.")
 BundlePath = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or the folder it was unpacked to.")
 ]
@@ -35,19 +41,35 @@ def inspect(bundle: BundlePath, json: JsonFlag = False) -> None:
 
 
 @app.command()
-def verify(bundle: BundlePath, json: JsonFlag = False) -> None:
-    """Check that a bundle is whole: container, names, sizes, hashes, schema."""
+def verify(
+    bundle: BundlePath,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--key", help="A NAME.pub, or a file of trusted keys: one of them must have signed. Several are allowed."
+        ),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Check that a bundle is whole (container, names, sizes, hashes, schema) and, with --key, from whom it is."""
     from edgesdk_targets.bundle.bundle import open_bundle
 
     with open_bundle(bundle) as opened:
         files = opened.manifest.files
         total = sum(entry.size for entry in files.values())
+        signature = signature_facts(opened, key or [])
         if json:
-            print_json(
-                {"path": str(bundle), "digest": opened.digest, "files": len(files), "bytes": total, "verdict": "whole"}
-            )
+            whole = {
+                "path": str(bundle),
+                "digest": opened.digest,
+                "files": len(files),
+                "bytes": total,
+                "verdict": "whole",
+            }
+            print_json({**whole, "signature": signature})
             return
         console().print(f"{bundle} is whole: {len(files)} files, {size_text(total)}, {opened.digest}", highlight=False)
+        console().print(signature_text(signature), highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -27,7 +27,7 @@ def _group() -> None:
 @app.command()
 def probe(
     source: Annotated[
-        str, typer.Argument(help="A camera's address, as in `cameras: source`; ${env:NAME} is filled in.")
+        str, typer.Argument(help="A camera's address, as in `cameras: source`, or onvif://…; ${env:NAME} is filled in.")
     ],
     seconds: Seconds = 3.0,
     timeout: Annotated[float, typer.Option(help="Seconds until it counts as silent.", min=0.5, max=300.0)] = 10.0,
@@ -74,8 +74,7 @@ def discover(
     from dataclasses import asdict
 
     from edgesdk.cli.output import add_row, console, next_command, note, print_json, progress_line, table
-    from edgesdk_agent.cameras.finding.makes import MAKES
-    from edgesdk_agent.cameras.finding.ws_discovery import GROUP, discover
+    from edgesdk_agent.cameras.finding.ws_discovery import GROUP, discover, onvif_place
 
     with progress_line("Asks the network for cameras"):
         found = discover(seconds=seconds, address=address or GROUP, port=port, interface=interface)
@@ -90,9 +89,8 @@ def discover(
         add_row(rows, camera.host, camera.name, camera.hardware, camera.location, " ".join(camera.services))
     console().print(rows)
     first = found[0]
-    named = f"{first.name} {first.hardware}".casefold()
-    path = next((make.main for make in MAKES if make.name.casefold() in named), "/PATH")
-    next_command(f"edgesdk camera probe 'rtsp://USER:${{env:CAM_PASSWORD}}@{first.host}{path}'")
+    # The camera itself says which streams it has, to whom has a login.
+    next_command(f"edgesdk camera probe 'onvif://USER:${{env:CAM_PASSWORD}}@{onvif_place(first)}'")
 
 
 def _filled_in(source: str) -> SecretUrl:

@@ -57,6 +57,10 @@ def convert(
     keep_float: Annotated[
         list[str] | None, typer.Option(help="Pattern of names of layers that INT8 leaves in float, as '/head/*'.")
     ] = None,
+    no_tune: Annotated[
+        bool,
+        typer.Option("--no-tune", help="Do not choose other weights for INT8 where plain INT8 is not good enough."),
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each layer costs in INT8.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="HTML file about accuracy; beside it, with --explain, about layers.")
@@ -87,6 +91,7 @@ def convert(
             calib_count=calib_count,
             max_drop=max_drop,
             keep_float=keep_float or (),
+            tune=not no_tune,
             explain=explain,
             report=report,
             overrides={"factory": factory} if factory else None,

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from edgesdk.cli.broker_access import broker_access
+from edgesdk.cli.broker_access import HERE, BrokerUrl, Ca, Cert, CertKey, Insecure, Password, Username, broker_access
+from edgesdk.cli.fleet_alerts import app as alerts
+from edgesdk.cli.fleet_broker_config import broker_config
 from edgesdk.cli.fleet_commands import cmd, desired
+from edgesdk.cli.fleet_enrol import clip_token, enrol, enrolments, revoke, service_certificate
+from edgesdk.cli.fleet_enrolment_service import enrolment_service
+from edgesdk.cli.fleet_grafana import grafana
+from edgesdk.cli.fleet_home_assistant import home_assistant
 from edgesdk.cli.fleet_record import record, records
+from edgesdk.cli.fleet_serve import serve
+from edgesdk.cli.fleet_store import backup, migrate, remove, restore
+from edgesdk.cli.fleet_template import app as template
 from edgesdk.cli.output import JsonFlag
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-
-Password = Annotated[
-    str,
-    typer.Option(
-        help="Password; better in the environment, where other users cannot read it.", envvar="EDGESDK_MQTT__PASSWORD"
-    ),
-]
 
 
 @app.callback()
@@ -71,17 +72,13 @@ def broker(
 
 @app.command()
 def watch(
-    broker: Annotated[
-        str, typer.Option("--broker", "-b", help="mqtt://host:1883 or mqtts://…", envvar="EDGESDK_MQTT__URL")
-    ] = "mqtt://127.0.0.1:1883",
-    username: Annotated[str, typer.Option(help="User at the broker.", envvar="EDGESDK_MQTT__USERNAME")] = "",
-    password: Annotated[
-        str, typer.Option(help="Password; safer in the environment.", envvar="EDGESDK_MQTT__PASSWORD")
-    ] = "",
-    ca: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM).")] = None,
-    cert: Annotated[Path | None, typer.Option(help="Our own certificate (PEM).")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Take any certificate of the broker.")] = False,
+    broker: BrokerUrl = HERE,
+    username: Username = "",
+    password: Password = "",
+    ca: Ca = None,
+    cert: Cert = None,
+    key: CertKey = None,
+    insecure: Insecure = False,
     tenant: Annotated[str, typer.Option(help="Show only this tenant's devices.")] = "",
     stale_after: Annotated[
         float, typer.Option(help="Seconds of silence before a device counts as stale.", min=0.1)
@@ -117,7 +114,23 @@ def watch(
         out.print(table(roster, address, connected=True, width=out.width))
 
 
+app.command("broker-config")(broker_config)
+app.command("service-certificate")(service_certificate)
+app.command()(enrol)
+app.command("enrolment-service")(enrolment_service)
+app.command()(grafana)
+app.command("home-assistant")(home_assistant)
+app.command()(enrolments)
+app.command()(revoke)
+app.command("clip-token")(clip_token)
+app.command()(serve)
 app.command()(record)
 app.command()(records)
+app.command()(backup)
+app.command()(restore)
+app.command()(migrate)
+app.command()(remove)
 app.command()(cmd)
 app.command()(desired)
+app.add_typer(alerts, name="alerts")
+app.add_typer(template, name="template")

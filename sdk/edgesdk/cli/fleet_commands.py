@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesdk.cli.broker_access import broker_access
+from edgesdk.cli.broker_access import HERE, BrokerUrl, Ca, Cert, CertKey, Insecure, Password, Username, broker_access
 from edgesdk.cli.output import JsonFlag
 from edgesdk_targets.errors import InputError, LinkError
 
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from edgesdk_targets.messages import Reported
 
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The device: tenant.name, or its name alone.")]
-BrokerOption = Annotated[
-    str, typer.Option("--broker", "-b", help="mqtt://host:1883 or mqtts://…", envvar="EDGESDK_MQTT__URL")
-]
-Username = Annotated[str, typer.Option(help="User at the broker.", envvar="EDGESDK_MQTT__USERNAME")]
-Password = Annotated[str, typer.Option(help="Password; safer in the environment.", envvar="EDGESDK_MQTT__PASSWORD")]
-Ca = Annotated[Path | None, typer.Option(help="Certificates to trust (PEM).")]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Take any certificate of the broker.")]
-_HERE = "mqtt://127.0.0.1:1883"
 
 
 def cmd(
@@ -31,10 +23,12 @@ def cmd(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[ARGS]", help="name=value, or what the verb takes.")
     ] = None,
-    broker: BrokerOption = _HERE,
+    broker: BrokerUrl = HERE,
     username: Username = "",
     password: Password = "",
     ca: Ca = None,
+    cert: Cert = None,
+    key: CertKey = None,
     insecure: Insecure = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, and show what came of it.")] = False,
     timeout: Annotated[
@@ -54,7 +48,7 @@ def cmd(
     from edgesdk.fleet.command_sender import new_command, send_command
     from edgesdk.fleet.command_words import arguments_from
 
-    address, tls = broker_access(broker, username, password, ca=ca, insecure=insecure)
+    address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=key, insecure=insecure)
     device = _node(node)
     try:
         command = new_command(
@@ -94,12 +88,15 @@ def cmd(
 def desired(
     node: NodeArgument,
     file: Annotated[
-        Path | None, typer.Argument(help="YAML with config, bundle, log_level, paused_cameras; none shows what is.")
+        Path | None,
+        typer.Argument(help="YAML with config, bundle, update, log_level, paused_cameras; none shows what is."),
     ] = None,
-    broker: BrokerOption = _HERE,
+    broker: BrokerUrl = HERE,
     username: Username = "",
     password: Password = "",
     ca: Ca = None,
+    cert: Cert = None,
+    key: CertKey = None,
     insecure: Insecure = False,
     version: Annotated[int, typer.Option(help="Of this document; one more than the last unless given.", min=0)] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for what the device says of it.", min=0)] = 10.0,
@@ -114,13 +111,15 @@ def desired(
     from edgesdk_targets.messages import Desired
     from edgesdk_targets.yaml_file import load_yaml
 
-    address, tls = broker_access(broker, username, password, ca=ca, insecure=insecure)
+    address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=key, insecure=insecure)
     device = _node(node)
     view = asyncio.run(read_shadow(address, device, tls=tls))
     if file is not None:
         state = load_yaml(file).data or {}
         if not isinstance(state, dict):
-            raise InputError(f"{file}: must be fields with values.", hint="config, bundle, log_level, paused_cameras.")
+            raise InputError(
+                f"{file}: must be fields with values.", hint="config, bundle, update, log_level, paused_cameras."
+            )
         known = max(view.desired.version if view.desired else 0, view.reported.version if view.reported else 0)
         document = Desired(node=str(device), at=datetime.now(timezone.utc), version=version or known + 1, state=state)
         view = asyncio.run(send_desired(address, document, wait_s=timeout, tls=tls))

@@ -8,63 +8,76 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesdk.cli.broker_access import broker_access
+from edgesdk.cli.broker_access import HERE, BrokerUrl, Ca, Cert, CertKey, Insecure, Password, Username, broker_access
 from edgesdk.cli.output import JsonFlag
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesdk.fleet.record.batch import Kind
-    from edgesdk.fleet.record.records import Records
+    from edgesdk.fleet.store.batch import Kind
+    from edgesdk.fleet.store.records import Records
 
-DbOption = Annotated[Path, typer.Option("--db", help="The record: one SQLite file.")]
+DbOption = Annotated[
+    str, typer.Option("--db", help="The store: a file, or postgresql://user@host/fleet.", envvar="EDGESDK_FLEET_DB")
+]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def record(
-    broker: Annotated[
-        str, typer.Option("--broker", "-b", help="mqtt://host:1883 or mqtts://…", envvar="EDGESDK_MQTT__URL")
-    ] = "mqtt://127.0.0.1:1883",
-    db: DbOption = Path("fleet.db"),
-    username: Annotated[str, typer.Option(help="User at the broker.", envvar="EDGESDK_MQTT__USERNAME")] = "",
-    password: Annotated[
-        str, typer.Option(help="Password; safer in the environment.", envvar="EDGESDK_MQTT__PASSWORD")
-    ] = "",
-    ca: Annotated[Path | None, typer.Option(help="Certificates to trust (PEM).")] = None,
-    cert: Annotated[Path | None, typer.Option(help="Our own certificate (PEM).")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Take any certificate of the broker.")] = False,
+    broker: BrokerUrl = HERE,
+    db: DbOption = "fleet.db",
+    username: Username = "",
+    password: Password = "",
+    ca: Ca = None,
+    cert: Cert = None,
+    key: CertKey = None,
+    insecure: Insecure = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for a broker that is not there at the start.")] = False,
     keep: Annotated[
         int, typer.Option(help="Seconds for which the broker keeps messages while this is away.", min=0, max=604800)
     ] = 3600,
+    retain: Annotated[
+        str,
+        typer.Option(help="How long what is kept, for example raw=72h,minutes=90d,hours=forever,events=1y,media=30d."),
+    ] = "raw=forever,minutes=forever,events=forever,media=forever",
+    media: Annotated[Path | None, typer.Option(help="Folder for pictures; beside the file unless given.")] = None,
     duration: Annotated[float | None, typer.Option(help="End after this many seconds.", min=0.0)] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Record what every device reports in a file, and tell each what it may forget. Ctrl-C commits and ends."""
+    """Record what every device reports, and tell each what it may forget. Ctrl-C commits and ends.
+
+    Into PostgreSQL, any number may record at once: they share the devices' messages.
+    """
     import asyncio
     import time
     from contextlib import closing
 
     from edgesdk.cli.output import console, next_command, note, print_json
-    from edgesdk.fleet.record.recorder import Recorder
-    from edgesdk.fleet.record.store import Store
+    from edgesdk.fleet.collect.collection_pause import rare_collections
+    from edgesdk.fleet.collect.collector import Collector
+    from edgesdk.fleet.collect.thread_turns import short_turns
+    from edgesdk.fleet.store.ingest import Ingest
+    from edgesdk.fleet.store.retention import Keep
 
+    kept = Keep.parse(retain)
     address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=key, insecure=insecure)
     began = time.monotonic()
-    with closing(Store(db)) as store:
+    with closing(Ingest(db, media=media)) as store:
         # Of a run with an end, nothing stays behind at the broker.
-        recorder = Recorder(address, store, tls=tls, keep_s=keep if duration is None else 0)
-        asyncio.run(_run(recorder, duration, wait=wait, live=not json_output and console().is_terminal))
-        done = recorder.to_json(time.monotonic() - began)
+        collector = Collector(address, store, tls=tls, keep_s=keep if duration is None else 0, keep=kept)
+        with rare_collections(), short_turns():
+            asyncio.run(_run(collector, duration, wait=wait, live=not json_output and console().is_terminal))
+        done = collector.to_json(time.monotonic() - began)
     if json_output:
         print_json(done)
         return
-    note(f"Recorded {done['stored']} reports of {len(done['nodes'])} devices in {db}; {done['refused']} in quarantine")
-    next_command(f"edgesdk fleet records --db {db}")
+    note(
+        f"Recorded {done['stored']} reports of {len(done['nodes'])} devices in {done['db']}; {done['refused']} in quarantine"
+    )
+    next_command(f"edgesdk fleet records --db {done['db']}")
 
 
 def records(
-    db: DbOption = Path("fleet.db"),
+    db: DbOption = "fleet.db",
     node: Annotated[str, typer.Option(help="One device: its name, or tenant.device.")] = "",
     since: Annotated[str, typer.Option(help="From this time on: 2026-01-31T12:00Z, or 10m, 2h, 3d ago.")] = "",
     until: Annotated[str, typer.Option(help="Before this time.")] = "",
@@ -79,7 +92,7 @@ def records(
 ) -> None:
     """Show what a record holds: each device; or records, what is missing, what could not be read."""
     from edgesdk.cli.output import print_json
-    from edgesdk.fleet.record.records import Asked, Records
+    from edgesdk.fleet.store.records import Asked, Records
 
     if gaps + quarantine + jsonl > 1:
         raise InputError("--gaps, --quarantine and --jsonl exclude one another.", hint="Give one of them.")
@@ -91,17 +104,17 @@ def records(
             return
         name, found = _found(held, asked, limit or None, gaps=gaps, quarantine=quarantine)
     if json_output:
-        print_json({"db": str(db), **(found if isinstance(found, dict) else {name: found})})
+        print_json({"db": str(held.place), **(found if isinstance(found, dict) else {name: found})})
     else:
         _print_table(name, found)
 
 
-async def _run(recorder: Any, duration: float | None, *, wait: bool, live: bool) -> None:
+async def _run(collector: Any, duration: float | None, *, wait: bool, live: bool) -> None:
     import asyncio
     import signal
 
     from edgesdk.cli.output import console, note
-    from edgesdk.fleet.record.live import LiveTable
+    from edgesdk.fleet.collect.live import LiveTable
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -115,21 +128,21 @@ async def _run(recorder: Any, duration: float | None, *, wait: bool, live: bool)
 
             def show() -> None:
                 nonlocal told
-                if recorder.problem != told:
-                    note(recorder.problem or f"Connected to {recorder.address}")
-                    told = recorder.problem
+                if collector.problem != told:
+                    note(collector.problem or f"Connected to {collector.address}")
+                    told = collector.problem
 
             def ready() -> None:
                 show()
-                note(f"Records {recorder.address} {until}")
+                note(f"Records {collector.address} {until}")
 
-            await recorder.run(stop, duration_s=duration, wait=wait, ready=ready, show=show)
+            await collector.run(stop, duration_s=duration, wait=wait, ready=ready, show=show)
             return
         from rich.live import Live
 
-        table = LiveTable(recorder)
+        table = LiveTable(collector)
         with Live(console=console(), auto_refresh=False) as shown:
-            await recorder.run(
+            await collector.run(
                 stop, duration_s=duration, wait=wait, show=lambda: shown.update(table.draw(), refresh=True)
             )
     finally:
@@ -198,7 +211,7 @@ def _kinds(text: str) -> tuple[Kind, ...]:
     Raises:
         InputError: there is no such kind.
     """
-    from edgesdk.fleet.record.batch import Kind
+    from edgesdk.fleet.store.batch import Kind
 
     known = {kind.label: kind for kind in (Kind.RESULT, Kind.TELEMETRY, Kind.EVENT)}
     wanted = [word.strip().lower().removesuffix("s") for word in text.split(",") if word.strip()]

@@ -62,7 +62,9 @@ def soak(
         field = Field(FieldSettings(bundle, cameras=cameras, fps=fps), folder)
         # `all` is what this machine can do; what is named is to be done.
         named = [] if inject.strip() == "all" else [one.name for one in injections]
-        soak_run = Soak(field, injections, duration_s=minutes * 60, seed=seed, asked=named, say=note)
+        soak_run = Soak(
+            field, injections, duration_s=minutes * 60, seed=seed, asked=named, recovery_s=max_recovery_s, say=note
+        )
         recording = soak_run.run(threading.Event())
         if keep is not None:
             (folder / "samples.json").write_text(json_text.dumps(recording.to_json()))

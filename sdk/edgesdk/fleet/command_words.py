@@ -19,6 +19,7 @@ _ALONE = {
     "log-level": "level",
     "logs": "count",
     "bundle": "name",
+    "update": "address",
 }
 
 
@@ -37,7 +38,7 @@ def arguments_from(verb: str, words: Sequence[str], *, restart: bool = False) ->
             name, text = _ALONE[verb], word
         named[name] = (
             text
-            if name in {"camera", "name", "level", "id", "at"}
+            if name in {"camera", "name", "level", "id", "at", "address"}
             else parse_yaml(text, source=f"argument {name}").data
         )
     if verb == "set":

@@ -1,32 +1,46 @@
 """gmqtt, for all that listen to a fleet: a client with our rules, its connecting, and what it says, in our words.
 
 gmqtt acknowledges a message before its handler is done, unless told otherwise, and of a plain function it never does: handlers are
-coroutines whose return value is the acknowledgement. It lives only here.
+coroutines whose return value is the acknowledgement, or `LateAcknowledgements` does it. It lives only here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+import struct
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from edgesdk.fleet.publish_packets import UsualPublish, publish_packet, read_packets
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
 from edgesdk_targets.errors import MissingExtra
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message as it came; `content_type` is empty where the sender gave none."""
+_PUBACK = struct.Struct("!BBH")
+
+
+class Received(NamedTuple):
+    """One message as it came.
+
+    Attributes:
+        content_type: empty where the sender gave none.
+        retained: the broker had kept it.
+        received_ms: our clock, milliseconds since 1970; 0 where nobody looked.
+    """
 
     topic: str
     payload: bytes
     content_type: str = ""
     retained: bool = False
     qos: int = 1
+    received_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,155 @@ async def connect(
     return None
 
 
+class LateAcknowledgements:
+    """Hands over each message, and acknowledges it when the future that it is given for it is done.
+
+    gmqtt makes a task of each message and sends each acknowledgement by itself; of a collector that is half its work.
+    Messages that are settled together share a future, and their acknowledgements leave together.
+
+    Args:
+        client: before it connects.
+        on_message: must not raise.
+    """
+
+    def __init__(self, client: Any, on_message: Callable[[Received], asyncio.Future[Any]]) -> None:
+        self._client = client
+        self._on_message = on_message
+        self._due: dict[asyncio.Future[Any], list[int]] = {}
+        client.on_message = self._without
+        client._package_handler._handle_qos_1_publish_packet = self._with  # noqa: SLF001  (it has no other name)
+
+    def read_quickly(self) -> None:
+        """Read messages of the usual form past gmqtt from now on, in half the time; on the present connection."""
+        connection = self._client._connection  # noqa: SLF001
+        protocol = connection._protocol  # noqa: SLF001
+        gmqtts_own = protocol._read_packet  # noqa: SLF001
+
+        def read(data: bytes) -> int:
+            # By it gmqtt tells a broker that is silent from one that is gone.
+            connection._last_data_in = time.monotonic()  # noqa: SLF001
+            return read_packets(data, self._usual, gmqtts_own)
+
+        protocol._read_packet = read  # noqa: SLF001
+
+    def forget(self) -> None:
+        """Acknowledge nothing any more: the connection is gone, and on another one a number means another message."""
+        self._due.clear()
+
+    def _usual(self, command: int, message: UsualPublish) -> None:
+        mid, topic, content_type, payload = message
+        now_ms = int(time.time() * 1000)
+        try:
+            self._settle_later(mid, Received(topic, payload, content_type, bool(command & 1), 1, now_ms))
+        except Exception:
+            # As gmqtt does: else nothing more would be read, and the broker would seem to be silent.
+            log.exception("A message on %s is not acknowledged", topic)
+
+    def _without(self, _client: Any, topic: Any, payload: bytes, qos: int, properties: Any) -> int:
+        self._on_message(received(topic, payload, qos, properties))
+        return 0
+
+    def _with(self, mid: int, payload: bytes, topic: str, properties: Any) -> None:
+        self._settle_later(mid, received(topic, payload, 1, properties))
+
+    def _settle_later(self, mid: int, message: Received) -> None:
+        settled = self._on_message(message)
+        due = self._due.get(settled)
+        if due is None:
+            due = self._due[settled] = []
+            settled.add_done_callback(self._acknowledge)
+        due.append(mid)
+
+    def _acknowledge(self, settled: asyncio.Future[Any]) -> None:
+        mids = self._due.pop(settled, ())
+        # One that failed or was given up is not settled: it comes again.
+        if mids and not settled.cancelled() and settled.exception() is None:
+            packets = b"".join(_PUBACK.pack(0x40, 2, mid) for mid in mids)
+            self._client._connection._protocol.write_data(packets)  # noqa: SLF001
+
+
+def gather_writes(client: Any) -> GatheredWrites:
+    """Let what a connected client writes within one turn of the loop leave as one piece.
+
+    Each acknowledgement is a packet of four bytes, and a commit lets five hundred go: one by one they cost a collector
+    more than the commit does.
+    """
+    connection = client._connection  # noqa: SLF001  (it has no other name)
+    protocol = connection._protocol  # noqa: SLF001
+    gathered = GatheredWrites(connection._transport, protocol, asyncio.get_running_loop())  # noqa: SLF001
+    connection._transport = protocol._transport = gathered  # noqa: SLF001
+    return gathered
+
+
+class GatheredWrites:
+    """A transport that sends at the end of the loop's turn, or when much is gathered.
+
+    Args:
+        transport: what it sends through, and what does all the rest.
+        protocol: of the transport; knows when there is room again.
+    """
+
+    _MUCH_BYTES = 1 << 16
+
+    def __init__(self, transport: asyncio.Transport, protocol: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self._size_bytes = 0
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Send, soon."""
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(bytes(data))
+        self._size_bytes += len(data)
+        if self._size_bytes >= self._MUCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        parts, self._parts, self._size_bytes = self._parts, [], 0
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
+
+    async def room(self) -> None:
+        """Wait while the other side does not read.
+
+        Raises:
+            ConnectionError: the connection is gone.
+        """
+        await self._protocol._drain_helper()  # noqa: SLF001  (a stream's own `drain` asks it)
+
+    def close(self) -> None:
+        """Close, after what was gathered."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def say(client: Any, topic: str, payload: bytes, *, content_type: str, expiry_s: int) -> None:
+    """Publish with QoS 0, in a fifth of the time that gmqtt's own way takes: a collector says as much as it hears."""
+    client._connection._protocol.write_data(publish_packet(topic, payload, content_type, expiry_s))  # noqa: SLF001
+
+
+def say_goodbye(client: Any) -> None:
+    """Tell the broker that the connection is over, and leave it to the broker to close it."""
+    client._connection.send_disconnect()  # noqa: SLF001
+
+
 def subscribe(client: Any, filters: Sequence[str]) -> None:
     """Ask for topics, with QoS 1; `refusal` tells what became of it."""
     from gmqtt import Subscription
 
     client.subscribe([Subscription(topic, qos=1) for topic in filters])
+
+
+async def answered(client: Any) -> None:
+    """Return when the broker has answered everything that was said with QoS 1, also over a new connection."""
+    await client._persistent_storage.wait_empty()  # noqa: SLF001  (it has no other name)
 
 
 def refusal(address: BrokerAddress, granted: Sequence[int]) -> BrokerProblem | None:
@@ -91,7 +249,8 @@ def refusal(address: BrokerAddress, granted: Sequence[int]) -> BrokerProblem | N
 def received(topic: Any, payload: bytes, qos: int, properties: Any) -> Received:
     """Return a message as gmqtt hands it over, in our words."""
     kinds = properties.get("content_type") or [""]
-    return Received(str(topic), bytes(payload), str(kinds[0]), bool(properties.get("retain")), qos)
+    retained = bool(properties.get("retain"))
+    return Received(str(topic), bytes(payload), str(kinds[0]), retained, qos, int(time.time() * 1000))
 
 
 def _silence() -> None:

@@ -1,6 +1,6 @@
 """What a model answered, in one short line for a terminal.
 
-The text comes from the network: whatever is in it, nothing but printable characters leaves this file.
+The text comes from the network: whatever is in it, nothing but printable characters leaves this file, and nothing raises.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def result_text(result: Mapping[str, JsonValue]) -> str:
     if kind == "classification":
         return printable(_scored(_first(result.get("classes"))))
     if kind == "text":
-        return printable(f"“{result.get('text')}”")
+        return printable(f"“{_word(result.get('text'))}”")
     if kind == "embedding":
         vector = result.get("vector")
         return f"vector of {len(vector)}" if isinstance(vector, list) else "vector"
@@ -35,7 +35,7 @@ def result_text(result: Mapping[str, JsonValue]) -> str:
         values = result.get("values")
         pairs = values.items() if isinstance(values, dict) else ()
         return printable(", ".join(f"{name} {_number(value)}" for name, value in pairs))
-    return printable(str(kind))
+    return printable(_word(kind))
 
 
 def _objects(value: JsonValue) -> str:
@@ -51,12 +51,23 @@ def _scored(value: JsonValue) -> str:
     then = value.get("then")
     # One level, whatever the network says: what follows a detection is no detection again.
     more = f" ({result_text(then)})" if isinstance(then, dict) and then.get("kind") not in _WITH_OBJECTS else ""
-    return f"{value.get('label')} {_number(value.get('score'))}{more}"
+    return f"{_word(value.get('label'))} {_number(value.get('score'))}{more}"
 
 
 def _first(value: JsonValue) -> JsonValue:
     return value[0] if isinstance(value, list) and value else None
 
 
+def _word(value: JsonValue) -> str:
+    """Return a name as it is said; of anything else what can be said of it without effort, however large it is."""
+    return value if isinstance(value, str) else _number(value)
+
+
 def _number(value: JsonValue) -> str:
-    return f"{value:.3g}" if isinstance(value, (int, float)) else "?"
+    if not isinstance(value, (int, float)):
+        return "?"
+    try:
+        return f"{value:.3g}"
+    except OverflowError:
+        # JSON has whole numbers of any length, and no float holds them.
+        return "∞" if value > 0 else "-∞"

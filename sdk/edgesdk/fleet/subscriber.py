@@ -11,16 +11,28 @@ import contextlib
 import dataclasses
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from edgesdk.fleet.gmqtt_client import Received, Reconnecting, connect, new_client, received, refusal, subscribe
+from edgesdk.fleet.gmqtt_client import (
+    Received,
+    Reconnecting,
+    answered,
+    connect,
+    new_client,
+    received,
+    refusal,
+    subscribe,
+)
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
 
 _KEEPALIVE_S = 15
 _RETRY_S = 1
+# Said and not answered, of what is said in turn; brokers end the connection of who says more than they ask for.
+_WINDOW = 50
+_ANSWER_S = 15.0
 # As the agent's configuration calls them → as `edgesdk fleet watch` does.
 _FLAGS = {
     "mqtt.username": "--username",
@@ -37,7 +49,8 @@ class Subscriber:
     Args:
         address: the broker.
         filters: what to subscribe to, with QoS 1.
-        on_message: is called with each message, in order, in the event loop's thread; it must not raise.
+        on_message: is called with each message, in order, in the event loop's thread; it must not raise. The broker
+            hears that we have the message at once, or when what is returned is done.
         tls: needed where the address says TLS.
     """
 
@@ -45,7 +58,7 @@ class Subscriber:
         self,
         address: BrokerAddress,
         filters: Sequence[str],
-        on_message: Callable[[Received], None],
+        on_message: Callable[[Received], Awaitable[None] | None],
         *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -56,6 +69,7 @@ class Subscriber:
         self._client: Any = None
         self._ready = asyncio.Event()
         self._failed: asyncio.Future[BrokerProblem] | None = None
+        self._said = 0
         self.connected = False
 
     async def start(self, timeout_s: float = 10.0) -> None:
@@ -105,6 +119,28 @@ class Subscriber:
             properties["message_expiry_interval"] = expires_s
         self._client.publish(topic, payload, qos=1, retain=retain, **properties)
 
+    async def publish_in_turn(self, topic: str, payload: bytes, *, content_type: str, expires_s: int = 0) -> None:
+        """Say something as `publish` does, but no more at once than the broker answers.
+
+        Raises:
+            NotConnected: the broker answers nothing any more.
+        """
+        while self._said >= _WINDOW or not self._publish_if_room(topic, payload, content_type, expires_s):
+            try:
+                await asyncio.wait_for(answered(self._client), _ANSWER_S)
+            except asyncio.TimeoutError as error:
+                raise broker_problem.from_exception(self._address, TimeoutError()).error() from error
+            self._said = 0
+
+    def _publish_if_room(self, topic: str, payload: bytes, content_type: str, expires_s: int) -> bool:
+        try:
+            self.publish(topic, payload, content_type=content_type, expires_s=expires_s)
+        except OverflowError:
+            # The broker asks for a smaller window than ours.
+            return False
+        self._said += 1
+        return True
+
     async def _connect(self) -> BrokerProblem | None:
         problem = await connect(self._client, self._address, self._tls, keepalive_s=_KEEPALIVE_S)
         if problem is None:
@@ -141,7 +177,9 @@ class Subscriber:
             self._failed.set_result(problem)
 
     async def _received(self, _client: Any, topic: Any, payload: bytes, qos: int, properties: Any) -> int:
-        self._on_message(received(topic, payload, qos, properties))
+        handled = self._on_message(received(topic, payload, qos, properties))
+        if handled is not None:
+            await handled
         return 0
 
 

@@ -113,14 +113,14 @@ class Field:
 
     def recorded(self) -> int | None:
         """Return how many reports the recorder has stored; None while its file cannot be read."""
-        return self._asked("SELECT count(*) FROM record")
+        return self._asked("SELECT count(*) FROM records")
 
     def balance(self) -> LedgerBalance:
         """Compare what is stored with what was numbered; the agent must have ended."""
         left = self._undelivered()
         # Of each epoch every number from 1 to the highest is stored, declared lost, or a hole.
-        highest = self._asked("SELECT coalesce(sum(top), 0) FROM (SELECT max(seq) AS top FROM record GROUP BY stream)")
-        stored = self._asked("SELECT count(*) FROM record")
+        highest = self._asked("SELECT coalesce(sum(top), 0) FROM (SELECT max(seq) AS top FROM records GROUP BY stream)")
+        stored = self._asked("SELECT count(*) FROM records")
         declared = self._declared()
         holes = max(0, (highest or 0) - (stored or 0) - sum(declared.values()))
         return LedgerBalance(stored or 0, holes, declared, left)
@@ -135,8 +135,8 @@ class Field:
     def _declared(self) -> dict[str, int]:
         """Return how many numbers were declared lost and are not stored, by cause."""
         rows = self._rows(
-            "SELECT g.cause, sum(g.last - g.first + 1 - (SELECT count(*) FROM record r WHERE r.stream = g.stream "
-            "AND r.seq BETWEEN g.first AND g.last)) FROM (SELECT DISTINCT stream, first, last, cause FROM gap) g "
+            "SELECT g.cause, sum(g.last - g.first + 1 - (SELECT count(*) FROM records r WHERE r.stream = g.stream "
+            "AND r.seq BETWEEN g.first AND g.last)) FROM (SELECT DISTINCT stream, first, last, cause FROM gaps) g "
             "GROUP BY g.cause"
         )
         return {str(cause): int(count) for cause, count in rows if count}

@@ -11,9 +11,10 @@ from typing import Any
 
 from edgesdk.soak.field import Field
 from edgesdk.soak.injections.injection import Injection
+from edgesdk.soak.line import Bounds
 from edgesdk.soak.process_figures import figures_of
 from edgesdk.soak.series import Injected, Recording, SoakSample
-from edgesdk.soak.timetable import Turn, timetable
+from edgesdk.soak.timetable import Turn, latest_end_s, timetable
 from edgesdk_targets.errors import EdgeError
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _EVERY_S = 1.0
 _STOP_WITHIN_S = 30.0
 _STORED_WITHIN_S = 10.0
+_RECOVERY_S = Bounds().recovery_s
 
 
 class Soak:
@@ -29,9 +31,10 @@ class Soak:
     Args:
         field: cameras, broker, recorder and agent.
         injections: what is broken.
-        duration_s: of the whole.
+        duration_s: of the whole; a recovery that is under way then is waited for.
         seed: of the order.
         asked: those that were asked for by name, and are missed where this machine cannot do them.
+        recovery_s: the next fault waits for the recovery from the one before, but no longer than it may take.
         say: is told what happens, one line each.
     """
 
@@ -43,12 +46,14 @@ class Soak:
         duration_s: float,
         seed: int = 0,
         asked: Sequence[str] = (),
+        recovery_s: float = _RECOVERY_S,
         say: Callable[[str], None] = log.info,
     ) -> None:
         self._field = field
         self._duration_s = duration_s
         self._say = say
         self._asked = tuple(asked)
+        self._recovery_s = recovery_s
         left_out = {one.name: why for one in injections if (why := one.missing(field))}
         self._left_out: Mapping[str, str] = left_out
         self._injections = {one.name: one for one in injections if one.name not in left_out}
@@ -77,7 +82,7 @@ class Soak:
             self._began = time.monotonic()
             due = self._began
             try:
-                while self._now() < self._duration_s and not stop.is_set():
+                while not stop.is_set() and (self._now() < self._duration_s or self._recovers(self._now())):
                     self._tick()
                     due += _EVERY_S
                     stop.wait(max(0.0, due - time.monotonic()))
@@ -93,9 +98,16 @@ class Soak:
         self._keep_agent_running()
         if self._active is not None and now >= self._active.ends_s:
             self._mend()
-        if self._active is None and self._turns and now >= self._turns[0].begins_s:
-            self._break(self._turns.pop(0))
+        if self._active is None and self._turns and now >= self._turns[0].begins_s and not self._recovers(now):
+            self._begin(self._turns.pop(0).begun_at(now))
         self._look(now)
+
+    def _recovers(self, now: float) -> bool:
+        """Whether the last fault may still be recovered from: another one now would hide whether it is.
+
+        A machine that is busy takes longer than the rest that the timetable leaves, and what comes later waits for it.
+        """
+        return self._waiting is not None and now - self._injected[-1].ended_s <= self._recovery_s
 
     def _keep_agent_running(self) -> None:
         agent = self._field.agent
@@ -108,9 +120,16 @@ class Soak:
         self._say("the agent is started again")
         agent.start()
 
+    def _begin(self, turn: Turn) -> None:
+        if turn.ends_s <= latest_end_s(self._duration_s):
+            self._break(turn)
+        else:
+            # So late there would be no time left to see the recovery.
+            self._say(f"no {turn.name} at {turn.begins_s:.0f} s: recovering took its time")
+
     def _break(self, turn: Turn) -> None:
         self._say(f"{turn.name} at {self._now():.0f} s")
-        # What was broken before has not recovered by now: it never did.
+        # What was broken before has not recovered within its bound: it never did.
         self._waiting = None
         self._active = turn
         injection = self._injections[turn.name]

@@ -25,6 +25,15 @@ class Turn:
     begins_s: float
     ends_s: float
 
+    def begun_at(self, now_s: float) -> Turn:
+        """Return it as it is where it begins later; it lasts as long."""
+        return Turn(self.name, now_s, now_s + self.ends_s - self.begins_s)
+
+
+def latest_end_s(duration_s: float) -> float:
+    """Return when the last fault must have ended: half of what is left alone at the end is left alone in any case."""
+    return duration_s * (1.0 - _AFTER / 2)
+
 
 def timetable(
     duration_s: float, lasting_s: Mapping[str, float], seed: int, *, ends_agent: Collection[str] = ()

@@ -27,6 +27,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MARK = b"edgebundle sha256:"
 _END = b"PK\x05\x06"
 _END_SIZE = 22
+# Of the closing record: how many entries, and how many bytes their table takes.
+_END_FIELDS = struct.Struct("<10xHL6x")
+# Stands before the closing record of an archive beyond 2 GiB or 65535 files, and leads to another size of the table.
+_LOCATOR_64, _LOCATOR_64_SIZE = b"PK\x06\x07", 20
+# An entry's fixed fields, its name of at most 200 characters, and room.
+_MOST_ENTRY_BYTES = 512
 _DIGEST_SIZE = 64
 _SEAL_SIZE = len(_MARK) + _DIGEST_SIZE
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*){0,7}")
@@ -93,6 +99,7 @@ class ZipArchive:
         self._file: IO[bytes] = path.open("rb")
         try:
             _check_seal(self._file, path)
+            _check_directory(self._file, limits)
             self._zip = zipfile.ZipFile(self._file)
             self.sizes: Mapping[str, int] = _check_entries(self._zip.infolist(), path.stat().st_size, limits)
         except _ZIP_ERRORS as error:
@@ -190,6 +197,18 @@ def _check_seal(file: IO[bytes], path: Path) -> None:
         left -= len(chunk)
     if tail[-_DIGEST_SIZE:] != digest.hexdigest().encode():
         raise BadHash(f"{path} was altered or damaged after it was made.", hint="Copy the bundle again.")
+    file.seek(0)
+
+
+def _check_directory(file: IO[bytes], limits: Limits) -> None:
+    """Refuse a table of contents that is larger than the limits allow, before `zipfile` reads it whole into memory."""
+    end = file.seek(0, io.SEEK_END) - _END_SIZE - _SEAL_SIZE
+    file.seek(max(0, end - _LOCATOR_64_SIZE))
+    locator = file.read(end - file.tell())
+    count, size = _END_FIELDS.unpack(file.read(_END_SIZE))
+    _check_totals(count, 0, limits)
+    if locator.startswith(_LOCATOR_64) or size > limits.files * _MOST_ENTRY_BYTES:
+        raise TooLarge("The bundle's table of contents is too large.", hint="This is no model; do not use this file.")
     file.seek(0)
 
 

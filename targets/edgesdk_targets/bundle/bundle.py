@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from edgesdk_targets.errors import BadBundle, BadHash, InputError, TooLarge
 from edgesdk_targets.whole_file import disk_errors, made_parent, write_whole
 
 MANIFEST = "manifest.json"
+# Made over the manifest, so it cannot be listed in it.
+SIGNATURE = "signature.json"
 MAX_MANIFEST_BYTES = 4 << 20
+MAX_SIGNATURE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,27 @@ class Bundle:
     def variant_files(self, variant: Variant) -> dict[str, bytes]:
         """Return the content of a variant's files by role."""
         return {role: self.read(path) for role, path in variant.files.items()}
+
+    def signature(self) -> bytes | None:
+        """Return the content of `signature.json`, which nothing has checked yet; None where the bundle is not signed."""
+        return self._archive.read(SIGNATURE) if SIGNATURE in self._archive.sizes else None
+
+    def write_signed(self, path: Path, signature: bytes) -> None:
+        """Write the same bundle with another `signature.json`; every other byte of its content stays, and its digest too.
+
+        Args:
+            path: a bundle file, which may be this one; of an unpacked bundle its own folder.
+
+        Raises:
+            InputError, NoSpace: it cannot be written; what was there stays.
+        """
+        if self.path.is_dir():
+            if path.absolute() != self.path.absolute():
+                raise InputError(f"{self.path} is a folder; it is signed where it is.", hint="Leave -o away.")
+            write_whole(path / SIGNATURE, signature)
+            return
+        files = {name: self.read(name) for name in self.manifest.files}
+        write_whole(path, pack({MANIFEST: self._archive.read(MANIFEST), **files, SIGNATURE: signature}))
 
     def unpack(self, folder: Path) -> None:
         """Write all files below `folder`, which must not exist or be empty.
@@ -77,8 +101,14 @@ class Bundle:
         self.close()
 
 
-def open_bundle(path: str | Path, limits: Limits | None = None) -> Bundle:
+def open_bundle(
+    path: str | Path, limits: Limits | None = None, *, accept: Callable[[str, bytes | None], object] | None = None
+) -> Bundle:
     """Open a bundle file, or the folder it was unpacked to, and check all of it.
+
+    Args:
+        accept: is given the digest and the content of `signature.json` before anything of a stranger's is parsed, and
+            raises to refuse the bundle.
 
     Raises:
         BundleError: one of its kinds, by what is wrong.
@@ -90,8 +120,13 @@ def open_bundle(path: str | Path, limits: Limits | None = None) -> Bundle:
             raise BadBundle(f"{path} has no {MANIFEST}.", hint="Give a file made by `edgesdk convert`.")
         if archive.sizes[MANIFEST] > MAX_MANIFEST_BYTES:
             raise TooLarge(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES} bytes.", hint="Make the bundle again.")
+        if archive.sizes.get(SIGNATURE, 0) > MAX_SIGNATURE_BYTES:
+            raise TooLarge(f"{SIGNATURE} is larger than {MAX_SIGNATURE_BYTES} bytes.", hint="Do not use this file.")
         data = archive.read(MANIFEST)
-        bundle = Bundle(path, Manifest.from_bytes(data), f"sha256:{hashlib.sha256(data).hexdigest()}", archive)
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if accept is not None:
+            accept(digest, archive.read(SIGNATURE) if SIGNATURE in archive.sizes else None)
+        bundle = Bundle(path, Manifest.from_bytes(data), digest, archive)
         _check_files(bundle, archive)
         return bundle
     except BaseException:
@@ -127,8 +162,7 @@ def _check_files(bundle: Bundle, archive: Archive) -> None:
     present = set(archive.sizes) - {MANIFEST}
     if missing := sorted(set(declared) - present):
         raise BadBundle(f"{bundle.path} lacks {missing[0]}.", hint="Copy the bundle again.")
-    # A signature is made over the manifest, so it cannot be listed in it.
-    if extra := sorted(present - set(declared) - {"signature.json"}):
+    if extra := sorted(present - set(declared) - {SIGNATURE}):
         raise BadBundle(
             f"{bundle.path} holds {extra[0]}, which its manifest does not list.", hint="Do not use this file."
         )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from edgesdk_targets.card import NAME, VERSION, Task
 from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import BadBundle, UnknownSchema
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.state import StateSpec, check_states
 from edgesdk_targets.target import NAME_PATTERN as TARGET_NAME
@@ -26,7 +27,7 @@ SCHEMA = f"edgebundle/{SCHEMA_MAJOR}"
 Status = Literal["measured", "emulated", "simulated", "built only"]
 
 
-class BundleFile(BaseModel):
+class BundleFile(LateModel):
     """One file of the bundle."""
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +36,7 @@ class BundleFile(BaseModel):
     size: int = Field(ge=0)
 
 
-class Variant(BaseModel):
+class Variant(LateModel):
     """One model file set, for one target and precision.
 
     Attributes:
@@ -67,7 +68,7 @@ class Variant(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-class Manifest(BaseModel):
+class Manifest(LateModel):
     """Everything a device needs to know to feed the model and to read its answer."""
 
     model_config = ConfigDict(frozen=True)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.results import Result
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Frozen(BaseModel):
+class _Frozen(LateModel):
     model_config = ConfigDict(frozen=True)
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.decode.postprocess import Postprocess
 from edgesdk_targets.errors import BadBundle
 from edgesdk_targets.golden.expected_result import ExpectedResult, Finite, Tolerance
+from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.tensor import Array, TensorSpec
 
@@ -24,7 +25,7 @@ _SHA256 = r"^[0-9a-f]{64}$"
 _AGAIN = "Convert the model again with this edgesdk."
 
 
-class _Frozen(BaseModel):
+class _Frozen(LateModel):
     model_config = ConfigDict(frozen=True)
 
 

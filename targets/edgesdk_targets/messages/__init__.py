@@ -5,7 +5,14 @@ from __future__ import annotations
 from edgesdk_targets.messages.downward import Ack, Command, Desired, SeqRange
 from edgesdk_targets.messages.envelope import Message, UpMessage, rfc3339
 from edgesdk_targets.messages.gap import GAP_EVENT, MAX_GAP_RANGES, Gap, GapCause, GapRange, gap_of
-from edgesdk_targets.messages.segment import SEGMENT_RECORDS, Segment, pack_segment, unpack_segment
+from edgesdk_targets.messages.segment import (
+    SEGMENT_RECORDS,
+    Segment,
+    deflated_segment,
+    pack_segment,
+    pack_segment_as_table,
+    unpack_segment,
+)
 from edgesdk_targets.messages.upward import (
     Birth,
     BundleName,
@@ -23,9 +30,11 @@ from edgesdk_targets.messages.upward import (
     Telemetry,
 )
 from edgesdk_targets.messages.wire import (
+    COLUMNS,
     DEFLATED,
     JSON,
     Encoded,
+    content_type_of_segment,
     decode,
     encode,
     inflate,
@@ -35,6 +44,7 @@ from edgesdk_targets.messages.wire import (
 )
 
 __all__ = [
+    "COLUMNS",
     "DEFLATED",
     "GAP_EVENT",
     "JSON",
@@ -65,11 +75,14 @@ __all__ = [
     "State",
     "Telemetry",
     "UpMessage",
+    "content_type_of_segment",
     "decode",
+    "deflated_segment",
     "encode",
     "gap_of",
     "inflate",
     "pack_segment",
+    "pack_segment_as_table",
     "plain_json",
     "rfc3339",
     "schemas",

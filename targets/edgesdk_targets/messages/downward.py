@@ -39,6 +39,7 @@ class Ack(Message):
         upto: every number up to and with it is stored, or was declared as gone by the device.
         have: ranges above `upto` that are stored too; the highest, where there are more than fit.
         want: ranges to be sent again now, and those that can not be, declared as gone.
+        takes: content types in which a segment may come, beside the deflated one, which every collector takes.
     """
 
     kind: ClassVar[str] = "ack"
@@ -47,6 +48,7 @@ class Ack(Message):
     upto: Count
     have: Annotated[tuple[SeqRange, ...], Field(max_length=256)] = ()
     want: Annotated[tuple[SeqRange, ...], Field(max_length=256)] = ()
+    takes: Annotated[tuple[ShortText, ...], Field(max_length=16)] = ()
 
 
 class Desired(Message):

@@ -15,13 +15,14 @@ from typing import Annotated, Any, ClassVar
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
     PlainSerializer,
     field_validator,
 )
+
+from edgesdk_targets.late_model import LateModel
 
 MAX_JSON_DEPTH = 16
 MAX_SEQ = (1 << 63) - 1
@@ -66,7 +67,7 @@ def schema_field(kind: str, major: int = 1) -> Any:
     return Field(default=f"{kind}/{major}", alias="schema", description=f"Always {kind}/{major} in this version.")
 
 
-class Part(BaseModel):
+class Part(LateModel):
     """A piece of a message."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""Messages to bytes and back: JSON in UTF-8, telemetry deflated (zlib format) above 1 kB, segments always.
+"""Messages to bytes and back: JSON in UTF-8, telemetry deflated (zlib format) above 1 kB, segments deflated or as tables.
 
 What arrives is hostile until it is decoded: its size, its size when inflated, its depth and every type are
 bounded here, and nothing but a message or an InputError leaves this file.
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import dotted, field_problems
+from edgesdk_targets.messages.columns import is_table, unpack_columns
 from edgesdk_targets.messages.downward import Ack, Command, Desired
 from edgesdk_targets.messages.envelope import Message
 from edgesdk_targets.messages.gap import Gap
@@ -22,6 +23,8 @@ from edgesdk_targets.topics import Channel, Node, Topic
 
 JSON = "application/json"
 DEFLATED = "application/json+deflate"
+# The same JSON as a table (`columns`); only to a collector that has said that it takes it.
+COLUMNS = "application/json+columns"
 DEFLATE_ABOVE_BYTES = 1024
 MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_INFLATED_BYTES = 1024 * 1024
@@ -117,6 +120,11 @@ def plain_json(encoded: Encoded) -> bytes:
     return zlib.decompress(encoded.payload) if encoded.content_type == DEFLATED else encoded.payload
 
 
+def content_type_of_segment(body: bytes) -> str:
+    """Return how a segment that we wrote is to be announced."""
+    return COLUMNS if is_table(body) else DEFLATED
+
+
 def inflate(payload: bytes, content_type: str, topic: str) -> bytes:
     """Return the JSON of a message that came, inflated where it is deflated.
 
@@ -127,8 +135,11 @@ def inflate(payload: bytes, content_type: str, topic: str) -> bytes:
         raise InputError(f"{topic}: {len(payload)} bytes are more than {MAX_PAYLOAD_BYTES}.", hint="Not read.")
     if content_type in (JSON, ""):
         return payload
+    if content_type == COLUMNS:
+        return _from_table(payload, topic)
     if content_type != DEFLATED:
-        raise InputError(f"{topic}: unknown content type {content_type[:80]!r}.", hint=f"{JSON} or {DEFLATED}.")
+        hint = f"{JSON}, {DEFLATED} or {COLUMNS}."
+        raise InputError(f"{topic}: unknown content type {content_type[:80]!r}.", hint=hint)
     inflater = zlib.decompressobj()
     try:
         text = inflater.decompress(payload, MAX_INFLATED_BYTES)
@@ -140,6 +151,14 @@ def inflate(payload: bytes, content_type: str, topic: str) -> bytes:
             hint="Not read.",
         )
     return text
+
+
+def _from_table(payload: bytes, topic: str) -> bytes:
+    try:
+        before, documents, after = unpack_columns(payload, MAX_INFLATED_BYTES)
+        return (before + ",".join(documents) + after).encode()
+    except ValueError as error:
+        raise InputError(f"{topic}: the payload is no table: {error}.", hint="See docs/mqtt.md.") from error
 
 
 def _refusal(topic: str, model: type[Message], error: ValidationError) -> InputError:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from edgesdk_targets.late_model import LateModel
 
 Color = Literal["rgb", "bgr", "gray"]
 Resize = Literal["stretch", "letterbox", "center_crop"]
@@ -31,7 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Preprocess(BaseModel):
+class Preprocess(LateModel):
     """Colour order, resize and normalisation of one image input.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from edgesdk_targets.session import Binding
 
 
-class RunByBinding:
+class RunByBinding(ABC):
     """The convenient form of a session that has the fast one.
 
     Attributes:
@@ -23,8 +24,9 @@ class RunByBinding:
     inputs: tuple[TensorSpec, ...]
     _own: Binding | None = None
 
+    @abstractmethod
     def bind(self, slots: int = 1) -> Sequence[Binding]:
-        raise NotImplementedError
+        """Return slots to run with; see `Session`."""
 
     def run(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
         """Run once; outputs are valid until the next run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from edgesdk_agent.commands.deadline import seconds_left
 from edgesdk_agent.commands.table import VERBS
 from edgesdk_agent.commands.verb import Verb
+from edgesdk_agent.commands.verbs import update
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Command, Reply
 from edgesdk_testkit.slots import wait_until
 from edgesdk_testkit.steered import CONFIG, PATIENCE_S, Bench
@@ -58,6 +61,7 @@ def test_a_restart_is_done_once_and_answered_by_the_next_start(bench: Bench) -> 
     assert accepted.step == "accepted"
     assert bench.restarts == ["a command"]
     after = Bench(bench.folder)
+    after.steering.resume()
     after.steering.start()
     try:
         wait_until(lambda: bool(after.inbox._said), "the answer")
@@ -133,6 +137,7 @@ def test_a_verb_that_hangs_holds_up_commands_alone(tmp_path: Path) -> None:
 
     runner = bench.steering._runner
     runner._verbs = {**VERBS, "hang": Verb("hang", "", hang)}
+    bench.steering.resume()
     bench.steering.start()
     runner.offer(Command(node="local.gate", at=AT, id="1", verb="hang", deadline=AT), 30.0)
     assert began.wait(PATIENCE_S)
@@ -221,3 +226,16 @@ def test_a_command_that_was_cut_off_and_cannot_be_answered_keeps_no_other_from_b
         runner.stop()
     assert told == {"2": "interrupted", "3": ""}
     assert runner.counts()["broken"] == 1
+
+
+def test_an_update_is_asked_for_from_an_address_and_never_from_a_path(bench: Bench) -> None:
+    refused = _ask(bench, "update", address="https://models.example.com/m.edgebundle")[-1]
+    assert (refused.ok, "takes no updates" in refused.message) == (False, True)
+    asked: list[tuple[str, str, str]] = []
+    controls = replace(bench.steering._runner._controls, ask_update=lambda *given: asked.append(given))
+    for wrong in ({"address": "/etc/m.edgebundle"}, {"do": "back", "address": "https://x/m"}, {}):
+        with pytest.raises(InputError, match="address"):
+            update.VERB.run(controls, update.UpdateArguments.model_validate(wrong))
+    for right in ({"address": "https://x/m.edgebundle"}, {"do": "back", "why": "worse"}):
+        update.VERB.run(controls, update.UpdateArguments.model_validate(right))
+    assert asked == [("install", "https://x/m.edgebundle", ""), ("back", "", "worse")]

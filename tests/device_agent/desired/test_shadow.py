@@ -129,3 +129,24 @@ def test_a_crash_on_trial_is_told_and_the_same_document_converges_again(bench: B
     report = after.want(1, config={"telemetry.interval_s": 4}, paused_cameras=["yard"])
     assert (report.refused, after.config.telemetry.interval_s) == ((), 4)
     assert after.steering._shadow.counts() == {"taken": 1}
+
+
+def test_an_update_is_asked_for_once_with_each_version_and_is_pending(bench: Bench) -> None:
+    address = "https://models.example.com/m.edgebundle"
+    assert "takes no updates" in why(bench.want(1, update={"address": address}))["update"]
+    asked: list[str] = []
+    bench.steering._shadow._ask_update = lambda _do, given, _why: asked.append(given)
+    # What was refused is tried again when it comes again; what was taken up is not.
+    for _ in range(2):
+        report = bench.want(1, update={"address": address})
+        assert (report.pending, report.refused, asked) == (("update",), (), [address])
+    bench.want(2, update={"address": address})
+    assert asked == [address] * 2
+
+
+@pytest.mark.parametrize("wrong", ["https", "http://x/m", "/media/stick/m.edgebundle", "file:///m"])
+def test_an_update_comes_from_https_alone(bench: Bench, wrong: str) -> None:
+    asked: list[str] = []
+    bench.steering._shadow._ask_update = lambda _do, given, _why: asked.append(given)
+    assert "update" in why(bench.want(1, update={"address": wrong}))
+    assert asked == []

@@ -112,6 +112,8 @@ def test_another_model_brings_another_ladder_and_what_is_given_up_stays_so(bundl
         )
         for at in (0.0, 10.0, 30.0):
             governor.look(replace(HOT, at=at))
+        told_of: list[object] = []
+        pipeline.on_model = told_of.append
         with held.held():
             pipeline.swap_model(narrow)
             governor.model_replaced(narrow, bundle, _config(bundle), idle=True)
@@ -119,6 +121,7 @@ def test_another_model_brings_another_ladder_and_what_is_given_up_stays_so(bundl
         told = governor.status()
         pipeline.stop()
     governor.close()
+    assert told_of == [narrow]
     assert told["gives_up"] == ["half the frames", "a quarter of the frames"]
     assert INT8 not in str(told["ladder"])
 

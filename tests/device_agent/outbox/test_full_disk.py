@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -189,3 +190,35 @@ def test_what_a_failed_commit_was_to_note_is_noted_by_the_next(tmp_path: Path) -
         return again.meta.get("ceiling", "")
 
     assert noted(tmp_path / "outbox.db") == "999"
+
+
+def test_after_a_full_disk_a_kill_loses_nothing_though_no_commit_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a collector has everything there is nothing to commit, and recent reports need their file all the same."""
+    device, collector = Device(tmp_path), Collector()
+
+    def told() -> None:
+        device.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
+        device.send(collector)
+        device.box.acknowledge(collector.ack(device.box.epoch))
+        device.wait(0.2)
+
+    told()
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", _no_space)
+        told()
+    assert not device.box._recent.usable
+    committed_at = device.box._committed_at
+    device.wait(1.5)
+    assert device.box._committed_at == committed_at
+    device.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
+    device.kill()
+    device.drain(collector)
+    assert len(collector.stored[device.box.epoch]) == 3
+    assert not collector.causes
+    device.box.close()
+
+
+def _no_space(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")

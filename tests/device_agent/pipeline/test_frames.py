@@ -170,7 +170,7 @@ def test_a_source_without_a_pace_leaves_pythons_lock_to_those_who_take_its_pictu
     # How many come to one result wavers with the machine's other load: each at its best of three.
     restrained = min(captures_a_result() for _ in range(3))
     # The negative control: one picture is written over the other until the lock is taken away.
-    monkeypatch.setattr("edgesdk_agent.pipeline.handover._TOO_FAST_S", -1.0)
+    monkeypatch.setattr("edgesdk_agent.pipeline.capture_side._TOO_FAST_S", -1.0)
     assert max(captures_a_result() for _ in range(3)) > 2 * restrained
 
 

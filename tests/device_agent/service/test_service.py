@@ -13,13 +13,15 @@ import pytest
 
 from edgesdk_agent.main import run
 from edgesdk_agent.service.carry_out import carry_out, in_words
-from edgesdk_agent.service.plan import SYSUSERS_PATH, UNIT_PATH, Command, install_plan, uninstall_plan
-from edgesdk_agent.service.unit import UNIT_NAME, Service, unit_text
+from edgesdk_agent.service.plan import SYSUSERS_PATH, UNIT_PATH, Command, Remove, install_plan, uninstall_plan
+from edgesdk_agent.service.unit import UNIT_NAME, Launch, Service, unit_text
+from edgesdk_agent.update import launcher
 from edgesdk_targets.errors import DeviceError, InputError
 
 SERVICE = Service(
-    Path("/opt/edgesdk/bin/edgesdk-agent"), Path("/etc/edgesdk/edgesdk.yaml"), Path("/var/lib/m.edgebundle")
-)
+    Path("/opt/edgesdk/bin/edgesdk-agent"), Path("/etc/edgesdk/edgesdk.yaml"), Path("/var/lib/m.edgebundle"),
+    Path("/usr/bin/python3"),
+)  # fmt: skip
 ROOT = Path("/")
 analyze = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(analyze is None, reason="systemd-analyze is not installed (Debian systemd)")
@@ -75,8 +77,40 @@ def test_a_watchdog_a_restart_and_its_own_user_are_in_it() -> None:
     assert "ExecStart=/opt/edgesdk/bin/edgesdk-agent run --config /etc/edgesdk/edgesdk.yaml" in text
     assert "ProtectHome=yes" in text
     assert "ProtectHome=read-only" in unit_text(replace(SERVICE, config=Path("/home/pi/edgesdk.yaml")))
+    assert "ProtectHome=read-only" in unit_text(
+        replace(SERVICE, python=Path("/home/pi/.local/share/uv/python/bin/python3"))
+    )
     odd = unit_text(replace(SERVICE, config=Path('/etc/my %i "files"/$HOME.yaml')))
     assert '--config "/etc/my %%i \\"files\\"/$$HOME.yaml"' in odd
+
+
+LAUNCHED = replace(SERVICE, launch=Launch(Path("/usr/bin/python3"), Path("/var/lib/edgesdk/update")))
+
+
+@needs_systemd
+def test_systemd_takes_the_unit_of_the_launcher_without_a_word(tmp_path: Path) -> None:
+    service = replace(LAUNCHED, launch=Launch(Path(sys.executable), Path("/var/lib/edgesdk/update")))
+    done = analyzed("verify", "--man=no", "--recursive-errors=no", str(unit_file(tmp_path, service)))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_with_updates_the_launcher_is_put_there_and_starts_the_agent(tmp_path: Path) -> None:
+    text = unit_text(LAUNCHED)
+    # Asked to stop, the agent hears it from the launcher alone: the same signal twice would be impatience.
+    assert "\nNotifyAccess=all\nKillMode=mixed\n" in text
+    assert "\nExecStartPre=-/opt/edgesdk/bin/edgesdk-agent update begin --config /etc/edgesdk/edgesdk.yaml\n" in text
+    start = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+    assert start == (
+        "ExecStart=/usr/bin/python3 /usr/local/lib/edgesdk/launcher.py /var/lib/edgesdk/update -- "
+        "/opt/edgesdk/bin/edgesdk-agent run --config /etc/edgesdk/edgesdk.yaml "
+        "--bundle {slot}/model.edgebundle --log-format json"
+    )
+    files = [action for action in install_plan(LAUNCHED, tmp_path, []) if not isinstance(action, Command)]
+    carry_out(files, tmp_path)
+    assert (tmp_path / "usr/local/lib/edgesdk/launcher.py").read_bytes() == Path(launcher.__file__).read_bytes()
+    removed = [action for action in uninstall_plan(tmp_path, "edgesdk", purge=False) if isinstance(action, Remove)]
+    carry_out(removed, tmp_path)
+    assert not (tmp_path / "usr/local/lib/edgesdk/launcher.py").exists()
 
 
 def test_installing_into_a_root_folder_writes_there_and_starts_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import sys
@@ -15,11 +16,13 @@ import pytest
 
 from edgesdk.soak.child import Child
 from edgesdk.soak.injections.catalogue import INJECTIONS, injections_named
+from edgesdk.soak.injections.clock_jump import ClockJump
 from edgesdk.soak.injections.disk_full import DiskFull
 from edgesdk.soak.injections.mem_limit import MemLimit
 from edgesdk.soak.injections.slow_inference import SlowInference
 from edgesdk.soak.process_figures import descendants, figures_of
 from edgesdk_targets.errors import DeviceError, InputError
+from edgesdk_testkit.required import missing
 
 # Writes a line each 10 ms, takes 64 MB and gives them back, and notes in a file of fixed size what it met.
 WRITER = """
@@ -128,3 +131,38 @@ def test_a_child_is_frozen_killed_and_started_again_with_its_own(tmp_path: Path)
     broken = Child((sys.executable, "-c", "raise SystemExit(3)"), tmp_path / "log", ready="ready")
     with pytest.raises(DeviceError, match="does not begin"):
         broken.start()
+
+
+# Notes how far its wall clock is ahead of what the test gives as the time, and what its monotonic clock and its sleeps say.
+CLOCKS = """
+import datetime, sys, threading, time
+print("ready", flush=True)
+while True:
+    began = time.monotonic()
+    time.sleep(0.01)
+    threading.Event().wait(0.01)
+    slept = 0.02 <= time.monotonic() - began < 10
+    ahead = round((time.time() - began - float(sys.argv[1])) / 60)
+    same = abs(datetime.datetime.now().timestamp() - time.time()) < 10
+    sys.stderr.write(f"{ahead} minutes, slept {slept}, same {same}\\n")
+"""
+
+
+def test_the_wall_clock_jumps_and_back_and_nothing_else_does(tmp_path: Path) -> None:
+    field: Any = SimpleNamespace(folder=tmp_path, environment=dict(os.environ))
+    jump = ClockJump()
+    if why := jump.missing(field):
+        missing(why)
+    between = time.time() - time.monotonic()
+    child = Child(
+        (sys.executable, "-c", CLOCKS, str(between)), tmp_path / "log", ready="ready", environment=field.environment
+    )
+    child.start()
+    try:
+        until(says(tmp_path, "0 minutes, slept True, same True"))
+        jump.begin(field)
+        until(says(tmp_path, "60 minutes, slept True, same True"))
+        jump.end(field)
+        until(says(tmp_path, "0 minutes, slept True, same True"))
+    finally:
+        child.kill()

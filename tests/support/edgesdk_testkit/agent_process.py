@@ -6,15 +6,23 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 
 class AgentProcess:
-    """`edgesdk-agent run …`; use it in a `with` statement, which never leaves it running."""
+    """`edgesdk-agent run …`; use it in a `with` statement, which never leaves it running.
 
-    def __init__(self, *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> None:
-        command = [sys.executable, "-m", "edgesdk_agent.main", "run", "--json", *map(str, arguments)]
+    Args:
+        before: a command that runs it, and becomes it.
+    """
+
+    def __init__(
+        self, *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None,
+        before: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        command = [*before, sys.executable, "-m", "edgesdk_agent.main", "run", "--json", *map(str, arguments)]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd
         )

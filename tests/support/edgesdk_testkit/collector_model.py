@@ -13,6 +13,7 @@ from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_targets.messages import (
+    COLUMNS,
     Ack,
     Encoded,
     Event,
@@ -48,8 +49,10 @@ def report(kind: ReportKind, text: str = "x"):  # type: ignore[no-untyped-def]
 class Collector:
     """Stores what it reads and acknowledges it; checks that a number never stands for two reports."""
 
-    def __init__(self, *, selective: bool = True) -> None:
+    def __init__(self, *, selective: bool = True, takes: tuple[str, ...] = (COLUMNS,)) -> None:
         self.selective = selective
+        self.takes = takes
+        self.content_types: Counter[str] = Counter()
         self.stored: dict[str, dict[int, Message]] = {}
         self.gone: dict[str, NumberRanges] = {}
         self.lost: Counter[str] = Counter()
@@ -59,6 +62,7 @@ class Collector:
     def read(self, message: QueuedReport) -> Message:
         """Read one message as it would come from the broker."""
         topic = str(Topic(Node.parse(NODE), message.channel))
+        self.content_types[message.body.content_type] += 1
         said = decode(topic, message.body.payload, message.body.content_type)
         for record in said.records if isinstance(said, Segment) else (said,):
             self._store(record)
@@ -96,7 +100,8 @@ class Collector:
         ranges = list(self.present(epoch))
         upto = ranges[0][1] if ranges and ranges[0][0] == 1 else 0
         have = [(a, b) for a, b in ranges if a > upto][-256:] if self.selective else []
-        return Ack(node=NODE, at=AT, epoch=epoch, upto=upto, have=_seq_ranges(have), want=_seq_ranges(want))
+        told, wanted = _seq_ranges(have), _seq_ranges(want)
+        return Ack(node=NODE, at=AT, epoch=epoch, upto=upto, have=told, want=wanted, takes=self.takes)
 
 
 class Device:

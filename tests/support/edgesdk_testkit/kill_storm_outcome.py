@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgesdk.fleet.record.records import Records
+from edgesdk.fleet.store.records import Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class StormOutcome:
 def rows(db: Path) -> int:
     """Return how many records were ever stored."""
     with _reading(db) as connection:
-        return int(connection.execute("SELECT coalesce(max(id), 0) FROM record").fetchone()[0])
+        return int(connection.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0])
 
 
 def has_caught_up(db: Path, since_ms: int, *, complete: bool) -> bool:
@@ -83,7 +83,9 @@ def has_caught_up(db: Path, since_ms: int, *, complete: bool) -> bool:
         complete: and no number below the highest is missing.
     """
     with _reading(db) as connection:
-        heard = connection.execute("SELECT 1 FROM record WHERE kind = 1 AND at_ms >= ? LIMIT 1", (since_ms,)).fetchone()
+        heard = connection.execute(
+            "SELECT 1 FROM records WHERE kind = 1 AND at_ms >= ? LIMIT 1", (since_ms,)
+        ).fetchone()
     if heard is None or not complete:
         return heard is not None
     with Records(db) as held:
@@ -93,7 +95,7 @@ def has_caught_up(db: Path, since_ms: int, *, complete: bool) -> bool:
 def count_rows(db: Path, outcome: StormOutcome) -> StormOutcome:
     """Count what a record holds, and what it does not, into `outcome`."""
     with _reading(db) as connection:
-        for (stream,) in connection.execute("SELECT DISTINCT stream FROM record").fetchall():
+        for (stream,) in connection.execute("SELECT DISTINCT stream FROM records").fetchall():
             _count_numbers(connection, stream, outcome)
             _count_frames(connection, stream, outcome)
     return outcome
@@ -101,9 +103,9 @@ def count_rows(db: Path, outcome: StormOutcome) -> StormOutcome:
 
 def _count_numbers(connection: sqlite3.Connection, stream: int, outcome: StormOutcome) -> None:
     # Counted from the rows alone, not from what the recorder noted of them.
-    here = {row[0] for row in connection.execute("SELECT seq FROM record WHERE stream = ?", (stream,))}
+    here = {row[0] for row in connection.execute("SELECT seq FROM records WHERE stream = ?", (stream,))}
     declared = set[int]()
-    for first, last, reports in connection.execute("SELECT first, last, reports FROM gap WHERE stream = ?", (stream,)):
+    for first, last, reports in connection.execute("SELECT first, last, reports FROM gaps WHERE stream = ?", (stream,)):
         declared |= set(range(first, last + 1))
         outcome.lost_numbers += sum(json.loads(reports).values())
     outcome.missing_numbers += len(set(range(1, max(here) + 1)) - here - declared)
@@ -112,7 +114,7 @@ def _count_numbers(connection: sqlite3.Connection, stream: int, outcome: StormOu
 def _count_frames(connection: sqlite3.Connection, stream: int, outcome: StormOutcome) -> None:
     seen, before = set[tuple[int, str]](), -1
     for frame, captured_at in connection.execute(
-        "SELECT json_extract(body, '$.frame'), json_extract(body, '$.captured_at') FROM record"
+        "SELECT json_extract(body, '$.frame'), json_extract(body, '$.captured_at') FROM records"
         " WHERE kind = 1 AND stream = ? ORDER BY seq",
         (stream,),
     ):

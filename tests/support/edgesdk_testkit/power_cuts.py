@@ -7,6 +7,7 @@ that could be found afterwards. A store is opened on each, in `written_to`'s fol
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -138,10 +139,14 @@ class FileOperations:
         return str(path.relative_to(self.root))
 
 
-def crash_images(recorded: FileOperations) -> Iterator[Image]:
-    """Yield every disk that could be found after a cut of the power, each once."""
+def crash_images(recorded: FileOperations, since: int = 0) -> Iterator[Image]:
+    """Yield every disk that could be found after a cut of the power, each once.
+
+    Args:
+        since: only cuts after so many effects.
+    """
     seen = set()
-    for end in range(len(recorded.effects) + 1):
+    for end in range(since, len(recorded.effects) + 1):
         done = recorded.effects[:end]
         marks = tuple(one.name for one in done if one.what == "mark")
         for files in _disks(recorded.before, done):
@@ -149,6 +154,15 @@ def crash_images(recorded: FileOperations) -> Iterator[Image]:
             if key not in seen:
                 seen.add(key)
                 yield Image(files, marks)
+
+
+def one_left_out(recorded: FileOperations) -> Iterator[tuple[Effect, Iterator[Image]]]:
+    """Yield each sync and each rename, and the disks that could be found if the store had left that one out."""
+    for index, effect in enumerate(recorded.effects):
+        if effect.what.startswith("sync") or effect.what == "rename":
+            without = copy.copy(recorded)
+            without.effects = [one for one in recorded.effects if one is not effect]
+            yield effect, crash_images(without, since=index)
 
 
 def written_to(image: Image, folder: Path) -> Path:

@@ -18,7 +18,7 @@ from edgesdk_testkit.brokers import PATIENCE_S
 class RecorderProcess:
     """`edgesdk fleet record …`; ready when entered, and never left running."""
 
-    def __init__(self, url: str, db: Path, *arguments: str) -> None:
+    def __init__(self, url: str, db: Path | str, *arguments: str) -> None:
         command = [sys.executable, "-m", "edgesdk", "fleet", "record", "--broker", url, "--db", str(db), "--json"]
         self._process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

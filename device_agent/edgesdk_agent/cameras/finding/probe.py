@@ -10,6 +10,7 @@ from edgesdk_agent.cameras.camera import Camera, FrameLost, counts_of
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.decoders import CODECS, Decoder
 from edgesdk_agent.cameras.finding.makes import make_of, streams_of
+from edgesdk_agent.cameras.finding.onvif_streams import SCHEME, onvif_streams
 from edgesdk_agent.cameras.finding.rtsp_describe import Described, describe
 from edgesdk_agent.cameras.supervision.frozen_picture import whole_digest
 from edgesdk_targets.errors import CameraLost, EdgeError
@@ -81,9 +82,15 @@ def probe_camera(
 ) -> ProbeReport:
     """Open a camera, read it for some seconds, and close it; what is wrong with the camera is part of the report.
 
+    Args:
+        source: as in the configuration, or `onvif://user:password@host`: the camera is asked for its streams, and the largest
+            is opened.
+
     Raises:
         InputError: `source` names nothing that is known.
     """
+    if source.reveal().startswith(SCHEME):
+        return _probe_onvif(source, seconds=seconds, timeout_s=timeout_s, decoder=decoder)
     report = ProbeReport(str(source))
     is_rtsp = source.reveal().startswith("rtsp://")
     if is_rtsp:
@@ -107,6 +114,19 @@ def probe_camera(
         return replace(report, problem=redact_text(error.message), hint=error.hint)
     finally:
         camera.close()
+
+
+def _probe_onvif(source: SecretUrl, *, seconds: float, timeout_s: float, decoder: Decoder) -> ProbeReport:
+    try:
+        streams = onvif_streams(source, timeout_s=timeout_s)
+    except CameraLost as error:
+        return ProbeReport(str(source), problem=redact_text(error.message), hint=error.hint)
+    largest = probe_camera(streams[0].url, seconds=seconds, timeout_s=timeout_s, decoder=decoder)
+    # As the camera calls them; what it did not name is not guessed.
+    named = tuple(
+        StreamFound(one.name, str(one.url), answers=True, codec=one.codec, this=one is streams[0]) for one in streams
+    )
+    return replace(largest, streams=named)
 
 
 def _described(report: ProbeReport, said: Described) -> ProbeReport:

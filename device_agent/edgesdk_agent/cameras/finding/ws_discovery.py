@@ -6,6 +6,7 @@ refused, and nothing that they name is opened.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import time
@@ -28,6 +29,8 @@ _QUESTION = """<?xml version="1.0" encoding="utf-8"?>
 <e:Body><d:Probe><d:Types>dn:NetworkVideoTransmitter</d:Types></d:Probe></e:Body></e:Envelope>"""
 _DISCOVERY = "{http://schemas.xmlsoap.org/ws/2005/04/discovery}"
 _ADDRESSING = "{http://schemas.xmlsoap.org/ws/2004/08/addressing}"
+# What anybody in the network may have named is shown as part of a command line.
+_PATH = re.compile(r"[A-Za-z0-9/_.-]{0,200}")
 _SCOPE = "onvif://www.onvif.org/"
 
 
@@ -81,6 +84,19 @@ def discover(*, seconds: float = 3.0, address: str = GROUP, port: int = PORT, in
             for camera in read_answer(data, sender[0], asked):
                 found.setdefault(camera.id or camera.host, camera)
     return sorted(found.values(), key=lambda camera: tuple(part.zfill(3) for part in camera.host.split(".")))
+
+
+def onvif_place(camera: FoundCamera) -> str:
+    """Return host, port and path under which a camera is asked for its streams: of its own services, the first at its host."""
+    for service in camera.services:
+        try:
+            parts = urlsplit(service)
+            if parts.scheme == "http" and parts.hostname == camera.host and _PATH.fullmatch(parts.path):
+                port = f":{parts.port}" if parts.port not in (None, 80) else ""
+                return f"{camera.host}{port}{parts.path}"
+        except ValueError:
+            continue
+    return camera.host
 
 
 def read_answer(data: bytes, sender: str, asked: str) -> list[FoundCamera]:

@@ -11,7 +11,6 @@ Slow or frozen is degraded too, while pictures come.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +18,11 @@ from functools import partial
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.cameras.camera import Camera, CameraCounts, CameraInfo, FrameLost
-from edgesdk_agent.cameras.supervision.attempt import Attempt
 from edgesdk_agent.cameras.supervision.attempt_budget import AttemptBudget
 from edgesdk_agent.cameras.supervision.health import CONNECTING, ONLINE, CameraHealth, CameraState
+from edgesdk_agent.cameras.supervision.held_camera import HeldCamera
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
+from edgesdk_agent.cameras.supervision.opened_early import OpenedEarly
 from edgesdk_agent.cameras.supervision.picture_watch import PictureWatch
 from edgesdk_targets.errors import CameraLost
 from edgesdk_targets.tensor import Array
@@ -86,20 +86,18 @@ class SupervisedCamera:
         self._limits = limits or SupervisionLimits()
         self._opener = opener
         self._budget = AttemptBudget(self._limits, backoff)
-        self._closed = threading.Event()
-        self._wait = wait or self._closed.wait
+        self._held = HeldCamera()
+        self._wait = wait or self._held.closed.wait
         self._clock = clock
         self._description = description
         self._watch = PictureWatch(self._limits, expected_fps, wanted_fps, self.counts)
         self._lends = False
-        self._lock = threading.Lock()
-        self._attempt: Attempt | None = None
+        self._early: OpenedEarly | None = None
         self._health = CONNECTING
         # What the reader's thread is inside of, and since when; others look at it.
         self._busy_since: float | None = None
-        self._camera: Camera | None = None
         if must_open:
-            self._camera, self._health = opener(self._silent_s), ONLINE
+            self._held.camera, self._health = opener(self._silent_s), ONLINE
 
     @property
     def info(self) -> CameraInfo:
@@ -126,13 +124,21 @@ class SupervisedCamera:
         self._lends = True
         _lend(self._camera)
 
+    def open_early(self) -> None:
+        """Begin to open it; the first read waits for that, and what came before it is left out."""
+        if self._camera is None:
+            self._early = OpenedEarly(self._open)
+
     def open_now(self) -> None:
         """Open it for the first time, where the first read would do so; one that does not answer is `absent` then."""
         try:
             self._open()
         except CameraLost as loss:
-            self.absent = loss
-            self._tell(CameraHealth("offline", "lost", loss.message))
+            self._answered_nothing(loss)
+
+    def _answered_nothing(self, loss: CameraLost) -> None:
+        self.absent = loss
+        self._tell(CameraHealth("offline", "lost", loss.message))
 
     def read(self, out: Array | None) -> Array | None:
         """Return the next picture.
@@ -141,6 +147,8 @@ class SupervisedCamera:
             CameraLost: the camera did not come back within its attempts, and is given up.
             FrameLost: it was lost and is back.
         """
+        if self._early is not None and (picture := self._first_picture(self._early)) is not None:
+            return picture
         if self._camera is None and self.absent is None:
             self.open_now()
         if self.absent is not None:
@@ -156,7 +164,7 @@ class SupervisedCamera:
         finally:
             self._busy_since = None
         if picture is None:
-            if self._camera.info.live and not self._closed.is_set():
+            if self._camera.info.live and not self._held.closed.is_set():
                 ended = CameraLost(f"{self._description or self.info.description} ended its stream.", hint=_CHECK)
                 self._lost(ended, self._clock() - began)
             return None
@@ -164,13 +172,11 @@ class SupervisedCamera:
         return picture
 
     def close(self) -> None:
-        with self._lock:
-            self._closed.set()
-            attempt, camera = self._attempt, self._camera
-        if attempt is not None:
-            attempt.leave()
-        if camera is not None:
-            camera.close()
+        self._held.close()
+
+    @property
+    def _camera(self) -> Camera | None:
+        return self._held.camera
 
     @property
     def _silent_s(self) -> float:
@@ -180,6 +186,22 @@ class SupervisedCamera:
     def _told_fps(self) -> float | None:
         return None if self._camera is None else self._camera.info.fps
 
+    def _first_picture(self, early: OpenedEarly) -> Array | None:
+        """Take over what was opened early; None where the first picture is to be read as any other."""
+        self._early, began = None, self._clock()
+        try:
+            with self._in_driver():
+                picture = early.take_over()
+        except CameraLost as loss:
+            if self._camera is None:
+                self._answered_nothing(loss)
+            else:
+                self._lost(loss, 0.0)
+            return None
+        if picture is not None:
+            self._came(picture, began, self._clock())
+        return picture
+
     def _came(self, picture: Array, began: float, at: float) -> None:
         self._budget.picture(at)
         health = self._watch.see(picture, began, at, self.info)
@@ -188,7 +210,7 @@ class SupervisedCamera:
             self._reconnect(CameraLost(health.message, hint=_CHECK), health)
 
     def _lost(self, loss: CameraLost, waited_s: float) -> None:
-        if self._closed.is_set():
+        if self._held.closed.is_set():
             return
         self.counts.stalls += 1
         self._budget.lost(silent=waited_s >= 0.9 * self._silent_s)
@@ -210,7 +232,7 @@ class SupervisedCamera:
                     break
             delay, attempt = self._budget.next_wait_s()
             log.warning("%s %s in %.1f s.", loss.message, attempt, delay)
-            if self._closed.is_set() or self._wait(delay):
+            if self._held.closed.is_set() or self._wait(delay):
                 return
             try:
                 camera = self._open()
@@ -229,24 +251,9 @@ class SupervisedCamera:
 
     def _open(self) -> Camera | None:
         """Open the camera and take it; None where this one is closed meanwhile."""
-        with self._lock:
-            if self._closed.is_set():
-                return None
-            self._attempt = attempt = Attempt(partial(self._opener, self._silent_s))
-        try:
-            with self._in_driver():
-                camera = attempt.result()
-        finally:
-            self._attempt = None
-        if camera is None:
-            return None
-        with self._lock:
-            self._camera = camera
-            closed = self._closed.is_set()
-        if closed:
-            camera.close()
-            return None
-        if self._lends:
+        with self._in_driver():
+            camera = self._held.open(partial(self._opener, self._silent_s))
+        if camera is not None and self._lends:
             _lend(camera)
         return camera
 

@@ -1,0 +1,86 @@
+"""Another model in this one's place: begun where a launcher started this agent and its configuration says whose to take."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from typing import Any
+
+from edgesdk_agent.embedding import Pipeline
+from edgesdk_agent.health.clock_trust import ClockTrust
+from edgesdk_agent.link.reporter import Reporter
+from edgesdk_agent.metrics.registry import CountRegistry
+from edgesdk_agent.steering.agent_steering import AgentSteering
+
+log = logging.getLogger(__name__)
+
+# The launcher's; its own name for it is in a module that who was not launched does not load.
+_SLOT = "EDGESDK_SLOT"
+
+
+def begin_updates(
+    hands: AgentSteering,
+    pipeline: Pipeline,
+    reporter: Reporter | None,
+    link: Any,
+    counts: CountRegistry,
+    trust: ClockTrust,
+    stack: ExitStack,
+) -> None:
+    """Take wishes for another bundle from now on, and watch a trial if this run is one.
+
+    Args:
+        reporter: tells what happens; None without a broker, as `link` then is.
+        stack: ends it.
+    """
+    config = hands.loaded.config
+    section = config.update
+    if section is None:
+        return
+    if not os.environ.get(_SLOT):
+        log.warning(
+            "`update` is configured, and no launcher started this agent: its bundle stays. See docs/updating.md."
+        )
+        return
+    from edgesdk_agent.oversight import broker_state
+    from edgesdk_agent.update.agent_update import AgentUpdate
+    from edgesdk_agent.update.launched import launched
+    from edgesdk_agent.update.trial_watch import RunningAgent
+
+    found = launched()
+    if found is None:
+        return
+    update = AgentUpdate(
+        section,
+        found,
+        RunningAgent(
+            totals=pipeline.stats,
+            recent=pipeline.span().read,
+            paused=hands.paused,
+            digest=lambda: hands.running.model.digest,
+            broker_reached=None if link is None else lambda: broker_state(link)[0],
+        ),
+        target=config.target,
+        variant=config.variant,
+        budget_ms=config.health.age_budget_ms,
+        tell=_tell_nobody if reporter is None else reporter.event,
+        clock_trusted=trust.now,
+    )
+    counts.add("update", update.counts)
+    stack.callback(update.stop)
+    update.start()
+
+
+def replaced_by_launcher() -> bool:
+    """Say whether this process ends so that the launcher runs the other slot."""
+    if not os.environ.get(_SLOT):
+        return False
+    from edgesdk_agent.update.launched import launched
+
+    found = launched()
+    return found is not None and found.is_replaced()
+
+
+def _tell_nobody(*_told: object, **_more: object) -> None:
+    """Without a broker there is nobody to tell; the log has it."""

@@ -1,0 +1,70 @@
+"""What ends a pipeline, or one of its cameras, before its time."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+
+from edgesdk_agent.pipeline.camera_line import CameraLine
+from edgesdk_agent.pipeline.crew import Crew
+from edgesdk_agent.pipeline.failures import Failures, as_edge_error
+from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.stage_thread import StageKind
+from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
+
+log = logging.getLogger(__name__)
+
+
+class PipelineEnd(ABC):
+    """The part of a pipeline that notes failures: a camera's is its own, until every camera failed; any other is the end."""
+
+    _crew: Crew
+    _failures: Failures
+    _handover: Handover
+
+    @abstractmethod
+    def request_stop(self) -> None:
+        """Stop capturing and return at once; what is captured is still processed."""
+
+    def _stage_failed(self, kind: StageKind, line: CameraLine | None, raised: BaseException) -> None:
+        if line is None:
+            self._fail(as_edge_error(kind, None, raised))
+        else:
+            self._camera_failed(line, as_edge_error(kind, line.name, raised))
+
+    def _camera_failed(self, line: CameraLine, error: EdgeError) -> None:
+        """Note that a camera gives nothing more; it is the pipeline's end when every camera failed."""
+        if self._failures.add_camera(line.name, error):
+            self._fail(error)
+
+    def _camera_unusable(self, line: CameraLine, error: InputError) -> None:
+        self._camera_failed(line, error)
+        self._handover.stop_capture(line)
+        self._close_camera(line)
+
+    def _fail(self, error: EdgeError) -> None:
+        # Whatever closing a camera or the caller's `on_error` does, the end comes; and it comes after `on_error`.
+        try:
+            self._handover.abort()
+            self._failures.add(error)
+            self.request_stop()
+        finally:
+            self._crew.over.set()
+
+    def _close_camera(self, line: CameraLine) -> None:
+        try:
+            line.camera.close()
+        except EdgeError as error:
+            # What it gave is whole and is still processed; what is wrong is told all the same.
+            if self._failures.add_camera(line.name, error):
+                self._failures.add(error)
+
+    def _stuck(self) -> None:
+        threads = self._crew.alive()
+        names = ", ".join(thread.name for thread in threads)
+        if threads and all(thread.kind == "capture" for thread in threads):
+            # A driver may hold a read until its own time is over; whatever it still brings is counted as dropped.
+            log.warning("%s still waits for its camera, and ends when the camera's time-out is over", names)
+        elif threads:
+            hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
+            self._fail(SessionFailed(f"{names} did not stop.", hint=hint))

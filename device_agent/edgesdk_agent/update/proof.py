@@ -1,0 +1,78 @@
+"""What a bundle must be before it may be tried: the one that was promised, whole, signed, and for this device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from edgesdk_agent.update.record import Release
+from edgesdk_targets.bundle.archive import Limits
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+from edgesdk_targets.errors import BadHash, BundleError
+from edgesdk_targets.signing.check import check_digest, check_signature
+from edgesdk_targets.signing.trusted_keys import TrustedKeys
+from edgesdk_targets.variant_choice import choose_variants
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a bundle is proven here.
+
+    Attributes:
+        trusted: returns whose signature is asked for, asked each time, so that a key that is revoked holds no longer; None
+            asks for none.
+        target: of this device; None asks for whatever runs on it. variant: the one that is configured, if one is.
+        golden: the golden set by the production path, in a process of its own; raises BundleError where it is not met.
+    """
+
+    trusted: Callable[[], TrustedKeys] | None
+    target: str | None = None
+    variant: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    golden: Callable[[Path], None] | None = None
+
+    def identity(self, path: Path, release: Release) -> None:
+        """Check that this is what was promised, whole, and signed.
+
+        Raises:
+            BundleError: it is not. That may be the fault of its way here: somebody in between must not be able to have a good
+                release refused for ever, so nothing is held against the release.
+        """
+        with open_bundle(path, self.limits, accept=partial(self.accept, path)) as bundle:
+            self._identity(bundle, release)
+
+    def fitness(self, path: Path) -> None:
+        """Check that it can do its work on this device.
+
+        Raises:
+            BundleError: it cannot; that is the release's own fault, and stays so.
+        """
+        with open_bundle(path, self.limits) as bundle:
+            choose_variants(bundle.manifest, target=self.target, variant_id=self.variant)
+        if self.golden is not None:
+            self.golden(path)
+
+    def accept(self, path: Path, digest: str, signature: bytes | None) -> None:
+        """Refuse what nobody trusted has signed; asked before a bundle is parsed. Raises BadSignature."""
+        if self.trusted is not None:
+            check_digest(path, digest, signature, self.trusted())
+
+    def _identity(self, bundle: Bundle, release: Release) -> None:
+        if bundle.digest != release.id:
+            raise BadHash(
+                f"What came is {bundle.digest[:19]}…, and {release.id[:19]}… was promised.",
+                hint="Offer the bundle again.",
+            )
+        if (bundle.manifest.name, bundle.manifest.version) != (release.name, release.version):
+            raise BadHash("The bundle has another name or version than was promised.", hint="Offer the bundle again.")
+        if self.trusted is None:
+            return
+        stated = check_signature(bundle, self.trusted()).statement
+        # The floor is compared with this number, so it must be the signer's and not the sender's.
+        if stated.release != release.number:
+            raise BundleError(
+                f"The bundle is signed as release {stated.release}, and was offered as {release.number}.",
+                hint="Offer it as the release that it is signed as.",
+            )

@@ -1,0 +1,233 @@
+"""The update's rules: which step follows, and what is refused. Pure: no disk, no network, no clock but the one it is given.
+
+    idle ─ offered ─▶ downloading ─ fetched ─▶ verified ─ proven ─▶ staged ─▶ trial ─▶ confirmed
+                          │                       │                   │         └───▶ rolled back
+                          └────── failed ─────────┴───────────────────┴──▶ idle
+
+Whoever drives them writes the record that a rule returns before doing anything more, and asks `observed` first after every
+start. The launcher's switch is the truth of what runs; where the record says otherwise, the record is mended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgesdk_agent.update.launcher import NOT_IN_TIME, SLOTS, Switch
+from edgesdk_agent.update.record import MOST_FAILED, Deadline, Failure, Release, Step, UpdateRecord
+from edgesdk_targets.errors import Downgrade, InputError
+
+# A step that was begun anew by so many starts of the system is over: else a device that reboots often would never end it.
+MOST_BOOTS = 8
+_ACTIVE: tuple[Step, ...] = (Step.DOWNLOADING, Step.VERIFIED, Step.STAGED, Step.TRIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now: seconds of a clock that runs since the system was started, and which of its runs this is."""
+
+    boot: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long each step may take, in seconds; a trial also by how many starts."""
+
+    downloading_s: float = 6 * 3600
+    verified_s: float = 1800
+    staged_s: float = 3600
+    trial_s: float = 600
+    trial_starts: int = 3
+
+    def of(self, step: Step) -> float:
+        return {
+            Step.DOWNLOADING: self.downloading_s, Step.VERIFIED: self.verified_s,
+            Step.STAGED: self.staged_s, Step.TRIAL: self.trial_s,
+        }[step]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the launcher is asked for."""
+
+    do: Literal["begin", "try", "confirm", "give_up"]
+    slot: str
+    id: str
+    why: str = ""
+
+
+def offered(
+    record: UpdateRecord, switch: Switch, release: Release, now: Moment, limits: Limits, address: str = ""
+) -> UpdateRecord:
+    """Begin an update, or say why not; what is under way or runs already changes nothing.
+
+    Raises:
+        InputError: another update is under way, no launcher runs here, or this content failed here before.
+        Downgrade: the release is not above the highest that was confirmed here.
+    """
+    if record.step in _ACTIVE and record.release is not None:
+        if record.release.id == release.id:
+            # It may be to be had elsewhere by now, such as on a stick.
+            return record.but(address=address) if record.step is Step.DOWNLOADING else record
+        raise InputError(
+            f"{_named(record.release)} is under way ({record.step.value}).", hint="Wait for its end, or abort it."
+        )
+    if not switch.active:
+        raise InputError("This device has no slots yet.", hint="Install the agent with its launcher.")
+    if switch.id == release.id and switch.trial is None:
+        return record
+    if (failure := record.failure_of(release.id)) is not None:
+        raise InputError(
+            f"{_named(release)} failed here ({failure.step.value}): {failure.why}", hint="Offer one with other content."
+        )
+    if release.number <= record.floor:
+        raise Downgrade(
+            f"{_named(release)} is release {release.number}; this device has confirmed {record.floor}.",
+            hint="Sign it again with a higher release, `edgesdk bundle sign --again`, if you mean it.",
+        )
+    begun = _begun(record, switch, release).but(address=address, back=False)
+    return _at(begun, Step.DOWNLOADING, now, limits)
+
+
+def return_asked(record: UpdateRecord, switch: Switch, why: str, now: Moment, limits: Limits) -> UpdateRecord:
+    """Begin the way back to the release before, which is still in the other slot and has proven itself here.
+
+    Raises:
+        InputError: an update is under way, or there is nothing to return to.
+    """
+    told = "an update is under way" if record.step in _ACTIVE else "there is no release before this one"
+    if record.step in _ACTIVE or record.previous is None or record.confirmed is None:
+        raise InputError(f"This device cannot go back: {told}.", hint="Offer a bundle instead.")
+    if (failure := record.failure_of(record.previous.id)) is not None:
+        raise InputError(f"{_named(record.previous)} failed here: {failure.why}", hint="Offer a bundle instead.")
+    left = _with_failure(record, record.confirmed.id, Step.CONFIRMED, why)
+    return _at(_begun(left, switch, record.previous).but(back=True), Step.STAGED, now, limits)
+
+
+def passed(record: UpdateRecord, step: Step, now: Moment, limits: Limits) -> UpdateRecord:
+    """Note that the step came to its end: downloading is followed by verified, and that by staged."""
+    if record.step is not step:
+        return record
+    if step is Step.DOWNLOADING:
+        # From here on the other slot is written, and what was there is no way back any more.
+        return _at(record.but(previous=None), Step.VERIFIED, now, limits)
+    return _at(record, Step.STAGED, now, limits)
+
+
+def lost(record: UpdateRecord, now: Moment, limits: Limits) -> UpdateRecord:
+    """Fetch again what was verified and is no longer there."""
+    return _at(record, Step.DOWNLOADING, now, limits) if record.step in {Step.VERIFIED, Step.STAGED} else record
+
+
+def failed(record: UpdateRecord, why: str, *, final: bool) -> UpdateRecord:
+    """End an update that did not come as far as a trial; the active slot runs on.
+
+    Args:
+        final: it is the release's fault, so that the same content is not taken again.
+    """
+    if record.step not in _ACTIVE or record.step is Step.TRIAL or record.release is None:
+        return record
+    ended = record.but(step=Step.IDLE, deadline=None, why=why[:1024])
+    return _with_failure(ended, record.release.id, record.step, why) if final else ended
+
+
+def observed(record: UpdateRecord, switch: Switch, held: Release | None, now: Moment, limits: Limits) -> UpdateRecord:
+    """Bring the record to what the launcher did; to be asked before anything else after a start.
+
+    Args:
+        held: what the active slot holds by its own file.
+    """
+    release, trial = record.release, switch.trial
+    if trial is None and held is not None and held.id == switch.id:
+        # Also what mends a record that was lost: what runs without a trial has been confirmed.
+        record = _confirmed(record, held)
+    if release is None or record.step not in {Step.STAGED, Step.TRIAL}:
+        return record
+    if trial is not None and trial.id == release.id:
+        return record if record.step is Step.TRIAL else _at(record, Step.TRIAL, now, limits)
+    if switch.ended_id == release.id and not switch.kept and switch.order > record.after:
+        # What was not confirmed in time may have waited for a broker or a camera: that is not its own fault. Nor is it
+        # where somebody aborted it, which `why` says before the trial is over.
+        return _rolled_back(record, switch.why, final=not (record.back or record.why or switch.why == NOT_IN_TIME))
+    if switch.id == release.id:
+        return record.but(step=Step.CONFIRMED, deadline=None, why="")
+    if record.step is Step.TRIAL:
+        return _rolled_back(record, "the launcher knows nothing of its trial", final=False)
+    return record
+
+
+def order_for(record: UpdateRecord, switch: Switch, *, healthy: bool = False, unfit: str = "") -> Order | None:
+    """Return what the launcher is to be asked for now.
+
+    Args:
+        healthy: the trial's conditions are met; unfit: why they cannot be.
+    """
+    release, trial = record.release, switch.trial
+    if trial is not None and (release is None or trial.id != release.id or record.step is not Step.TRIAL):
+        return Order("give_up", trial.slot, trial.id, "nobody knows of this trial")
+    if release is None or not record.slot:
+        return None
+    if record.step is Step.STAGED and trial is None:
+        return Order("try", record.slot, release.id)
+    if record.step is Step.TRIAL and unfit:
+        return Order("give_up", record.slot, release.id, unfit)
+    if record.step is Step.TRIAL and healthy:
+        return Order("confirm", record.slot, release.id)
+    return None
+
+
+def in_time(record: UpdateRecord, now: Moment) -> tuple[UpdateRecord, str]:
+    """Return the record, its deadline counted on after a new start of the system, and what is over where it is."""
+    deadline = record.deadline
+    if deadline is None:
+        return record, ""
+    if deadline.boot != now.boot:
+        if deadline.boots + 1 > MOST_BOOTS:
+            return record, f"{record.step.value} was not over after {MOST_BOOTS} starts of the system"
+        renewed = Deadline(
+            boot=now.boot, until_s=now.at_s + deadline.lasts_s, lasts_s=deadline.lasts_s, boots=deadline.boots + 1
+        )
+        return record.but(deadline=renewed), ""
+    return (
+        record,
+        f"{record.step.value} took longer than {deadline.lasts_s:g} s" if now.at_s >= deadline.until_s else "",
+    )
+
+
+def _at(record: UpdateRecord, step: Step, now: Moment, limits: Limits) -> UpdateRecord:
+    lasts = limits.of(step)
+    return record.but(step=step, deadline=Deadline(boot=now.boot, until_s=now.at_s + lasts, lasts_s=lasts))
+
+
+def _begun(record: UpdateRecord, switch: Switch, release: Release) -> UpdateRecord:
+    return record.but(release=release, slot=_other(switch.active), after=switch.order, why="", before_p95_ms={})
+
+
+def _confirmed(record: UpdateRecord, held: Release) -> UpdateRecord:
+    """The floor is raised here and nowhere else: by what runs, and only once its trial is over."""
+    same = record.confirmed is not None and record.confirmed.id == held.id
+    return record.but(
+        confirmed=held, previous=record.previous if same else record.confirmed, floor=max(record.floor, held.number)
+    )
+
+
+def _rolled_back(record: UpdateRecord, why: str, *, final: bool) -> UpdateRecord:
+    ended = record.but(step=Step.ROLLED_BACK, deadline=None, why=why[:1024])
+    if not final or record.release is None:
+        return ended
+    return _with_failure(ended, record.release.id, Step.TRIAL, why)
+
+
+def _with_failure(record: UpdateRecord, release_id: str, step: Step, why: str) -> UpdateRecord:
+    others = [one for one in record.failed if one.id != release_id]
+    failure = Failure(id=release_id, step=step, why=why[:1024])
+    return record.but(failed=(*others, failure)[-MOST_FAILED:])
+
+
+def _other(slot: str) -> str:
+    return SLOTS[1 - SLOTS.index(slot)]
+
+
+def _named(release: Release) -> str:
+    return f"{release.name} {release.version}"

@@ -1,0 +1,84 @@
+"""Has a release on trial shown that it does its work? Pure: figures in, a verdict out.
+
+It waits until every condition holds at once, at the earliest after the soak. What never comes to hold ends by the trial's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """healthy: the trial may end well. unfit: why it must end badly. Neither: wait, for `waits_for`."""
+
+    healthy: bool = False
+    unfit: str = ""
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is known of the run on trial.
+
+    Attributes:
+        up_s: how long the process runs.
+        frames: results by camera since its start.
+        age_p95_ms: of the newest window, by camera; one that brought nothing in it is absent.
+        before_p95_ms: the same of the release before, where it is known.
+        broker_reached: a report was acknowledged since the start; None where no broker is configured.
+    """
+
+    up_s: float
+    frames: Mapping[str, int]
+    age_p95_ms: Mapping[str, float]
+    before_p95_ms: Mapping[str, float]
+    broker_reached: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """What a trial must show.
+
+    Attributes:
+        soak_s: the least time; least_frames: of each camera.
+        budget_ms: how old results may be, 0 for no budget; slower: and how many times as old as with the release before.
+    """
+
+    soak_s: float = 60.0
+    least_frames: int = 30
+    budget_ms: float = 0.0
+    slower: float = 1.5
+
+
+def judged(figures: Figures, limits: GateLimits) -> Verdict:
+    """Return the verdict on a trial."""
+    for camera, count in figures.frames.items():
+        if count < limits.least_frames:
+            return Verdict(waits_for=f"camera {camera}: {count} of {limits.least_frames} results")
+        if camera not in figures.age_p95_ms:
+            # It brought enough, and then no more: a model that hangs is not to be confirmed for how it began.
+            return Verdict(waits_for=f"camera {camera}: no results of late")
+    for camera, age in figures.age_p95_ms.items():
+        allowed = _allowed_ms(figures.before_p95_ms.get(camera), limits)
+        if allowed is not None and not age <= allowed:
+            return Verdict(waits_for=f"camera {camera}: its results are {age:.0f} ms old, {allowed:.0f} ms are allowed")
+    if figures.broker_reached is False:
+        return Verdict(waits_for="the broker")
+    if not figures.frames:
+        return Verdict(waits_for="a camera")
+    if figures.up_s < limits.soak_s:
+        return Verdict(waits_for=f"{limits.soak_s - figures.up_s:.0f} s more")
+    return Verdict(healthy=True)
+
+
+def _allowed_ms(before: float | None, limits: GateLimits) -> float | None:
+    """Return how old results may be; None where nothing is known.
+
+    Within the budget, and not many times older than before. Where they were too old before, a device must not be kept from
+    another model by that: then they may be no older.
+    """
+    if before is None:
+        return limits.budget_ms or None
+    return min(before * limits.slower, max(limits.budget_ms, before)) if limits.budget_ms else before * limits.slower

@@ -1,0 +1,219 @@
+"""Carry an update out: ask the rules, write what they say, do the one thing that follows. All of it may be cut off anywhere.
+
+Every act can be made twice without harm, and the record is written before the act that belongs to it begins. So after a
+cut of the power, a crash or a kill, `step` goes on where the record says, whatever was half done.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from edgesdk_agent.update import rules
+from edgesdk_agent.update.launcher import ORDER, Switch, read_json, read_switch
+from edgesdk_agent.update.proof import Proof
+from edgesdk_agent.update.record import RecordFile, Release, Step, UpdateRecord
+from edgesdk_agent.update.rules import Limits, Moment, Order
+from edgesdk_agent.update.slots import Slots
+from edgesdk_agent.update.trial_gate import Verdict
+from edgesdk_targets.errors import BundleError, DeviceError, EdgeError, InputError, NoSpace
+from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
+
+log = logging.getLogger(__name__)
+
+
+class Fetch(Protocol):
+    """Where releases come from: a server, a file, a stick."""
+
+    def __call__(self, release: Release, address: str, into: Path) -> None:
+        """Bring the release from `address` to `into`, whole and synced or not at all, and go on with what came before.
+
+        Raises:
+            BundleError: what comes is not what was promised.
+            LinkError, DeviceError: it does not come now; it is asked again.
+        """
+
+
+class Updater:
+    """The update of one device; used by one thread.
+
+    Args:
+        root: the folder that launcher and agent share.
+        clock: seconds since the system's start, and which start; see `Moment`.
+        changed: told of each new record, after it is written.
+        before: returns how old results are now, by camera in ms: what a trial is compared with.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        fetch: Fetch,
+        proof: Proof,
+        clock: Callable[[], Moment],
+        *,
+        limits: Limits | None = None,
+        changed: Callable[[UpdateRecord], None] | None = None,
+        before: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        self.slots = Slots(root)
+        self.slots.prepare()
+        self._root, self._fetch, self._proof, self._clock = root, fetch, proof, clock
+        self._limits = limits or Limits()
+        self._changed, self._before = changed, before
+        self._file = RecordFile(root)
+        self.damage = self._file.damage
+
+    @property
+    def record(self) -> UpdateRecord:
+        return self._file.now
+
+    def begin(self, release: Release, address: str = "") -> None:
+        """Put the first release into a slot, on a device that has none; the launcher takes it up at its start.
+
+        Raises:
+            InputError: there are slots in use already, or the disk refuses; NoSpace.
+            BundleError: it is not what was promised, or does not do its work here.
+            FetchFailed: it cannot be reached.
+        """
+        switch = read_switch(self._root)
+        if switch.active:
+            raise InputError("This device has its slots already.", hint="Offer an update.")
+        self._fetch(release, address, self.slots.arrival(release))
+        self.slots.move_in("a", release, switch)
+        self._proof.identity(self.slots.bundle("a"), release)
+        self._proof.fitness(self.slots.bundle("a"))
+        self.slots.complete("a", release, switch)
+        self._order(Order("begin", "a", release.id), switch)
+
+    def offer(self, release: Release, address: str = "") -> None:
+        """Begin an update. Raises InputError, Downgrade: see `rules.offered`."""
+        self._observe()
+        switch = read_switch(self._root)
+        self._write(rules.offered(self.record, switch, release, self._clock(), self._limits, address))
+
+    def go_back(self, why: str) -> None:
+        """Begin the way back to the release before. Raises InputError: see `rules.return_asked`."""
+        self._observe()
+        self._write(rules.return_asked(self.record, read_switch(self._root), why, self._clock(), self._limits))
+
+    def abort(self, why: str) -> None:
+        """End the update that is under way; a trial by way of the launcher, at the next `step`."""
+        switch, record = self._observe(), self.record
+        if record.step is Step.TRIAL and record.release is not None:
+            # Somebody's wish and not the release's fault, which the launcher's answer alone would not tell.
+            self._write(record.but(why=why[:1024]))
+            self._order(Order("give_up", record.slot, record.release.id, why), switch)
+        else:
+            self._write(rules.failed(record, why, final=False))
+
+    def step(self, verdict: Verdict | None = None) -> bool:
+        """Do the one thing that follows; return whether there may be more to do at once.
+
+        Args:
+            verdict: of the trial's gate, while this process is what is on trial.
+        """
+        try:
+            switch = self._observe()
+            record, late = rules.in_time(self.record, self._clock())
+            self._write(record)
+            # A trial's time is the launcher's business, which needs nobody to work for that.
+            if late and record.step is not Step.TRIAL:
+                self._write(rules.failed(record, late, final=record.step is Step.VERIFIED))
+                return True
+            return self._act(record, switch, verdict or Verdict())
+        except BundleError as error:
+            return self._failed(error)
+        except (DeviceError, InputError) as error:
+            # The disk, or an end of this process: nothing of the bundle's, and waiting may mend it; the deadline ends it.
+            log.warning("update: %s", error.message)
+            return False
+
+    def _failed(self, error: BundleError) -> bool:
+        try:
+            self._write(rules.failed(self.record, error.message, final=True))
+        except (NoSpace, InputError) as refused:
+            log.warning("update: %s", refused.message)
+            return False
+        return True
+
+    def _act(self, record: UpdateRecord, switch: Switch, verdict: Verdict) -> bool:
+        if record.step is Step.DOWNLOADING and record.release is not None:
+            return self._download(record.release, record.address)
+        if record.step is Step.VERIFIED and record.release is not None:
+            return self._stage(record.release, record.slot, switch)
+        if record.step is Step.STAGED and not record.before_p95_ms:
+            self._write(record.but(before_p95_ms=dict(self._before())))
+        order = rules.order_for(record, switch, healthy=verdict.healthy, unfit=verdict.unfit)
+        if order is not None:
+            self._order(order, switch)
+            return False
+        if record.step is Step.ROLLED_BACK and not record.back and record.slot not in {"", switch.active}:
+            self.slots.prune(record.slot, switch)
+        if record.step.at_rest:
+            self.slots.forget_arrivals()
+        return False
+
+    def _download(self, release: Release, address: str) -> bool:
+        self.slots.forget_arrivals(but=release)
+        arrival = self.slots.arrival(release)
+        if not arrival.exists():
+            try:
+                self._fetch(release, address, arrival)
+            except BundleError as error:
+                self._write(rules.failed(self.record, error.message, final=False))
+                return True
+            except EdgeError as error:
+                log.warning("update: %s", error.message)
+                return False
+        # Before the other slot is touched: what nobody signed must not cost the way back to the release before.
+        if self._is_promised(arrival, release):
+            self._write(rules.passed(self.record, Step.DOWNLOADING, self._clock(), self._limits))
+        return True
+
+    def _is_promised(self, bundle: Path, release: Release) -> bool:
+        """Tell whether a bundle is the one that was promised, signed and whole; else the update ends with the reason."""
+        try:
+            self._proof.identity(bundle, release)
+        except BundleError as error:
+            self._write(rules.failed(self.record, error.message, final=False))
+            return False
+        return True
+
+    def _stage(self, release: Release, slot: str, switch: Switch) -> bool:
+        if not self.slots.move_in(slot, release, switch):
+            if self.slots.held(slot) != release:
+                self._write(rules.lost(self.record, self._clock(), self._limits))
+                return True
+        else:
+            # Again, since a cut of the power may lie between.
+            if not self._is_promised(self.slots.bundle(slot), release):
+                return True
+            self._proof.fitness(self.slots.bundle(slot))
+            self.slots.complete(slot, release, switch)
+        self._write(rules.passed(self.record, Step.VERIFIED, self._clock(), self._limits))
+        return True
+
+    def _observe(self) -> Switch:
+        """Bring the record to what the launcher did, and return the switch."""
+        switch = read_switch(self._root)
+        held = self.slots.held(switch.active) if switch.active else None
+        self._write(rules.observed(self.record, switch, held, self._clock(), self._limits))
+        return switch
+
+    def _order(self, order: Order, switch: Switch) -> None:
+        """Ask the launcher, once: an order that waits already is not written again."""
+        content = {
+            "do": order.do, "slot": order.slot, "id": order.id, "why": order.why, "number": switch.order + 1,
+            "most_starts": self._limits.trial_starts, "deadline_s": self._limits.trial_s,
+        }  # fmt: skip
+        if read_json(self._root / ORDER) != content:
+            write_whole(self._root / ORDER, json.dumps(content).encode(), OWNER_ONLY)
+
+    def _write(self, record: UpdateRecord) -> None:
+        if record != self.record:
+            self._file.write(record)
+            if self._changed is not None:
+                self._changed(record)

@@ -1,0 +1,230 @@
+"""`edgesdk fleet serve`: the whole fleet in one command: broker, collector, API and dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgesdk.cli.broker_access import Ca, Cert, CertKey, Insecure, Password, Username, broker_access
+from edgesdk.cli.output import JsonFlag
+from edgesdk_targets.errors import InputError
+
+if TYPE_CHECKING:
+    from asyncio import Event
+    from collections.abc import Awaitable, Callable
+    from ssl import SSLContext
+
+    from fastapi import APIRouter
+
+    from edgesdk.fleet.broker import Broker
+    from edgesdk.fleet.service.parts import Joining, Parts
+    from edgesdk_targets.broker_address import BrokerAddress
+
+
+def serve(
+    broker: Annotated[
+        str,
+        typer.Option(
+            "--broker",
+            "-b",
+            help="mqtt://host:1883 or mqtts://…; one is started where none is named.",
+            envvar="EDGESDK_MQTT__URL",
+        ),
+    ] = "",
+    db: Annotated[
+        str, typer.Option("--db", help="The store: a file, or postgresql://user@host/fleet.", envvar="EDGESDK_FLEET_DB")
+    ] = "fleet.db",
+    host: Annotated[str, typer.Option(help="Address that the dashboard listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = 8480,
+    certificate: Annotated[Path | None, typer.Option(help="For HTTPS: certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    https: Annotated[bool, typer.Option("--https", help="A proxy in front speaks HTTPS.")] = False,
+    open_to_network: Annotated[
+        bool, typer.Option("--open-to-network", help="Serve other machines without HTTPS.")
+    ] = False,
+    broker_host: Annotated[str, typer.Option(help="Address that the started broker listens on.")] = "127.0.0.1",
+    broker_port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = 1883,
+    username: Username = "",
+    password: Password = "",
+    ca: Ca = None,
+    cert: Cert = None,
+    cert_key: CertKey = None,
+    insecure: Insecure = False,
+    retain: Annotated[
+        str, typer.Option(help="How long what is kept: raw reports, minutes, hours, events, media; `forever` too.")
+    ] = "raw=48h,minutes=90d,hours=forever,events=1y,media=30d",
+    no_collector: Annotated[
+        bool, typer.Option("--no-collector", help="`edgesdk fleet record` runs elsewhere, on the same store.")
+    ] = False,
+    seal: Annotated[
+        Path,
+        typer.Option(help="The key of the alert channels' secrets; made where it is absent.", envvar="EDGESDK_SEAL"),
+    ] = Path("seal.key"),
+    alerts_every: Annotated[float, typer.Option(help="Seconds between two looks at the alert rules.", min=0.1)] = 5.0,
+    authority: Annotated[
+        Path | None,
+        typer.Option(help="Let devices enrol here: the folder of `edgesdk fleet broker-config`'s authority."),
+    ] = None,
+    device_broker: Annotated[
+        str, typer.Option(help="For enrolled devices, where they reach the broker: mqtts://host:8883.")
+    ] = "",
+    device_server: Annotated[
+        str, typer.Option(help="For enrolled devices, where they reach this service: https://host:8480.")
+    ] = "",
+    home_assistant: Annotated[
+        bool, typer.Option("--home-assistant", help="Tell Home Assistant of every device, by MQTT discovery.")
+    ] = False,
+    bundles: Annotated[Path | None, typer.Option(help="A folder of bundles that enrolled devices may fetch.")] = None,
+    wheelhouse: Annotated[Path | None, typer.Option(help="Installers that scripts/wheelhouse wrote.")] = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Open the fleet's dashboard and API until Ctrl-C. Starts a broker unless one is named, and records everything."""
+    import asyncio
+    from contextlib import ExitStack
+
+    from edgesdk import __version__
+    from edgesdk.fleet.broker import Broker, is_loopback
+    from edgesdk.fleet.service.alert_rounds import alert_rounds
+    from edgesdk.fleet.service.collector_process import CollectorProcess
+    from edgesdk.fleet.service.serve import ServeSettings, Service, make_parts
+    from edgesdk.fleet.service.uploads.incoming import Incoming
+    from edgesdk.fleet.service.uploads.tus import upload_router
+    from edgesdk.fleet.store.address import parse
+    from edgesdk.fleet.store.engine import opened_store
+    from edgesdk.fleet.store.media import MediaFolder
+
+    if (certificate is None) != (key is None):
+        raise InputError("HTTPS needs both --certificate and --key.", hint="Give both, or none.")
+    secure = https or certificate is not None
+    if authority is not None and not secure:
+        raise InputError(
+            "Devices enrol over HTTPS only.", hint="Give --certificate and --key, or --https behind a proxy."
+        )
+    if not is_loopback(host) and not secure and not open_to_network:
+        raise InputError(
+            f"At {host} passwords would cross the network unprotected.",
+            hint="Give --certificate and --key, or --https behind a proxy; --open-to-network where you mean it.",
+        )
+    settings = ServeSettings(host, port, certificate, key, https)
+    place = parse(db)
+    with ExitStack() as stack:
+        started: Broker | None = None
+        if not broker:
+            started = stack.enter_context(
+                Broker(host=broker_host, port=broker_port, username=username, password=password)
+            )
+            broker = str(started.address)
+        address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=cert_key, insecure=insecure)
+        engine = stack.enter_context(opened_store(place))
+        parts = make_parts(engine, MediaFolder.beside(place).root.resolve(), broker=address, tls=tls)
+        collector = None
+        if not no_collector:
+            arguments = ["--wait", "--retain", retain]
+            for option, value in (("--ca", ca), ("--cert", cert), ("--key", cert_key)):
+                arguments += [option, str(value)] if value is not None else []
+            arguments += ["--insecure"] if insecure else []
+            collector = CollectorProcess(arguments, _places(address, db), parts.collecting)
+        service = Service(parts, settings, collector, version=__version__)
+        service.background.append(alert_rounds(parts, seal, every_s=alerts_every))
+        if home_assistant:
+            service.background.append(_home_assistant(address, tls, device_server))
+        service.open_routers.append(upload_router(Incoming(parts.media / ".incoming")))
+        if authority is not None:
+            service.open_routers.append(_enrolment(parts, authority, device_broker or broker, bundles, wheelhouse))
+            parts.joining = _joining(device_server, authority, certificate)
+        first = parts.access.people.empty()
+        asyncio.run(
+            service.run(
+                lambda url: _tell(
+                    url, parts.access.setup.code if first else "", str(address), str(place), started, json_output
+                )
+            )
+        )
+
+
+def _places(address: BrokerAddress, db: str) -> dict[str, str]:
+    """Return the collector's environment: where broker and store are. Anybody may read a process's arguments."""
+    login = {
+        "EDGESDK_MQTT__USERNAME": address.username,
+        "EDGESDK_MQTT__PASSWORD": address.password.get_secret_value() if address.password else "",
+    }
+    return {"EDGESDK_MQTT__URL": str(address), "EDGESDK_FLEET_DB": db, **{k: v for k, v in login.items() if v}}
+
+
+def _home_assistant(
+    address: BrokerAddress, tls: SSLContext | None, dashboard: str
+) -> Callable[[Event], Awaitable[None]]:
+    from edgesdk.fleet.interop.home_assistant_bridge import keep_bridge
+
+    return lambda stop: keep_bridge(address, tls=tls, dashboard=dashboard, stop=stop)
+
+
+def _enrolment(parts: Parts, authority: Path, broker: str, bundles: Path | None, wheelhouse: Path | None) -> APIRouter:
+    """Return the routes by which devices join; what they ask stands in the audit log.
+
+    Raises:
+        InputError: the authority cannot be opened, or the broker's address is not encrypted.
+    """
+    from edgesdk.fleet.enrol.api import enrolment_router
+    from edgesdk.fleet.enrol.authority import Authority
+    from edgesdk.fleet.enrol.bundle_shelf import BundleShelf
+    from edgesdk.fleet.enrol.claims import EnrolmentDesk
+    from edgesdk.fleet.enrol.wheelhouses import Wheelhouses
+    from edgesdk_targets.broker_address import BrokerAddress
+
+    address = BrokerAddress.parse(broker)
+    if not address.tls:
+        raise InputError(f"{address} is not encrypted.", hint="--device-broker mqtts://host:8883")
+    desk = EnrolmentDesk(parts.engine, Authority.open(authority), str(address), BundleShelf(bundles))
+
+    def note(action: str, subject: str, outcome: str, peer: str) -> None:
+        parts.audit.write(subject or "a device", action, subject, outcome=outcome, address=peer)
+
+    return enrolment_router(desk, wheelhouses=Wheelhouses(wheelhouse), note=note)
+
+
+def _joining(server: str, authority: Path, certificate: Path | None) -> Joining:
+    """Return what pasted lines hold of this service; behind a proxy, its certificate is the proxy's and not ours to pin.
+
+    Raises:
+        InputError: the certificate is none, or the address is no https://….
+    """
+    from edgesdk.fleet.enrol.authority import Authority
+    from edgesdk.fleet.enrol.install_line import Service, pin_of
+    from edgesdk.fleet.service.parts import Joining
+
+    server = server.rstrip("/")
+    if server:
+        Service(server)
+    if certificate is None:
+        return Joining(server)
+    try:
+        pin = pin_of(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{certificate} is no certificate.", hint="Give a PEM file.") from error
+    return Joining(server, pin, Authority.open(authority).fingerprint)
+
+
+def _tell(url: str, code: str, broker: str, db: str, started: Any, json_output: bool) -> None:
+    from edgesdk.cli.output import next_command, note, print_json
+    from edgesdk.fleet.dashboard.static_files import has_packages
+
+    setup = f"{url}setup?code={code}" if code else ""
+    if json_output:
+        print_json({"url": url, "setup": setup or None, "broker": broker, "db": db})
+    else:
+        typer.echo(f"Dashboard  {url}")
+        if setup:
+            typer.echo(f"Set it up  {setup}")
+        typer.echo(f"Broker     {broker}{f' ({started.program.kind}, ends with this)' if started else ''}")
+        typer.echo(f"Store      {db}")
+    import sys
+
+    sys.stdout.flush()
+    if not has_packages():
+        note(
+            "warning: built without the dashboard's scripts: pages do not refresh by themselves. See scripts/frontend.py"
+        )
+    next_command(f"edgesdk agent run --bundle MODEL.edgebundle --source 0 --broker {broker} --name gate-1")

@@ -1,0 +1,244 @@
+"""Gathers what was read into groups and commits each on a thread of its own.
+
+A commit costs a sync of the disk and a dozen statements, whether it holds one row or two thousand. It begins when 500
+rows wait, after 100 ms, or when so many messages wait that the broker may be waiting for us: some brokers send twenty,
+and no more before they are acknowledged. While the disk syncs, the next group gathers; the longer that takes, the more
+it holds and the less each of it costs, so who falls behind becomes quicker.
+
+A disk that is full, or a file that somebody locks, is waited for: nothing is acknowledged meanwhile, so the broker
+stops sending, and devices keep what they have. A group that cannot be written for what is in it is parted until the one
+report is found that is to blame; that goes into quarantine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from edgesdk.fleet.collect.isolation import halves, refused
+from edgesdk.fleet.store.batch import Reading, Stream
+from edgesdk.fleet.store.coverage import Coverage
+from edgesdk.fleet.store.failures import StoreBusy, StoreFailed, Unstorable
+from edgesdk.fleet.store.ingest import Committed, Ingest
+
+log = logging.getLogger(__name__)
+
+ENOUGH_ROWS = 500
+MAX_ROWS = 2000
+MAX_WAIT_S = 0.1
+_WINDOW_MESSAGES = 20
+_QUIET_S = 0.005
+# Beyond this, whoever brings more waits: what was read must fit into memory while the disk is slow.
+_MAX_WAITING_BYTES = 64 << 20
+_RETRY_FIRST_S = 0.2
+_IDLE_S = 1.0
+_RETRY_LIMIT_S = 5.0
+
+
+@dataclass(slots=True)
+class _Group:
+    """What is committed together."""
+
+    done: asyncio.Future[None]
+    began: float
+    reading: Reading = field(default_factory=Reading)
+    rows: int = 0
+    messages: int = 0
+    size_bytes: int = 0
+    received_ms: list[int] = field(default_factory=list)
+
+
+class BatchWriter:
+    """Commits readings in groups; all methods are for the event loop's thread.
+
+    Args:
+        store: is used by the writer's thread alone from now on.
+        on_commit: is told what each commit did, after those who wait for it.
+        on_lags: is told when what was committed had been received, and when it had been made, as far as it came live.
+    """
+
+    def __init__(
+        self,
+        store: Ingest,
+        on_commit: Callable[[Committed], None],
+        on_lags: Callable[[Iterable[int], Iterable[int]], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._on_commit = on_commit
+        self._on_lags = on_lags
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="edgesdk-record")
+        self._groups: deque[_Group] = deque()
+        self._committing: _Group | None = None
+        self._waiting_bytes = 0
+        self._draining = False
+        self._filled = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._committed = asyncio.Condition()
+        # Why the last attempt to commit failed, in words; empty while all is well.
+        self.problem = ""
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not committed yet."""
+        return sum(group.messages for group in self._groups) + (self._committing.messages if self._committing else 0)
+
+    def put(self, reading: Reading, received_ms: int = 0) -> asyncio.Future[None]:
+        """Add what one message became to the present group; done when it is committed."""
+        group = self._groups[-1] if self._groups else None
+        if group is None or group.rows >= MAX_ROWS:
+            group = _Group(self._loop.create_future(), self._loop.time())
+            self._groups.append(group)
+            self._filled.set()
+        group.reading.add(reading)
+        group.rows += reading.rows
+        group.messages += 1
+        group.received_ms.append(received_ms)
+        size_bytes = reading.size_bytes
+        group.size_bytes += size_bytes
+        self._waiting_bytes += size_bytes
+        if group.messages == _WINDOW_MESSAGES or group.rows >= ENOUGH_ROWS:
+            self._hurry.set()
+        return group.done
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what waits for the disk leaves room for more."""
+        return self._waiting_bytes < _MAX_WAITING_BYTES
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
+        if not self.has_room:
+            async with self._committed:
+                await self._committed.wait_for(lambda: self.has_room)
+
+    async def run(self) -> None:
+        """Commit group after group, as long as it is not cancelled.
+
+        Raises:
+            StoreFailed: the store is damaged, or is none of ours any more.
+        """
+        while True:
+            await self._wait_filled()
+            await self._gather(self._groups[0])
+            group = self._committing = self._groups.popleft()
+            if not self._groups:
+                self._filled.clear()
+            done = await self._commit(group.reading)
+            if self._on_lags is not None:
+                self._on_lags(group.received_ms, [r.at_ms for r in group.reading.records if r.live])
+            group.done.set_result(None)
+            for committed in done:
+                self._on_commit(committed)
+            async with self._committed:
+                self._committing = None
+                self._waiting_bytes -= group.size_bytes
+                self._committed.notify_all()
+
+    async def coverage(self, stream: Stream) -> Coverage:
+        """Return what is settled of a stream, whoever stored it.
+
+        Raises:
+            StoreBusy: nobody can tell now.
+        """
+        return await self._loop.run_in_executor(self._thread, self._store.coverage, stream)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Commit what was put, without waiting for more; False when the time is up first."""
+        self._draining = True
+        self._hurry.set()
+        try:
+            async with self._committed:
+                await asyncio.wait_for(self._committed.wait_for(lambda: not self.waiting), timeout_s)
+        except asyncio.TimeoutError:
+            return False
+        finally:
+            self._draining = False
+        return True
+
+    def abandon(self) -> None:
+        """Let go of whoever waits for a commit that will not come; nobody gets an acknowledgement for it."""
+        for group in (*self._groups, *filter(None, [self._committing])):
+            group.done.cancel()
+        self._groups.clear()
+
+    def close(self) -> None:
+        """End the thread; a commit that is under way is finished."""
+        self._thread.shutdown()
+
+    async def _wait_filled(self) -> None:
+        """Return when there is a group; while nothing comes, what was gathered of how devices are is written."""
+        while not self._filled.is_set():
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._filled.wait(), _IDLE_S if self._store.unwritten else None)
+                return
+            await self._write_now()
+
+    async def _write_now(self) -> None:
+        try:
+            await self._loop.run_in_executor(self._thread, self._store.write_now)
+        except StoreBusy:
+            return
+        except Unstorable as error:
+            # What was gathered is forgotten with it, and comes again with each device's next word.
+            log.error("How devices are could not be written: %s", error.message)  # noqa: TRY400  (told in words)
+
+    async def _gather(self, group: _Group) -> None:
+        """Return when the group is to be committed."""
+        end = group.began + MAX_WAIT_S
+        while not self._draining and group.rows < ENOUGH_ROWS:
+            left = end - self._loop.time()
+            if left <= 0:
+                return
+            before = group.messages
+            full = before >= _WINDOW_MESSAGES
+            self._hurry.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), min(left, _QUIET_S) if full else left)
+            if full and group.messages == before:
+                return
+
+    async def _commit(self, reading: Reading, *, doubting: bool = False) -> list[Committed]:
+        """Commit a group, in parts where it cannot be written as a whole.
+
+        Raises:
+            StoreFailed: it is not for what is in it that it cannot be written.
+        """
+        try:
+            return [await self._written(reading, doubting=doubting)]
+        except Unstorable as error:
+            reason = error.message
+        except (StoreFailed, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  (one message must not stop the record of a fleet)
+            reason = f"{type(error).__name__}: {error}"
+        if not doubting:
+            # Some of it may be stored already, and nobody to blame.
+            return await self._commit(reading, doubting=True)
+        parts = halves(reading)
+        if parts is None:
+            log.error("One report cannot be written, and goes into quarantine: %s", reason)
+            return [await self._written(refused(reading, f"cannot be written: {reason}"))]
+        return [committed for part in parts for committed in await self._commit(part, doubting=True)]
+
+    async def _written(self, reading: Reading, *, doubting: bool = False) -> Committed:
+        """Commit, and wait for what time may mend."""
+        commit, delay_s = partial(self._store.commit, reading, doubting=doubting), _RETRY_FIRST_S
+        while True:
+            try:
+                committed = await self._loop.run_in_executor(self._thread, commit)
+            except StoreBusy as error:
+                if error.message != self.problem:
+                    log.warning("%s. Nothing is acknowledged until it is written.", error.message)
+                self.problem = error.message
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, _RETRY_LIMIT_S)
+            else:
+                self.problem = ""
+                return committed

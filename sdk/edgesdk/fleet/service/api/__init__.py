@@ -1,0 +1,33 @@
+"""The resources of the HTTP API, one a file; each only asks the store and says it in JSON."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+
+def routers() -> list[APIRouter]:
+    """Return every resource's routes."""
+    from edgesdk.fleet.service.api import (
+        alert_rules,
+        alerts,
+        audit,
+        channels,
+        commands,
+        devices,
+        events,
+        fleet,
+        live,
+        metrics,
+        pictures,
+        results,
+        silences,
+        templates,
+        tokens,
+        users,
+    )
+
+    parts = (
+        fleet, devices, events, results, pictures, commands, alerts, alert_rules, silences, channels, templates, live, tokens,
+        users, audit, metrics,
+    )  # fmt: skip
+    return [part.router for part in parts]

@@ -1,0 +1,1 @@
+"""Clips and pictures that devices send by the tus protocol: taken in pieces, stored when they are whole."""

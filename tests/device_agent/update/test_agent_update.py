@@ -1,0 +1,150 @@
+"""The running agent's part: a wish is taken up, waits or is refused, and each is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cryptography")
+
+from edgesdk.signing.private_key import PrivateKey
+from edgesdk.signing.sign import sign_bundle
+from edgesdk_agent.config.update import UpdateSection
+from edgesdk_agent.update.agent_update import AgentUpdate
+from edgesdk_agent.update.launched import Launched
+from edgesdk_agent.update.record import RecordFile, Step
+from edgesdk_agent.update.trial_watch import RunningAgent
+from edgesdk_agent.update.wish import Answer, Wish, WishFiles
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.signing.trusted_keys import TrustedKeys
+from edgesdk_testkit.update_life import Made, first_install, make
+
+PATIENCE_S = 30.0
+BOX, STRANGER = PrivateKey.new("box"), PrivateKey.new("stranger")
+
+
+@dataclass
+class Device:
+    """A device that runs release 2, its agent, and what it told."""
+
+    folder: Path
+    told: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    running: list[AgentUpdate] = field(default_factory=list)
+    clock_trusted: bool = True
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "update"
+
+    def agent(self, **section: Any) -> AgentUpdate:
+        """Start the agent's part, which looks after no camera."""
+        keys = self.folder / "trusted.keys"
+        keys.write_text(TrustedKeys.of(BOX.public).to_text())
+        update = AgentUpdate(
+            UpdateSection(keys=(keys,), folder=self.root, **section),
+            Launched(self.root, "a"),
+            RunningAgent(_nothing, _nothing, frozenset, lambda: "sha256:none", None),
+            target="", variant="", budget_ms=1000.0,
+            tell=lambda name, _severity, message, **more: self.told.append((name, message, more.get("data", {}))),
+            clock_trusted=lambda: self.clock_trusted,
+        )  # fmt: skip
+        self.running.append(update)
+        update.start()
+        return update
+
+    def made(self, number: int, key: PrivateKey = BOX) -> Made:
+        made = make(self.folder, number)
+        with open_bundle(made.path) as bundle:
+            sign_bundle(bundle, key, made.path, release=number)
+        return made
+
+    def asked(self, wish: Wish, until: Callable[[Answer], bool]) -> Answer:
+        """Ask, and wait for an answer of this kind."""
+        files = WishFiles(self.root)
+        files.ask(wish)
+        return wait_for(lambda: (found := files.answered()) and found.token == wish.token and until(found) and found)
+
+
+def _nothing() -> Any:
+    raise AssertionError("nothing is on trial")
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    until = time.monotonic() + PATIENCE_S
+    while not (found := what()):
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
+    return found
+
+
+def wish(do: Any, token: str, address: object = "") -> Wish:
+    return Wish(do=do, token=token * 16, address=str(address))
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
+    monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.look", lambda _: {})
+    first_install(tmp_path / "update", make(tmp_path, 2))
+    one = Device(tmp_path)
+    yield one
+    for update in one.running:
+        update.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "edgesdk-update"]
+
+
+def test_what_is_asked_for_is_refused_with_its_reason_and_told(device: Device) -> None:
+    update = device.agent()
+    stranger = device.made(3, STRANGER).path
+    answer = device.asked(wish("install", "1", stranger), lambda one: not one.waits)
+    assert (answer.taken, "not trusted here" in answer.why) == (False, True)
+    answer = device.asked(wish("install", "2", device.made(1).path), lambda one: not one.waits)
+    assert "this device has confirmed 2" in answer.why
+    answer = device.asked(wish("back", "3"), lambda one: not one.waits)
+    assert "no release before this one" in answer.why
+    codes = wait_for(lambda: len(told := [data["code"] for *_, data in device.told if "code" in data]) == 3 and told)
+    assert codes == ["unknown_key", "downgrade", "input"]
+    assert update.counts() == {"refused": 3}
+    assert RecordFile(device.root).now.step is Step.IDLE
+
+
+def test_a_bundle_without_a_golden_set_comes_and_goes_and_the_steps_are_told(device: Device) -> None:
+    device.agent()
+    made = device.made(3)
+    assert device.asked(wish("install", "1", made.path), lambda one: not one.waits).taken
+    steps = wait_for(lambda: (told := _steps(device)) and told[-1]["step"] == "idle" and told)
+    assert [one["step"] for one in steps] == ["downloading", "verified", "idle"]
+    assert {one["executing"] for one in steps} == {"sha256:none"}
+    assert "golden set" in RecordFile(device.root).now.why
+
+
+def _steps(device: Device) -> list[dict[str, Any]]:
+    return [data for name, _, data in device.told if name == "update_step"]
+
+
+def test_what_cannot_be_had_now_waits_and_something_else_takes_its_place(device: Device) -> None:
+    device.agent()
+    answer = device.asked(wish("install", "1", "http://127.0.0.1:1/m.edgebundle"), lambda one: one.waits)
+    assert "does not answer" in answer.why
+    answer = device.asked(wish("install", "2", device.folder / "stick.edgebundle"), lambda one: one.waits)
+    assert "There is no file" in answer.why
+    assert device.asked(wish("abort", "3"), lambda one: one.taken).taken
+    assert WishFiles(device.root).wish() is None
+
+
+def test_hours_are_kept_by_a_clock_that_is_right_and_by_no_other(device: Device) -> None:
+    now = time.localtime()
+    far = (now.tm_hour + 6) % 24
+    hours = f"{far:02}:00-{far:02}:30"
+    first = device.agent(hours=hours)
+    made = device.made(3)
+    assert device.asked(wish("install", "1", made.path), lambda one: one.waits).why == f"It waits for {hours}."
+    first.stop()
+    device.clock_trusted = False
+    device.agent(hours=hours)
+    assert device.asked(wish("install", "2", made.path), lambda one: one.taken).taken

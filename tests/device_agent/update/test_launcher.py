@@ -1,0 +1,296 @@
+"""The launcher with real programs: it counts, it goes back alone, it needs nothing but Python; and its rules, as values."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesdk_agent.update import launcher
+from edgesdk_agent.update.launcher import Switch, Trial, counted, obey, read_switch
+
+PATIENCE_S = 30.0
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+HELD = {"a": "one", "b": "two"}
+# What runs in a slot: it tells that it began, and then does what its slot says.
+PROGRAM = """
+import json, os, pathlib, sys, time
+slot, root = pathlib.Path(sys.argv[1]), pathlib.Path(os.environ["EDGESDK_SLOTS"])
+with (root / "began").open("a") as log:
+    log.write(os.environ["EDGESDK_SLOT"] + "\\n")
+exec((slot / "program.py").read_text())
+"""
+STAYS = "time.sleep(60)"
+CONFIRMS = """
+order = dict(json.loads((root / "order.json").read_text()), do="confirm", number=2)
+(root / "order.new").write_text(json.dumps(order)); os.replace(root / "order.new", root / "order.json")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A device whose slot a runs, and whose slot b holds a candidate."""
+    for slot, named in HELD.items():
+        (tmp_path / "slots" / slot).mkdir(parents=True)
+        (tmp_path / "slots" / slot / "slot.json").write_text(json.dumps({"id": named}))
+        (tmp_path / "slots" / slot / "program.py").write_text(STAYS)
+    launcher.write_switch(tmp_path, Switch("a", "one"))
+    return tmp_path
+
+
+@pytest.fixture
+def started(root: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    running: list[subprocess.Popen[bytes]] = []
+    yield running
+    for one in running:
+        one.terminate()
+        one.wait(PATIENCE_S)
+
+
+def start(root: Path, started: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Start a copy of the launcher that sees nothing of edgesdk, not even an installed one."""
+    one = subprocess.Popen(words(root), env=ENVIRONMENT)
+    started.append(one)
+    return one
+
+
+def words(root: Path) -> list[str]:
+    copy = root / "launcher.py"
+    shutil.copy(launcher.__file__, copy)
+    return [sys.executable, "-I", "-S", str(copy), str(root), "--", sys.executable, "-c", PROGRAM, "{slot}"]
+
+
+def _runs(process: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def order(root: Path, what: str = "try", number: int = 1, **more: Any) -> None:
+    content = {"number": number, "do": what, "slot": "b", "id": "two", **more}
+    (root / "order.json").write_text(json.dumps(content))
+
+
+def began(root: Path) -> list[str]:
+    return (root / "began").read_text().split() if (root / "began").exists() else []
+
+
+def wait_for(what: Any) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
+
+
+class TestWithRealPrograms:
+    def test_an_order_ends_the_old_program_and_a_confirmed_one_stays(self, root: Path, started: Any) -> None:
+        (root / "slots/b/program.py").write_text(CONFIRMS)
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        order(root)
+        wait_for(lambda: read_switch(root).kept)
+        assert read_switch(root) == Switch("b", "two", None, 2, "two", kept=True)
+        assert began(root) == ["a", "b"]
+        assert one.poll() is None
+
+    def test_a_program_that_cannot_start_is_left_after_three_starts(self, root: Path, started: Any) -> None:
+        (root / "slots/b/program.py").write_text("import nothing_of_this_name")
+        order(root)
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["b", "b", "b", "a"])
+        switch = read_switch(root)
+        assert (switch.active, switch.trial, switch.kept) == ("a", None, False)
+        assert switch.why == "not confirmed in 3 starts"
+        assert one.poll() is None
+
+    def test_a_program_that_hangs_is_left_after_its_time(self, root: Path, started: Any) -> None:
+        hangs = "import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL); time.sleep(60)"
+        (root / "slots/b/program.py").write_text(hangs)
+        order(root, deadline_s=1)
+        start(root, started)
+        wait_for(lambda: began(root) == ["b", "a"])
+        assert read_switch(root).why == "not confirmed in time"
+
+    def test_a_stop_is_handed_on_and_ends_it_with_the_programs_code(self, root: Path, started: Any) -> None:
+        (root / "slots/a/program.py").write_text(
+            "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); "
+            "(root / 'ready').touch(); time.sleep(60)"
+        )
+        one = start(root, started)
+        wait_for((root / "ready").exists)
+        one.send_signal(signal.SIGTERM)
+        assert one.wait(PATIENCE_S) == 7
+
+    def test_outside_a_trial_an_end_is_the_service_managers_business(self, root: Path, started: Any) -> None:
+        (root / "slots/a/program.py").write_text("sys.exit(5)")
+        assert start(root, started).wait(PATIENCE_S) == 5
+        assert began(root) == ["a"]
+
+    def test_so_it_is_where_a_full_disk_cannot_count_a_start_on_trial(self, root: Path, started: Any) -> None:
+        """Else a program that ends at once would be started again without a pause, for as long as the disk is full."""
+        (root / "slots/a/program.py").write_text("sys.exit(5)")
+        launcher.write_switch(root, Switch("a", "one", Trial("b", "two")))
+        full = (
+            "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import launcher\n"
+            "def write_switch(*_): raise OSError(28, 'no space')\n"
+            "launcher.write_switch = write_switch\n"
+            "sys.exit(launcher.run(pathlib.Path(sys.argv[1]), sys.argv[2:]))"
+        )
+        one = subprocess.Popen([sys.executable, "-c", full, str(root), *words(root)[6:]], env=ENVIRONMENT)
+        started.append(one)
+        assert one.wait(PATIENCE_S) == 5
+        assert began(root) == ["a"]
+
+    def test_so_it_is_for_one_that_was_confirmed_in_this_run(self, root: Path, started: Any) -> None:
+        wait = "while 'two' not in json.loads((root / 'switch.json').read_text())['id']: time.sleep(0.02)\nsys.exit(4)"
+        (root / "slots/b/program.py").write_text(CONFIRMS.replace("time.sleep(60)", wait))
+        order(root)
+        assert start(root, started).wait(PATIENCE_S) == 4
+        assert began(root) == ["b"]
+
+    def test_killed_itself_it_goes_on_counting(self, root: Path, started: Any) -> None:
+        order(root)
+        for starts in (1, 2, 3):
+            one = start(root, started)
+            wait_for(lambda starts=starts: began(root) == ["b"] * starts)
+            one.kill()
+            one.wait(PATIENCE_S)
+        start(root, started)
+        wait_for(lambda: began(root)[-1] == "a")
+        assert began(root) == ["b", "b", "b", "a"]
+
+    def test_its_own_end_ends_the_program_and_signals_of_a_terminal_come_once(self, root: Path, started: Any) -> None:
+        (root / "slots/a/program.py").write_text(
+            "(root / 'tmp').write_text(f'{os.getpid()} {os.getpgid(0)}'); os.replace(root / 'tmp', root / 'ids'); "
+            "time.sleep(60)"
+        )
+        one = start(root, started)
+        wait_for((root / "ids").exists)
+        child, group = map(int, (root / "ids").read_text().split())
+        assert group == child != one.pid
+        one.kill()
+        wait_for(lambda: not _runs(child))
+
+    def test_a_service_manager_hears_of_a_new_start_and_waits_for_the_program(self, root: Path) -> None:
+        address = root / "notify"
+        (root / "slots/a/program.py").write_text(
+            "(root / 'tmp').write_text(json.dumps(dict(os.environ))); os.replace(root / 'tmp', root / 'told'); sys.exit(5)"
+        )
+        (root / "slots/b/program.py").write_text("sys.exit(3)")
+        order(root, most_starts=1)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(address))
+            environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_PID": "1", "WATCHDOG_USEC": "9", **ENVIRONMENT}
+            done = subprocess.run(words(root), env=environment, check=False, timeout=PATIENCE_S)
+            manager.setblocking(False)
+            heard = [manager.recv(4096).decode() for _ in range(2)]
+        assert done.returncode == 5
+        assert heard[0].startswith("RELOADING=1\nMONOTONIC_USEC=")
+        assert heard[1] == "EXTEND_TIMEOUT_USEC=1800000000"
+        told = json.loads((root / "told").read_text())
+        assert (told["WATCHDOG_USEC"], "WATCHDOG_PID" in told, told["EDGESDK_SLOT"]) == ("9", False, "a")
+
+    def test_without_anything_to_run_it_says_so(self, tmp_path: Path, started: Any) -> None:
+        (tmp_path / "empty").mkdir()
+        assert start(tmp_path / "empty", started).wait(PATIENCE_S) == 78
+
+
+class TestRules:
+    def test_an_order_is_carried_out_once(self) -> None:
+        told = {"number": 1, "do": "try", "slot": "b", "id": "two"}
+        first = obey(Switch("a", "one"), told)
+        assert first.trial == Trial("b", "two", 0, 3, 600)
+        assert obey(first, told) is first
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"do": "try", "slot": "a", "id": "one"},  # what runs
+            {"do": "try", "slot": "../c", "id": "two"},
+            {"do": "try", "slot": "b", "id": 5},
+            {"do": "begin", "slot": "b", "id": "two"},  # there are slots already
+            {"do": "confirm", "slot": "b", "id": "two"},  # nothing is on trial
+            {"do": "give_up", "slot": "b", "id": "two"},
+            {"do": "format", "slot": "b", "id": "two"},
+            {},
+        ],
+    )
+    def test_what_makes_no_sense_changes_nothing_but_the_number(self, told: dict[str, Any]) -> None:
+        before = Switch("a", "one")
+        assert obey(before, {**told, "number": 4}) == Switch("a", "one", order=4)
+
+    def test_only_what_was_started_is_confirmed_and_only_itself(self) -> None:
+        trial = Switch("a", "one", Trial("b", "two"))
+        confirm = {"number": 1, "do": "confirm", "slot": "b", "id": "two"}
+        assert obey(trial, confirm).active == "a"
+        begun = counted(trial, HELD)
+        assert obey(begun, {**confirm, "id": "three"}).active == "a"
+        assert obey(begun, confirm).active == "b"
+
+    def test_a_slot_that_holds_something_else_is_not_started(self) -> None:
+        after = counted(Switch("a", "one", Trial("b", "two")), {"a": "one", "b": "three"})
+        assert (after.runs, after.why) == ("a", "slot b does not hold it")
+
+    def test_where_the_active_slot_is_lost_what_is_whole_runs(self) -> None:
+        assert counted(Switch("a", "one"), {"b": "two"}).runs == "b"
+        assert counted(Switch(), HELD).runs == "a"
+        assert not counted(Switch(), {}).runs
+
+    @given(st.lists(st.tuples(st.sampled_from(["start", "try", "confirm", "give_up", "begin"]), st.sampled_from("ab"))))
+    def test_whatever_comes_there_is_always_a_slot_to_run_and_trials_end(self, events: list[tuple[str, str]]) -> None:
+        switch = Switch("a", "one")
+        for number, (what, slot) in enumerate(events, start=1):
+            before = switch
+            if what == "start":
+                switch = counted(switch, HELD)
+            else:
+                switch = obey(switch, {"number": number, "do": what, "slot": slot, "id": HELD[slot]})
+            assert switch.runs in HELD
+            assert switch.trial is None or (switch.trial.slot != switch.active and switch.trial.starts <= 3)
+            # The active slot changes by a confirmation of a trial that was started, and by nothing else.
+            if switch.active != before.active:
+                assert what == "confirm"
+                assert before.trial is not None
+                assert before.trial.starts > 0
+        for _ in range(4):
+            switch = counted(switch, HELD)
+        assert switch.trial is None
+
+
+@given(st.binary(max_size=60) | st.from_regex(rb'\{"(active|trial|order)": ?(1|"x"|\{\}|\[\]|null)\}', fullmatch=True))
+def test_any_file_in_the_switchs_place_is_read_or_counts_as_none(raw: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "switch.json").write_bytes(raw)
+        assert read_switch(Path(folder)).runs in {"a", "b", ""}
+
+
+def test_the_launcher_imports_nothing_but_the_standard_library() -> None:
+    import ast
+
+    tree = ast.parse(Path(launcher.__file__).read_text())
+    found = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [one.name for one in node.names] if isinstance(node, ast.Import)
+            else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        )
+    }  # fmt: skip
+    assert found <= set(sys.stdlib_module_names)
+    assert "edgesdk_targets" not in found

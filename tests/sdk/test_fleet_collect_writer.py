@@ -1,0 +1,240 @@
+"""Groups of commits, a disk that is full, and words to devices where the broker takes no more."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from edgesdk.fleet.collect import writer as writer_module
+from edgesdk.fleet.collect.acknowledger import Acknowledger
+from edgesdk.fleet.collect.watermark import Word
+from edgesdk.fleet.collect.writer import ENOUGH_ROWS, MAX_ROWS, BatchWriter
+from edgesdk.fleet.gmqtt_client import Received
+from edgesdk.fleet.store.batch import Kind, Reading, Record, Stream
+from edgesdk.fleet.store.coverage import Coverage
+from edgesdk.fleet.store.ingest import Committed, Ingest
+
+CAM = Stream("local.cam1", "e1")
+_PATIENCE_S = 20.0
+
+
+def _reading(first: int, count: int = 1, size: int = 2) -> Reading:
+    return Reading(records=[Record(CAM, seq, Kind.RESULT, 0, "x" * size) for seq in range(first, first + count)])
+
+
+@asynccontextmanager
+async def _writing(path: Path) -> AsyncIterator[tuple[Ingest, BatchWriter, list[Committed]]]:
+    store, commits = Ingest(path), list[Committed]()
+    writer = BatchWriter(store, commits.append)
+    running = asyncio.ensure_future(writer.run())
+    try:
+        yield store, writer, commits
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        writer.close()
+        store.close()
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async def wait() -> None:
+        while not true():  # noqa: ASYNC110  (what is waited for has no event of its own)
+            await asyncio.sleep(0.005)
+
+    await asyncio.wait_for(wait(), _PATIENCE_S)
+
+
+def test_many_messages_are_few_commits_of_bounded_size(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (_, writer, commits):
+            last = 2 * MAX_ROWS + ENOUGH_ROWS
+            waiting = [writer.put(_reading(seq)) for seq in range(1, last + 1)]
+            await asyncio.wait_for(asyncio.gather(*set(waiting)), _PATIENCE_S)
+            assert [sum(c.stored.values()) for c in commits] == [MAX_ROWS, MAX_ROWS, ENOUGH_ROWS]
+            assert commits[-1].coverage[CAM] == Coverage(last)
+            assert writer.waiting == 0
+
+    asyncio.run(go())
+
+
+def test_a_few_messages_wait_for_no_more_than_the_bound_and_a_full_window_for_less(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (_, writer, commits):
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await asyncio.wait_for(writer.put(_reading(1)), _PATIENCE_S)
+            assert loop.time() - began >= writer_module.MAX_WAIT_S * 0.9
+            # A broker that sends twenty and waits: they are one group, closed before its time.
+            done = [writer.put(_reading(seq)) for seq in range(2, 22)]
+            await asyncio.wait_for(asyncio.gather(*set(done)), _PATIENCE_S)
+            assert [sum(c.stored.values()) for c in commits] == [1, 20]
+
+    asyncio.run(go())
+
+
+def test_a_commit_begins_with_enough_and_what_comes_meanwhile_is_the_next_one(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (store, writer, commits):
+            begun, go_on, commit = asyncio.Event(), threading.Event(), store.commit
+            loop = asyncio.get_running_loop()
+
+            def slow(reading: Reading, *, doubting: bool) -> Committed:
+                loop.call_soon_threadsafe(begun.set)
+                assert go_on.wait(_PATIENCE_S)
+                return commit(reading, doubting=doubting)
+
+            store.commit = slow  # type: ignore[method-assign]
+            done = [writer.put(_reading(seq)) for seq in range(1, ENOUGH_ROWS + 1)]
+            await asyncio.wait_for(begun.wait(), _PATIENCE_S)
+            done += [writer.put(_reading(seq)) for seq in range(ENOUGH_ROWS + 1, 3 * ENOUGH_ROWS + 1)]
+            go_on.set()
+            await asyncio.wait_for(asyncio.gather(*set(done)), _PATIENCE_S)
+            assert [sum(c.stored.values()) for c in commits] == [ENOUGH_ROWS, 2 * ENOUGH_ROWS]
+
+    asyncio.run(go())
+
+
+def test_a_full_disk_is_waited_for_and_nothing_is_acknowledged_meanwhile(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (store, writer, commits):
+            await asyncio.wait_for(writer.put(_reading(1)), _PATIENCE_S)
+            raw: Any = store.connection.connection.driver_connection
+            pages = raw.execute("PRAGMA page_count").fetchone()[0]
+            raw.execute(f"PRAGMA max_page_count = {pages}")
+            done = writer.put(_reading(2, count=100, size=4000))
+            await _until(lambda: bool(writer.problem))
+            assert "full" in writer.problem
+            assert not done.done()
+            assert not await writer.drain(0.05)
+            raw.execute("PRAGMA max_page_count = 1000000")
+            await asyncio.wait_for(done, _PATIENCE_S)
+            assert (writer.problem, commits[-1].coverage[CAM]) == ("", Coverage(101))
+
+    asyncio.run(go())
+
+
+def test_who_brings_more_than_memory_shall_hold_waits(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (_, writer, commits):
+            writer.put(_reading(1, count=600, size=writer_module._MAX_WAITING_BYTES // 500))
+            room = asyncio.ensure_future(writer.room())
+            await asyncio.sleep(0)
+            assert not room.done()
+            await asyncio.wait_for(room, _PATIENCE_S)
+            assert sum(commits[-1].stored.values()) == 600
+
+    asyncio.run(go())
+
+
+def test_what_no_broker_waits_for_is_not_kept_where_there_is_no_room(tmp_path: Path) -> None:
+    from edgesdk.fleet.collect.collector import Collector
+    from edgesdk_targets.broker_address import BrokerAddress
+
+    async def go() -> None:
+        store = Ingest(tmp_path / "fleet.db")
+        collector = Collector(BrokerAddress("box"), store)
+        collector._never = asyncio.get_running_loop().create_future()
+        collector._writer = writer = BatchWriter(store, lambda _: None)
+        writer.put(_reading(1, count=600, size=writer_module._MAX_WAITING_BYTES // 500))
+        alone, said = len(asyncio.all_tasks()), Received("edgesdk/1/local.cam1/up/result", b"x")
+        for _ in range(3):
+            assert collector._receive(said._replace(qos=0)) is collector._never
+        assert (len(asyncio.all_tasks()), collector.figures.unread) == (alone, 3)
+        # Negative control: of these the broker sends no more than it may before they are acknowledged.
+        waiting = collector._receive(said)
+        assert len(asyncio.all_tasks()) == alone + 1
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        writer.close()
+        store.close()
+
+    asyncio.run(go())
+
+
+def test_words_that_wait_for_the_broker_are_not_queued_but_replaced() -> None:
+    async def go() -> None:
+        heard: list[Word] = []
+        free = asyncio.Event()
+
+        async def say(_stream: Stream, word: Word) -> bool:
+            await free.wait()
+            heard.append(word)
+            return True
+
+        speaker = Acknowledger(say)
+        running = asyncio.ensure_future(speaker.run())
+        for upto in range(1000):
+            speaker.note({CAM: Coverage(upto)}, ())
+            await asyncio.sleep(0)
+        assert heard == []
+        free.set()
+        await _until(lambda: bool(heard) and heard[-1] == Word(999))
+        assert len(heard) == 2
+        speaker.note({CAM: Coverage(1000)}, ())
+        await speaker.say_all()
+        assert heard[-1] == Word(1000)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(go())
+
+
+def test_a_word_that_could_not_be_sent_is_said_again() -> None:
+    """What a broker kept for us is stored before our connection counts as made, and nobody asks twice."""
+
+    async def go() -> None:
+        heard: list[Word] = []
+        refused = iter((True, True))
+
+        async def say(_stream: Stream, word: Word) -> bool:
+            if next(refused, False):
+                return False
+            heard.append(word)
+            return True
+
+        speaker = Acknowledger(say)
+        running = asyncio.ensure_future(speaker.run())
+        speaker.note({CAM: Coverage(100)}, ())
+        await _until(lambda: bool(heard))
+        assert heard == [Word(100)]
+        assert speaker.said == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(go())
+
+
+def test_the_live_table_shows_each_device_and_what_is_wrong(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from edgesdk.fleet.collect.collector import Collector
+    from edgesdk.fleet.collect.figures import NodeFigures
+    from edgesdk.fleet.collect.live import LiveTable
+    from edgesdk_targets.broker_address import BrokerAddress
+
+    store = Ingest(tmp_path / "fleet.db")
+    recorder = Collector(BrokerAddress("box"), store)
+    console = Console(width=100, record=True, file=io.StringIO())
+    table = LiveTable(recorder)
+    console.print(table.draw())
+    recorder.figures.stored, recorder.figures.lost, recorder.figures.refused = 12, 3, 1
+    for number in range(25):
+        recorder.figures.nodes[f"local.cam{number}"] = NodeFigures("e1", 12, 9, 2)
+    console.print(table.draw())
+    text = console.export_text()
+    store.close()
+    for words in (
+        "No device has reported",
+        "local.cam3",
+        "and 5 more",
+        "12 stored",
+        "3 declared lost",
+        "1 in quarantine",
+    ):
+        assert words in text
+    assert "mqtt://box:1883: no connection" in text

@@ -1,0 +1,81 @@
+"""Real broker, launcher and agent, signed bundles: a good model stays, a wrong one and one that crashes go, and nobody helps."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cryptography")
+
+from edgesdk_agent.update import launcher
+from edgesdk_testkit.update_site import PATIENCE_S, Site, agent_of, update_site, wait_for
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def site(tmp_path: Path, digits_bundle: Path) -> Iterator[Site]:
+    with update_site(tmp_path, digits_bundle) as made:
+        made.launch()
+        try:
+            made.wait_for_results("1.0.1")
+            yield made
+            assert made.process is not None
+            assert made.process.poll() is None, "the launcher ended"
+        finally:
+            code = made.end()
+        assert code == 0
+        made.listener.wait_until(lambda all_: all_[-1].body.get("state") == "offline", PATIENCE_S)
+
+
+def agent_on_trial(root: Path) -> int:
+    """Return the process of the candidate that runs now; 0 where none does."""
+    trial = launcher.read_switch(root).trial
+    return 0 if trial is None else agent_of(root, trial.slot)
+
+
+def test_a_good_model_stays_and_wrong_and_crashing_ones_go(site: Site) -> None:
+    site.published(2)
+    good = site.update("install", f"{site.url}/2.edgebundle")
+    assert good.code == 0, good.errors
+    site.wait_for_results("1.0.2")
+    steps = site.wait_for_step("1.0.2", "confirmed")
+    assert [one["step"] for one in steps if one.get("version") == "1.0.2"] == [
+        "downloading", "verified", "staged", "trial", "confirmed",
+    ]  # fmt: skip
+    # What a device says it runs is what runs: the candidate from its trial on, and not before.
+    ids = {one["step"]: one["executing"] == one["id"] for one in steps if "id" in one}
+    assert ids["staged"] is False
+    assert ids["confirmed"] is True
+
+    wrong = site.update("install", str(site.published(3, color="bgr")))
+    assert wrong.code == 1
+    told = wrong.found
+    assert "golden set is not met" in told["why"]
+    assert (told["runs"], told["confirmed"]["version"], told["trial"]) == ("b", "1.0.2", None)
+    again = site.update("install", str(site.bundles / "3.edgebundle"))
+    assert again.code == 2
+    assert "failed here (verified)" in again.errors
+    old = site.update("install", str(site.bundles / "1.edgebundle"))
+    assert old.code == 2
+    assert "this device has confirmed 2" in old.errors
+    assert not site.results("1.0.3")
+
+    asked = site.update("install", str(site.published(4)), "--no-wait")
+    assert asked.code == 0
+    killed: set[int] = {0}
+    while len(killed) < 3:
+        process = wait_for(lambda: (found := agent_on_trial(site.root)) not in killed and found)
+        os.kill(process, signal.SIGKILL)
+        killed.add(process)
+    last = site.wait_for_step("1.0.4", "rolled back")[-1]
+    before = site.results("1.0.2")
+    site.wait_for_results("1.0.2")
+    assert site.results("1.0.2") > before
+    assert (last["version"], last["why"]) == ("1.0.4", "not confirmed in 2 starts")
+    assert site.update("status").found["step"] == "rolled back"
+    assert launcher.read_json(site.root / "slots/b/slot.json")["version"] == "1.0.2"
