@@ -82,5 +82,13 @@ def replaced_by_launcher() -> bool:
     return found is not None and found.is_replaced()
 
 
+def tell_launcher_of_damage() -> None:
+    """Say that this start failed since the disk damaged its bundle, if that is so: the launcher has another one."""
+    if os.environ.get(_SLOT):
+        from edgesdk_agent.update.damage import tell_damage
+
+        tell_damage()
+
+
 def _tell_nobody(*_told: object, **_more: object) -> None:
     """Without a broker there is nobody to tell; the log has it."""

@@ -136,6 +136,9 @@ def _run_once(
             running.append(agent)
             return agent.run(stop, options.duration), agent.restart_wanted
         except EdgeError as error:
+            from edgesdk_agent.agent_updates import tell_launcher_of_damage
+
+            tell_launcher_of_damage()
             # Settings from afar that keep the agent from starting must not keep it from being reached.
             restart_wanted = any(agent.restart_wanted for agent in running)
             if not take_back_failed(beginning.file, error.message) and not restart_wanted:

@@ -9,7 +9,7 @@ import pytest
 from edgesdk_agent.evidence.encoded_stream import Packet, unit_types
 from edgesdk_agent.evidence.packet_ring import PacketRing
 from edgesdk_agent.evidence.transport_stream import TransportStream
-from edgesdk_agent.evidence.upload_address import UploadAddress
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import InputError
 
 
@@ -70,7 +70,7 @@ def test_what_an_open_clip_needs_stays(tmp_path: Path) -> None:
 
 
 def test_the_token_goes_to_one_server_only_and_encrypted() -> None:
-    address = UploadAddress.parse("https://clips.example/files/?a=1")
+    address = ServerAddress.parse("https://clips.example/files/?a=1")
     assert address.at("/files/9").path == "/files/9"
     assert address.at("https://clips.example/x").path == "/x"
     for location in (
@@ -83,4 +83,4 @@ def test_the_token_goes_to_one_server_only_and_encrypted() -> None:
             address.at(location)
     for text in ("http://clips.example/", "ftp://x/", "https://u:p@x/", "https://", "https://x:99999/", "https://x/ y"):
         with pytest.raises(InputError):
-            UploadAddress.parse(text)
+            ServerAddress.parse(text)

@@ -14,8 +14,8 @@ import pytest
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.config.clips import UploadSection
 from edgesdk_agent.evidence.tus_upload import TusUpload
-from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_testkit.tus_server import TusServer
 
 TOKEN = "secret-of-the-device"
@@ -23,7 +23,7 @@ TOKEN = "secret-of-the-device"
 
 def uploader(folder: Path, server: TusServer, *, rate: int = 1 << 30, token: str = TOKEN) -> Uploader:
     stopping = threading.Event()
-    upload = TusUpload(UploadAddress.parse(server.url), token, max_bytes_per_s=rate, timeout_s=10, stopping=stopping)
+    upload = TusUpload(ServerAddress.parse(server.url), token, max_bytes_per_s=rate, timeout_s=10, stopping=stopping)
     return Uploader(folder, upload, stopping, backoff=Backoff(first_s=0.001, limit_s=0.01))
 
 

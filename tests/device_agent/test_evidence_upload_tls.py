@@ -14,9 +14,9 @@ import pytest
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.evidence.tus_upload import TusUpload
-from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.upload_line import upload_context
 from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import FetchFailed, InputError
 from edgesdk_testkit.certificates import Certificates, make_certificates
 from edgesdk_testkit.tus_server import TusServer
@@ -38,7 +38,7 @@ def serving(certificate: Path, key: Path) -> ssl.SSLContext:
 
 def upload(server: TusServer, authority: Path | None, *, rate: int = 1 << 30) -> TusUpload:
     context = upload_context(authority)
-    return TusUpload(UploadAddress.parse(server.url), TOKEN, max_bytes_per_s=rate, timeout_s=60, context=context)
+    return TusUpload(ServerAddress.parse(server.url), TOKEN, max_bytes_per_s=rate, timeout_s=60, context=context)
 
 
 def uploader(folder: Path, sending: TusUpload) -> Uploader:
@@ -143,7 +143,7 @@ def test_a_stop_cuts_what_hangs_and_the_next_start_goes_on(files: Certificates, 
             for line in waiting:
                 line.setblocking(False)
                 line.connect_ex(deaf.getsockname())
-            address = UploadAddress.parse(f"https://127.0.0.1:{deaf.getsockname()[1]}/files/")
+            address = ServerAddress.parse(f"https://127.0.0.1:{deaf.getsockname()[1]}/files/")
             sending = TusUpload(address, TOKEN, max_bytes_per_s=1 << 30, timeout_s=60, context=upload_context(files.ca))
         one = uploader(tmp_path, sending)
         one.start()

@@ -15,8 +15,8 @@ from edgesdk_agent.evidence.encoded_stream import Packet, PacketSource
 from edgesdk_agent.evidence.packet_ring import PacketRing
 from edgesdk_agent.evidence.picture_store import PictureStore
 from edgesdk_agent.evidence.tus_upload import TusUpload
-from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import CameraLost, InputError, NoSpace
 from edgesdk_targets.whole_file import write_whole
 from edgesdk_testkit.power_cuts import FileOperations, Image, crash_images, written_to
@@ -119,7 +119,7 @@ def _no_stream() -> PacketSource:
 
 
 def _note_written(root: Path) -> None:
-    address = UploadAddress.parse("http://127.0.0.1:9/files/")
+    address = ServerAddress.parse("http://127.0.0.1:9/files/")
     uploader = Uploader(root, TusUpload(address, "", max_bytes_per_s=1), threading.Event())
     uploader.add(root / "clip.ts", {"camera": "gate"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,11 +27,12 @@ mqtt: {{url: '{url}', will_delay_s: 0}}
 telemetry: {{interval_s: 1}}
 pipeline: {{threads: 1}}
 """
-# The environment's own script begins with the path that the environment has out here.
+# The environment's own script begins with the path that the environment has out here. Children of the agent inherit this one.
 SCRIPT = """\
 #!{python}
-import sys
-sys.path[:0] = {roots!r}
+import os, sys
+os.environ["PYTHONPATH"] = "{path}"
+sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
 from edgesdk_agent.main import main
 sys.exit(main())
 """
@@ -58,13 +60,10 @@ def machine(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Sy
     with SystemdMachine(tmp_path_factory.mktemp("systemd") / "machine", root) as running:
         # Where this Python was installed into a person's home, others may not enter.
         running.run("chmod", "o+x", *map(str, Path(sys.base_prefix).resolve().parents))
-        roots = [f"{SOURCE}/{name}" for name in ("device_agent", "targets")]
-        running.write(PROGRAM, SCRIPT.format(python=running.python, roots=roots))
+        path = os.pathsep.join(f"{SOURCE}/{name}" for name in ("device_agent", "targets"))
+        running.write(PROGRAM, SCRIPT.format(python=running.python, path=path))
         beside = str(Path(running.python).with_name("edgesdk-agent"))
         running.run("sh", "-c", 'chmod 755 "$1"; [ ! -e "$2" ] || mount --bind "$1" "$2"', "place", PROGRAM, beside)
-        # Children of the service are started without that script.
-        paths = f"[Service]\nEnvironment=PYTHONPATH={':'.join(roots)}\n"
-        running.write(f"/etc/systemd/system/{UNIT_NAME}.d/source.conf", paths)
         running.write("/etc/systemd/system/probe.service", PROBE.format(python=running.python, program=PROGRAM))
         running.run("systemctl", "start", "probe.service", fails=True)
         if running.shows("probe.service", "Result") != "success":

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from edgesdk_agent.config.section import Name, Section
-from edgesdk_agent.evidence.upload_address import UploadAddress
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_agent.zones.settings import Label, PlaceName
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.secret_url import SecretUrl
@@ -73,7 +73,7 @@ class UploadSection(Section):
     def _usable(self) -> UploadSection:
         if self.url is not None:
             try:
-                UploadAddress.parse(self.url)
+                ServerAddress.parse(self.url, "clips.upload.url")
             except InputError as error:
                 raise ValueError(f"{error.message} {error.hint}") from error
         if self.send and self.every_clip and "every_clip" in self.model_fields_set:

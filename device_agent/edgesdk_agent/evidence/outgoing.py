@@ -11,9 +11,9 @@ from pathlib import Path
 from edgesdk_agent.config.clips import UploadSection
 from edgesdk_agent.evidence.picture_store import KEPT_SUFFIXES
 from edgesdk_agent.evidence.tus_upload import TusUpload
-from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.upload_line import upload_context
 from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import EdgeError, InputError
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Outgoing:
         assert section.url is not None  # noqa: S101  (asked by the caller)
         stopping = threading.Event()
         upload = TusUpload(
-            UploadAddress.parse(section.url),
+            ServerAddress.parse(section.url, "clips.upload.url"),
             "" if section.token is None else section.token.get_secret_value(),
             max_bytes_per_s=section.max_bytes_per_s,
             stopping=stopping,

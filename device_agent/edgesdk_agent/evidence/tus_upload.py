@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.upload_line import UploadLine
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import FetchFailed, InputError
 
 _VERSION = {"Tus-Resumable": "1.0.0"}
@@ -53,7 +53,7 @@ class TusUpload:
 
     def __init__(
         self,
-        address: UploadAddress,
+        address: ServerAddress,
         token: str,
         *,
         max_bytes_per_s: int,
@@ -125,7 +125,7 @@ class TusUpload:
         self.sent_bytes += sent
 
     def _ask(
-        self, method: str, to: UploadAddress, head: Mapping[str, str], good: tuple[int, ...], body: _Paced | None = None
+        self, method: str, to: ServerAddress, head: Mapping[str, str], good: tuple[int, ...], body: _Paced | None = None
     ) -> dict[str, str]:
         line = self._line = UploadLine(to, self._timeout_s, self._context)
         try:

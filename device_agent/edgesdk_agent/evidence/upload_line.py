@@ -12,7 +12,7 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from edgesdk_agent.evidence.upload_address import UploadAddress
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import FetchFailed, InputError
 
 
@@ -25,7 +25,7 @@ class UploadLine:
         context: of TLS; the system's certificates unless given.
     """
 
-    def __init__(self, to: UploadAddress, timeout_s: float, context: ssl.SSLContext | None) -> None:
+    def __init__(self, to: ServerAddress, timeout_s: float, context: ssl.SSLContext | None) -> None:
         self._to = to
         self._timeout_s = timeout_s
         self._context = context

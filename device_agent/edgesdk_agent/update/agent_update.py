@@ -21,7 +21,7 @@ from edgesdk_agent.update.launched import Launched
 from edgesdk_agent.update.launcher import read_switch
 from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import Step, UpdateRecord
-from edgesdk_agent.update.rules import Moment, in_time
+from edgesdk_agent.update.rules import Moment, counted_on, deadline_in, in_time
 from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.trial_watch import RunningAgent, TrialWatch
 from edgesdk_agent.update.updater import Updater
@@ -157,8 +157,7 @@ class AgentUpdate:
             elif wish.do == "back":
                 updater.go_back(wish.why or "asked for")
             elif closed := self._closed():
-                self._wishes.answer(wish, waits=True, why=closed)
-                return True
+                return self._put_off(wish, FetchFailed(closed, hint="Nothing is wrong: it goes on then."))
             else:
                 release, switch = self._sources.release_at(wish.address), read_switch(self._launched.root)
                 if release.id == switch.id and switch.trial is None:
@@ -167,19 +166,34 @@ class AgentUpdate:
                     return False
                 updater.offer(release, wish.address)
         except FetchFailed as error:
-            self._wishes.answer(wish, waits=True, why=error.message)
-            return True
+            return self._put_off(wish, error)
         except EdgeError as error:
-            self._counts["refused"] += 1
-            log.warning("update: %s is refused: %s", wish.do, error.message)
-            self._wishes.answer(wish, why=f"{error.message} {error.hint}".strip())
-            self._wishes.take_away(wish.address)
-            self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do})
+            self._refuse(wish, error)
             return False
         self._wishes.answer(wish, taken=True)
         self._retry_at = 0.0
         self._backoff.reset()
         return False
+
+    def _put_off(self, wish: Wish, error: FetchFailed) -> bool:
+        """Let a wish wait, as long as a download may take and no longer; return whether it does."""
+        answered, now = self._wishes.answered(), moment()
+        known = answered.until if answered is not None and answered.token == wish.token else None
+        until, late = counted_on(known or deadline_in(self._section.limits().downloading_s, now), now)
+        if late:
+            self._refuse(wish, FetchFailed(f"It {late}: {error.message}", hint=error.hint))
+            return False
+        if known is None or answered is None or answered.why != error.message:
+            self._tell("update_waits", "warning", error.message, data={"code": error.code, "do": wish.do})
+        self._wishes.answer(wish, waits=True, why=error.message, until=until)
+        return True
+
+    def _refuse(self, wish: Wish, error: EdgeError) -> None:
+        self._counts["refused"] += 1
+        log.warning("update: %s is refused: %s", wish.do, error.message)
+        self._wishes.answer(wish, why=f"{error.message} {error.hint}".strip())
+        self._wishes.take_away(wish.address)
+        self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do})
 
     def _verdict(self, record: UpdateRecord) -> Verdict | None:
         """Judge this run, if it is the one on trial."""

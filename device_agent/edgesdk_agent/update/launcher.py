@@ -1,7 +1,7 @@
 """Start what is in the slot that is to run, count failed starts, and go back by itself: the only writer of `switch.json`.
 
     ROOT/switch.json      which slot runs, and which is on trial; written here alone
-    ROOT/order.json       what the agent asks for: begin, try, confirm, give_up; written by the agent alone
+    ROOT/order.json       what the agent asks for: begin, try, confirm, give_up, damaged; written by the agent alone
     ROOT/slots/a, slots/b what there is to run; complete where there is a `slot.json`
 
     python3 launcher.py ROOT -- COMMAND … {slot} …
@@ -56,7 +56,7 @@ class Trial:
 class Switch:
     """`order` is the number of the last order that was carried out; `id` says what the active slot holds.
 
-    `ended_id`, `kept` and `why` tell how the last trial ended.
+    `ended_id`, `kept` and `why` tell how the last trial ended. `damaged` is the slot that ran and could not be read any more.
     """
 
     active: str = ""
@@ -66,6 +66,7 @@ class Switch:
     ended_id: str = ""
     kept: bool = False
     why: str = ""
+    damaged: str = ""
 
     @property
     def runs(self) -> str:
@@ -87,7 +88,11 @@ def obey(switch: Switch, order: dict[str, Any]) -> Switch:
         return replace(done, active=slot, id=named)
     if what == "try" and switch.active and slot != switch.active and trial is None:
         most, deadline = _number(order, "most_starts", 3, 1, 10), _number(order, "deadline_s", 600, 1, 86400)
-        return replace(done, trial=Trial(slot, named, 0, int(most), deadline), ended_id="", kept=False, why="")
+        begun = Trial(slot, named, 0, int(most), deadline)
+        return replace(done, trial=begun, ended_id="", kept=False, why="", damaged="")
+    # Of two that are damaged neither is better: the first one told of is left, and the service manager goes on trying.
+    if what == "damaged" and (slot, named, trial, switch.damaged) == (switch.active, switch.id, None, ""):
+        return replace(done, damaged=slot, why=f"slot {slot} is damaged: {order.get('why', '')}"[:300])
     if trial is not None and (trial.slot, trial.id) == (slot, named):
         if what == "confirm" and trial.starts:
             return replace(done, active=slot, id=named, trial=None, ended_id=named, kept=True, why="")
@@ -115,11 +120,12 @@ def counted(switch: Switch, held: dict[str, str]) -> Switch:
             switch = ended(switch, f"not confirmed in {trial.starts} starts")
         else:
             return replace(switch, trial=replace(trial, starts=trial.starts + 1))
-    if switch.active not in held and held:
+    sound = {slot: named for slot, named in held.items() if slot != switch.damaged}
+    if switch.active not in sound and sound:
         # The active slot is never written, so only a failing disk brings us here; something that runs is better.
-        other = min(held)
-        why = f"slot {switch.active or '-'} was damaged or unknown"
-        switch = replace(switch, active=other, id=held[other], ended_id="", kept=False, why=why)
+        other, lost = min(sound), switch.active
+        why = switch.why if lost and lost == switch.damaged else f"slot {lost or '-'} was damaged or unknown"
+        switch = replace(switch, active=other, id=sound[other], ended_id="", kept=False, why=why, damaged=lost)
     return switch
 
 
@@ -129,7 +135,7 @@ def read_switch(root: Path) -> Switch:
     try:
         trial = Trial(**raw["trial"]) if raw.get("trial") else None
         found = Switch(**{**raw, "trial": trial})
-        sound = isinstance(found.order, int) and found.active in (*SLOTS, "") and found.runs in (*SLOTS, "")
+        sound = isinstance(found.order, int) and {found.active, found.runs, found.damaged} <= {*SLOTS, ""}
     except (TypeError, KeyError):
         return Switch()
     return found if sound and (trial is None or isinstance(trial.starts, int)) else Switch()
@@ -220,8 +226,9 @@ def run(root: Path, command: list[str]) -> int:
         asked_to_stop = _watch(root, child, switch, noted)
         code = child.wait()
         now = obey_order(root)
+        goes_over = bool(now.damaged) and not noted.damaged
         # It ended by itself; so it did where the disk took nothing, before or since.
-        if asked_to_stop or (now.trial is None and now.runs == switch.runs) or now == noted != switch:
+        if asked_to_stop or (now.trial is None and now.runs == switch.runs and not goes_over) or now == noted != switch:
             return code if code >= 0 else 128 - code
         _say_it_begins_anew()
         if now.trial is not None:

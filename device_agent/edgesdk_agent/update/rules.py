@@ -51,7 +51,7 @@ class Limits:
 class Order:
     """What the launcher is asked for."""
 
-    do: Literal["begin", "try", "confirm", "give_up"]
+    do: Literal["begin", "try", "confirm", "give_up", "damaged"]
     slot: str
     id: str
     why: str = ""
@@ -81,7 +81,8 @@ def offered(
         raise InputError(
             f"{_named(release)} failed here ({failure.step.value}): {failure.why}", hint="Offer one with other content."
         )
-    if release.number <= record.floor:
+    # What ran and was damaged may come again: it is what the floor stands for.
+    if release.number < record.floor + (not switch.damaged):
         raise Downgrade(
             f"{_named(release)} is release {release.number}; this device has confirmed {record.floor}.",
             hint="Sign it again with a higher release, `edgesdk bundle sign --again`, if you mean it.",
@@ -141,7 +142,7 @@ def observed(record: UpdateRecord, switch: Switch, held: Release | None, now: Mo
     release, trial = record.release, switch.trial
     if trial is None and held is not None and held.id == switch.id:
         # Also what mends a record that was lost: what runs without a trial has been confirmed.
-        record = _confirmed(record, held)
+        record = _gone_over(_confirmed(record, held), record.confirmed, switch)
     if release is None or record.step not in {Step.STAGED, Step.TRIAL}:
         return record
     if trial is not None and trial.id == release.id:
@@ -182,22 +183,26 @@ def in_time(record: UpdateRecord, now: Moment) -> tuple[UpdateRecord, str]:
     deadline = record.deadline
     if deadline is None:
         return record, ""
-    if deadline.boot != now.boot:
-        if deadline.boots + 1 > MOST_BOOTS:
-            return record, f"{record.step.value} was not over after {MOST_BOOTS} starts of the system"
-        renewed = Deadline(
-            boot=now.boot, until_s=now.at_s + deadline.lasts_s, lasts_s=deadline.lasts_s, boots=deadline.boots + 1
-        )
-        return record.but(deadline=renewed), ""
-    return (
-        record,
-        f"{record.step.value} took longer than {deadline.lasts_s:g} s" if now.at_s >= deadline.until_s else "",
-    )
+    counted, late = counted_on(deadline, now)
+    return record.but(deadline=counted), f"{record.step.value} {late}" if late else ""
+
+
+def counted_on(deadline: Deadline, now: Moment) -> tuple[Deadline, str]:
+    """Return a deadline, begun anew after a new start of the system, and how its time is over; empty while it is not."""
+    if deadline.boot == now.boot:
+        return deadline, f"took longer than {deadline.lasts_s:g} s" if now.at_s >= deadline.until_s else ""
+    if deadline.boots + 1 > MOST_BOOTS:
+        return deadline, f"was not over after {MOST_BOOTS} starts of the system"
+    return deadline_in(deadline.lasts_s, now).model_copy(update={"boots": deadline.boots + 1}), ""
+
+
+def deadline_in(lasts_s: float, now: Moment) -> Deadline:
+    """Return the deadline of what may last so long from now on."""
+    return Deadline(boot=now.boot, until_s=now.at_s + lasts_s, lasts_s=lasts_s)
 
 
 def _at(record: UpdateRecord, step: Step, now: Moment, limits: Limits) -> UpdateRecord:
-    lasts = limits.of(step)
-    return record.but(step=step, deadline=Deadline(boot=now.boot, until_s=now.at_s + lasts, lasts_s=lasts))
+    return record.but(step=step, deadline=deadline_in(limits.of(step), now))
 
 
 def _begun(record: UpdateRecord, switch: Switch, release: Release) -> UpdateRecord:
@@ -210,6 +215,17 @@ def _confirmed(record: UpdateRecord, held: Release) -> UpdateRecord:
     return record.but(
         confirmed=held, previous=record.previous if same else record.confirmed, floor=max(record.floor, held.number)
     )
+
+
+def _gone_over(record: UpdateRecord, before: Release | None, switch: Switch) -> UpdateRecord:
+    """Note that the launcher left a slot that could not be read any more: what was in it is no way back."""
+    if not switch.damaged or before is None or before == record.confirmed:
+        return record
+    record = record.but(previous=None)
+    if record.step in _ACTIVE:
+        # Its slot runs now. Nothing of it was written there yet, else the launcher could not have gone over.
+        return record.but(slot=switch.damaged)
+    return record.but(step=Step.ROLLED_BACK, release=before, slot=switch.damaged, back=False, why=switch.why[:1024])
 
 
 def _rolled_back(record: UpdateRecord, why: str, *, final: bool) -> UpdateRecord:

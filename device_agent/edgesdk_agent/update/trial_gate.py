@@ -11,10 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """healthy: the trial may end well. unfit: why it must end badly. Neither: wait, for `waits_for`."""
+    """healthy: the trial may end well. unfit: why it must end badly. Neither: wait, for `waits_for`.
+
+    Attributes:
+        void: why it must end and says nothing of the release, which is not to be blamed.
+    """
 
     healthy: bool = False
     unfit: str = ""
+    void: str = ""
     waits_for: str = ""
 
 

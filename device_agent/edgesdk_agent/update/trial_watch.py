@@ -61,7 +61,7 @@ class TrialWatch:
             before_p95_ms: how old results were before. A camera that brought none then need not bring any now.
         """
         if (running := self._agent.digest()) != release.id:
-            return Verdict(unfit=f"{running[:19]}… runs, and not what is on trial: a bundle is set from afar")
+            return Verdict(void=f"{running[:19]}… runs, and not what is on trial: a bundle is set from afar")
         ages = self.look()
         cameras, paused = self._agent.totals().cameras, self._agent.paused()
         asked = before_p95_ms.keys() & cameras.keys() or cameras.keys()

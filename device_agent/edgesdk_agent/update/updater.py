@@ -6,21 +6,20 @@ cut of the power, a crash or a kill, `step` goes on where the record says, whate
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from edgesdk_agent.update import rules
-from edgesdk_agent.update.launcher import ORDER, Switch, read_json, read_switch
+from edgesdk_agent.update.launcher import Switch, read_switch
+from edgesdk_agent.update.orders import give_order
 from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import RecordFile, Release, Step, UpdateRecord
 from edgesdk_agent.update.rules import Limits, Moment, Order
 from edgesdk_agent.update.slots import Slots
 from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_targets.errors import BundleError, DeviceError, EdgeError, InputError, NoSpace
-from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +102,7 @@ class Updater:
         """End the update that is under way; a trial by way of the launcher, at the next `step`."""
         switch, record = self._observe(), self.record
         if record.step is Step.TRIAL and record.release is not None:
-            # Somebody's wish and not the release's fault, which the launcher's answer alone would not tell.
-            self._write(record.but(why=why[:1024]))
-            self._order(Order("give_up", record.slot, record.release.id, why), switch)
+            self._give_up(record, record.release, why, switch)
         else:
             self._write(rules.failed(record, why, final=False))
 
@@ -146,6 +143,9 @@ class Updater:
             return self._stage(record.release, record.slot, switch)
         if record.step is Step.STAGED and not record.before_p95_ms:
             self._write(record.but(before_p95_ms=dict(self._before())))
+        if record.step is Step.TRIAL and verdict.void and record.release is not None:
+            self._give_up(record, record.release, verdict.void, switch)
+            return False
         order = rules.order_for(record, switch, healthy=verdict.healthy, unfit=verdict.unfit)
         if order is not None:
             self._order(order, switch)
@@ -196,6 +196,11 @@ class Updater:
         self._write(rules.passed(self.record, Step.VERIFIED, self._clock(), self._limits))
         return True
 
+    def _give_up(self, record: UpdateRecord, release: Release, why: str, switch: Switch) -> None:
+        """End a trial by no fault of the release, which the launcher's answer alone would not tell."""
+        self._write(record.but(why=why[:1024]))
+        self._order(Order("give_up", record.slot, release.id, why), switch)
+
     def _observe(self) -> Switch:
         """Bring the record to what the launcher did, and return the switch."""
         switch = read_switch(self._root)
@@ -204,13 +209,7 @@ class Updater:
         return switch
 
     def _order(self, order: Order, switch: Switch) -> None:
-        """Ask the launcher, once: an order that waits already is not written again."""
-        content = {
-            "do": order.do, "slot": order.slot, "id": order.id, "why": order.why, "number": switch.order + 1,
-            "most_starts": self._limits.trial_starts, "deadline_s": self._limits.trial_s,
-        }  # fmt: skip
-        if read_json(self._root / ORDER) != content:
-            write_whole(self._root / ORDER, json.dumps(content).encode(), OWNER_ONLY)
+        give_order(self._root, order, switch, self._limits)
 
     def _write(self, record: UpdateRecord) -> None:
         if record != self.record:

@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgesdk_agent.update.record import Deadline
 from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.whole_file import disk_errors, free_bytes_checked, replacing, write_all, write_whole
@@ -53,7 +54,7 @@ class Answer(BaseModel):
 
     Attributes:
         taken: it was taken up; else `why` not.
-        waits: it is not settled: it will be tried again.
+        waits: it is not settled: it will be tried again; until: as long as this.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,6 +63,7 @@ class Answer(BaseModel):
     taken: bool = False
     waits: bool = False
     why: Annotated[str, Field(max_length=4096)] = ""
+    until: Deadline | None = None
 
 
 class WishFiles:
@@ -122,13 +124,15 @@ class WishFiles:
             self._remove()
             return None
 
-    def answer(self, wish: Wish, *, taken: bool = False, waits: bool = False, why: str = "") -> None:
+    def answer(
+        self, wish: Wish, *, taken: bool = False, waits: bool = False, why: str = "", until: Deadline | None = None
+    ) -> None:
         """Answer, and forget the wish unless it waits.
 
         Raises:
             NoSpace, InputError: the disk does not take it; the wish stays.
         """
-        answer = Answer(token=wish.token, taken=taken, waits=waits, why=why[:4096])
+        answer = Answer(token=wish.token, taken=taken, waits=waits, why=why[:4096], until=until)
         if answer != self.answered():
             write_whole(self._root / ANSWER, answer.model_dump_json().encode())
         # Another wish may have come meanwhile, which has its own answer.

@@ -16,9 +16,10 @@ pytest.importorskip("cryptography")
 from edgesdk.signing.private_key import PrivateKey
 from edgesdk.signing.sign import sign_bundle
 from edgesdk_agent.config.update import UpdateSection
-from edgesdk_agent.update.agent_update import AgentUpdate
+from edgesdk_agent.update.agent_update import AgentUpdate, moment
 from edgesdk_agent.update.launched import Launched
 from edgesdk_agent.update.record import RecordFile, Step
+from edgesdk_agent.update.rules import deadline_in
 from edgesdk_agent.update.trial_watch import RunningAgent
 from edgesdk_agent.update.wish import Answer, Wish, WishFiles
 from edgesdk_targets.bundle.bundle import open_bundle
@@ -133,8 +134,25 @@ def test_what_cannot_be_had_now_waits_and_something_else_takes_its_place(device:
     assert "does not answer" in answer.why
     answer = device.asked(wish("install", "2", device.folder / "stick.edgebundle"), lambda one: one.waits)
     assert "There is no file" in answer.why
+    told = wait_for(lambda: len(found := [one for one in device.told if one[0] == "update_waits"]) == 2 and found)
+    assert ["does not answer" in message for _, message, _ in told] == [True, False]
     assert device.asked(wish("abort", "3"), lambda one: one.taken).taken
     assert WishFiles(device.root).wish() is None
+
+
+def test_what_never_comes_is_refused_once_its_time_is_over(device: Device) -> None:
+    """A server that answers 404 for ever, also over restarts of the agent: the wish remembers since when it waits."""
+    gone, over = wish("install", "1", device.folder / "gone.edgebundle"), deadline_in(6 * 3600.0, moment())
+    files = WishFiles(device.root)
+    files.ask(gone)
+    files.answer(gone, waits=True, why="The server answered 404.", until=over.model_copy(update={"until_s": 0.0}))
+    update = device.agent()
+    wait_for(lambda: update.counts() == {"refused": 1})
+    assert files.wish() is None
+    answer = files.answered()
+    assert answer is not None
+    assert "took longer than 21600 s" in answer.why
+    assert [name for name, *_ in device.told] == ["update_refused"]
 
 
 def test_hours_are_kept_by_a_clock_that_is_right_and_by_no_other(device: Device) -> None:

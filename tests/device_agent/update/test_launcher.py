@@ -204,6 +204,29 @@ class TestWithRealPrograms:
         told = json.loads((root / "told").read_text())
         assert (told["WATCHDOG_USEC"], "WATCHDOG_PID" in told, told["EDGESDK_SLOT"]) == ("9", False, "a")
 
+    def test_where_a_program_says_that_its_slot_is_damaged_the_other_one_runs(self, root: Path, started: Any) -> None:
+        says = (
+            "order = dict(number=1 + json.loads((root / 'switch.json').read_text())['order'], do='damaged', "
+            "slot=os.environ['EDGESDK_SLOT'], id={'a': 'one', 'b': 'two'}[os.environ['EDGESDK_SLOT']], why='bad hash')\n"
+            "(root / 'order.json').write_text(json.dumps(order))\nsys.exit(1)"
+        )
+        (root / "slots/a/program.py").write_text(says)
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["a", "b"])
+        switch = read_switch(root)
+        assert (switch.active, switch.id, switch.damaged) == ("b", "two", "a")
+        assert switch.why == "slot a is damaged: bad hash"
+        assert one.poll() is None
+
+    def test_of_two_damaged_slots_neither_is_preferred_and_the_service_manager_decides(
+        self, root: Path, started: Any
+    ) -> None:
+        launcher.write_switch(root, Switch("b", "two", damaged="a"))
+        (root / "slots/b/program.py").write_text("sys.exit(1)")
+        order(root, "damaged")
+        assert start(root, started).wait(PATIENCE_S) == 1
+        assert (began(root), read_switch(root).active) == (["b"], "b")
+
     def test_without_anything_to_run_it_says_so(self, tmp_path: Path, started: Any) -> None:
         (tmp_path / "empty").mkdir()
         assert start(tmp_path / "empty", started).wait(PATIENCE_S) == 78
@@ -226,6 +249,8 @@ class TestRules:
             {"do": "confirm", "slot": "b", "id": "two"},  # nothing is on trial
             {"do": "give_up", "slot": "b", "id": "two"},
             {"do": "format", "slot": "b", "id": "two"},
+            {"do": "damaged", "slot": "b", "id": "two"},  # what does not run
+            {"do": "damaged", "slot": "a", "id": "two"},
             {},
         ],
     )

@@ -143,6 +143,28 @@ class TestTheWayBack:
             rules.return_asked(at(Step.DOWNLOADING), RUNS, "", NOW, LIMITS)
 
 
+class TestADamagedSlot:
+    OVER = Switch("b", release(4).id, order=3, why="slot a is damaged: x", damaged="a")
+
+    def test_is_told_and_is_no_way_back(self) -> None:
+        over = rules.observed(IDLE, self.OVER, release(4), NOW, LIMITS)
+        assert (over.step, over.release, over.slot) == (Step.ROLLED_BACK, release(5), "a")
+        assert (over.why, over.confirmed, over.previous, over.floor) == ("slot a is damaged: x", release(4), None, 5)
+        assert over.failed == ()
+        assert rules.observed(over, self.OVER, release(4), NOW, LIMITS) == over
+
+    def test_takes_what_was_in_it_again_and_nothing_below(self) -> None:
+        over = rules.observed(IDLE, self.OVER, release(4), NOW, LIMITS)
+        assert rules.offered(over, self.OVER, release(5), NOW, LIMITS).slot == "a"
+        with pytest.raises(Downgrade):
+            rules.offered(over, self.OVER, release(3), NOW, LIMITS)
+
+    @pytest.mark.parametrize("step", [Step.DOWNLOADING, Step.VERIFIED])
+    def test_does_not_end_the_update_that_is_under_way(self, step: Step) -> None:
+        over = rules.observed(at(step), self.OVER, release(4), NOW, LIMITS)
+        assert (over.step, over.slot, over.release) == (step, "a", release(6))
+
+
 class TestDeadlines:
     def test_run_by_the_systems_clock(self) -> None:
         record = at(Step.VERIFIED)

@@ -18,13 +18,14 @@ from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import RecordFile, Release, Step, UpdateRecord
 from edgesdk_agent.update.rules import Moment
 from edgesdk_agent.update.slots import Slots
+from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.updater import Updater
 from edgesdk_targets.bundle.archive import pack
 from edgesdk_targets.bundle.bundle import SIGNATURE, open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.errors import BundleError, Downgrade, InputError
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
-from edgesdk_testkit.update_life import BROKEN, Life, Made, first_install, make, problems
+from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, problems
 
 BOX, STRANGER = PrivateKey.new("box"), PrivateKey.new("stranger")
 
@@ -244,6 +245,19 @@ def test_what_somebody_aborts_on_trial_did_not_fail(device: Device) -> None:
     device.life.live()
     record = device.record
     assert (record.step, record.why, record.failed) == (Step.ROLLED_BACK, "the line is needed", ())
+    assert device.offered(made).step is Step.CONFIRMED
+
+
+def test_a_trial_that_somebody_disturbs_is_held_against_nobody(device: Device) -> None:
+    """Such as by setting another bundle from afar, which then runs in its place."""
+    made = device.on_trial(3)
+    device.life.verdict = Verdict(void="another bundle runs")
+    device.life.live()
+    record = device.record
+    assert (record.step, record.why, record.failed, device.runs) == (
+        Step.ROLLED_BACK, "another bundle runs", (), "1.0.2",
+    )  # fmt: skip
+    device.life.verdict = HEALTHY
     assert device.offered(made).step is Step.CONFIRMED
 
 

@@ -211,10 +211,10 @@ class TestTheTrial:
         agent.silent, agent.now = frozenset(), 9.0
         assert watch.verdict(NEW, {}).healthy
 
-    def test_where_something_else_runs_it_is_given_up(self) -> None:
+    def test_where_something_else_runs_it_says_nothing_of_the_release(self) -> None:
         agent = _Agent()
         agent.digest = f"sha256:{'b' * 64}"
-        assert "not what is on trial" in agent.watch().verdict(NEW, {}).unfit
+        assert "not what is on trial" in agent.watch().verdict(NEW, {}).void
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

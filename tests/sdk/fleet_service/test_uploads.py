@@ -23,8 +23,8 @@ from edgesdk.fleet.service.uploads.tus import upload_router
 from edgesdk.fleet.store.engine import reading, writing
 from edgesdk.fleet.store.tables import clips, nodes
 from edgesdk_agent.evidence.tus_upload import TusUpload, UploadGone, UploadRefused
-from edgesdk_agent.evidence.upload_address import UploadAddress
 from edgesdk_agent.evidence.uploader import Uploader
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_targets.errors import FetchFailed
 from edgesdk_testkit.fleet_service import FleetService
 
@@ -62,7 +62,7 @@ def token(service: FleetService, node: str) -> str:
 
 
 def upload(service: FleetService, node: str) -> TusUpload:
-    address = UploadAddress.parse(service.url + PATH)
+    address = ServerAddress.parse(service.url + PATH)
     return TusUpload(address, token(service, node), max_bytes_per_s=1 << 30)
 
 

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
+from edgesdk_agent.server_address import ServerAddress
 from edgesdk_agent.update.fetch.bandwidth import Bandwidth
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX, MAX_LIST_BYTES, chunks_of
 from edgesdk_targets.errors import FetchFailed, InputError
 from edgesdk_targets.signing.check import signatures_of
 
-_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 _BLOCK = 64 << 10
 # A server that gives less than the slowest modem holds a device up.
 _LEAST_BYTES_PER_S = 256
@@ -101,14 +100,14 @@ class ServerPlace:
         go_on: Callable[[], object] = lambda: None,
         timeout_s: float = 30.0,
     ) -> None:
-        self._scheme, self._host, self._port, self._path = _checked(url)
+        self._to = _bundle_address(url)
         self._bandwidth, self._stopping = bandwidth or Bandwidth(None), stopping or threading.Event()
         self._timeout_s = timeout_s
         self._go_on, self._look_at, self._until = go_on, time.monotonic() + _LOOK_S, 0.0
         self._tag = ""
 
     def chunk_list(self) -> bytes:
-        with self._answer(self._path + CHUNKS_SUFFIX, {}) as answer:
+        with self._answer(self._to.path + CHUNKS_SUFFIX, {}) as answer:
             if answer.status != 200:
                 raise _refused(answer.status)
             return self._body(answer, MAX_LIST_BYTES + 1)
@@ -117,7 +116,7 @@ class ServerPlace:
         head = {"Range": f"bytes={start}-{start + length - 1}"}
         if self._tag:
             head["If-Range"] = self._tag
-        with self._answer(self._path, head) as answer:
+        with self._answer(self._to.path, head) as answer:
             tag = answer.getheader("ETag") or ""
             if answer.status == 200 and (start or self._tag) and tag == self._tag:
                 raise FetchFailed("The server gives no parts of files.", hint="Use one that knows `Range`.")
@@ -152,18 +151,18 @@ class ServerPlace:
     def _answer(self, path: str, head: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
         if self._stopping.is_set():
             raise FetchFailed("The agent stops.", hint="It goes on with the next start.")
-        if self._scheme == "https":
+        if self._to.scheme == "https":
             context = ssl.create_default_context()
             line: http.client.HTTPConnection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=self._timeout_s, context=context
+                self._to.host, self._to.port, timeout=self._timeout_s, context=context
             )
         else:
-            line = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+            line = http.client.HTTPConnection(self._to.host, self._to.port, timeout=self._timeout_s)
         try:
             try:
                 line.request("GET", path, headers={**head, "Accept-Encoding": "identity"})
             except UnicodeError as error:  # a host that is no name, which only asking for it tells
-                raise InputError(f"{self._host} is no host.", hint="Write https://host/NAME.edgebundle.") from error
+                raise InputError(f"{self._to.host} is no host.", hint="Write https://host/NAME.edgebundle.") from error
             self._until = time.monotonic() + self._timeout_s
             with closing(http.client.HTTPResponse(line.sock, method="GET")) as answer:
                 answer.fp = io.BufferedReader(_Asked(answer.fp.detach(), self._wanted))
@@ -171,7 +170,7 @@ class ServerPlace:
                 yield answer
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or type(error).__name__
-            raise FetchFailed(f"{self._host} does not answer: {said}.", hint="It is tried again.") from error
+            raise FetchFailed(f"{self._to.host} does not answer: {said}.", hint="It is tried again.") from error
         finally:
             line.close()
 
@@ -179,7 +178,7 @@ class ServerPlace:
         """Refuse to wait for more: of a server that drips, or where nothing more is wanted."""
         now = time.monotonic()
         if now >= self._until:
-            raise FetchFailed(f"{self._host} is too slow.", hint="It is tried again.")
+            raise FetchFailed(f"{self._to.host} is too slow.", hint="It is tried again.")
         if now >= self._look_at:
             self._look_at = now + _LOOK_S
             self._go_on()
@@ -207,18 +206,9 @@ def _refused(status: int) -> FetchFailed:
     return FetchFailed(f"The server answered {status}.", hint="Check the address, and that the bundle was published.")
 
 
-def _checked(url: str) -> tuple[str, str, int, str]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise InputError("This is no address.", hint="Write https://host/NAME.edgebundle.") from error
-    host = parts.hostname or ""
-    plain = parts.scheme == "http" and host in _HERE
-    if not host or parts.username or parts.password or any(not "!" <= c <= "~" for c in url) or parts.fragment:
-        raise InputError("This is no address of a bundle.", hint="Write https://host/NAME.edgebundle.")
-    if parts.scheme != "https" and not plain:
-        raise InputError("The address of a bundle must be encrypted.", hint="Write https://.")
-    if parts.query:
+def _bundle_address(url: str) -> ServerAddress:
+    """Read the address of a bundle. Raises InputError."""
+    address = ServerAddress.parse(url, "The address of a bundle", "Write https://host/NAME.edgebundle.")
+    if "?" in url or "#" in url:
         raise InputError("The address of a bundle has no query.", hint="Its list of chunks lies beside it.")
-    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80), parts.path or "/"
+    return address
