@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from edgesdk_converters.child_values import pack, unpack
+from edgesdk_converters.child_values import REQUEST, RESULT, pack, unpack
 from edgesdk_converters.framework_edge import OUT_OF_MEMORY_HINT
 from edgesdk_converters.step_progress import report
 from edgesdk_targets import errors
 from edgesdk_targets.errors import EdgeError, MissingExtra, StepFailed
 
-REQUEST, RESULT = "request.json", "result.json"
 _KILLED_FOR_MEMORY = (-signal.SIGKILL, 128 + signal.SIGKILL)  # by the kernel; the latter as a container tells it
 _PATIENCE_S = 5.0  # between asking a child to end and ending it
 # Generous: a limit is for what hangs, not for what is slow. By step (the function's module).
@@ -133,7 +132,7 @@ def _child(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         "TMPDIR": str(folder),  # what a framework leaves behind goes with the folder
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "edgesdk_converters.child", str(folder)],
+        [sys.executable, "-m", "edgesdk_converters.child_main", str(folder)],
         stdin=subprocess.PIPE,  # never written: its end tells the child that the parent is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -186,9 +185,3 @@ def _revived(said: dict[str, str]) -> EdgeError:
         return MissingExtra(said["package"], said["extra"])
     revived: EdgeError = kind(said["message"], hint=said["hint"])
     return revived
-
-
-if __name__ == "__main__":
-    from edgesdk_converters.child_main import main
-
-    main(Path(sys.argv[1]))

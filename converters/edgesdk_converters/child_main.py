@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from edgesdk_converters.child_values import find, pack, unpack
+from edgesdk_converters.child_values import REQUEST, RESULT, find, pack, unpack
 from edgesdk_converters.framework_edge import OUT_OF_MEMORY_HINT, reason
 from edgesdk_converters.step_progress import listening
 from edgesdk_targets.errors import EdgeError, MissingExtra, StepFailed
@@ -28,8 +28,6 @@ def main(folder: Path) -> NoReturn:
     reports = os.dup(1)
     os.dup2(2, 1)  # what a framework prints is noise; the reports have a channel of their own
     logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=os.fdopen(os.dup(2), "w"))
-    from edgesdk_converters.child import REQUEST, RESULT
-
     request = json.loads((folder / REQUEST).read_text("utf-8"))
     sys.path[:] = request["path"]
     os.chdir(request["cwd"])
@@ -80,3 +78,7 @@ def _end_with_parent(folder: Path) -> None:
     os.read(0, 1)  # returns when the parent's end of the pipe closes
     shutil.rmtree(folder, ignore_errors=True)  # whoever would have done it is gone
     os._exit(_ORPHANED)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

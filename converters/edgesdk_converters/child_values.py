@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+# In the private folder: what the child is asked, and what it answers.
+REQUEST, RESULT = "request.json", "result.json"
 _OURS = ("edgesdk_converters.", "edgesdk_targets.", "edgesdk.")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesdk_converters.calibration.origin import sampled
+from edgesdk_converters.calibration.sampled import sampled
 from edgesdk_targets.errors import InputError, NoSpace
 from edgesdk_targets.tensor import Array
 

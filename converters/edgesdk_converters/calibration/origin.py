@@ -87,10 +87,3 @@ def _video(path: Path, limit: int) -> Origin:
     from edgesdk_converters.calibration.video_frames import VideoFrames
 
     return VideoFrames(path, limit=max(1, limit // _SPOOL))
-
-
-def sampled(count: int, limit: int, seed: int) -> list[int]:
-    """Return the numbers 0 … count-1 in the order to look at them: as they are, or shuffled where they are too many."""
-    if count <= limit:
-        return list(range(count))
-    return [int(i) for i in np.random.default_rng(seed).permutation(count)]

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgesdk_converters.calibration.origin import sampled
+from edgesdk_converters.calibration.sampled import sampled
 from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES, read_image
