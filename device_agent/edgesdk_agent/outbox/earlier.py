@@ -7,50 +7,18 @@ are so much higher, or lower where they name a segment.
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_agent.link.report_queue import QueueCounts, QueuedReport
-from edgesdk_agent.outbox.database import StoreUnavailable
 from edgesdk_agent.outbox.opening import recent_path
 from edgesdk_agent.outbox.recent_file import remove_recent
-from edgesdk_agent.outbox.store import Store
 
 if TYPE_CHECKING:
     from edgesdk_agent.outbox.outbox import Outbox
 
 _APART = 1 << 62
-
-
-def earlier_path(path: Path) -> Path:
-    return path.with_name(path.name + ".earlier")
-
-
-def put_aside(path: Path, store: Store, last: int) -> None:
-    """Close a database well, and move it out of the way of a new one.
-
-    Args:
-        last: the highest number that it has seen.
-
-    Raises:
-        StoreUnavailable: its log could not be written back; nothing was moved.
-    """
-    try:
-        with store.transaction():
-            store.set_meta({"ceiling": last, "written_upto": last, "clean": 1})
-    finally:
-        store.close()
-    if path.with_name(path.name + "-wal").exists():
-        raise StoreUnavailable("its log cannot be written back")
-    path.replace(earlier_path(path))
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        # The new file must not become durable before the old one's new name.
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class Earlier:

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 
 from edgesdk_agent.link.report_queue import ReportKind
 from edgesdk_agent.outbox.database import StoreDamaged, StoreUnavailable
-from edgesdk_agent.outbox.earlier import earlier_path, put_aside
+from edgesdk_agent.outbox.earlier_file import earlier_path, put_aside
 from edgesdk_agent.outbox.number_ranges import NumberRanges
 from edgesdk_agent.outbox.opening import recovered, set_aside
 from edgesdk_agent.outbox.store import Store

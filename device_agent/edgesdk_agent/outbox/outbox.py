@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.link.report_queue import QueueCounts, QueuedReport, ReportKind
-from edgesdk_agent.outbox.earlier import Earlier, earlier_path, together
+from edgesdk_agent.outbox.earlier import Earlier, together
+from edgesdk_agent.outbox.earlier_file import earlier_path
 from edgesdk_agent.outbox.in_memory import Trouble
 from edgesdk_agent.outbox.mending import TRY_AGAIN_S, Mending
 from edgesdk_agent.outbox.settings import OutboxSettings

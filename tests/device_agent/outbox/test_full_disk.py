@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgesdk_agent.link.report_queue import ReportKind
-from edgesdk_agent.outbox.earlier import earlier_path
+from edgesdk_agent.outbox.earlier_file import earlier_path
 from edgesdk_agent.outbox.recent_file import remove_recent
 from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.settings import OutboxSettings

@@ -24,7 +24,7 @@ from edgesdk_agent.cameras import decoder_probe
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo, FrameLost
 from edgesdk_agent.cameras.isolation import left_readers
 from edgesdk_agent.cameras.isolation.picture_slots import MOST_SLOTS, PictureSlot
-from edgesdk_agent.cameras.isolation.reader_child import command
+from edgesdk_agent.cameras.isolation.reader_command import command
 from edgesdk_agent.cameras.isolation.reader_line import LineClosed, ReaderLine
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_targets.secret_url import SecretUrl

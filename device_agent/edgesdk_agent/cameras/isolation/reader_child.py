@@ -22,15 +22,6 @@ from edgesdk_targets.secret_url import redact_text
 from edgesdk_targets.tensor import Array
 
 
-def command(line: int) -> list[str]:
-    """Return the command that starts this process with the parent's places to look for modules."""
-    program = (
-        "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); "
-        "from edgesdk_agent.cameras.isolation.reader_child import main; main()"
-    )
-    return [sys.executable, "-c", program, "\n".join(os.fspath(place) for place in sys.path), str(line)]
-
-
 def main() -> None:
     """Run with the argument: the line's file."""
     # The parent says when to end; a terminal and a service manager tell every process.
