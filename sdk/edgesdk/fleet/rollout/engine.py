@@ -1,0 +1,214 @@
+"""The roll-out's rules, as one pure function: what is known, what was seen and the time go in; what is so now comes out.
+
+    running ⇄ paused          running ─ wave passed ─▶ running, or awaiting approval ─▶ … ─▶ done
+       └─ breach ─▶ halted ─▶ rolling back ─▶ rolled back
+
+It goes by levels and not by edges: asked again with the same, it changes nothing more. So whoever drives it may be killed
+at any moment, and asks again with whatever is in the store and whatever devices say then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from edgesdk.fleet.rollout.gate import is_mute, judged
+from edgesdk.fleet.rollout.health import why_worse
+from edgesdk.fleet.rollout.hearing import heard, recalled, told
+from edgesdk.fleet.rollout.hours import is_open, room
+from edgesdk.fleet.rollout.model import Device, Failure, Rollout, Status, Step, wish_of
+from edgesdk.fleet.rollout.seen import Member, Seen, Verb
+from edgesdk.fleet.rollout.waves import place_of, wave_of_late
+
+_WATCHED = frozenset({Status.RUNNING, Status.PAUSED, Status.AWAITING})
+_SILENT = frozenset({Step.TOLD, Step.UPDATING})
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that happened, for the log and for whoever watches: devices are told by what `wish_of` says of them."""
+
+    what: str
+    nodes: tuple[str, ...] = ()
+    why: str = ""
+
+
+def advance(rollout: Rollout, seen: Seen, now: float) -> tuple[Rollout, list[Action]]:
+    """Return the roll-out as it is now, and what happened.
+
+    Args:
+        now: seconds since 1970.
+    """
+    before = rollout
+    rollout = _each(rollout, lambda one: _heard(one, rollout, seen, now))
+    for order in seen.orders:
+        rollout = _ordered(rollout, order, now)
+    if rollout.status in _WATCHED:
+        rollout = _grouped(rollout, seen)
+        rollout = _each(rollout, lambda one: _failing(one, rollout, seen, now))
+        rollout = _gated(rollout, seen, now)
+    if rollout.status is Status.RUNNING:
+        rollout = _offered(rollout, seen, now)
+    elif rollout.status is Status.ROLLING_BACK and not any(
+        one.step is Step.LEAVING for one in rollout.devices.values()
+    ):
+        rollout = rollout.but(status=rollout.then)
+    return rollout, _actions(before, rollout)
+
+
+def may(rollout: Rollout, verb: Verb) -> bool:
+    """Tell whether an order means anything to a roll-out as it is."""
+    status = rollout.status
+    if verb == "pause":
+        return status in {Status.RUNNING, Status.AWAITING}
+    if verb == "resume":
+        return status is Status.PAUSED
+    if verb == "approve":
+        return status is Status.AWAITING
+    if verb == "abort":
+        return status in _WATCHED or status is Status.HALTED
+    going_back = status is Status.ROLLING_BACK and rollout.then is Status.ROLLED_BACK
+    return not going_back and status is not Status.ROLLED_BACK
+
+
+def _heard(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device:
+    report = seen.reports.get(device.node)
+    if report is None:
+        return device.but(step=Step.GONE) if device.step.counts else device
+    wish, version = seen.told.get(device.node, ("", 0))
+    if version and wish == wish_of(device) and version != device.told_version:
+        device = device.but(told_version=version)
+    return heard(device, report, rollout.digest, now)
+
+
+def _ordered(rollout: Rollout, order: Verb, now: float) -> Rollout:
+    if not may(rollout, order):
+        return rollout
+    if order == "pause":
+        return rollout.but(status=Status.PAUSED, why="a person paused it")
+    if order == "resume":
+        return rollout.but(status=Status.RUNNING, why="")
+    if order == "approve":
+        return rollout.but(status=Status.RUNNING, wave=rollout.wave + 1, wave_at=now, why="")
+    if order == "abort":
+        # What was confirmed stays; whoever is on the way, or may still come, is called back.
+        unsettled = _recalled(rollout, lambda one: one.step is not Step.CONFIRMED)
+        return unsettled.but(status=Status.ROLLING_BACK, then=Status.ABORTED, why="a person aborted it")
+    back = _recalled(rollout, lambda _one: True)
+    return back.but(status=Status.ROLLING_BACK, then=Status.ROLLED_BACK, why=rollout.why or "a person rolled it back")
+
+
+def _grouped(rollout: Rollout, seen: Seen) -> Rollout:
+    """Let devices join and leave; whoever had its turn stays to the end, so that it can be called back."""
+    if seen.members is None:
+        return rollout
+    fits = {one.node: one for one in seen.members}
+    devices = {
+        name: one.but(step=Step.GONE) if one.step is Step.WAITING and name not in fits else one
+        for name, one in rollout.devices.items()
+    }
+    for node, member in fits.items():
+        known = devices.get(node)
+        if known is None or known.step is Step.GONE:
+            devices[node] = _joined(rollout, member)
+    return rollout if devices == rollout.devices else rollout.but(devices=devices)
+
+
+def _joined(rollout: Rollout, member: Member) -> Device:
+    late = wave_of_late(rollout.key, member.node, rollout.policy.shares, rollout.waves)
+    device = Device(member.node, max(late, rollout.wave))
+    if member.unfit:
+        return device.but(step=Step.UNFIT, why=member.unfit)
+    return device.but(step=Step.ALREADY) if member.executing == rollout.digest else device
+
+
+def _failing(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device:
+    """Count devices as failed that say nothing for too long, or do worse than before."""
+    policy = rollout.policy
+    if device.step in _SILENT and device.told_at is not None and now - device.told_at >= policy.silent_after_s:
+        return device.but(step=Step.FAILED, failure=Failure.SILENT, why=_silence(device))
+    if device.wave != rollout.wave:
+        return device
+    if is_mute(device, rollout, seen.health, now):
+        return device.but(failure=Failure.SILENT, why="it has reported too little since")
+    one = seen.health.get(device.node)
+    if device.step is not Step.CONFIRMED or one is None or one.after.samples < policy.reports:
+        return device
+    if why := why_worse(one, seen.controls, policy.health):
+        worse = device.but(failure=Failure.WORSE, why=why)
+        return worse if policy.on_breach == "hold" else recalled(worse)
+    # Its figures are well again, or came at last.
+    return device if device.failure is Failure.NONE else device.but(failure=Failure.NONE, why="")
+
+
+def _silence(device: Device) -> str:
+    if not device.told_version:
+        return "it could not be told"
+    return f"nothing after {device.said!r}" if device.said else "it said nothing"
+
+
+def _gated(rollout: Rollout, seen: Seen, now: float) -> Rollout:
+    verdict = judged(rollout, seen.health, now)
+    if verdict.breach:
+        return _breached(rollout, verdict.breach)
+    if rollout.status is not Status.RUNNING:
+        return rollout
+    if verdict.waits_for:
+        return rollout.but(why=verdict.waits_for)
+    if all(one.step is not Step.WAITING for one in rollout.devices.values()):
+        return rollout.but(status=Status.DONE, why="")
+    if rollout.policy.approval:
+        return rollout.but(status=Status.AWAITING, why=f"wave {rollout.wave + 1} has passed")
+    return rollout.but(wave=rollout.wave + 1, wave_at=now, why="")
+
+
+def _breached(rollout: Rollout, why: str) -> Rollout:
+    if rollout.policy.on_breach == "hold":
+        return rollout.but(status=Status.HALTED, why=why)
+    whole = rollout.policy.on_breach == "rollback-all"
+    back = _recalled(rollout, lambda one: whole or one.wave == rollout.wave)
+    return back.but(status=Status.ROLLING_BACK, then=Status.ROLLED_BACK if whole else Status.HALTED, why=why)
+
+
+def _offered(rollout: Rollout, seen: Seen, now: float) -> Rollout:
+    """Tell whose turn it is: this wave's and those who joined an earlier one, by their place."""
+    policy = rollout.policy
+    if not is_open(policy.hours, policy.zone, now):
+        return rollout
+    due = sorted(
+        (one for one in rollout.devices.values() if one.step is Step.WAITING and one.wave <= rollout.wave),
+        key=lambda one: (one.wave, place_of(rollout.key, one.node)),
+    )
+    if not due:
+        return rollout
+    at = [one.told_at for one in rollout.devices.values() if one.told_at is not None]
+    most = room(policy.rate_per_min, at, now)
+    turn = {one.node: told(one, seen.reports.get(one.node), rollout.digest, now) for one in due[:most]}
+    return rollout.but(devices={**rollout.devices, **turn}) if turn else rollout
+
+
+def _recalled(rollout: Rollout, which: Callable[[Device], bool]) -> Rollout:
+    return _each(rollout, lambda one: recalled(one) if which(one) else one)
+
+
+def _each(rollout: Rollout, change: Callable[[Device], Device]) -> Rollout:
+    changed = {name: new for name, one in rollout.devices.items() if (new := change(one)) is not one}
+    return rollout.but(devices={**rollout.devices, **changed}) if changed else rollout
+
+
+def _actions(before: Rollout, after: Rollout) -> list[Action]:
+    found = []
+    if after.wave != before.wave:
+        found.append(Action("wave", why=f"wave {after.wave + 1} of {after.waves}"))
+    if after.status is not before.status:
+        found.append(Action(after.status.value, why=after.why))
+    changed = [(before.devices.get(name), one) for name, one in after.devices.items()]
+    for step in (Step.TOLD, Step.CONFIRMED, Step.FAILED, Step.LEAVING, Step.RETURNED, Step.STAYS):
+        nodes = _newly(step, changed)
+        if nodes:
+            found.append(Action(step.value, nodes))
+    return found
+
+
+def _newly(step: Step, changed: Iterable[tuple[Device | None, Device]]) -> tuple[str, ...]:
+    return tuple(now.node for was, now in changed if now.step is step and (was is None or was.step is not step))

@@ -1,0 +1,74 @@
+"""What the engine is told: how devices are, what people want. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgesdk.fleet.rollout.health import Compared
+
+Verb = Literal["pause", "resume", "approve", "abort", "rollback"]
+# A device's own words for an update under way; see the agent's `update_step`.
+UNDER_WAY = frozenset({"downloading", "verified", "staged", "trial"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a device said last of this bundle.
+
+    Attributes:
+        step: as the device names it; `refused` where it did not take the bundle, `stays` where it cannot leave it.
+        at: when the fleet heard it, in seconds.
+    """
+
+    step: str
+    at: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a device is, by its own reports.
+
+    Attributes:
+        executing: digest of the bundle that it runs; empty while it never said.
+        word: None where it has said nothing of this bundle since it was told.
+        answered: the version of the desired state that it has answered last; refuses: why it refused the update in it.
+    """
+
+    node: str
+    executing: str = ""
+    word: Word | None = None
+    answered: int = 0
+    refuses: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A device that fits the selection now, for roll-outs that devices join; unfit: why the bundle is nothing for it."""
+
+    node: str
+    executing: str = ""
+    unfit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that is known at one moment.
+
+    Attributes:
+        reports: by device; of one that is not in it nothing is known any more (it was removed, or revoked).
+        health: by device, of those that run the bundle and have reports enough.
+        controls: the same of devices that were not touched, over the same time.
+        members: of the selection; None where nobody joins or leaves.
+        told: desired states that the broker has: what was asked for, and the version.
+        orders: what people want, oldest first.
+    """
+
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    health: Mapping[str, Compared] = field(default_factory=dict)
+    controls: Sequence[Compared] = ()
+    members: Sequence[Member] | None = None
+    told: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    orders: Sequence[Verb] = ()

@@ -1,0 +1,93 @@
+"""What devices say of a roll-out's bundle, read from their births, reports and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from edgesdk.fleet.rollout.model import Step
+from edgesdk.fleet.rollout.seen import Member, Report, Word
+from edgesdk.fleet.store.devices import JOINED
+from edgesdk.fleet.store.rollout_begin import RUNS_IT, Offered, busy_elsewhere, unfit
+from edgesdk.fleet.store.rollouts import Stored
+from edgesdk.fleet.store.tables import events, nodes, reported
+
+_STEP, _REFUSED = "update_step", "update_refused"
+_AT_ONCE = 500
+_WHY_CHARACTERS = 500
+# Of these something is still to come that was said as an event.
+_OPEN = frozenset({Step.TOLD, Step.UPDATING, Step.FAILED, Step.LEAVING, Step.STAYS, Step.RETURNED})
+
+
+def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
+    """Return how each device of a roll-out is; one that was removed or revoked is left out."""
+    rollout = stored.rollout
+    asked = select(nodes.c.name, nodes.c.id, nodes.c.bundle_digest, reported.c.version, reported.c.refused).join_from(
+        nodes, reported, reported.c.node == nodes.c.id, isouter=True
+    )
+    words = _words(connection, stored)
+    found: dict[str, Report] = {}
+    for part in _parts(sorted(stored.numbers.values())):
+        for row in connection.execute(asked.where(nodes.c.id.in_(part), nodes.c.revoked_ms.is_(None))):
+            refuses = [one.get("why", "") for one in row.refused or () if one.get("what") == "update"]
+            found[row.name] = Report(
+                node=row.name, executing=row.bundle_digest, word=words.get(row.id), answered=row.version or 0,
+                refuses=str(refuses[0])[:_WHY_CHARACTERS] if refuses else "",
+            )  # fmt: skip
+    return {name: one for name, one in found.items() if name in rollout.devices}
+
+
+def read_members(connection: Connection, stored: Stored, bundle: Offered, now_ms: int) -> list[Member]:
+    """Return who fits the selection now, but for those that another roll-out has in hand."""
+    busy = busy_elsewhere(connection, stored.id)
+    asked = (
+        select(nodes.c.id, nodes.c.name, nodes.c.target, nodes.c.bundle_digest)
+        .select_from(JOINED)
+        .where(*stored.selection.where(now_ms), nodes.c.revoked_ms.is_(None))
+    )
+    found = []
+    for row in connection.execute(asked):
+        if row.id not in busy:
+            why = unfit(row.target, row.bundle_digest, bundle)
+            found.append(Member(row.name, row.bundle_digest, "" if why == RUNS_IT else why))
+    return found
+
+
+def _words(connection: Connection, stored: Stored) -> dict[int, Word]:
+    """Return each device's last word on the bundle since it was told, by its row."""
+    digest = stored.rollout.digest
+    since = {
+        stored.numbers[name]: round(one.told_at * 1000)
+        for name, one in stored.rollout.devices.items()
+        if one.step in _OPEN and one.told_at is not None
+    }
+    found: dict[int, Word] = {}
+    for part in _parts(sorted(since)):
+        asked = (
+            select(events.c.node, events.c.name, events.c.received_ms, events.c.message, events.c.data)
+            .where(
+                events.c.node.in_(part), events.c.name.in_((_STEP, _REFUSED)),
+                events.c.received_ms >= min(since[node] for node in part),
+            )
+            .order_by(events.c.stream, events.c.seq)
+        )  # fmt: skip
+        for row in connection.execute(asked):
+            if row.received_ms >= since[row.node] and (word := _word(row, digest)) is not None:
+                found[row.node] = word
+    return found
+
+
+def _word(row: Any, digest: str) -> Word | None:
+    data: Mapping[str, Any] = row.data if isinstance(row.data, dict) else {}
+    if data.get("id") != digest:
+        return None
+    if row.name == _REFUSED:
+        step = "refused" if data.get("do") == "install" else "stays"
+        return Word(step, row.received_ms / 1000, row.message[:_WHY_CHARACTERS])
+    return Word(str(data.get("step", ""))[:40], row.received_ms / 1000, str(data.get("why") or "")[:_WHY_CHARACTERS])
+
+
+def _parts(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE))

@@ -1,0 +1,284 @@
+"""Histories of whole fleets against a plain model of the verdict, and each rule of the engine by itself."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgesdk.fleet.rollout.engine import advance, may
+from edgesdk.fleet.rollout.model import Failure, Rollout, Status, Step, wish_of
+from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.seen import Member
+from edgesdk_testkit.rollout_world import NEW, OLD, Way, World, fleet, verdict
+
+POLICY = Policy(soak_s=200, reports=5, silent_after_s=600, baseline_s=600)
+AT_REST = (Status.DONE, Status.ROLLED_BACK, Status.HALTED, Status.ABORTED)
+
+
+def ended(rollout: Rollout) -> bool:
+    return rollout.status in AT_REST
+
+
+def ways() -> st.SearchStrategy[list[Way]]:
+    """Fleets in which now and then one in twenty, or many more, are bad in some way."""
+    mostly_good = st.sampled_from([Way.GOOD] * 57 + [Way.SLOW] * 8 + list(Way))
+    return st.one_of(
+        st.lists(mostly_good, min_size=1, max_size=60),
+        st.lists(st.sampled_from(list(Way)), min_size=1, max_size=12),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(ways(), st.integers(0, 99), st.sampled_from([0.5, 0.8, 0.9, 0.95, 1.0]), st.booleans())
+def test_every_history_ends_as_the_plain_model_says(found: list[Way], seed: int, success: float, paused: bool) -> None:
+    world = fleet(found, seed)
+    rng = random.Random(seed)
+    for model in world.models.values():
+        model.takes_s = rng.uniform(300, 500) if model.way is Way.SLOW else rng.uniform(20, 120)
+        model.degrades_s = rng.uniform(0, 60)
+    policy = POLICY.model_copy(update={"success": success})
+    rollout = world.begun(policy, key=f"r{seed}")
+    kinds = {name: model.way for name, model in world.models.items()}
+    expected, wave = verdict(rollout, kinds)
+    if paused:
+        rollout = world.turn(world.turn(rollout), "pause")
+        world.tick(100)
+        rollout = world.turn(world.turn(rollout), "resume")
+    last = world.run(rollout, until=ended)
+    assert (last.status, last.wave) == (expected, wave), last.why
+    for name, model in world.models.items():
+        if last.devices[name].wave > last.wave:
+            assert model.history == [OLD], "it was never its turn"
+        elif expected is Status.ROLLED_BACK:
+            assert model.executing == OLD
+        else:
+            assert (model.executing == NEW) is (not kinds[name].is_bad)
+
+
+def test_a_bundle_that_degrades_in_the_field_is_halted_at_the_first_waves_and_all_are_back() -> None:
+    """Of a thousand, each does worse half a soak after it confirmed, which no golden set and no trial could see."""
+    world = fleet([Way.WORSE] * 1000)
+    for model in world.models.values():
+        model.degrades_s = POLICY.soak_s / 2
+    rollout = world.begun(POLICY)
+    confirmed: list[float] = []
+
+    def watched(now: Rollout) -> bool:
+        if not confirmed and any(one.step is Step.CONFIRMED for one in now.devices.values()):
+            confirmed.append(world.now)
+        return now.status in (Status.ROLLING_BACK, Status.ROLLED_BACK)
+
+    halted = world.run(rollout, until=watched, step_s=10)
+    assert world.now - confirmed[0] - POLICY.soak_s / 2 <= 2 * POLICY.soak_s
+    assert "frames a second 2" in halted.why
+    last = world.run(halted, until=ended)
+    touched = [name for name, model in world.models.items() if model.history != [OLD]]
+    assert 1 <= len(touched) <= 10
+    assert {model.executing for model in world.models.values()} == {OLD}
+    assert last.status is Status.ROLLED_BACK
+
+
+def test_without_the_gate_everybody_gets_it() -> None:
+    """Negative control: it is the figures that stop it."""
+    blind = POLICY.model_copy(update={"health": POLICY.health.model_copy(update=dict.fromkeys(("fps", "results"), 0))})
+    world = fleet([Way.WORSE] * 30)
+    last = world.run(world.begun(blind), until=ended)
+    assert last.status is Status.DONE
+    assert {model.executing for model in world.models.values()} == {NEW}
+
+
+def test_healthy_fleets_are_not_halted() -> None:
+    """Sixty fleets whose figures vary, under a scene that changes for all; the long run is benchmarks/rollouts.py."""
+    halts = []
+    for seed in range(60):
+        world = fleet([Way.GOOD] * 60, seed, noise=0.1, scene=lambda at: 1.0 if int(at / 700) % 2 else 0.7)
+        last = world.run(world.begun(POLICY, key=f"r{seed}"), until=ended)
+        if last.status is not Status.DONE:
+            halts.append(last.why)
+    assert halts == []
+
+
+@pytest.fixture
+def world() -> World:
+    return fleet([Way.GOOD] * 20)
+
+
+def test_asking_again_with_the_same_changes_nothing(world: World) -> None:
+    rollout = world.begun(POLICY)
+    for _ in range(80):
+        seen = world.seen(rollout)
+        once, _actions = advance(rollout, seen, world.now)
+        again, actions = advance(once, replace(seen, told=seen.told), world.now)
+        if once.status in AT_REST:
+            break
+        # A wave that has passed lets the next one begin, and that is all.
+        assert again == once or not actions or {one.what for one in actions} <= {"wave", "told", "done"}
+        rollout = once
+        world.reconcile(rollout)
+        world.tick(20)
+
+
+def test_approval_is_waited_for_before_each_further_wave(world: World) -> None:
+    rollout = world.begun(POLICY.model_copy(update={"approval": True}))
+    for wave in range(rollout.waves - 1):
+        rollout = world.run(rollout, until=lambda now: now.status is Status.AWAITING)
+        assert rollout.wave == wave
+        touched = sum(one.touched for one in rollout.devices.values())
+        for _ in range(50):
+            world.tick(60)
+            rollout = world.turn(rollout)
+        assert sum(one.touched for one in rollout.devices.values()) == touched
+        rollout = world.turn(rollout, "approve")
+    assert world.run(rollout, until=ended).status is Status.DONE
+
+
+def test_paused_nobody_more_is_told_and_what_does_worse_still_halts(world: World) -> None:
+    rollout = world.turn(world.begun(POLICY))
+    rollout = world.turn(rollout, "pause")
+    canary = next(one.node for one in rollout.devices.values() if one.wave == 0)
+    world.models[canary].way = Way.WORSE
+    last = world.run(rollout, until=ended)
+    assert last.status is Status.ROLLED_BACK
+    assert sum(model.history != [OLD] for model in world.models.values()) == 1
+
+
+def test_abort_calls_back_who_is_on_the_way_and_leaves_who_confirmed(world: World) -> None:
+    rollout = world.run(world.begun(POLICY), until=lambda now: now.wave == 1)
+    on_the_way = [name for name, one in rollout.devices.items() if one.step is Step.TOLD]
+    assert on_the_way
+    world.tick(20)
+    last = world.run(world.turn(world.turn(rollout), "abort"), until=ended)
+    assert last.status is Status.ABORTED
+    assert {world.models[name].executing for name in on_the_way} == {OLD}
+    kept = [one for one in last.devices.values() if one.step is Step.CONFIRMED]
+    assert [one.wave for one in kept] == [0]
+
+
+def test_one_click_takes_everybody_back_also_after_the_end(world: World) -> None:
+    done = world.run(world.begun(POLICY), until=ended)
+    assert done.status is Status.DONE
+    assert may(done, "rollback")
+    assert not may(done, "resume")
+    last = world.run(world.turn(done, "rollback"), until=lambda now: now.status is Status.ROLLED_BACK)
+    assert {one.step for one in last.devices.values()} == {Step.RETURNED}
+    assert {model.executing for model in world.models.values()} == {OLD}
+
+
+@pytest.mark.parametrize(("policy", "status"), [("hold", Status.HALTED), ("rollback-wave", Status.HALTED)])
+def test_what_follows_a_halt_is_the_policys(policy: str, status: Status) -> None:
+    world = fleet([Way.GOOD] * 20)
+    rollout = world.run(world.begun(POLICY.model_copy(update={"on_breach": policy})), until=lambda now: now.wave == 1)
+    for name, one in rollout.devices.items():
+        if one.wave == 1:
+            world.models[name].way = Way.WORSE
+    last = world.run(rollout, until=ended)
+    assert last.status is status
+    runs = {wave: {world.models[n].executing for n, one in last.devices.items() if one.wave == wave} for wave in (0, 1)}
+    assert runs == {0: {NEW}, 1: {NEW if policy == "hold" else OLD}}
+    back = world.run(world.turn(last, "rollback"), until=lambda now: now.status is Status.ROLLED_BACK)
+    assert {world.models[name].executing for name in back.devices} == {OLD}
+
+
+def test_one_that_was_silent_and_comes_at_last_counts_again() -> None:
+    world = fleet([Way.GOOD] * 20)
+    rollout = world.run(world.begun(POLICY.model_copy(update={"success": 0.8})), until=lambda now: now.wave == 2)
+    late = next(name for name, one in rollout.devices.items() if one.wave == 2)
+    world.models[late].offline = True
+    rollout = world.run(rollout, until=lambda now: now.devices[late].failure is Failure.SILENT)
+    assert rollout.devices[late].why == "it said nothing"
+    world.models[late].offline = False
+    last = world.run(rollout, until=lambda now: now.devices[late].step is Step.CONFIRMED)
+    assert last.devices[late].failure is Failure.NONE
+
+
+def test_an_offline_device_is_called_back_when_it_comes_and_only_then_it_is_over() -> None:
+    world = fleet([Way.GOOD] * 5)
+    rollout = world.run(world.begun(POLICY), until=ended)
+    away = min(world.models)
+    world.models[away].offline = True
+    rollout = world.turn(rollout, "rollback")
+    for _ in range(500):
+        world.tick(600)
+        rollout = world.turn(rollout)
+    assert rollout.status is Status.ROLLING_BACK
+    assert {name for name, one in rollout.devices.items() if one.step is Step.LEAVING} == {away}
+    world.models[away].offline = False
+    assert world.run(rollout, until=ended).status is Status.ROLLED_BACK
+    assert world.models[away].executing == OLD
+
+
+def test_what_a_device_says_wins_over_an_old_backup(world: World) -> None:
+    """The store is that of the beginning; the fleet went on to the end meanwhile, on a broker that kept its word."""
+    old = world.begun(POLICY)
+    world.run(old, until=ended)
+    told = dict(world.retained)
+    last = world.run(old, until=ended)
+    assert last.status is Status.DONE
+    assert {one.step for one in last.devices.values()} == {Step.CONFIRMED}
+    assert all(len(model.history) == 2 for model in world.models.values()), "nobody was updated twice"
+    assert world.retained == told
+
+
+def test_an_old_backup_from_before_a_roll_back_gets_nobody_to_take_it_again() -> None:
+    world = fleet([Way.GOOD] * 5)
+    old = world.turn(world.begun(POLICY))
+    back = world.turn(world.run(old, until=ended), "rollback")
+    world.run(back, until=ended)
+    for model in world.models.values():
+        # What a device left it does not take again; see the agent's rules.
+        model.way, model.word, model.wanted = Way.REJECTS, None, ("", 0)
+    last = world.run(old, until=ended)
+    assert last.status is Status.ROLLED_BACK
+    assert {model.executing for model in world.models.values()} == {OLD}
+
+
+def test_a_fixed_list_stays_and_an_open_one_follows_its_group(world: World) -> None:
+    fixed = world.turn(world.begun(POLICY))
+    everybody = [Member(name, OLD) for name in world.models]
+    other = [*everybody[3:], Member("t.new", OLD), Member("t.odd", OLD, "the bundle has nothing for rpi5")]
+    assert set(world.turn(fixed).devices) == set(world.models)
+    open_ = fixed.but(policy=POLICY.model_copy(update={"dynamic": True}))
+    seen = replace(world.seen(open_), members=other)
+    after, _ = advance(open_, seen, world.now)
+    told = {name for name, one in open_.devices.items() if one.touched}
+    for one in everybody[:3]:
+        left = after.devices[one.node]
+        # Whoever had its turn stays, so that it can be called back.
+        assert left.step is (Step.TOLD if one.node in told else Step.GONE)
+        assert wish_of(left) == ("install" if one.node in told else "")
+    assert (after.devices["t.new"].step, after.devices["t.odd"].step) == (Step.WAITING, Step.UNFIT)
+    again, _ = advance(after, replace(seen, members=everybody), world.now)
+    assert all(again.devices[one.node].step is not Step.GONE for one in everybody)
+
+
+def test_a_device_that_is_removed_counts_no_more_and_holds_nothing_up(world: World) -> None:
+    rollout = world.turn(world.begun(POLICY))
+    canary = next(name for name, one in rollout.devices.items() if one.wave == 0)
+    world.removed.add(canary)
+    last = world.run(rollout, until=ended)
+    assert last.status is Status.DONE
+    assert last.devices[canary].step is Step.GONE
+
+
+def test_hours_and_rate_hold_the_new_ones_and_never_who_goes_back() -> None:
+    world = fleet([Way.GOOD] * 50)
+    policy = POLICY.model_copy(update={"rate_per_min": 3, "hours": "22:00-05:00", "shares": (1.0,)})
+    world.now = 1_700_000_000.0 - 1_700_000_000.0 % 86400 + 12 * 3600
+    rollout = world.begun(policy)
+    rollout = world.turn(rollout)
+    assert not any(one.touched for one in rollout.devices.values())
+    world.now += 10 * 3600
+    told_at: list[float] = []
+    for _ in range(1000):
+        rollout = world.turn(rollout)
+        told_at = sorted(one.told_at for one in rollout.devices.values() if one.told_at is not None)
+        if len(told_at) == 50:
+            break
+        world.tick(10)
+    assert all(later - earlier >= 60 for earlier, later in zip(told_at, told_at[3:], strict=False))
+    world.now = world.now - world.now % 86400 + 12 * 3600 + 86400
+    assert world.run(world.turn(rollout, "rollback"), until=ended).status is Status.ROLLED_BACK
