@@ -66,7 +66,8 @@ class Controls:
         evidence: makes clips, and sends what is kept; None where there are no pictures.
         snapshot: takes the next picture of a camera, within seconds, sends it on its way, and returns what to answer;
             None where no picture may leave this device.
-        ask_update: asks for an update: what to do, the address, why; None where this device takes none.
+        ask_update: asks for an update: what to do, the address (of `back`: the release to be left), why; None where this
+            device takes none.
     """
 
     settings: Settings

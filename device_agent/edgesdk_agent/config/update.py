@@ -32,6 +32,7 @@ class UpdateSection(Section):
     Attributes:
         keys: files of trusted keys; a bundle that none of these keys signed is refused.
         folder: of the slots, the same that the launcher is started with.
+        ca: a PEM file of whom to trust as a server of bundles, such as a fleet's own authority; the system's unless given.
         bytes_per_s: as many come of a download, all that the network gives unless set.
         hours: `22:00-05:30`, by this device's clock: when an update may come and be tried; at any time unless set.
         soak_s, frames: what a trial must show: so long, and so many results of each camera.
@@ -41,6 +42,7 @@ class UpdateSection(Section):
 
     keys: Annotated[tuple[Path, ...], Field(min_length=1, max_length=16)]
     folder: Path = Path("/var/lib/edgesdk/update")
+    ca: Path | None = None
     bytes_per_s: int | None = Field(default=None, ge=1024, le=1 << 40)
     hours: Annotated[str, AfterValidator(_hours)] | None = None
     soak_s: float = Field(default=60.0, ge=0.1, le=86400)

@@ -169,7 +169,10 @@ class Shadow:
         try:
             if self._ask_update is None:
                 raise InputError("This device takes no updates.", hint="It needs a section `update`, and its launcher.")
-            self._ask_update("install", state.update.address, "")
+            if state.update.leave:
+                self._ask_update("back", state.update.leave, "the fleet takes it back")
+            else:
+                self._ask_update("install", state.update.address, "")
         except EdgeError as error:
             refused.append(Refusal(what="update", why=f"{error.message} {error.hint}".strip()[:4096]))
             return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from edgesdk_agent.commands.verbs.log_level import Level
 from edgesdk_targets.field_problems import closest, field_problems
@@ -12,11 +12,23 @@ from edgesdk_targets.messages import Refusal
 
 
 class DesiredUpdate(BaseModel):
-    """A signed bundle that is to be tried, from an address; a path would let whoever steers look for files of the device."""
+    """A bundle that is to be tried, or one that is to be left; exactly one of both.
+
+    Attributes:
+        address: of a signed bundle. A path would let whoever steers look for files of the device.
+        leave: the digest of a bundle: its update ends, and where it runs already, the one before comes back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    address: Annotated[str, Field(pattern=r"^https://", max_length=2048)]
+    address: Annotated[str, Field(pattern=r"^https://", max_length=2048)] = ""
+    leave: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> DesiredUpdate:
+        if bool(self.address) == bool(self.leave):
+            raise ValueError("must have either address or leave")
+        return self
 
 
 class DesiredState(BaseModel):

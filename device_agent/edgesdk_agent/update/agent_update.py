@@ -70,8 +70,9 @@ class AgentUpdate:
         self._stopping = threading.Event()
         self._proof = proof_of(section, target, variant, self._stopping)
         self._sources = Sources(
-            self._proof.accept, bytes_per_s=section.bytes_per_s, open_now=self._interrupted, stopping=self._stopping
-        )
+            self._proof.accept, bytes_per_s=section.bytes_per_s, open_now=self._interrupted, stopping=self._stopping,
+            authority=section.ca,
+        )  # fmt: skip
         self._wishes = WishFiles(launched.root)
         self._watch = TrialWatch(agent, section.gate(budget_ms))
         self._backoff = Backoff(first_s=5.0, limit_s=300.0)
@@ -151,15 +152,19 @@ class AgentUpdate:
 
     def _wished(self, updater: Updater, wish: Wish) -> bool:
         """Take a wish up or refuse it; return whether it waits."""
+        subject = wish.release
         try:
             if wish.do == "abort":
                 updater.abort(wish.why or "aborted")
+            elif wish.do == "back" and wish.release:
+                updater.leave(wish.release, wish.why or "asked for")
             elif wish.do == "back":
                 updater.go_back(wish.why or "asked for")
             elif closed := self._closed():
                 return self._put_off(wish, FetchFailed(closed, hint="Nothing is wrong: it goes on then."))
             else:
                 release, switch = self._sources.release_at(wish.address), read_switch(self._launched.root)
+                subject = release.id
                 if release.id == switch.id and switch.trial is None:
                     self._wishes.answer(wish, taken=True, why="It runs already.")
                     self._wishes.take_away(wish.address)
@@ -168,7 +173,7 @@ class AgentUpdate:
         except FetchFailed as error:
             return self._put_off(wish, error)
         except EdgeError as error:
-            self._refuse(wish, error)
+            self._refuse(wish, error, subject)
             return False
         self._wishes.answer(wish, taken=True)
         self._retry_at = 0.0
@@ -188,12 +193,13 @@ class AgentUpdate:
         self._wishes.answer(wish, waits=True, why=error.message, until=until)
         return True
 
-    def _refuse(self, wish: Wish, error: EdgeError) -> None:
+    def _refuse(self, wish: Wish, error: EdgeError, subject: str = "") -> None:
+        """Refuse a wish; subject: the digest of the release that it is about, where that is known."""
         self._counts["refused"] += 1
         log.warning("update: %s is refused: %s", wish.do, error.message)
         self._wishes.answer(wish, why=f"{error.message} {error.hint}".strip())
         self._wishes.take_away(wish.address)
-        self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do})
+        self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do, "id": subject})
 
     def _verdict(self, record: UpdateRecord) -> Verdict | None:
         """Judge this run, if it is the one on trial."""

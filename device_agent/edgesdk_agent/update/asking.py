@@ -13,13 +13,17 @@ Ask = Callable[[Literal["install", "back", "abort"], str, str], None]
 
 
 def asked_here() -> Ask | None:
-    """Return what writes a wish: what to do, the address, why. None where no launcher started this agent."""
+    """Return what writes a wish: what to do, the address (of `back`: the release to be left), why.
+
+    None where no launcher started this agent.
+    """
     found = launched()
     if found is None:
         return None
     files = WishFiles(found.root)
 
-    def ask(do: Literal["install", "back", "abort"], address: str, why: str) -> None:
-        files.ask(Wish(do=do, token=secrets.token_hex(8), address=address, why=why))
+    def ask(do: Literal["install", "back", "abort"], what: str, why: str) -> None:
+        subject = {"release": what} if do == "back" else {"address": what}
+        files.ask(Wish(do=do, token=secrets.token_hex(8), why=why, **subject))
 
     return ask

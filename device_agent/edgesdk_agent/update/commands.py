@@ -83,7 +83,7 @@ def _begin(options: argparse.Namespace, config: AgentConfig, section: UpdateSect
         _print(options, {"folder": str(root), "begun": False}, f"{root} has its slots already.")
         return 0
     proof = proof_of(section, config.target, config.variant, threading.Event())
-    sources = Sources(proof.accept, bytes_per_s=section.bytes_per_s)
+    sources = Sources(proof.accept, bytes_per_s=section.bytes_per_s, authority=section.ca)
     # Links are followed: what a slot holds is a file of its own.
     address = str(Path(options.bundle or config.bundle).resolve())
     release = sources.release_at(address)

@@ -98,6 +98,23 @@ class Updater:
         self._observe()
         self._write(rules.return_asked(self.record, read_switch(self._root), why, self._clock(), self._limits))
 
+    def leave(self, release_id: str, why: str) -> None:
+        """End what is under way of a release, or go back from it where it runs; nothing where it does neither.
+
+        Raises:
+            InputError: it runs, and cannot be left; see `rules.return_asked`.
+        """
+        self._observe()
+        record = self.record
+        if not record.step.at_rest and record.release is not None and record.release.id == release_id:
+            self.abort(why)
+        elif (
+            record.confirmed is not None
+            and record.confirmed.id == release_id
+            and (record.step.at_rest or not record.back)
+        ):
+            self.go_back(why)
+
     def abort(self, why: str) -> None:
         """End the update that is under way; a trial by way of the launcher, at the next `step`."""
         switch, record = self._observe(), self.record

@@ -38,6 +38,7 @@ class Wish(BaseModel):
     Attributes:
         token: by which its answer is found.
         address: of the bundle that is to run: a path, or https; for `install`.
+        release: for `back`, the digest of the bundle that is to be left: nothing is to be done where another one runs.
         why: for the log and for people.
     """
 
@@ -46,6 +47,7 @@ class Wish(BaseModel):
     do: Literal["install", "back", "abort"]
     token: str = Field(pattern=r"^[0-9a-f]{16}$")
     address: str = Field(default="", max_length=4096)
+    release: str = Field(default="", pattern=r"^(sha256:[0-9a-f]{64})?$")
     why: str = Field(default="", max_length=300)
 
 

@@ -150,3 +150,15 @@ def test_an_update_comes_from_https_alone(bench: Bench, wrong: str) -> None:
     bench.steering._shadow._ask_update = lambda _do, given, _why: asked.append(given)
     assert "update" in why(bench.want(1, update={"address": wrong}))
     assert asked == []
+
+
+def test_a_bundle_that_is_to_be_left_is_asked_for_by_its_digest(bench: Bench) -> None:
+    asked: list[tuple[str, str]] = []
+    bench.steering._shadow._ask_update = lambda do, given, _why: asked.append((do, given))
+    digest = "sha256:" + "a" * 64
+    assert bench.want(1, update={"leave": digest}).pending == ("update",)
+    assert asked == [("back", digest)]
+    both = {"leave": digest, "address": "https://models.example.com/m.edgebundle"}
+    for number, wrong in enumerate(({"leave": "a" * 64}, both, {}), start=2):
+        assert "update" in why(bench.want(number, update=wrong))
+    assert len(asked) == 1

@@ -108,6 +108,11 @@ def test_what_is_asked_for_is_refused_with_its_reason_and_told(device: Device) -
     assert "this device has confirmed 2" in answer.why
     answer = device.asked(wish("back", "3"), lambda one: not one.waits)
     assert "no release before this one" in answer.why
+    # By its digest, whoever watches knows which one was refused; a release that does not run here is left already.
+    told_of = [data["id"] for name, _, data in device.told if name == "update_refused"]
+    assert (len(told_of), told_of[2], device.made(1).release.id in told_of) == (3, "", True)
+    left = Wish(do="back", token="4" * 16, release="sha256:" + "7" * 64)
+    assert device.asked(left, lambda one: not one.waits).taken
     codes = wait_for(lambda: len(told := [data["code"] for *_, data in device.told if "code" in data]) == 3 and told)
     assert codes == ["unknown_key", "downgrade", "input"]
     assert update.counts() == {"refused": 3}

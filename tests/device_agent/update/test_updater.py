@@ -239,6 +239,23 @@ def test_an_abort_ends_it_at_any_step(device: Device) -> None:
         assert problems(device.root, device.life.server) == []
 
 
+@pytest.mark.parametrize("step", ["downloading", "trial", "confirmed"])
+def test_a_release_is_left_wherever_it_is_and_no_other_one(device: Device, step: str) -> None:
+    made = device.on_trial(3) if step == "trial" else device.made(3)
+    if step == "confirmed":
+        device.offered(made)
+    elif step == "downloading":
+        device.life.updater().offer(made.release)
+    device.life.updater().leave("sha256:" + "7" * 64, "not this one")
+    assert (device.record.step.value, device.record.release) == (step, made.release)
+    for _ in range(2):
+        device.life.updater().leave(made.release.id, "the fleet takes it back")
+        device.life.live()
+        assert device.runs == "1.0.2"
+        assert device.record.step.at_rest
+        assert problems(device.root, device.life.server) == []
+
+
 def test_what_somebody_aborts_on_trial_did_not_fail(device: Device) -> None:
     made = device.on_trial(3)
     device.life.updater().abort("the line is needed")

@@ -85,6 +85,7 @@ class ServerPlace:
         bandwidth: what comes is taken out of it as it comes, so that a cap holds within a chunk too.
         stopping: ends a request at once.
         go_on: asked every second while something comes; raises where nothing more is wanted.
+        authority: a PEM file of whom to trust; the system's authorities unless given.
         timeout_s: how long nothing may come, and how long an answer may take to begin.
 
     Raises:
@@ -98,11 +99,12 @@ class ServerPlace:
         bandwidth: Bandwidth | None = None,
         stopping: threading.Event | None = None,
         go_on: Callable[[], object] = lambda: None,
+        authority: Path | None = None,
         timeout_s: float = 30.0,
     ) -> None:
         self._to = _bundle_address(url)
         self._bandwidth, self._stopping = bandwidth or Bandwidth(None), stopping or threading.Event()
-        self._timeout_s = timeout_s
+        self._timeout_s, self._authority = timeout_s, authority
         self._go_on, self._look_at, self._until = go_on, time.monotonic() + _LOOK_S, 0.0
         self._tag = ""
 
@@ -152,7 +154,7 @@ class ServerPlace:
         if self._stopping.is_set():
             raise FetchFailed("The agent stops.", hint="It goes on with the next start.")
         if self._to.scheme == "https":
-            context = ssl.create_default_context()
+            context = _trusting(self._authority)
             line: http.client.HTTPConnection = http.client.HTTPSConnection(
                 self._to.host, self._to.port, timeout=self._timeout_s, context=context
             )
@@ -200,6 +202,15 @@ class _Asked(io.RawIOBase):
     def close(self) -> None:
         self._line.close()
         super().close()
+
+
+def _trusting(authority: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise InputError(
+            f"update.ca, {authority}, holds no certificates that can be read.", hint="Give a PEM file."
+        ) from error
 
 
 def _refused(status: int) -> FetchFailed:

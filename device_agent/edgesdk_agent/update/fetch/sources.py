@@ -26,6 +26,7 @@ class Sources:
         bytes_per_s: of a server; None for as many as come.
         open_now: says why nothing may come at this hour; empty where it may.
         stopping: ends a download between two blocks.
+        authority: a PEM file of whom to trust as a server; the system's authorities unless given.
         largest_bytes: that a bundle file may have.
     """
 
@@ -36,10 +37,11 @@ class Sources:
         bytes_per_s: int | None = None,
         open_now: Callable[[], str] = lambda: "",
         stopping: threading.Event | None = None,
+        authority: Path | None = None,
         largest_bytes: int = Limits().total_bytes,
     ) -> None:
         self._accept, self._open_now, self._largest_bytes = accept, open_now, largest_bytes
-        self._stopping = stopping or threading.Event()
+        self._stopping, self._authority = stopping or threading.Event(), authority
         self._bandwidth = Bandwidth(bytes_per_s, wait=self._stopping.wait)
 
     def release_at(self, address: str) -> Release:
@@ -77,7 +79,9 @@ class Sources:
 
     def _place(self, address: str, go_on: Callable[[], object] = lambda: None) -> Place:
         if _SCHEME.match(address):
-            return ServerPlace(address, bandwidth=self._bandwidth, stopping=self._stopping, go_on=go_on)
+            return ServerPlace(
+                address, bandwidth=self._bandwidth, stopping=self._stopping, go_on=go_on, authority=self._authority
+            )
         path = Path(address)
         if not path.is_absolute():
             raise InputError(f"{address!r} is no address of a bundle.", hint="Give https://…, or the whole path.")
