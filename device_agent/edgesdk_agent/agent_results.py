@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from edgesdk_agent.agent_updates import tally_of
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
@@ -35,7 +36,7 @@ class AgentResults:
         stack: ends what begins here.
 
     Attributes:
-        pictures: what becomes of pictures.
+        pictures: what becomes of pictures; tally: what results say, where another model may be tried here.
 
     Raises:
         InputError: the configuration names something that the model, the cameras or the hooks do not have.
@@ -66,6 +67,7 @@ class AgentResults:
             reporter=reporter,
             scenes=self._scenes,
         )
+        self.tally = tally_of(config)
         self.pictures = AgentPictures(config, model, _only_count if reporter is None else reporter.event)
         self.pictures.start(stack, counts)
         if self._scenes is not None:
@@ -82,10 +84,15 @@ class AgentResults:
     ) -> Pipeline:
         """Return the pipeline whose results come here; it is not started."""
         hooks, pictures = self._hooks, self.pictures
+        on_result = pictures.door(hooks.delivery, hooks_take_pictures=hooks.needs_images)
+        if self.tally is not None:
+            from edgesdk_agent.update.result_tally import TalliedDelivery
+
+            on_result = TalliedDelivery(self.tally, on_result)
         pipeline = Pipeline(
             model,
             cameras,
-            on_result=pictures.door(hooks.delivery, hooks_take_pictures=hooks.needs_images),
+            on_result=on_result,
             policy=policies,
             keep_image=hooks.needs_images or pictures.needed,
             picture_stages=pictures.stages,

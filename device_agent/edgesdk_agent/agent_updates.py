@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.health.clock_trust import ClockTrust
 from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.steering.agent_steering import AgentSteering
+
+if TYPE_CHECKING:
+    from edgesdk_agent.update.result_tally import ResultTally
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +31,14 @@ def begin_updates(
     counts: CountRegistry,
     trust: ClockTrust,
     stack: ExitStack,
+    results: ResultTally | None,
 ) -> None:
     """Take wishes for another bundle from now on, and watch a trial if this run is one.
 
     Args:
         reporter: tells what happens; None without a broker, as `link` then is.
         stack: ends it.
+        results: what `tally_of` gave.
     """
     config = hands.loaded.config
     section = config.update
@@ -49,7 +55,7 @@ def begin_updates(
     from edgesdk_agent.update.trial_watch import RunningAgent
 
     found = launched()
-    if found is None:
+    if found is None or results is None:
         return
     update = AgentUpdate(
         section,
@@ -60,6 +66,7 @@ def begin_updates(
             paused=hands.paused,
             digest=lambda: hands.running.model.digest,
             broker_reached=None if link is None else lambda: broker_state(link)[0],
+            results=results,
         ),
         target=config.target,
         variant=config.variant,
@@ -70,6 +77,15 @@ def begin_updates(
     counts.add("update", update.counts)
     stack.callback(update.stop)
     update.start()
+
+
+def tally_of(config: AgentConfig) -> ResultTally | None:
+    """Return what gathers the results that a trial is judged by; None where no trial can be."""
+    if config.update is None or not os.environ.get(_SLOT):
+        return None
+    from edgesdk_agent.update.result_tally import ResultTally
+
+    return ResultTally()
 
 
 def replaced_by_launcher() -> bool:

@@ -76,6 +76,9 @@ def test_a_good_model_stays_and_wrong_and_crashing_ones_go(site: Site) -> None:
     before = site.results("1.0.2")
     site.wait_for_results("1.0.2")
     assert site.results("1.0.2") > before
-    assert (last["version"], last["why"]) == ("1.0.4", "not confirmed in 2 starts")
+    assert (last["version"], last["why"]) == (
+        "1.0.4",
+        "not confirmed in 2 starts, the last of which was ended by signal 9",
+    )
     assert site.update("status").found["step"] == "rolled back"
     assert launcher.read_json(site.root / "slots/b/slot.json")["version"] == "1.0.2"

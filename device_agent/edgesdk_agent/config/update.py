@@ -37,6 +37,8 @@ class UpdateSection(Section):
         hours: `22:00-05:30`, by this device's clock: when an update may come and be tried; at any time unless set.
         soak_s, frames: what a trial must show: so long, and so many results of each camera.
         slower: how many times as old as before the results may be.
+        unlike: how many standard errors the results may be away from those before; null does not compare them.
+        growth_mb: by how many megabytes memory may grow, stretch by stretch; null does not look.
         trial_s: how long a start on trial may take to show it; trial_starts: and how many starts it has.
     """
 
@@ -48,6 +50,8 @@ class UpdateSection(Section):
     soak_s: float = Field(default=60.0, ge=0.1, le=86400)
     frames: int = Field(default=30, ge=1, le=1_000_000)
     slower: float = Field(default=1.5, ge=1, le=100)
+    unlike: float | None = Field(default=4.0, ge=1, le=1000)
+    growth_mb: float | None = Field(default=32.0, ge=1, le=1 << 20)
     trial_s: float = Field(default=600.0, ge=1, le=86400)
     trial_starts: int = Field(default=3, ge=1, le=10)
 
@@ -69,7 +73,10 @@ class UpdateSection(Section):
         """Return what a trial must show; `budget_ms` is how old results may be at all."""
         from edgesdk_agent.update.trial_gate import GateLimits
 
-        return GateLimits(soak_s=self.soak_s, least_frames=self.frames, budget_ms=budget_ms, slower=self.slower)
+        return GateLimits(
+            soak_s=self.soak_s, least_frames=self.frames, budget_ms=budget_ms, slower=self.slower, unlike=self.unlike,
+            growth_mb=self.growth_mb,
+        )  # fmt: skip
 
     def window(self) -> Window | None:
         """Return the hours; None where any time is right."""

@@ -23,7 +23,7 @@ from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import Step, UpdateRecord
 from edgesdk_agent.update.rules import Moment, counted_on, deadline_in, in_time
 from edgesdk_agent.update.trial_gate import Verdict
-from edgesdk_agent.update.trial_watch import RunningAgent, TrialWatch
+from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
 from edgesdk_agent.update.updater import Updater
 from edgesdk_agent.update.wish import Wish, WishFiles
 from edgesdk_targets.errors import EdgeError, FetchFailed
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 _AGAIN_S = 5.0
 _STOP_S = 3.0
+# Often enough to be told at the end, and seldom enough for a card.
+_NOTE_S = 10.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -79,7 +81,7 @@ class AgentUpdate:
         self._counts: Counter[str] = Counter()
         self._updater: Updater | None = None
         # The wish that could not be settled yet, and when the network is asked again.
-        self._waiting, self._retry_at = "", 0.0
+        self._waiting, self._retry_at, self._note_at = "", 0.0, 0.0
         self._waits_for, self._last_told = "", _told_of(UpdateRecord())
         self._thread = threading.Thread(target=self._run, name="edgesdk-update", daemon=True)
 
@@ -126,7 +128,7 @@ class AgentUpdate:
         # A trial may mean seconds without results, which is what hours are kept for.
         if step is Step.STAGED and self._closed():
             return _LOOK_S
-        if updater.step(self._verdict(updater.record)):
+        if updater.step(self._verdict(updater, updater.record)):
             self._backoff.reset()
             return 0.0
         if updater.record.step is Step.DOWNLOADING:
@@ -136,7 +138,7 @@ class AgentUpdate:
     def _opened(self) -> Updater:
         updater = Updater(
             self._launched.root, self._sources, self._proof, moment, limits=self._section.limits(),
-            changed=self._changed, before=self._watch.look,
+            changed=self._changed, before=self._watch.baseline,
         )  # fmt: skip
         self._last_told = _told_of(updater.record)
         self._wishes.tidy("" if updater.record.step.at_rest else updater.record.address)
@@ -201,15 +203,18 @@ class AgentUpdate:
         self._wishes.take_away(wish.address)
         self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do, "id": subject})
 
-    def _verdict(self, record: UpdateRecord) -> Verdict | None:
+    def _verdict(self, updater: Updater, record: UpdateRecord) -> Verdict | None:
         """Judge this run, if it is the one on trial."""
         trial = read_switch(self._launched.root).trial
         if trial is None or trial.slot != self._launched.slot or record.release is None:
             return None
-        verdict = self._watch.verdict(record.release, record.before_p95_ms)
+        verdict = self._watch.verdict(record.release, Baseline(record.before_p95_ms, record.before_results))
         if verdict.waits_for != self._waits_for:
             self._waits_for = verdict.waits_for
             log.info("update: the trial waits for %s", verdict.waits_for or "nothing")
+        if time.monotonic() >= self._note_at:
+            self._note_at = time.monotonic() + _NOTE_S
+            updater.waits(verdict.waits_for)
         return verdict
 
     def _changed(self, record: UpdateRecord) -> None:

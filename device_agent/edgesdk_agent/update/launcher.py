@@ -106,18 +106,19 @@ def ended(switch: Switch, why: str) -> Switch:
     return replace(switch, trial=None, ended_id=switch.trial.id if switch.trial else "", kept=False, why=why)
 
 
-def counted(switch: Switch, held: dict[str, str]) -> Switch:
+def counted(switch: Switch, held: dict[str, str], last: str = "") -> Switch:
     """Return the switch for a start that is about to be made.
 
     Args:
         held: slot → id of what is complete in it.
+        last: how the start before ended, where that is known.
     """
     trial = switch.trial
     if trial is not None:
         if held.get(trial.slot) != trial.id:
             switch = ended(switch, f"slot {trial.slot} does not hold it")
         elif trial.starts >= trial.most_starts:
-            switch = ended(switch, f"not confirmed in {trial.starts} starts")
+            switch = ended(switch, f"not confirmed in {trial.starts} starts{last and f', the last of which {last}'}")
         else:
             return replace(switch, trial=replace(trial, starts=trial.starts + 1))
     sound = {slot: named for slot, named in held.items() if slot != switch.damaged}
@@ -149,11 +150,11 @@ def obey_order(root: Path) -> Switch:
     return after if after == switch or _kept(root, after) else switch
 
 
-def prepare_start(root: Path) -> Switch:
-    """Carry out the order, count the start that is about to be made, and return the switch to run by."""
+def prepare_start(root: Path, last: str = "") -> Switch:
+    """Carry out the order, count the start that is about to be made, and return the switch to run by; `last` as for `counted`."""
     switch, held = read_switch(root), held_slots(root)
     # One write for both: a start may follow each of them, and none comes in between.
-    after = counted(obey(switch, read_json(root / ORDER)), held)
+    after = counted(obey(switch, read_json(root / ORDER)), held, last)
     if after == switch or _kept(root, after):
         return after
     # A start that cannot be counted could be made for ever; on a full disk what is proven runs.
@@ -212,8 +213,9 @@ def run(root: Path, command: list[str]) -> int:
     as_child = _childs_beginning()
     for left in root.glob(f"{_HALF_WRITTEN}*"):
         left.unlink()
+    last = ""
     while True:
-        switch = prepare_start(root)
+        switch = prepare_start(root, last)
         noted = read_switch(root)  # on a full disk not what runs
         if not switch.runs or switch.runs not in held_slots(root):
             print(f"launcher: no slot in {root} holds anything to run", file=sys.stderr)  # noqa: T201
@@ -225,6 +227,7 @@ def run(root: Path, command: list[str]) -> int:
         child = subprocess.Popen(words, env=environment, preexec_fn=as_child)  # noqa: PLW1509  (no threads here)
         asked_to_stop = _watch(root, child, switch, noted)
         code = child.wait()
+        last = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
         now = obey_order(root)
         goes_over = bool(now.damaged) and not noted.damaged
         # It ended by itself; so it did where the disk took nothing, before or since.

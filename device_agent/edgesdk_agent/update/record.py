@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgesdk_agent.update.result_profile import Spread
 from edgesdk_targets.card import NAME, VERSION
 from edgesdk_targets.messages.envelope import Count
 from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
@@ -92,7 +93,8 @@ class UpdateRecord(BaseModel):
         release, slot: of the update that goes on, or of the last one.
         address: where the release is fetched.
         after: the launcher's last order before the update; what it says of a trial from before then is another trial's.
-        before_p95_ms: by camera, how old results were before the trial.
+        before_p95_ms: by camera, how old results were before the trial; before_results: and what they said.
+        waited: what the trial waited for, when it last looked.
         confirmed: what the active slot holds and proved; previous: what was there before.
         floor: the highest number that was confirmed here; nothing below it is taken.
         back: the update returns to `previous`, which is the one way below the floor.
@@ -108,6 +110,8 @@ class UpdateRecord(BaseModel):
     address: Annotated[str, Field(max_length=4096)] = ""
     after: Count = 0
     before_p95_ms: dict[str, float] = Field(default_factory=dict)
+    before_results: dict[str, dict[str, Spread]] = Field(default_factory=dict)
+    waited: _Why = ""
     deadline: Deadline | None = None
     why: _Why = ""
     back: bool = False

@@ -150,7 +150,9 @@ def observed(record: UpdateRecord, switch: Switch, held: Release | None, now: Mo
     if switch.ended_id == release.id and not switch.kept and switch.order > record.after:
         # What was not confirmed in time may have waited for a broker or a camera: that is not its own fault. Nor is it
         # where somebody aborted it, which `why` says before the trial is over.
-        return _rolled_back(record, switch.why, final=not (record.back or record.why or switch.why == NOT_IN_TIME))
+        late = switch.why == NOT_IN_TIME
+        why = f"{switch.why}: {record.waited}" if late and record.waited else record.why or switch.why
+        return _rolled_back(record, why, final=not (record.back or record.why or late))
     if switch.id == release.id:
         return record.but(step=Step.CONFIRMED, deadline=None, why="")
     if record.step is Step.TRIAL:
@@ -206,7 +208,15 @@ def _at(record: UpdateRecord, step: Step, now: Moment, limits: Limits) -> Update
 
 
 def _begun(record: UpdateRecord, switch: Switch, release: Release) -> UpdateRecord:
-    return record.but(release=release, slot=_other(switch.active), after=switch.order, why="", before_p95_ms={})
+    return record.but(
+        release=release,
+        slot=_other(switch.active),
+        after=switch.order,
+        why="",
+        waited="",
+        before_p95_ms={},
+        before_results={},
+    )
 
 
 def _confirmed(record: UpdateRecord, held: Release) -> UpdateRecord:

@@ -6,7 +6,7 @@ It waits until every condition holds at once, at the earliest after the soak. Wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,14 @@ class Verdict:
 
     Attributes:
         void: why it must end and says nothing of the release, which is not to be blamed.
+        doubt: what it waits for is the release's own doing; where that lasts, it is unfit.
     """
 
     healthy: bool = False
     unfit: str = ""
     void: str = ""
     waits_for: str = ""
+    doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Figures:
         frames: results by camera since its start.
         age_p95_ms: of the newest window, by camera; one that brought nothing in it is absent.
         before_p95_ms: the same of the release before, where it is known.
+        starved: cameras whose pictures came in the newest window, and no results.
+        unlike: by camera, in what its results differ from those before; absent where they do not.
+        growth: how the program's memory grows; empty where it does not.
         broker_reached: a report was acknowledged since the start; None where no broker is configured.
     """
 
@@ -39,6 +44,9 @@ class Figures:
     frames: Mapping[str, int]
     age_p95_ms: Mapping[str, float]
     before_p95_ms: Mapping[str, float]
+    starved: frozenset[str] = frozenset()
+    unlike: Mapping[str, str] = field(default_factory=dict)
+    growth: str = ""
     broker_reached: bool | None = None
 
 
@@ -49,33 +57,73 @@ class GateLimits:
     Attributes:
         soak_s: the least time; least_frames: of each camera.
         budget_ms: how old results may be, 0 for no budget; slower: and how many times as old as with the release before.
+        unlike: how many standard errors results may be away from those before; None does not compare them.
+        growth_mb: by how much memory may grow from stretch to stretch; None does not look.
     """
 
     soak_s: float = 60.0
     least_frames: int = 30
     budget_ms: float = 0.0
     slower: float = 1.5
+    unlike: float | None = 4.0
+    growth_mb: float | None = 32.0
 
 
 def judged(figures: Figures, limits: GateLimits) -> Verdict:
     """Return the verdict on a trial."""
+    for waits in (_for_cameras, _for_ages, _for_sense, _for_surroundings):
+        if (verdict := waits(figures, limits)) is not None:
+            return verdict
+    return Verdict(healthy=True)
+
+
+def after_doubts(verdict: Verdict, doubted_s: float, up_s: float, limits: GateLimits) -> Verdict:
+    """Return the verdict on what was doubted without a pause for so long: a soak's time of it is enough."""
+    if verdict.doubt and doubted_s >= limits.soak_s and up_s >= limits.soak_s:
+        return Verdict(unfit=verdict.waits_for)
+    return verdict
+
+
+def _doubt(said: str) -> Verdict:
+    return Verdict(waits_for=said, doubt=True)
+
+
+def _for_cameras(figures: Figures, limits: GateLimits) -> Verdict | None:
     for camera, count in figures.frames.items():
+        # It brought some, and then no more: a model that hangs is not to be confirmed for how it began.
+        if count and camera in figures.starved:
+            return _doubt(f"camera {camera}: pictures come, and no results any more")
         if count < limits.least_frames:
             return Verdict(waits_for=f"camera {camera}: {count} of {limits.least_frames} results")
         if camera not in figures.age_p95_ms:
-            # It brought enough, and then no more: a model that hangs is not to be confirmed for how it began.
             return Verdict(waits_for=f"camera {camera}: no results of late")
+    return None
+
+
+def _for_ages(figures: Figures, limits: GateLimits) -> Verdict | None:
     for camera, age in figures.age_p95_ms.items():
-        allowed = _allowed_ms(figures.before_p95_ms.get(camera), limits)
+        before = figures.before_p95_ms.get(camera)
+        allowed = _allowed_ms(before, limits)
         if allowed is not None and not age <= allowed:
-            return Verdict(waits_for=f"camera {camera}: its results are {age:.0f} ms old, {allowed:.0f} ms are allowed")
+            said = f"camera {camera}: its results are {age:.0f} ms old, {allowed:.0f} ms are allowed"
+            return Verdict(waits_for=said, doubt=before is not None)
+    return None
+
+
+def _for_sense(figures: Figures, _limits: GateLimits) -> Verdict | None:
+    for camera, said in figures.unlike.items():
+        return _doubt(f"camera {camera}: its results are not as before, {said}")
+    return _doubt(figures.growth) if figures.growth else None
+
+
+def _for_surroundings(figures: Figures, limits: GateLimits) -> Verdict | None:
     if figures.broker_reached is False:
         return Verdict(waits_for="the broker")
     if not figures.frames:
         return Verdict(waits_for="a camera")
     if figures.up_s < limits.soak_s:
         return Verdict(waits_for=f"{limits.soak_s - figures.up_s:.0f} s more")
-    return Verdict(healthy=True)
+    return None
 
 
 def _allowed_ms(before: float | None, limits: GateLimits) -> float | None:

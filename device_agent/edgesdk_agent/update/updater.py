@@ -7,7 +7,7 @@ cut of the power, a crash or a kill, `step` goes on where the record says, whate
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from edgesdk_agent.update.record import RecordFile, Release, Step, UpdateRecord
 from edgesdk_agent.update.rules import Limits, Moment, Order
 from edgesdk_agent.update.slots import Slots
 from edgesdk_agent.update.trial_gate import Verdict
+from edgesdk_agent.update.trial_watch import Baseline
 from edgesdk_targets.errors import BundleError, DeviceError, EdgeError, InputError, NoSpace
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Updater:
         root: the folder that launcher and agent share.
         clock: seconds since the system's start, and which start; see `Moment`.
         changed: told of each new record, after it is written.
-        before: returns how old results are now, by camera in ms: what a trial is compared with.
+        before: returns what the run shows now: what a trial is compared with.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Updater:
         *,
         limits: Limits | None = None,
         changed: Callable[[UpdateRecord], None] | None = None,
-        before: Callable[[], Mapping[str, float]] = dict,
+        before: Callable[[], Baseline] = lambda: Baseline({}, {}),
     ) -> None:
         self.slots = Slots(root)
         self.slots.prepare()
@@ -123,6 +124,11 @@ class Updater:
         else:
             self._write(rules.failed(record, why, final=False))
 
+    def waits(self, what: str) -> None:
+        """Note what a trial waits for, which is told should its time be over. Raises NoSpace, InputError."""
+        if self.record.step is Step.TRIAL:
+            self._write(self.record.but(waited=what[:1024]))
+
     def step(self, verdict: Verdict | None = None) -> bool:
         """Do the one thing that follows; return whether there may be more to do at once.
 
@@ -159,7 +165,9 @@ class Updater:
         if record.step is Step.VERIFIED and record.release is not None:
             return self._stage(record.release, record.slot, switch)
         if record.step is Step.STAGED and not record.before_p95_ms:
-            self._write(record.but(before_p95_ms=dict(self._before())))
+            before = self._before()
+            results = {camera: dict(profile) for camera, profile in before.results.items()}
+            self._write(record.but(before_p95_ms=dict(before.p95_ms), before_results=results))
         if record.step is Step.TRIAL and verdict.void and record.release is not None:
             self._give_up(record, record.release, verdict.void, switch)
             return False

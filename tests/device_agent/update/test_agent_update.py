@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,75 +12,12 @@ import pytest
 
 pytest.importorskip("cryptography")
 
-from edgesdk.signing.private_key import PrivateKey
-from edgesdk.signing.sign import sign_bundle
-from edgesdk_agent.config.update import UpdateSection
-from edgesdk_agent.update.agent_update import AgentUpdate, moment
-from edgesdk_agent.update.launched import Launched
+from edgesdk_agent.update.agent_update import moment
 from edgesdk_agent.update.record import RecordFile, Step
 from edgesdk_agent.update.rules import deadline_in
-from edgesdk_agent.update.trial_watch import RunningAgent
-from edgesdk_agent.update.wish import Answer, Wish, WishFiles
-from edgesdk_targets.bundle.bundle import open_bundle
-from edgesdk_targets.signing.trusted_keys import TrustedKeys
-from edgesdk_testkit.update_life import Made, first_install, make
-
-PATIENCE_S = 30.0
-BOX, STRANGER = PrivateKey.new("box"), PrivateKey.new("stranger")
-
-
-@dataclass
-class Device:
-    """A device that runs release 2, its agent, and what it told."""
-
-    folder: Path
-    told: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-    running: list[AgentUpdate] = field(default_factory=list)
-    clock_trusted: bool = True
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "update"
-
-    def agent(self, **section: Any) -> AgentUpdate:
-        """Start the agent's part, which looks after no camera."""
-        keys = self.folder / "trusted.keys"
-        keys.write_text(TrustedKeys.of(BOX.public).to_text())
-        update = AgentUpdate(
-            UpdateSection(keys=(keys,), folder=self.root, **section),
-            Launched(self.root, "a"),
-            RunningAgent(_nothing, _nothing, frozenset, lambda: "sha256:none", None),
-            target="", variant="", budget_ms=1000.0,
-            tell=lambda name, _severity, message, **more: self.told.append((name, message, more.get("data", {}))),
-            clock_trusted=lambda: self.clock_trusted,
-        )  # fmt: skip
-        self.running.append(update)
-        update.start()
-        return update
-
-    def made(self, number: int, key: PrivateKey = BOX) -> Made:
-        made = make(self.folder, number)
-        with open_bundle(made.path) as bundle:
-            sign_bundle(bundle, key, made.path, release=number)
-        return made
-
-    def asked(self, wish: Wish, until: Callable[[Answer], bool]) -> Answer:
-        """Ask, and wait for an answer of this kind."""
-        files = WishFiles(self.root)
-        files.ask(wish)
-        return wait_for(lambda: (found := files.answered()) and found.token == wish.token and until(found) and found)
-
-
-def _nothing() -> Any:
-    raise AssertionError("nothing is on trial")
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    until = time.monotonic() + PATIENCE_S
-    while not (found := what()):
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.02)
-    return found
+from edgesdk_agent.update.wish import Wish, WishFiles
+from edgesdk_testkit.update_device import STRANGER, Device, wait_for
+from edgesdk_testkit.update_life import first_install, make
 
 
 def wish(do: Any, token: str, address: object = "") -> Wish:
@@ -90,7 +26,7 @@ def wish(do: Any, token: str, address: object = "") -> Wish:
 
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
-    monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.look", lambda _: {})
+    monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.look", lambda _: None)
     first_install(tmp_path / "update", make(tmp_path, 2))
     one = Device(tmp_path)
     yield one
@@ -142,7 +78,7 @@ def test_what_cannot_be_had_now_waits_and_something_else_takes_its_place(device:
     told = wait_for(lambda: len(found := [one for one in device.told if one[0] == "update_waits"]) == 2 and found)
     assert ["does not answer" in message for _, message, _ in told] == [True, False]
     assert device.asked(wish("abort", "3"), lambda one: one.taken).taken
-    assert WishFiles(device.root).wish() is None
+    wait_for(lambda: WishFiles(device.root).wish() is None)
 
 
 def test_what_never_comes_is_refused_once_its_time_is_over(device: Device) -> None:
@@ -153,7 +89,7 @@ def test_what_never_comes_is_refused_once_its_time_is_over(device: Device) -> No
     files.answer(gone, waits=True, why="The server answered 404.", until=over.model_copy(update={"until_s": 0.0}))
     update = device.agent()
     wait_for(lambda: update.counts() == {"refused": 1})
-    assert files.wish() is None
+    wait_for(lambda: files.wish() is None)
     answer = files.answered()
     assert answer is not None
     assert "took longer than 21600 s" in answer.why

@@ -114,7 +114,7 @@ class TestWithRealPrograms:
         wait_for(lambda: began(root) == ["b", "b", "b", "a"])
         switch = read_switch(root)
         assert (switch.active, switch.trial, switch.kept) == ("a", None, False)
-        assert switch.why == "not confirmed in 3 starts"
+        assert switch.why == "not confirmed in 3 starts, the last of which ended with code 1"
         assert one.poll() is None
 
     def test_a_program_that_hangs_is_left_after_its_time(self, root: Path, started: Any) -> None:

@@ -21,8 +21,9 @@ from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.update.launched import launched
 from edgesdk_agent.update.launcher import Switch, write_switch
 from edgesdk_agent.update.record import Release
+from edgesdk_agent.update.result_tally import ResultTally
 from edgesdk_agent.update.trial_gate import GateLimits
-from edgesdk_agent.update.trial_watch import RunningAgent, TrialWatch
+from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
 from edgesdk_agent.update.window import Window
 from edgesdk_agent.update.wish import Wish, WishFiles
 from edgesdk_targets.errors import InputError
@@ -156,6 +157,8 @@ def test_who_was_launched_knows_its_slot_and_that_another_takes_its_place(tmp_pa
 NEW = Release(id=f"sha256:{'a' * 64}", name="cnn", version="1.0.3", number=3, size=1)
 NOTHING = FrameStats(0, 0, {}, 0, 0, 1.0, 0.0, Percentiles(), Percentiles(), Percentiles())
 
+NOTHING_KNOWN = Baseline({}, {})
+
 
 class _Agent:
     """A running agent of two cameras, as a trial sees it."""
@@ -166,7 +169,9 @@ class _Agent:
         self.silent = frozenset[str]()
 
     def watch(self) -> TrialWatch:
-        agent = RunningAgent(self._stats, self._recent, lambda: self.paused, lambda: self.digest, lambda: True)
+        agent = RunningAgent(
+            self._stats, self._recent, lambda: self.paused, lambda: self.digest, lambda: True, ResultTally()
+        )
         return TrialWatch(agent, GateLimits(soak_s=4.0, least_frames=5, budget_ms=100.0), lambda: self.now)
 
     def _stats(self) -> FrameStats:
@@ -187,34 +192,34 @@ class TestTheTrial:
         watch = agent.watch()
         agent.frames = {"gate": 9, "door": 4}
         agent.now = 5.0
-        assert watch.verdict(NEW, {}).waits_for == "camera door: 4 of 5 results"
+        assert watch.verdict(NEW, NOTHING_KNOWN).waits_for == "camera door: 4 of 5 results"
         agent.frames["door"] = 5
-        assert watch.verdict(NEW, {}).healthy
+        assert watch.verdict(NEW, NOTHING_KNOWN).healthy
 
     def test_a_camera_that_was_dead_before_or_is_paused_holds_nothing_up(self) -> None:
         agent = _Agent()
         watch = agent.watch()
         agent.frames["gate"], agent.now = 9, 5.0
-        assert watch.verdict(NEW, {"gate": 20.0}).healthy
+        assert watch.verdict(NEW, Baseline({"gate": 20.0}, {})).healthy
         agent.paused = frozenset({"door"})
-        assert watch.verdict(NEW, {"gate": 20.0, "door": 20.0}).healthy
+        assert watch.verdict(NEW, Baseline({"gate": 20.0, "door": 20.0}, {})).healthy
         agent.paused = frozenset()
-        assert not watch.verdict(NEW, {"gate": 20.0, "door": 20.0}).healthy
+        assert not watch.verdict(NEW, Baseline({"gate": 20.0, "door": 20.0}, {})).healthy
 
     def test_one_that_brought_enough_and_then_hangs_is_not_healthy(self) -> None:
         agent = _Agent()
         watch = agent.watch()
         agent.frames, agent.now = {"gate": 9, "door": 9}, 3.0
-        assert watch.verdict(NEW, {}).waits_for == "1 s more"
+        assert watch.verdict(NEW, NOTHING_KNOWN).waits_for == "1 s more"
         agent.silent, agent.now = frozenset({"door"}), 6.0
-        assert watch.verdict(NEW, {}).waits_for == "camera door: no results of late"
+        assert watch.verdict(NEW, NOTHING_KNOWN).waits_for == "camera door: no results of late"
         agent.silent, agent.now = frozenset(), 9.0
-        assert watch.verdict(NEW, {}).healthy
+        assert watch.verdict(NEW, NOTHING_KNOWN).healthy
 
     def test_where_something_else_runs_it_says_nothing_of_the_release(self) -> None:
         agent = _Agent()
         agent.digest = f"sha256:{'b' * 64}"
-        assert "not what is on trial" in agent.watch().verdict(NEW, {}).void
+        assert "not what is on trial" in agent.watch().verdict(NEW, NOTHING_KNOWN).void
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

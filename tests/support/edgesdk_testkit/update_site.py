@@ -8,13 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +25,10 @@ from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX, chunks_of
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
 from edgesdk_testkit.mqtt_listener import Heard, MqttListener
+from edgesdk_testkit.range_server import serving
 
 PATIENCE_S = 120.0
 _AGENT = [sys.executable, "-m", "edgesdk_agent.main"]
-
-
-class _Ranges(SimpleHTTPRequestHandler):
-    """The folder of a web server that knows `Range`, as every real one does."""
-
-    def do_GET(self) -> None:
-        content = Path(self.translate_path(self.path)).read_bytes()
-        start, end = 0, len(content)
-        if asked := self.headers.get("Range"):
-            first, last = asked.removeprefix("bytes=").split("-")
-            start, end = int(first), int(last) + 1
-        self.send_response(206 if asked else 200)
-        if asked:
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content[start:end])))
-        self.end_headers()
-        self.wfile.write(content[start:end])
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
 
 
 @dataclass
@@ -68,6 +46,7 @@ class Site:
 
     Attributes:
         bundles: where signed bundles lie, which a web server shows at `url`.
+        camera: what it looks at; trial: what a trial asks for. As patient as a machine with other work needs.
     """
 
     root: Path
@@ -78,18 +57,18 @@ class Site:
     listener: MqttListener
     key: PrivateKey = field(default_factory=lambda: PrivateKey.new("box"))
     process: subprocess.Popen[bytes] | None = None
+    camera: str = "source: 'conveyor:?fps=10', mode: freshest"
+    trial: str = "soak_s: 1, frames: 5, slower: 100, unlike: null, trial_s: 100, trial_starts: 2"
 
     def set_up(self, broker: object) -> None:
         """Write the configuration, and put version 1.0.1 into a slot."""
         self.config.with_name("trusted.keys").write_text(TrustedKeys.of(self.key.public).to_text())
         self.config.write_text(
             f"bundle: {self.published(1)}\n"
-            "cameras: [{name: belt, source: 'conveyor:?fps=10', mode: freshest}]\n"
+            f"cameras: [{{name: belt, {self.camera}}}]\n"
             f"mqtt: {{url: '{broker}'}}\n"
             "health: {age_budget_ms: 60000}\n"
-            # As patient as a machine with other work needs.
-            f"update: {{keys: [trusted.keys], folder: {self.root}, soak_s: 1, frames: 5, slower: 100, trial_s: 100, "
-            "trial_starts: 2}\n"
+            f"update: {{keys: [trusted.keys], folder: {self.root}, {self.trial}}}\n"
         )
         begun = self.update("begin")
         assert begun.code == 0, begun.errors
@@ -122,13 +101,16 @@ class Site:
 
     def published(self, number: int, **preprocess: Any) -> Path:
         """Return a signed bundle of version `1.0.NUMBER`; with another preprocessing its golden set is not met."""
-        path = self.bundles / f"{number}.edgebundle"
         with open_bundle(self.original) as bundle:
             files = {name: bundle.read(name) for name in bundle.manifest.files}
             data = bundle.manifest.model_dump(mode="json", by_alias=True)
-        data["version"] = f"1.0.{number}"
         data["preprocess"].update(preprocess)
-        write_bundle(path, Manifest.model_validate(data), files)
+        return self.publish(number, Manifest.model_validate(data), files)
+
+    def publish(self, number: int, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
+        """Return a signed bundle of version `1.0.NUMBER`, release NUMBER."""
+        path = self.bundles / f"{number}.edgebundle"
+        write_bundle(path, manifest.model_copy(update={"version": f"1.0.{number}"}), files)
         with open_bundle(path) as bundle:
             sign_bundle(bundle, self.key, path, release=number)
         with open_bundle(path) as bundle:
@@ -191,19 +173,18 @@ def wait_for(what: Callable[[], Any], why: str = "it never came") -> Any:
 
 
 @contextmanager
-def update_site(folder: Path, original: Path) -> Iterator[Site]:
-    """Yield a device whose version 1.0.1 is in a slot, not launched yet; `original` is the bundle that all are made of."""
+def update_site(folder: Path, original: Path, **settings: str) -> Iterator[Site]:
+    """Yield a device whose version 1.0.1 is in a slot, not launched yet.
+
+    Args:
+        original: the bundle that all are made of.
+        settings: the site's `camera` and `trial`, if others than the usual.
+    """
     (folder / "bundles").mkdir()
-    handler = partial(_Ranges, directory=str(folder / "bundles"))
     with ExitStack() as stack:
-        server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(server.shutdown)
+        url = stack.enter_context(serving(folder / "bundles"))
         broker = stack.enter_context(Broker(port=0))
         listener = stack.enter_context(MqttListener(broker.address.host, broker.address.port))
-        url = f"http://127.0.0.1:{server.server_port}"
-        site = Site(folder / "update", folder / "edgesdk.yaml", original, folder / "bundles", url, listener)
+        site = Site(folder / "update", folder / "edgesdk.yaml", original, folder / "bundles", url, listener, **settings)
         site.set_up(broker.address)
         yield site

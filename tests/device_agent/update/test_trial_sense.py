@@ -1,0 +1,241 @@
+"""What a trial makes of results and memory: rules as values, and a real detector that does harm after a while."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("onnx")
+
+from edgesdk_agent.cameras.conveyor import ConveyorCamera
+from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.embedding import Pipeline
+from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.update.memory_growth import growth
+from edgesdk_agent.update.record import Release
+from edgesdk_agent.update.result_features import features_of
+from edgesdk_agent.update.result_profile import RESULTS, profile_of, unlike
+from edgesdk_agent.update.result_tally import ResultTally, TalliedDelivery
+from edgesdk_agent.update.trial_gate import Figures, GateLimits, Verdict, after_doubts, judged
+from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
+from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
+from edgesdk_targets.model import load_model
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Text
+from edgesdk_testkit import bad_models
+
+PATIENCE_S = 60.0
+MB = 1 << 20
+
+
+def detections(*classes: int, names: tuple[str, ...] = ("ant", "bee", "cat"), score: float = 0.9) -> Detections:
+    count = len(classes)
+    return Detections(np.zeros((count, 4), np.float32), np.full(count, score, np.float32), np.asarray(classes), names)
+
+
+class TestFeatures:
+    def test_name_what_was_found_by_its_label(self) -> None:
+        assert features_of(detections(0, 2, 2)) == {
+            "label ant": 1.0, "label cat": 2.0, "score": pytest.approx(0.9)
+        }  # fmt: skip
+        assert features_of(detections()) == {}
+        swapped = features_of(detections(0, 2, 2, names=("cat", "bee", "ant")))
+        assert (swapped["label cat"], swapped["label ant"]) == (1.0, 2.0)
+
+    def test_are_there_for_every_kind_of_result(self) -> None:
+        best = Classification(np.array([1, 0]), np.array([0.8, 0.2], np.float32), ("ant", "bee"))
+        assert features_of(best) == {"label bee": 1.0, "score": pytest.approx(0.8)}
+        assert features_of(Text("AB1", 0.5)) == {"characters": 3.0, "score": 0.5}
+        assert features_of(Embedding(np.array([3, 4], np.float32))) == {"length": 5.0}
+        assert features_of(Regression(np.array([2.0]), ("size",))) == {"value size": 2.0}
+        chained = features_of(Chained(detections(0, 1), (best, None)))
+        assert (chained["label ant"], chained["then label bee"]) == (1.0, 1.0)
+
+
+def stretches(*means: float, name: str = "label ant") -> dict[str, Any]:
+    return profile_of([{RESULTS: 1.0, **({name: mean} if mean else {})} for mean in means])
+
+
+class TestProfiles:
+    BEFORE = stretches(1.0, 1.2, 0.8, 1.1, 0.9, 1.0)
+
+    @pytest.mark.parametrize(
+        ("now", "says"),
+        [
+            (stretches(0, 0, 0), "label ant: 0.00 a result, 1.00 before"),
+            (stretches(2.9, 3.1, 3.0), "label ant: 3.00 a result, 1.00 before"),
+            (stretches(0.9, 1.2, 1.1), ""),
+            (stretches(0.6, 0.7, 0.8), ""),  # fewer, and not half
+            (stretches(0, 0), ""),  # too little is known
+        ],
+        ids=["dead", "three times", "as before", "a little less", "too early"],
+    )
+    def test_differ_by_half_and_by_more_than_they_vary(self, now: Any, says: str) -> None:
+        assert unlike(self.BEFORE, now, 4.0) == says
+
+    def test_what_varied_as_much_before_is_no_difference(self) -> None:
+        assert unlike(stretches(0, 3.0, 0, 3.0, 0), stretches(0, 0, 0), 4.0) == ""
+
+    def test_another_label_is_one(self) -> None:
+        assert "label bee: 1.00 a result, 0.00 before" in unlike(
+            self.BEFORE, {**self.BEFORE, **stretches(1.0, 1.0, 1.0, name="label bee")}, 4.0
+        )
+
+    def test_how_sure_a_model_was_where_it_saw_nothing_is_not_known(self) -> None:
+        sure = profile_of([{"label ant": 1.0, "score": 0.9}, {}, {"label ant": 1.0, "score": 0.9}, {"score": 0.9}])
+        assert (sure["score"].mean, sure["score"].stretches) == (pytest.approx(0.9), 3)
+        assert "score: 0.40" in unlike(sure, profile_of([{"label ant": 0.7, "score": 0.4}] * 4), 4.0)
+
+    @settings(max_examples=200)
+    @given(st.integers(0, 10_000), st.floats(0.2, 5.0))
+    def test_the_same_scene_is_rarely_called_another(self, seed: int, mean: float) -> None:
+        """Two hundred scenes whose objects come at random: not one in each hundred may be mistaken."""
+        chance = np.random.default_rng(seed)
+        before = stretches(*(chance.poisson(mean * 20, 30) / 20))
+        now = stretches(*(chance.poisson(mean * 20, 6) / 20))
+        assert unlike(before, now, 6.0) == ""
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        ("lows", "grows"),
+        [
+            ([100, 150, 190, 230, 270, 310], True),
+            ([100, 300, 310, 311, 312, 313], False),  # it settles
+            ([100, 150, 190, 230, 229, 310], False),  # and gives back
+            ([100, 150, 190], False),  # too early to say
+        ],
+        ids=["leaks", "settles", "gives back", "early"],
+    )
+    def test_grows_where_each_stretch_has_more(self, lows: list[int], grows: bool) -> None:
+        assert bool(growth([low * MB for low in lows], 32.0)) is grows
+
+
+GOOD: dict[str, Any] = {
+    "up_s": 61.0, "frames": {"gate": 100}, "age_p95_ms": {"gate": 40.0}, "before_p95_ms": {"gate": 35.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "doubt"),
+    [
+        ({}, False),
+        ({"starved": frozenset({"gate"})}, True),
+        ({"starved": frozenset({"gate"}), "frames": {"gate": 0}}, False),  # the first result may take long
+        ({"age_p95_ms": {"gate": 400.0}}, True),
+        ({"age_p95_ms": {"gate": 400.0}, "before_p95_ms": {}}, False),  # a slow camera, for all that is known
+        ({"unlike": {"gate": "label ant"}}, True),
+        ({"growth": "its memory grows"}, True),
+        ({"broker_reached": False}, False),
+    ],
+    ids=["well", "hangs", "begins", "slow", "slow before", "unlike", "leaks", "broker"],
+)
+def test_only_what_the_release_can_be_the_reason_for_is_a_doubt(change: Mapping[str, Any], doubt: bool) -> None:
+    limits = GateLimits(budget_ms=100.0)
+    verdict = judged(Figures(**{**GOOD, **change}), limits)
+    assert verdict.doubt is doubt
+    assert after_doubts(verdict, limits.soak_s - 1, 600.0, limits) == verdict
+    lasted = after_doubts(verdict, limits.soak_s, 600.0, limits)
+    assert lasted == (Verdict(unfit=verdict.waits_for) if doubt else verdict)
+
+
+@pytest.fixture(scope="module")
+def bad(
+    tmp_path_factory: pytest.TempPathFactory, digits_bundle: Path
+) -> Callable[[Callable[[], list[Any]], int], Path]:
+    folder = tmp_path_factory.mktemp("bad")
+
+    def make(harm: Callable[[], list[Any]], after: int) -> Path:
+        path = folder / f"{after}.edgebundle"
+        with open_bundle(digits_bundle) as bundle:
+            write_bundle(path, *bad_models.with_clock(bundle, harm, after))
+        return path
+
+    return make
+
+
+LIMITS = GateLimits(soak_s=2.0, least_frames=5, slower=1e6, growth_mb=8.0)
+# For the one that is slow; a stalled machine makes a good one slow as well.
+STRICT = replace(LIMITS, slower=10.0)
+
+
+@contextmanager
+def running(bundle: Path, limits: GateLimits) -> Iterator[tuple[TrialWatch, Release]]:
+    """Run a bundle on one still picture of the belt, and yield what watches it."""
+    tally = ResultTally()
+    with load_model(bundle, target="generic-onnx") as model:
+        camera = _Still()
+        pipeline = Pipeline(
+            model, {"belt": camera}, on_result=TalliedDelivery(tally, InlineDelivery(_take, name="none"))
+        )
+        with pipeline:
+            agent = RunningAgent(
+                pipeline.stats, pipeline.span().read, frozenset, lambda: model.digest, None, results=tally
+            )
+            release = Release(id=model.digest, name="digits", version="1.0.0", number=1, size=1)
+            yield TrialWatch(agent, limits), release
+
+
+class _Still(ConveyorCamera):
+    """The belt stands still: always the same digits."""
+
+    def __init__(self) -> None:
+        super().__init__(fps=20)
+        draw = self._scene.draw
+        self._scene.draw = lambda _index, picture: draw(0, picture)  # type: ignore[method-assign]
+
+
+def _take(_result: FrameResult) -> None:
+    """Nobody wants it."""
+
+
+def _watched(bundle: Path, before: Baseline, limits: GateLimits = LIMITS) -> tuple[Verdict, Baseline]:
+    """Watch a run until there is a verdict."""
+    until = time.monotonic() + PATIENCE_S
+    with running(bundle, limits) as (watch, release):
+        while True:
+            verdict = watch.verdict(release, before)
+            if verdict.healthy or verdict.unfit:
+                return verdict, watch.baseline()
+            assert time.monotonic() < until, verdict
+            time.sleep(0.1)
+
+
+def _nothing() -> list[Any]:
+    return [bad_models._node("Mul", ["late", "zero"], ["harm"])]
+
+
+@pytest.fixture(scope="module")
+def before(bad: Callable[[Callable[[], list[Any]], int], Path]) -> Baseline:
+    """What a good one shows, which is found healthy itself."""
+    verdict, shown = _watched(bad(_nothing, 1000), Baseline({}, {}))
+    assert verdict.healthy
+    assert shown.results["belt"]["label 9"].mean >= 1
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("harm", "after", "says"),
+    [
+        (_nothing, 8, ""),
+        (bad_models.misses(10, 9), 7, "label 9: "),
+        (bad_models.leaks, 6, "its memory grows"),
+        (bad_models.is_slow, 9, r"ms are allowed|no results any more"),
+    ],
+    ids=["good", "one class dead", "leaks", "slow"],
+)
+def test_a_real_detector_that_does_harm_after_a_while_is_found_unfit(
+    bad: Callable[[Callable[[], list[Any]], int], Path], before: Baseline, harm: Any, after: int, says: str
+) -> None:
+    verdict, _ = _watched(bad(harm, after), before, STRICT if harm is bad_models.is_slow else LIMITS)
+    assert verdict.healthy is (not says)
+    assert re.search(says, verdict.unfit)
