@@ -12,11 +12,11 @@ import json
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgesdk_agent.cameras.camera import FrameLost
-from pipeline.programs.detections import Array
-from pipeline.programs.finish import Finish
+if TYPE_CHECKING:
+    from pipeline.programs.detections import Array
+    from pipeline.programs.finish import Finish
 
 # One slow device: what sleeps in its place sleeps one after the other.
 _DEVICE = threading.Lock()
@@ -48,26 +48,36 @@ def embedded(options: argparse.Namespace, finish: Finish) -> None:
 
 
 def agent(options: argparse.Namespace) -> None:
-    """Run the agent's own command line, given after `--`, with the witness at its cameras."""
-    import edgesdk_agent.early_cameras as wiring
+    """Run the agent's own command line, given after `--`, with the witness at its cameras.
+
+    What is not asked for is not imported either: the agent starts as a user's does.
+    """
     from edgesdk_agent.main import main
-    from edgesdk_targets.model import Model
 
-    open_camera = wiring.open_camera
     seen: dict[str, list[tuple[int, float | None]]] = {}
-
-    def witnessed(source: str, *arguments: Any, **keywords: Any) -> Any:
-        notes = seen.setdefault(f"{len(seen)}:{source}", [])
-        return _Witness(open_camera(source, *arguments, **keywords), notes)
-
     if options.notes:
-        wiring.open_camera = witnessed
-    _slow_down(Model, options.stage_ms)
+        _watch_cameras(seen)
+    if options.stage_ms:
+        from edgesdk_targets.model import Model
+
+        _slow_down(Model, options.stage_ms)
     try:
         main(options.rest)
     finally:
         if options.notes:
             Path(options.notes).write_text(json.dumps({"cameras": list(seen.values())}), "utf-8")
+
+
+def _watch_cameras(seen: dict[str, list[tuple[int, float | None]]]) -> None:
+    import edgesdk_agent.early_cameras as wiring
+
+    open_camera = wiring.open_camera
+
+    def witnessed(source: str, *arguments: Any, **keywords: Any) -> Any:
+        notes = seen.setdefault(f"{len(seen)}:{source}", [])
+        return _Witness(open_camera(source, *arguments, **keywords), notes)
+
+    wiring.open_camera = witnessed
 
 
 class _Witness:
@@ -82,6 +92,7 @@ class _Witness:
         return getattr(self._camera, name)
 
     def read(self, into: Array | None = None) -> Array | None:
+        from edgesdk_agent.cameras.camera import FrameLost
         from edgesdk_testkit.pixel_stamp import StampUnreadable, read_stamp
 
         try:
