@@ -76,7 +76,9 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
         from edgesdk_agent.pipeline_settings import apply_pipeline_settings
         from edgesdk_agent.steering.beginning import begin
         from edgesdk_agent.steering.restart import wait_for_restart
+        from edgesdk_targets.runtimes.openvino_converter import leave_out_converter
 
+    leave_out_converter()
     beginning = begin(ConfigSource(options.config, _flags(options), options.no_mqtt))
     hide_secrets(beginning.loaded.config)
     warn_of_arguments([*(options.source or ()), options.broker or ""])

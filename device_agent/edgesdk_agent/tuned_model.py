@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.pipeline import PipelineSection
@@ -30,6 +31,8 @@ from edgesdk_targets.tuning.tuned_loading import load_tuned
 log = logging.getLogger(__name__)
 
 _USUAL_FPS = 30.0
+# A device starts often, and alike.
+_KEPT = SessionOptions(keep_compiled=True)
 
 
 def load_tuned_model(config: AgentConfig, stack: ExitStack) -> Model:
@@ -62,7 +65,7 @@ def load_second_model(config: AgentConfig, then: ThenSection, first: Model, stac
         then.bundle,
         target=then.target or None,
         variant=then.variant or None,
-        options=SessionOptions(threads=config.pipeline.threads or 0, streams=first.lanes),
+        options=replace(_KEPT, threads=config.pipeline.threads or 0, streams=first.lanes),
         probe=ProbeLimits(phase_s=patience) if patience else False,
     )
     log.info("Then %s by %s", model.variant.id, model.runtime.value)
@@ -99,11 +102,11 @@ def _tuned(config: AgentConfig, bundle: Bundle, given: Given) -> TunedOptions:
     hint = hint_of(config.cameras)
     variant = config.variant or None
     if config.pipeline.tune == "off":
-        return TunedOptions(variant, untuned_options(hint, given), "")
+        return TunedOptions(variant, untuned_options(hint, given, _KEPT), "")
     rates = [camera.detect_fps or camera.fps or _USUAL_FPS for camera in config.cameras]
     patience_s = config.pipeline.probe_timeout_s or PATIENCE_S
     how = TuneOptions(config.target or None, variant, given, fps=max(rates), patience_s=patience_s)
-    tuned = tuned_options(bundle, hint, how)
+    tuned = tuned_options(bundle, hint, how, options=_KEPT)
     log.info("Tuned for %s on %d cores: %s", hint.value, len(os.sched_getaffinity(0)), tuned.why)
     return tuned
 

@@ -73,6 +73,8 @@ class SessionOptions:
         pin: hold the threads to cores, where the runtime can (OpenVINO): right only for a process that has the machine to
             itself, as two that pin land on the same core.
         cache_dir: where what is built on the device is kept (TensorRT's engines); None for the user's cache folder.
+        keep_compiled: keep what OpenVINO compiles there too, and open that the next time; right for what starts often and
+            alike, as an agent, and wrong for what judges a model.
         on_build: called with True when an engine begins to be built, which takes minutes, and with False when that ended.
     """
 
@@ -80,6 +82,7 @@ class SessionOptions:
     streams: int = 1
     pin: bool = False
     cache_dir: Path | None = None
+    keep_compiled: bool = False
     on_build: Callable[[bool], None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Hint, TuneOptions]]:
     """Answer for the tuning, and note what it was asked."""
     asked: list[tuple[Hint, TuneOptions]] = []
 
-    def answer(_bundle: object, hint: Hint, how: TuneOptions) -> TunedOptions:
+    def answer(_bundle: object, hint: Hint, how: TuneOptions, *, options: SessionOptions) -> TunedOptions:
         asked.append((hint, how))
-        return TunedOptions(ONNX, SessionOptions(threads=1, streams=2, pin=how.given.pins[-1]), "it is best")
+        return TunedOptions(ONNX, replace(options, threads=1, streams=2, pin=how.given.pins[-1]), "it is best")
 
     monkeypatch.setattr(tuned_model, "tuned_options", answer)
     return asked
@@ -111,6 +112,21 @@ def test_without_tuning_the_first_variant_is_taken(
         model = load_tuned_model(config(tune="off", streams=2), stack)
         assert (model.variant.id, model.lanes) == (OPENVINO, 2)
     assert asked == []
+
+
+@pytest.mark.parametrize("tune", ["off", "auto"])
+def test_what_is_compiled_is_kept_for_the_next_start(
+    config: Callable[..., AgentConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tune: str
+) -> None:
+    import openvino
+
+    settings = config(variant=OPENVINO, tune=tune, threads=1, streams=1, pin="off")
+    with ExitStack() as stack:
+        load_tuned_model(settings, stack)
+    assert any((tmp_path / "cache/edgesdk/openvino").iterdir())
+    monkeypatch.setattr(openvino.Core, "compile_model", None)
+    with ExitStack() as stack:
+        assert load_tuned_model(settings, stack).variant.id == OPENVINO
 
 
 def test_the_claim_is_held_as_long_as_the_agent_runs(

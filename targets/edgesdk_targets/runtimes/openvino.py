@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgesdk_targets.cache_folder import default_cache_dir
 from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
+from edgesdk_targets.runtimes.openvino_kept import KeptModels, kept_key
 from edgesdk_targets.runtimes.run_by_binding import RunByBinding
 from edgesdk_targets.session import Load, Session, failed
 from edgesdk_targets.tensor import Array
@@ -42,12 +44,10 @@ def open_session(load: Load) -> Session:
         import openvino
     except ImportError as error:
         raise MissingExtra("openvino", "openvino") from error
-    core = openvino.Core()
     try:
-        model = core.read_model(model=load.files["model"], weights=load.files.get("weights", b""))
-        if model.is_dynamic():
-            model.reshape({spec.name: list(spec.shape) for spec in load.variant.inputs})
-        compiled = core.compile_model(model, "CPU", _settings(load))
+        compiled = _compiled(openvino, load, _settings(load))
+    except SessionFailed:
+        raise
     except Exception as error:  # the library raises RuntimeError for everything
         raise failed(NAME, "load the model", _telling(error)) from error
     for kind, specs, ports in (
@@ -56,6 +56,21 @@ def open_session(load: Load) -> Session:
     ):
         check_agreement(NAME, kind, specs, _found(ports))
     return OpenVinoSession(compiled, load)
+
+
+def _compiled(openvino: Any, load: Load, settings: dict[str, Any]) -> Any:
+    core = openvino.Core()
+    kept = KeptModels(load.options.cache_dir or default_cache_dir()) if load.options.keep_compiled else None
+    key = kept_key(load, settings, openvino.get_version()) if kept else ""
+    if kept and (compiled := kept.open(key, lambda blob: core.import_model(blob, "CPU", settings))) is not None:
+        return compiled
+    model = core.read_model(model=load.files["model"], weights=load.files.get("weights", b""))
+    if model.is_dynamic():
+        model.reshape({spec.name: list(spec.shape) for spec in load.variant.inputs})
+    compiled = core.compile_model(model, "CPU", settings)
+    if kept:
+        kept.keep(key, compiled.export_model().getbuffer())
+    return compiled
 
 
 class OpenVinoSession(RunByBinding):

@@ -25,12 +25,11 @@ from edgesdk_targets.child_watch import Ending, last_message, start_child, watch
 from edgesdk_targets.errors import EdgeError, SessionFailed
 from edgesdk_targets.runtimes.tensorrt_build import FAILED, REFUSED
 from edgesdk_targets.runtimes.tensorrt_recipe import Recipe
-from edgesdk_targets.whole_file import write_whole
+from edgesdk_targets.sealed_file import read_sealed, write_sealed
 
 log = logging.getLogger(__name__)
 
 _BUILDER = "edgesdk_targets.runtimes.tensorrt_build"
-_DIGEST_BYTES = 32
 _KEPT_ENGINES = 8
 _TIMING = "timing"
 _SCRATCH = ".building-"
@@ -92,7 +91,7 @@ class EngineCache:
     def get(self, key: str) -> bytes | None:
         """Return a kept engine; None where there is none, or the file is damaged, which then goes."""
         path = self._path(key)
-        data = _checked(path)
+        data = read_sealed(path)
         if data is not None:
             os.utime(path)
         return data
@@ -109,7 +108,7 @@ class EngineCache:
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._all) as scratch:
             engine = self._tries(Path(scratch), model, recipe)
             self._keep_timing(Path(scratch))
-        write_whole(self._path(key), hashlib.sha256(engine).digest() + engine)
+        write_sealed(self._path(key), engine)
         self._forget_old()
         return engine
 
@@ -120,7 +119,7 @@ class EngineCache:
     def _tries(self, scratch: Path, model: bytes, recipe: bytes | None) -> bytes:
         (scratch / "model.onnx").write_bytes(model)
         (scratch / "recipe.json").write_bytes(recipe if recipe is not None else b"{}")
-        (scratch / _TIMING).write_bytes(_checked(self._folder / _TIMING) or b"")
+        (scratch / _TIMING).write_bytes(read_sealed(self._folder / _TIMING) or b"")
         why = ""
         for workspace in Recipe.from_bytes(recipe).workspaces_mb:
             why = self._one_try(scratch, workspace)
@@ -174,7 +173,7 @@ class EngineCache:
             if len(data) > _MAX_TIMING_BYTES:
                 (self._folder / _TIMING).unlink(missing_ok=True)
             elif data:
-                write_whole(self._folder / _TIMING, hashlib.sha256(data).digest() + data)
+                write_sealed(self._folder / _TIMING, data)
         except (EdgeError, OSError) as error:
             log.debug("the builder's measurements are not kept: %s", error)
 
@@ -194,20 +193,6 @@ class EngineCache:
         engines = sorted(self._folder.glob("*.engine"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in engines[_KEPT_ENGINES:]:
             path.unlink(missing_ok=True)
-
-
-def _checked(path: Path) -> bytes | None:
-    """Return what follows a file's digest; a file that does not agree with it is removed."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    content = data[_DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() == data[:_DIGEST_BYTES]:
-        return content
-    log.warning("%s is damaged, and is made again", path.name)
-    path.unlink(missing_ok=True)
-    return None
 
 
 def _hash(*parts: bytes) -> str:
