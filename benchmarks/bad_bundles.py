@@ -1,6 +1,6 @@
 """Offer a device bundles that are bad in one way each, all well signed: what stops them, and what does the device say?
 
-    python benchmarks/bad_bundles.py BUNDLE [--soak 12] [--only NAME] [--json]
+    python benchmarks/bad_bundles.py BUNDLE [--soak 20] [--only NAME] [--json]
 
 A real broker, launcher and agent run a detector on the belt. Each bad bundle is installed as an operator would; the device must
 be back on the old model, with results, by itself. A good bundle at the end must stay. BUNDLE is the sample detector, converted for
@@ -27,8 +27,11 @@ from edgesdk_testkit import bad_models  # noqa: E402
 from edgesdk_testkit.update_site import Site, update_site  # noqa: E402
 
 Content = tuple[Manifest, dict[str, bytes]]
-# Pictures until a bundle that does well at first does harm; of a belt with ten a second.
-_AFTER = 40
+# A belt whose digits change quickly: how often a label is seen, and how that varies, is known after a minute.
+_FPS, _KNOWN_S = 30, 60
+_CAMERA = f"source: 'conveyor:?fps={_FPS}', mode: freshest"
+# Pictures until a bundle that does well at first does harm.
+_AFTER = 90
 
 
 def _as_it_is(bundle: Bundle) -> Content:
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Offer them all, and tell what became of each."""
     parser = argparse.ArgumentParser(description="Bad bundles on one device.")
     parser.add_argument("bundle", type=Path, help="the sample detector, for generic-onnx")
-    parser.add_argument("--soak", type=float, default=12.0, help="seconds of a trial")
+    parser.add_argument("--soak", type=float, default=20.0, help="seconds of a trial")
     parser.add_argument("--only", choices=BAD)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
@@ -79,11 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryDirectory(prefix="edgesdk-bad-") as folder,
-        update_site(Path(folder), options.bundle, trial=trial) as site,
+        update_site(Path(folder), options.bundle, trial=trial, camera=_CAMERA) as site,
     ):
         site.launch()
         try:
-            site.wait_for_results("1.0.1", more=int(options.soak * 10))
+            site.wait_for_results("1.0.1", more=_FPS * _KNOWN_S)
             wanted = [options.only] if options.only else [*BAD]
             for number, name in enumerate(wanted, start=2):
                 rows.append(_offered(site, number, name, BAD[name]))

@@ -199,9 +199,10 @@ class AgentUpdate:
         """Refuse a wish; subject: the digest of the release that it is about, where that is known."""
         self._counts["refused"] += 1
         log.warning("update: %s is refused: %s", wish.do, error.message)
-        self._wishes.answer(wish, why=f"{error.message} {error.hint}".strip())
-        self._wishes.take_away(wish.address)
+        # Told first: whoever sees the answer can rely on the event.
         self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do, "id": subject})
+        self._wishes.take_away(wish.address)
+        self._wishes.answer(wish, why=f"{error.message} {error.hint}".strip())
 
     def _verdict(self, updater: Updater, record: UpdateRecord) -> Verdict | None:
         """Judge this run, if it is the one on trial."""
