@@ -73,7 +73,6 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     with quick_imports():
         from edgesdk_agent.config.secrets import hide_secrets, warn_of_arguments
         from edgesdk_agent.config.source import ConfigSource
-        from edgesdk_agent.pipeline_settings import apply_pipeline_settings
         from edgesdk_agent.steering.beginning import begin
         from edgesdk_agent.steering.restart import wait_for_restart
         from edgesdk_targets.runtimes.openvino_converter import leave_out_converter
@@ -82,7 +81,6 @@ def _run_agent(options: argparse.Namespace) -> dict[str, Any]:
     beginning = begin(ConfigSource(options.config, _flags(options), options.no_mqtt))
     hide_secrets(beginning.loaded.config)
     warn_of_arguments([*(options.source or ()), options.broker or ""])
-    apply_pipeline_settings()
     stop = threading.Event()
     asked: set[int] = set()
     running: list[Agent] = []
@@ -127,6 +125,10 @@ def _run_once(
     with ModelLoading(config) as loading, ExitStack() as early:
         try:
             with quick_imports():
+                from edgesdk_agent.pipeline_settings import apply_pipeline_settings
+
+                loading.await_library()
+                apply_pipeline_settings()
                 from edgesdk_agent.early_cameras import early_cameras
 
                 cameras = early_cameras(config.cameras, early)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgesdk_targets.model import Model
 
 _PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+# A first start tries the runtime in processes of its own before this one imports it: others go on then.
+_LIBRARY_WITHIN_S = 1.0
 
 
 @contextmanager
@@ -43,7 +45,8 @@ def quick_imports() -> Iterator[None]:
 class ModelLoading:
     """Load the configuration's model on a thread, while others do what does not need it; use it in a `with` statement.
 
-    Most of the time a runtime compiles, and needs no Python for that. At the end of the statement the model is closed,
+    First it needs Python, as all who import do, so that one of them waits: `await_library` is for whoever can do the rest while
+    the runtime compiles. At the end of the statement the model is closed,
     unless it was handed to somebody.
     """
 
@@ -52,6 +55,7 @@ class ModelLoading:
         self._stack = ExitStack()
         self._model: Model | None = None
         self._error: BaseException | None = None
+        self._library_there = threading.Event()
         # A daemon: who is told twice to end does not wait for a runtime.
         self._thread = threading.Thread(target=self._load, name="edgesdk-load", daemon=True)
 
@@ -64,6 +68,10 @@ class ModelLoading:
     ) -> None:
         self._thread.join()
         self._stack.close()
+
+    def await_library(self, timeout_s: float = _LIBRARY_WITHIN_S) -> None:
+        """Wait until the runtime's library is imported, or the model is loaded or failed, or the time is over."""
+        self._library_there.wait(timeout_s)
 
     def result(self) -> Model:
         """Wait for the model.
@@ -91,6 +99,8 @@ class ModelLoading:
         try:
             from edgesdk_agent.tuned_model import load_tuned_model
 
-            self._model = load_tuned_model(self._config, self._stack)
+            self._model = load_tuned_model(self._config, self._stack, self._library_there.set)
         except BaseException as error:  # noqa: BLE001  (a thread's top: whoever asks for the model is told)
             self._error = error
+        finally:
+            self._library_there.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -35,8 +35,11 @@ _USUAL_FPS = 30.0
 _KEPT = SessionOptions(keep_compiled=True)
 
 
-def load_tuned_model(config: AgentConfig, stack: ExitStack) -> Model:
+def load_tuned_model(config: AgentConfig, stack: ExitStack, on_import: Callable[[], None] | None = None) -> Model:
     """Load the model; it, its bundle and the claim on the cores are closed with `stack`.
+
+    Args:
+        on_import: as in `SessionOptions`.
 
     Raises:
         InputError: the configuration asks for more threads than this device can have.
@@ -48,7 +51,7 @@ def load_tuned_model(config: AgentConfig, stack: ExitStack) -> Model:
         log.warning("%s", warning)
     bundle = stack.enter_context(open_bundle(config.bundle))
     claim = _claim(config.pipeline, stack)
-    tuned = _tuned(config, bundle, _given(config.pipeline, claim))
+    tuned = _tuned(config, bundle, _given(config.pipeline, claim), replace(_KEPT, on_import=on_import))
     if claim is not None and not tuned.options.pin:
         claim.release()
     return stack.enter_context(_loaded(config, bundle, tuned))
@@ -98,15 +101,15 @@ def _given(section: PipelineSection, claim: CoreClaim | None) -> Given:
     return Given(section.threads or 0, section.streams or 0, pins[section.pin])
 
 
-def _tuned(config: AgentConfig, bundle: Bundle, given: Given) -> TunedOptions:
+def _tuned(config: AgentConfig, bundle: Bundle, given: Given, base: SessionOptions) -> TunedOptions:
     hint = hint_of(config.cameras)
     variant = config.variant or None
     if config.pipeline.tune == "off":
-        return TunedOptions(variant, untuned_options(hint, given, _KEPT), "")
+        return TunedOptions(variant, untuned_options(hint, given, base), "")
     rates = [camera.detect_fps or camera.fps or _USUAL_FPS for camera in config.cameras]
     patience_s = config.pipeline.probe_timeout_s or PATIENCE_S
     how = TuneOptions(config.target or None, variant, given, fps=max(rates), patience_s=patience_s)
-    tuned = tuned_options(bundle, hint, how, options=_KEPT)
+    tuned = tuned_options(bundle, hint, how, options=base)
     log.info("Tuned for %s on %d cores: %s", hint.value, len(os.sched_getaffinity(0)), tuned.why)
     return tuned
 

@@ -75,6 +75,7 @@ class SessionOptions:
         cache_dir: where what is built on the device is kept (TensorRT's engines); None for the user's cache folder.
         keep_compiled: keep what OpenVINO compiles there too, and open that the next time; right for what starts often and
             alike, as an agent, and wrong for what judges a model.
+        on_import: called when the runtime's library is imported, perhaps more than once: what follows needs little of Python.
         on_build: called with True when an engine begins to be built, which takes minutes, and with False when that ended.
     """
 
@@ -83,6 +84,7 @@ class SessionOptions:
     pin: bool = False
     cache_dir: Path | None = None
     keep_compiled: bool = False
+    on_import: Callable[[], None] | None = field(default=None, compare=False)
     on_build: Callable[[bool], None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,11 @@ class SessionOptions:
         if self.threads or self.streams == 1:
             return self.threads
         return max(1, len(os.sched_getaffinity(0)) // self.streams)
+
+    def imported(self) -> None:
+        """Tell `on_import`."""
+        if self.on_import is not None:
+            self.on_import()
 
     @contextmanager
     def building(self) -> Iterator[None]:

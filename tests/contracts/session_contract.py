@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -85,6 +86,12 @@ class SessionContract:
         for seed in range(3):
             feeds = model.feeds(seed)
             self.check(model, feeds, session.run(feeds))
+
+    def test_whoever_waits_for_the_library_is_told(self) -> None:
+        told: list[str] = []
+        load = self.load(CNN)
+        self.open(replace(load, options=replace(load.options, on_import=lambda: told.append("there")))).close()
+        assert told
 
     def test_run_does_not_change_its_feeds(self, session: Session, model: TinyModel) -> None:
         feeds = model.feeds()

@@ -133,6 +133,7 @@ def _interpreter_class() -> Any:
 
 def _new_interpreter(load: Load) -> Any:
     make = _interpreter_class()
+    load.options.imported()
     threads = load.options.threads_each or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
     try:
         interpreter = make(model_content=load.files["model"], num_threads=threads)

@@ -32,6 +32,7 @@ def open_session(load: Load) -> Session:
         import onnxruntime
     except ImportError as error:
         raise MissingExtra("onnxruntime", "onnx") from error
+    load.options.imported()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if load.options.threads_each:

@@ -44,6 +44,7 @@ def open_session(load: Load) -> Session:
         import openvino
     except ImportError as error:
         raise MissingExtra("openvino", "openvino") from error
+    load.options.imported()
     try:
         compiled = _compiled(openvino, load, _settings(load))
     except SessionFailed:

@@ -37,6 +37,7 @@ def open_session(load: Load) -> Session:
     refuse_dynamic(NAME, load.outputs)
     recipe = Recipe.from_bytes(load.files.get("recipe"))
     trt = choose_library(recipe)
+    load.options.imported()
     trt.check_version(recipe)
     cuda = Cuda()
     trt.check_gpu(cuda.gpu.compute_capability)
