@@ -7,7 +7,7 @@ import socket
 
 
 class Wake:
-    """A signal that a selector can wait for; setting it twice is setting it once."""
+    """A signal that a poll can wait for; setting it twice is setting it once."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -18,7 +18,7 @@ class Wake:
         return self._reader.fileno()
 
     def set(self) -> None:
-        """Make the selector's wait return, now or when it begins; from any thread, also after `close`."""
+        """Make the poll return, now or when it begins; from any thread, also after `close`."""
         # A full pair is a signal already given, and a closed one has nobody waiting.
         with contextlib.suppress(OSError):
             self._writer.send(b"\0")

@@ -1,13 +1,13 @@
 """One MQTT 5 connection, used by one thread and never again; paho-mqtt lives only here.
 
-paho is driven by hand (its socket, our selector): no thread of its own, no queue of its own, no reconnecting of its
+paho is driven by hand (its socket, our poll): no thread of its own, no queue of its own, no reconnecting of its
 own. What is not acknowledged when a connection ends is the queue of reports' business.
 """
 
 from __future__ import annotations
 
 import logging
-import selectors
+import select
 import ssl
 import threading
 import time
@@ -157,13 +157,13 @@ class Connection:
         """Wait for the socket or the wake signal, and let paho do its part once."""
         sock: Any = self._client.socket()
         if sock is not None:
-            # Decrypted bytes that wait inside TLS are invisible to the selector.
+            # Decrypted bytes that wait inside TLS are invisible to the system.
             waiting = bool(isinstance(sock, ssl.SSLSocket) and sock.pending())
-            with selectors.DefaultSelector() as selector:
-                write = selectors.EVENT_WRITE if self._client.want_write() else 0
-                selector.register(sock, selectors.EVENT_READ | write)
-                selector.register(self._ends.wake, selectors.EVENT_READ)
-                selector.select(0 if waiting else max(timeout_s, 0))
+            # One call of the system; an epoll of `selectors` takes five, and paho changes what is waited for at each turn.
+            poll = select.poll()
+            poll.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+            poll.register(self._ends.wake, select.POLLIN)
+            poll.poll(0 if waiting else max(timeout_s, 0) * 1e3)
             self._ends.wake.clear()
             try:
                 self._client.loop_write()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -284,3 +286,27 @@ def test_a_wake_signal_is_kept_until_it_is_taken_and_may_be_late() -> None:
     assert not select.select([wake], [], [], 0)[0]
     wake.close()
     wake.set()
+
+
+def test_a_turn_waits_without_an_epoll_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    really = selectors.EpollSelector
+
+    class Counted(really):  # type: ignore[misc, valid-type]
+        def __init__(self) -> None:
+            made.append(1)
+            super().__init__()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(CONNACK)
+        _wait_for_end(connection)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Counted)
+    with _server(serve) as address:
+        link = _link(address, replace(FAST, connect_timeout_s=10.0))
+        link.start(require_within_s=30)
+        link.stop(0.1)
+    assert made == []
+    selectors.DefaultSelector().close()
+    assert made == [1]
