@@ -20,7 +20,7 @@ from edgesdk.fleet.store.record_rows import rows_for
 from edgesdk.fleet.store.records import Asked, Records
 from edgesdk.fleet.store.retention import Keep
 from edgesdk_testkit.postgresql import PostgresqlServer, running_postgresql
-from edgesdk_testkit.reports import NOW_MS, reading_of, telemetry
+from edgesdk_testkit.reports import NOW_MS, birth, detection, reading_of, telemetry
 from edgesdk_testkit.stores import postgresql
 
 __all__ = ["postgresql"]
@@ -69,6 +69,31 @@ def test_whatever_each_of_several_collectors_gets_it_is_stored_once_and_settled(
         rows = Counter((one["node"], one["seq"]) for one in held.find(Asked(), limit=None))
     assert set(rows.values()) == {1}
     assert len(rows) == DEVICES * NUMBERS
+
+
+def test_two_that_write_of_the_same_devices_never_wait_for_each_other(postgresql: PostgresqlServer) -> None:
+    """Births of some, results of others, and what is due of all: in two orders, PostgreSQL would end one of the two."""
+    url = postgresql.new_database("order")
+    ended: list[str] = []
+
+    def write(seed: int) -> None:
+        chance, seconds = random.Random(seed), iter(range(0, 10**6, 6))
+        # Each commit is after the time in which a device is written once.
+        store = Ingest(url, wall=lambda: NOW_MS / 1000 + next(seconds))
+        for seq in range(1, 60):
+            born, said = (chance.sample(range(30), 8) for _ in range(2))
+            words = reading_of(*(birth(f"shop.d{one}", NOW_MS, session=seq) for one in born))
+            words.add(reading_of(*(detection(f"shop.d{one}", 1000 * seed + seq, NOW_MS, "cat") for one in said)))
+            try:
+                store.commit(words)
+            except StoreBusy as busy:
+                ended.append(busy.message)
+        store.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(write, seed) for seed in (1, 2)]:
+            done.result()
+    assert not ended
 
 
 def test_a_sample_that_is_committed_late_is_not_passed_over_by_the_roll_up(postgresql: PostgresqlServer) -> None:

@@ -153,7 +153,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         address = BrokerAddress.parse(serve.told["broker"])
         heard = stack.enter_context(MqttListener(address.host, address.port, "edgesdk-alerts/#"))
         url = f"http://127.0.0.1:{hook.port}/a/path"
-        mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "fleet@example.org"}
+        mail = {
+            "host": "127.0.0.1",
+            "port": port,
+            "security": "none",
+            "sender": "fleet@example.org",
+            "allow": ["127.0.0.0/8"],
+        }
         for name, kind, settings in (
             ("ops", "webhook", {"url": url, "allow": ["127.0.0.0/8"], "secret": "shared"}),
             ("mail", "email", {**mail, "recipients": ["ops@example.org"]}),

@@ -120,18 +120,20 @@ def test_nobody_there_is_told(receiver: HttpReceiver) -> None:
         "::ffff:127.0.0.1", "fd00:ec2::254", "100.100.100.200", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "240.0.0.1",
     ],
 )  # fmt: skip
-def test_a_webhook_never_goes_to_this_machines_own_neighbourhood(address: str) -> None:
+def test_no_alert_goes_to_this_machines_own_neighbourhood(address: str) -> None:
     assert refusal(ipaddress.ip_address(address))
     host = f"[{address}]" if ":" in address else address
-    with pytest.raises(NotDelivered, match="webhooks do not go there") as refused:
-        Webhook("ops", f"http://{host}:1/").send(NOTICE)
-    assert not refused.value.again
+    for channel in (Webhook("ops", f"http://{host}:1/"), Email("mail", address, "a@b.c", ("d@e.f",), 1)):
+        said = problem(channel)
+        assert "alerts do not go there" in said.message
+        assert not said.again
 
 
 @pytest.mark.parametrize("written", ["2130706433", "0x7f000001", "127.1", "localhost", "017700000001"])
 def test_other_ways_to_write_this_machine_are_refused_as_well(written: str) -> None:
-    with pytest.raises(NotDelivered):
-        Webhook("ops", f"http://{written}:1/").send(NOTICE)
+    for channel in (Webhook("ops", f"http://{written}:1/"), Email("mail", written, "a@b.c", ("d@e.f",), 1)):
+        # One way to write it is no address to some name servers, and so nothing either.
+        assert "cannot be reached" not in problem(channel).message
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,27 @@ def mailbox() -> Iterator[tuple[Mailbox, int]]:
 
 
 def email(port: int, **more: Any) -> Email:
-    return Email("mail", "127.0.0.1", "fleet@example.org", ("a@example.org", "b@example.org"), port, "none", **more)
+    recipients = ("a@example.org", "b@example.org")
+    return Email("mail", "127.0.0.1", "fleet@example.org", recipients, port, "none", allow=("127.0.0.0/8",), **more)
+
+
+def test_a_mail_goes_to_the_address_that_was_looked_at(
+    mailbox: tuple[Mailbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, port = mailbox
+    real, count = socket.getaddrinfo, []
+
+    def rebinding(host: Any, *more: Any, **named: Any) -> Any:
+        if host != "rebinding.example":
+            return real(host, *more, **named)
+        count.append(host)
+        there = "127.0.0.1" if len(count) == 1 else "169.254.169.254"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (there, port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", rebinding)
+    local = ("127.0.0.0/8",)
+    Email("mail", "rebinding.example", "a@b.c", ("d@e.f",), port, "none", allow=local).send(NOTICE)
+    assert (count, len(box.mails)) == (["rebinding.example"], 1)
 
 
 def test_a_mail_says_what_happened_to_all_recipients(mailbox: tuple[Mailbox, int]) -> None:
@@ -230,7 +252,7 @@ def test_a_mail_server_that_refuses_is_asked_again_only_where_that_may_help(mail
 
 def test_mail_is_not_sent_in_the_clear_where_encryption_is_asked_for(mailbox: tuple[Mailbox, int]) -> None:
     box, port = mailbox
-    channel = Email("mail", "127.0.0.1", "fleet@example.org", ("a@example.org",), port, "starttls")
+    channel = Email("mail", "127.0.0.1", "fleet@example.org", ("a@example.org",), port, allow=("127.0.0.0/8",))
     said = problem(channel)
     assert (said.again, box.mails) == (False, [])
     assert "encryption" in said.message
@@ -247,6 +269,7 @@ def test_mail_goes_encrypted_with_a_login_to_a_server_that_is_trusted(tmp_path: 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "pair.pem")
     logins: list[tuple[bytes, bytes]] = []
+    local = ("127.0.0.0/8", "::1/128")
 
     def check(_server: Any, _session: Any, _envelope: Any, _mechanism: str, login: Any) -> Any:
         logins.append((login.login, login.password))
@@ -256,7 +279,7 @@ def test_mail_goes_encrypted_with_a_login_to_a_server_that_is_trusted(tmp_path: 
 
         def channel(password: str, trusted: bool = True) -> Email:
             tls = ssl.create_default_context(cafile=str(tmp_path / "ca/ca.crt") if trusted else None)
-            more: dict[str, Any] = {"username": "fleet", "password": SecretStr(password), "tls": tls}
+            more: dict[str, Any] = {"username": "fleet", "password": SecretStr(password), "tls": tls, "allow": local}
             return Email("mail", "localhost", "fleet@example.org", ("a@example.org",), port, "starttls", **more)
 
         channel("right").send(NOTICE)
@@ -272,6 +295,7 @@ def test_mail_goes_encrypted_with_a_login_to_a_server_that_is_trusted(tmp_path: 
         {"recipients": ()},
         {"recipients": ("a@b\r\nBcc: c@d",)},
         {"sender": "nobody"},
+        {"allow": ("everywhere",)},
         {"username": "u", "password": SecretStr("p"), "security": "none"},
     ],
 )

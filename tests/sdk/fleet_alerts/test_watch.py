@@ -239,8 +239,12 @@ def test_secrets_are_sealed_and_never_shown(fleet: Fleet, tmp_path: Path) -> Non
     assert "hush" not in json.dumps(stored)
     assert fleet.seal.open(stored["secret"]) == "hush"
     assert shown_settings(stored)["secret"] == "***"
-    kept = sealed_settings("webhook", {"url": "https://other.example.org/"}, fleet.seal, before=stored)
+    kept = sealed_settings("webhook", {"url": given["url"], "timeout_s": 5}, fleet.seal, before=stored)
     assert kept["secret"] == stored["secret"], "a secret that is left out stays"
+    with pytest.raises(InputError, match="given for another URL"):
+        sealed_settings("webhook", {"url": "https://other.example.org/"}, fleet.seal, before=stored)
+    gone = sealed_settings("webhook", {"url": "https://other.example.org/", "secret": None}, fleet.seal, before=stored)
+    assert "secret" not in gone
     assert (tmp_path / "seal.key").stat().st_mode & 0o777 == 0o600
     with pytest.raises(InputError, match="another key"):
         Seal.in_file(tmp_path / "other.key").open(stored["secret"])

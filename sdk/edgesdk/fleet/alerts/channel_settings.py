@@ -45,6 +45,7 @@ class EmailSettings(_Settings):
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password: SecretStr | None = None
+    allow: tuple[str, ...] = ()
 
 
 class MqttSettings(_Settings):
@@ -95,22 +96,23 @@ def sealed_settings(
     """Return settings as they are stored.
 
     Args:
-        before: as they were; a secret that is left out stays.
+        before: as they were; a secret that is left out stays, one that is null is taken away.
 
     Raises:
-        InputError: the kind is not known, a field is wrong, the channel could not be made of it, or a password that was
-            given for one mail server would go to another.
+        InputError: the kind is not known, a field is wrong, the channel could not be made of it, or a secret that was given
+            for one receiver would be used with another.
     """
     checked = _checked(kind, given)
-    _stays_where_it_was_given(checked, before or {})
+    kept = {name: (before or {}).get(name) for name in _SECRETS if name not in checked.model_fields_set}
+    _stay_where_they_were_given(checked, kept, before or {})
     _made("check", checked, None, lambda: False)
     stored: dict[str, Any] = json.loads(checked.model_dump_json(exclude=set(_SECRETS), exclude_defaults=False))
     for name in _SECRETS:
         value = getattr(checked, name, None)
         if value is not None:
             stored[name] = seal.close(value.get_secret_value())
-        elif before and before.get(name):
-            stored[name] = before[name]
+        elif kept.get(name):
+            stored[name] = kept[name]
     return stored
 
 
@@ -150,13 +152,14 @@ def _checked(kind: str, given: Mapping[str, Any]) -> _Settings:
         ) from error
 
 
-def _stays_where_it_was_given(checked: _Settings, before: Mapping[str, Any]) -> None:
-    if not isinstance(checked, EmailSettings) or checked.password is not None or not before.get("password"):
-        return
-    if checked.host != before.get("host"):
+def _stay_where_they_were_given(checked: _Settings, kept: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    if isinstance(checked, EmailSettings) and kept.get("password") and checked.host != before.get("host"):
         raise InputError(
             f"The password was given for {before.get('host')}, and not for {checked.host}.", hint="Give it again."
         )
+    # Of a URL the path too: at many receivers it says whose messages these are.
+    if isinstance(checked, WebhookSettings) and kept.get("secret") and checked.url != before.get("url"):
+        raise InputError("The secret was given for another URL.", hint="Give it again, or another one.")
 
 
 def _made(name: str, settings: _Settings, say: Say | None, connected: Callable[[], bool]) -> Channel:
@@ -165,7 +168,7 @@ def _made(name: str, settings: _Settings, say: Say | None, connected: Callable[[
     if isinstance(settings, EmailSettings):
         return Email(
             name, settings.host, settings.sender, settings.recipients, settings.port, settings.security,
-            settings.username, settings.password,
+            settings.username, settings.password, settings.allow,
         )  # fmt: skip
     return Mqtt(name, say or _nowhere, connected if say else lambda: False)
 

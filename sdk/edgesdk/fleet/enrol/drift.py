@@ -1,17 +1,14 @@
-"""How each device stands to the configuration that its template wants, read from the store."""
+"""How each device stands to the configuration that its template wants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from edgesdk.fleet.enrol.templates import drift, render
-from edgesdk.fleet.store import enrolments as enrolled
-from edgesdk.fleet.store import templates
-from edgesdk.fleet.store.tables import enrolments, nodes, reported
-from edgesdk_targets.errors import InputError
+from edgesdk.fleet.store import enrolments, followers, templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,75 +26,31 @@ def wanted_configuration(connection: Connection, node: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such device, or its template is gone.
     """
-    ordered = connection.execute(
-        select(enrolments.c.site, enrolments.c.template, enrolments.c.configuration)
-        .where(enrolments.c.node == node, enrolments.c.revoked_ms.is_(None))
-        # What was claimed last; of a device that is still to come, what was ordered.
-        .order_by(enrolments.c.used_ms.is_(None), enrolments.c.used_ms.desc(), enrolments.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    row = connection.execute(select(nodes.c.site, nodes.c.template).where(nodes.c.name == node)).one_or_none()
-    known = row or ordered
-    if known is None:
-        raise InputError(f"There is no device {node[:140]}.", hint="edgesdk fleet enrolments")
-    given = {} if ordered is None else ordered.configuration or {}
-    return _wanted(connection, node, known.site, known.template, given)
-
-
-def given_configuration(connection: Connection, node: str) -> dict[str, Any] | None:
-    """Return what a device's file held when it was given it; None for one that was enrolled before that was kept."""
-    found: dict[str, Any] | None = connection.execute(
-        select(enrolments.c.given)
-        .where(enrolments.c.node == node, enrolments.c.used_ms.is_not(None))
-        .order_by(enrolments.c.used_ms.desc(), enrolments.c.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return found
-
-
-def followers(connection: Connection, template: str) -> list[str]:
-    """Return the devices that follow a template, by name.
-
-    Raises:
-        InputError: there is no such template.
-    """
-    templates.get_template(connection, template)
-    query = (
-        select(nodes.c.name).where(nodes.c.template == template, nodes.c.revoked_ms.is_(None)).order_by(nodes.c.name)
-    )
-    return list(connection.execute(query).scalars())
+    stands = followers.standing(connection, node)
+    given = dict(stands.configuration)
+    if not stands.template:
+        return render(given, ())
+    body = templates.get_template(connection, stands.template).body
+    return render(body, [*templates.overrides_of(connection, stands.template, stands.site, node), given])
 
 
 def read_drift(connection: Connection, template: str = "") -> list[DeviceDrift]:
-    """Return every device that follows a template, or that one, by name."""
-    query = (
-        select(nodes.c.name, nodes.c.site, nodes.c.template, nodes.c.hardware, reported.c.applied, reported.c.refused)
-        .join(reported, reported.c.node == nodes.c.id, isouter=True)
-        .where(nodes.c.template != "", nodes.c.revoked_ms.is_(None))
-        .order_by(nodes.c.name)
-    )
-    if template:
-        query = query.where(nodes.c.template == template)
+    """Return every device that follows a template, or that one, by name.
+
+    Raises:
+        InputError: the template that a device follows is gone.
+    """
     # Each read once and put together here: two thousand devices share a few templates.
-    given = enrolled.newest_configurations(connection)
+    given = enrolments.newest_configurations(connection)
     bodies = {one.name: one.body for one in templates.list_templates(connection)}
     laid_over = templates.every_override(connection)
     found = []
-    for row in connection.execute(query).all():
-        over = [laid_over.get((row.template, *scope), {}) for scope in (("site", row.site), ("node", row.name))]
+    for one in followers.find(connection, template):
+        over = [laid_over.get((one.template, *scope), {}) for scope in (("site", one.site), ("node", one.node))]
         # One that is gone is an error in words.
-        body = bodies[row.template] if row.template in bodies else templates.get_template(connection, row.template).body
-        wanted = render(body, [*filter(None, over), given.get(row.name, {})])
-        digest = (row.hardware or {}).get("configuration", "")
-        applied = (row.applied or {}).get("config")
-        differs = drift(wanted, digest, applied if isinstance(applied, dict) else {})
-        differs += [f"it refuses {one.get('what', '')}: {one.get('why', '')}" for one in row.refused or ()]
-        found.append(DeviceDrift(row.name, row.template, tuple(differs)))
+        body = bodies[one.template] if one.template in bodies else templates.get_template(connection, one.template).body
+        wanted = render(body, [*filter(None, over), given.get(one.node, {})])
+        differs = drift(wanted, one.digest, one.applied)
+        differs += [f"it refuses {refusal.get('what', '')}: {refusal.get('why', '')}" for refusal in one.refused]
+        found.append(DeviceDrift(one.node, one.template, tuple(differs)))
     return found
-
-
-def _wanted(connection: Connection, node: str, site: str, template: str, given: dict[str, Any]) -> dict[str, Any]:
-    if not template:
-        return render(given, ())
-    body = templates.get_template(connection, template).body
-    return render(body, [*templates.overrides_of(connection, template, site, node), given])

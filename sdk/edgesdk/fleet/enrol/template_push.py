@@ -16,9 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from edgesdk.fleet.enrol.drift import followers, given_configuration, wanted_configuration
+from edgesdk.fleet.enrol.drift import wanted_configuration
 from edgesdk.fleet.enrol.template_change import Change, change
 from edgesdk.fleet.gmqtt_client import Received
+from edgesdk.fleet.store import followers
 from edgesdk.fleet.store.engine import reading, writing
 from edgesdk.fleet.store.wanted import put_wanted
 from edgesdk.fleet.subscriber import Subscriber
@@ -130,14 +131,14 @@ async def push_template(
 
 def _changes(engine: Engine, template: str, node: str) -> dict[str, Change]:
     with reading(engine) as connection:
-        found = [name for name in followers(connection, template) if node in ("", name)]
+        found = [name for name in followers.names(connection, template) if node in ("", name)]
         if node and not found:
             raise InputError(f"{node[:140]} does not follow {template}.", hint="edgesdk fleet template drift")
         return {name: _change(connection, name) for name in found}
 
 
 def _change(connection: Connection, node: str) -> Change:
-    given = given_configuration(connection, node)
+    given = followers.given_configuration(connection, node)
     if given is None:
         return Change({}, ("what its file holds is not known here: enrol it again",))
     return change(given, wanted_configuration(connection, node))

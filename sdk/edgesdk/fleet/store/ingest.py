@@ -29,7 +29,7 @@ from edgesdk.fleet.store.engine import is_sqlite, open_store
 from edgesdk.fleet.store.failures import told_apart
 from edgesdk.fleet.store.lines import Line, Lines
 from edgesdk.fleet.store.media import MediaFolder, add_snapshot
-from edgesdk.fleet.store.now import NowNotes
+from edgesdk.fleet.store.now import NowNotes, lock
 from edgesdk.fleet.store.record_rows import Placed, RecordRows, rows_for
 from edgesdk.fleet.store.revoked import without_revoked
 from edgesdk.fleet.store.tables import settings
@@ -128,7 +128,10 @@ class Ingest:
             rows.add_samples(connection, [(p.line.node_id, s) for p in new for s in p.record.samples])
             event_rows.add(connection, new, received_ms)
             lost = declared_gaps.add(connection, reading.gaps, lines)
-            presence.apply(connection, [(lines[said.stream].node_id, said) for said in reading.presences], received_ms)
+            self._note(new, reading, lines, received_ms)
+            said = [(lines[one.stream].node_id, one) for one in reading.presences]
+            lock(connection, self._now.due(received_ms).union(node for node, _ in said))
+            presence.apply(connection, said, received_ms)
             for picture in reading.pictures:
                 add_snapshot(connection, self.media, lines[picture.stream].node_id, picture, received_ms)
             quarantine.add(connection, reading.refusals, received_ms)
@@ -142,7 +145,6 @@ class Ingest:
                 connection,
                 [(now.upto, json.dumps(now.ahead) if now.ahead else "[]", lines[s].id) for s, now in changed.items()],
             )
-            self._note(new, reading, lines, received_ms)
             self._now.write_due(connection, received_ms)
         for stream, now in changed.items():
             lines[stream].coverage = now

@@ -1,7 +1,8 @@
 """Finds each stream's row, with what is settled of it; makes those of devices and epochs that are new.
 
 In a file, one collector writes, and remembers what it wrote. In PostgreSQL there may be several, to any of which the
-broker may give a device's next message: each locks the rows of a commit, in one order, and reads them anew.
+broker may give a device's next message: each locks the rows of a commit, all at once and in one order, and reads them anew.
+Who locked those that it remembers first and others later would wait for somebody who does the same the other way round.
 """
 
 from __future__ import annotations
@@ -45,13 +46,12 @@ class Lines:
         if is_sqlite(connection):
             self._forget_if_another_wrote(connection)
         found = {stream: self._known[stream] for stream in wanted if stream in self._known}
-        if not is_sqlite(connection):
-            found = self._locked(connection, found)
-        unknown = [stream for stream in wanted if stream not in found]
-        if unknown:
-            _make(connection, unknown, now_ms)
-            found |= _read(connection, unknown)
-        return found
+        found |= _read_or_made(connection, [stream for stream in wanted if stream not in found], now_ms)
+        if is_sqlite(connection):
+            return found
+        found = self._locked(connection, found)
+        # Removed meanwhile, with their devices: nobody else can hold those that are made now.
+        return found | _read_or_made(connection, [stream for stream in wanted if stream not in found], now_ms)
 
     def remember(self, lines: Mapping[Stream, Line]) -> None:
         """Keep what a commit wrote."""
@@ -91,16 +91,28 @@ class Lines:
         return found
 
 
+def _read_or_made(connection: Connection, wanted: list[Stream], now_ms: int) -> dict[Stream, Line]:
+    if not wanted:
+        return {}
+    found = _read(connection, wanted)
+    missing = [stream for stream in wanted if stream not in found]
+    if missing:
+        _make(connection, missing, now_ms)
+        found |= _read(connection, missing)
+    return found
+
+
 def _make(connection: Connection, wanted: list[Stream], now_ms: int) -> None:
     insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     names = sorted({stream.node for stream in wanted})
     row = [{"name": name, "created_ms": now_ms, "first_seen_ms": now_ms} for name in names]
     connection.execute(insert(nodes).on_conflict_do_nothing(), row)
     ids = _node_ids(connection, names)
-    # One that was enrolled is seen for the first time.
-    connection.execute(
-        nodes.update().where(nodes.c.id.in_(ids.values()), nodes.c.first_seen_ms.is_(None)).values(first_seen_ms=now_ms)
-    )
+    # One that was enrolled is seen for the first time; in one order, as everything that several write.
+    unseen = select(nodes.c.id).where(nodes.c.id.in_(ids.values()), nodes.c.first_seen_ms.is_(None))
+    first = list(connection.scalars(unseen.order_by(nodes.c.id).with_for_update()))
+    if first:
+        connection.execute(nodes.update().where(nodes.c.id.in_(first)).values(first_seen_ms=now_ms))
     made = [{"node": ids[stream.node], "epoch": stream.epoch} for stream in sorted(wanted)]
     connection.execute(insert(streams).on_conflict_do_nothing(), made)
 
@@ -115,10 +127,7 @@ def _read(connection: Connection, wanted: list[Stream]) -> dict[Stream, Line]:
         select(nodes.c.name, streams.c.epoch, streams.c.id, streams.c.node, streams.c.upto, streams.c.ahead)
         .join(nodes, nodes.c.id == streams.c.node)
         .where(nodes.c.name.in_({stream.node for stream in wanted}), streams.c.epoch.in_({s.epoch for s in wanted}))
-        .order_by(streams.c.id)
     )
-    if not is_sqlite(connection):
-        asked = asked.with_for_update(of=streams)
     found = {Stream(name, epoch): _line(*row) for name, epoch, *row in connection.execute(asked)}
     return {stream: found[stream] for stream in wanted if stream in found}
 

@@ -10,7 +10,7 @@ that say nothing more it is moved to the present, from which their silence count
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from operator import itemgetter
@@ -86,6 +86,10 @@ class NowNotes:
             self._open.add(node)
             heappush(self._due, (note.due_ms, node))
 
+    def due(self, now_ms: int) -> set[int]:
+        """Return the devices of which something is due to be written."""
+        return {node for due_ms, node in self._due if due_ms <= now_ms and node in self._open}
+
     def write_due(self, connection: Connection, now_ms: int) -> int:
         """Write what is due; return how many devices that are."""
         if self._seen_ms is None or now_ms < self._seen_ms - _AHEAD_MS:
@@ -102,7 +106,7 @@ class NowNotes:
                 note.written_ms, note.urgent, note.values = now_ms, False, {}
                 self._open.discard(node)
         if due:
-            # In one order, whoever writes: two collectors that lock the same rows would else wait for each other.
+            # In one order, whoever writes: see `lock`.
             due.sort(key=itemgetter(0))
             _write(connection, due, now_ms + _AHEAD_MS)
         return len(due)
@@ -138,6 +142,17 @@ class NowNotes:
         # Made into text here and not before: most of what is gathered is replaced by newer.
         values = note.values | _texts(note.values)
         return (node, *(values.get(column) for column in _COLUMNS[1:]))
+
+
+def lock(connection: Connection, devices: Iterable[int]) -> None:
+    """Lock everything of `now` that a commit will write, at once and in one order, where several write.
+
+    A birth is written before what is due of other devices: two collectors that lock both one after the other would wait for
+    each other.
+    """
+    asked = sorted(devices)
+    if asked and not is_sqlite(connection):
+        connection.exec_driver_sql("SELECT 1 FROM now WHERE node = ANY(%s) ORDER BY node FOR UPDATE", (asked,))
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -145,11 +145,10 @@ def _reported(words: _Words, node: int, message: Reported, at_ms: int, received_
 
 
 def _known(connection: Connection, asked: Sequence[int]) -> dict[int, tuple[str, int]]:
-    """Return the start and connection of devices, which nobody else changes until the end of the transaction."""
+    """Return the start and connection of devices; whoever commits has locked their rows (`now.lock`)."""
     found: dict[int, tuple[str, int]] = {}
     for first in range(0, len(asked), _ASKED_AT_ONCE):
-        # In one order: every collector hears every birth, and two of them would else wait for each other.
-        rows = select(now.c.node, now.c.boot_id, now.c.session).order_by(now.c.node).with_for_update()
+        rows = select(now.c.node, now.c.boot_id, now.c.session)
         for node, boot_id, session in connection.execute(
             rows.where(now.c.node.in_(asked[first : first + _ASKED_AT_ONCE]))
         ):

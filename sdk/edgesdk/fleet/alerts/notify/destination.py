@@ -1,4 +1,4 @@
-"""Where a webhook may go: never to an address of this machine's own neighbourhood that answers whoever asks.
+"""Where a webhook or a mail may go: never to an address of this machine's own neighbourhood that answers whoever asks.
 
 A name is resolved once and the connection goes to the address that was looked at, so that a name server cannot answer
 differently the second time.
@@ -11,6 +11,7 @@ import socket
 from collections.abc import Sequence
 
 from edgesdk.fleet.alerts.notify.delivery import NotDelivered
+from edgesdk_targets.errors import InputError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -18,6 +19,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Clouds answer here with the machine's own keys; it is within no network that the rules below name.
 _METADATA = (ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200"))
 _EMBEDDING = ipaddress.ip_network("64:ff9b::/96")
+
+
+def networks(allow: Sequence[str]) -> list[Network]:
+    """Return the networks that an administrator allows. Raises InputError."""
+    try:
+        return [ipaddress.ip_network(text) for text in allow]
+    except ValueError as error:
+        raise InputError(f"`allow` holds what is no network: {error}.", hint="Such as 10.0.0.0/8.") from error
 
 
 def resolve(host: str, port: int, allowed: Sequence[Network] = ()) -> list[Address]:
@@ -32,13 +41,13 @@ def resolve(host: str, port: int, allowed: Sequence[Network] = ()) -> list[Addre
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise NotDelivered(f"{host} is not known to the name server.", hint="Correct the webhook's address.") from error
+        raise NotDelivered(f"{host} is not known to the name server.", hint="Correct the channel's address.") from error
     addresses = list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
     for address in addresses:
         reason = refusal(address)
         if reason and not any(_within(address, network) for network in allowed):
             raise NotDelivered(
-                f"{host} is {reason} ({address}); webhooks do not go there.",
+                f"{host} is {reason} ({address}); alerts do not go there.",
                 hint="An administrator can allow the network for this channel (`allow`).",
                 again=False,
             )

@@ -1,19 +1,26 @@
-"""A notice as an e-mail, by a mail server of the house."""
+"""A notice as an e-mail, by a mail server of the house.
+
+The connection goes to an address that was looked at, as that of a webhook: whoever may set a mail server could otherwise ask
+this machine's own services what they answer.
+"""
 
 from __future__ import annotations
 
 import re
 import smtplib
+import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
 from edgesdk.fleet.alerts.notice import Notice
 from edgesdk.fleet.alerts.notify.delivery import NotDelivered
+from edgesdk.fleet.alerts.notify.destination import Address, networks, resolve
 from edgesdk_targets.errors import InputError
 
 _ADDRESS = re.compile(r"[^\s@<>,;:\"\\]{1,64}@[^\s@<>,;:\"\\]{1,255}")
@@ -25,7 +32,8 @@ class Email:
 
     Attributes:
         security: `starttls` begins in the clear and must then encrypt; `tls` encrypts from the first byte; `none` is for
-            a server on this machine. A login is never sent without encryption.
+            a server that one trusts the way to. A login is never sent without encryption.
+        allow: networks that may be reached although they are refused by default: `127.0.0.0/8` for a server on this machine.
         tls: how the server is checked; the system's authorities unless given.
     """
 
@@ -37,6 +45,7 @@ class Email:
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password: SecretStr | None = None
+    allow: tuple[str, ...] = ()
     timeout_s: float = 20.0
     tls: ssl.SSLContext | None = None
 
@@ -48,6 +57,7 @@ class Email:
                 raise InputError(f"{address[:100]!r} is no e-mail address.", hint="Such as ops@example.org.")
         if self.username and self.security == "none":
             raise InputError("A login would be sent without encryption.", hint="Set security to starttls or tls.")
+        networks(self.allow)
 
     def message(self, notice: Notice) -> EmailMessage:
         """Return the mail; one of the same id is the same notice sent again."""
@@ -90,12 +100,38 @@ class Email:
             raise NotDelivered(f"{self.host} takes no mail for {len(refused)} of the recipients.", again=False)
 
     def _connected(self) -> smtplib.SMTP:
-        if self.security == "tls":
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout_s, context=self._context())
-        return smtplib.SMTP(self.host, self.port, timeout=self.timeout_s)
+        addresses = resolve(self.host, self.port, networks(self.allow))
+        tls = self._context() if self.security == "tls" else None
+        return _ToAddress(self.host, self.port, addresses, self.timeout_s, tls)
 
     def _context(self) -> ssl.SSLContext:
         return self.tls or ssl.create_default_context()
+
+
+class _ToAddress(smtplib.SMTP):
+    """A connection to one of the addresses that were looked at, for a host of that name."""
+
+    def __init__(
+        self, host: str, port: int, addresses: Sequence[Address], timeout_s: float, tls: ssl.SSLContext | None
+    ) -> None:
+        self._addresses = addresses
+        self._tls = tls
+        super().__init__(host, port, timeout=timeout_s)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+        # The library's own place to say where a connection goes: `SMTP_SSL` does the same.
+        raw = _connected_to(self._addresses, port, timeout)
+        return raw if self._tls is None else self._tls.wrap_socket(raw, server_hostname=host)
+
+
+def _connected_to(addresses: Sequence[Address], port: int, timeout_s: float) -> socket.socket:
+    last = OSError("no address")
+    for address in addresses:
+        try:
+            return socket.create_connection((str(address), port), timeout=timeout_s)
+        except OSError as error:
+            last = error
+    raise last
 
 
 def _passing(error: smtplib.SMTPRecipientsRefused) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
@@ -24,7 +23,7 @@ from pydantic import SecretStr
 
 from edgesdk.fleet.alerts.notice import Notice
 from edgesdk.fleet.alerts.notify.delivery import NotDelivered
-from edgesdk.fleet.alerts.notify.destination import Network, resolve
+from edgesdk.fleet.alerts.notify.destination import networks, resolve
 from edgesdk_targets.errors import InputError
 
 SIGNATURE_HEADER = "Edgesdk-Signature"
@@ -64,7 +63,7 @@ class Webhook:
             raise InputError("The webhook's address is no http:// or https:// URL.", hint="https://host/path")
         if "@" in urlsplit(self.url).netloc:
             raise InputError("The webhook's address has a login in it.", hint="Use `secret`, which signs the message.")
-        self._networks()
+        networks(self.allow)
 
     def send(self, notice: Notice) -> None:
         """Post a notice once. Raises NotDelivered."""
@@ -81,7 +80,7 @@ class Webhook:
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
         parts = urlsplit(self.url)
         host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
-        addresses = resolve(host, port, self._networks())
+        addresses = resolve(host, port, networks(self.allow))
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         last: OSError | None = None
         for address in addresses:
@@ -105,12 +104,6 @@ class Webhook:
         if scheme == "http":
             return None
         return self.tls or ssl.create_default_context()
-
-    def _networks(self) -> list[Network]:
-        try:
-            return [ipaddress.ip_network(text) for text in self.allow]
-        except ValueError as error:
-            raise InputError(f"`allow` holds what is no network: {error}.", hint="Such as 10.0.0.0/8.") from error
 
 
 def signature(secret: SecretStr, body: bytes, at: int) -> str:

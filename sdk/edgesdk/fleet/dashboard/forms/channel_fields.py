@@ -14,9 +14,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "email": ("E-mail", "By a mail server of yours."),
     "mqtt": ("MQTT", "Retained messages at the fleet's own broker: for lamps, sirens and home automation."),
 }
-SECURITY = {"starttls": "STARTTLS", "tls": "TLS from the first byte", "none": "none: a server on this machine"}
+SECURITY = {"starttls": "STARTTLS", "tls": "TLS from the first byte", "none": "none"}
 _TEXTS = {"webhook": ("url", "secret"), "email": ("host", "security", "username", "password", "sender"), "mqtt": ()}
-_LISTS = {"webhook": ("allow",), "email": ("recipients",), "mqtt": ()}
+_LISTS = {"webhook": ("allow",), "email": ("recipients", "allow"), "mqtt": ()}
 _NUMBERS = {"webhook": ("timeout_s",), "email": ("port",), "mqtt": ()}
 
 

@@ -31,7 +31,8 @@ class ChannelChange(BaseModel):
     """A channel as it shall be.
 
     Attributes:
-        settings: as in docs/alerts.md; a secret that is left out stays, and so does a webhook's URL.
+        settings: as in docs/alerts.md; a secret that is left out stays where the receiver is the same, and so does a webhook's URL;
+            one that is null is taken away.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from edgesdk.fleet.enrol.drift import followers, read_drift
+from edgesdk.fleet.enrol.drift import read_drift
 from edgesdk.fleet.enrol.template_push import Pushed, push_template
 from edgesdk.fleet.enrol.templates import check_template
 from edgesdk.fleet.service.api.asked import NODE_NAME, Admin, PlainName
 from edgesdk.fleet.service.parts import note, now_ms, parts_of
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import BadRequest, Conflict, NotFound, Unavailable
+from edgesdk.fleet.store import followers
 from edgesdk.fleet.store import templates as store
 from edgesdk.fleet.store.engine import reading, writing
 from edgesdk.fleet.store.plain_text import plain_json, plain_text
@@ -181,7 +182,7 @@ async def push_now(
 def _meant(request: Request, name: str, node: str) -> int:
     with reading(parts_of(request).engine) as connection:
         one_template(connection, name)
-        found = followers(connection, name)
+        found = followers.names(connection, name)
     if node and node not in found:
         raise BadRequest(f"{node} does not follow {name}.", hint="Look at the template's devices.")
     if not found:
