@@ -142,6 +142,28 @@ def test_each_day_is_a_partition_that_is_dropped_whole(postgresql: PostgresqlSer
     store.close()
 
 
+def test_two_that_make_the_same_day_at_once_make_it_once(postgresql: PostgresqlServer) -> None:
+    stores = [Ingest(postgresql.new_database("same_day"), wall=lambda: NOW_MS / 1000)]
+    stores.append(Ingest(str(stores[0].place), wall=lambda: NOW_MS / 1000))
+    day = NOW_MS // DAY
+    with ThreadPoolExecutor(1) as pool, stores[0].connection.begin():
+        partitions.make(stores[0].connection, "records", day)
+
+        def second() -> None:
+            with stores[1].connection.begin():
+                partitions.make(stores[1].connection, "records", day)
+
+        making = pool.submit(second)
+        with pytest.raises(NotYet):
+            making.result(0.5)
+        stores[0].connection.get_transaction().commit()  # type: ignore[union-attr]
+        making.result(30)
+    with reading(stores[0].engine) as connection:
+        assert partitions.days(connection, "records") == [day]
+    for store in stores:
+        store.close()
+
+
 def test_a_server_that_dies_loses_nothing_that_was_committed_and_is_waited_for() -> None:
     with running_postgresql() as server:
         store = Ingest(server.new_database("fleet"), wall=lambda: NOW_MS / 1000)

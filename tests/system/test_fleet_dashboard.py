@@ -185,6 +185,16 @@ def test_a_template_is_written_and_what_is_wrong_with_it_is_said(browser: Browse
     browser.until("return location.pathname === '/templates/shop'")
     browser.until("return document.querySelector('main pre')?.innerText.trim() === 'bundle: counter'")
     assert "No device follows it yet" in words(browser)
+    browser.run("document.querySelector('a[href$=\"/override\"]').click()")
+    fill(browser, where="berlin", text="device: {name: a}")
+    browser.until("return document.querySelector('.banner[role=alert]')?.innerText.includes('cannot say device')")
+    fill(browser, text="bundle: other")
+    browser.until("return document.querySelector('main .stack')?.innerText.includes('At the site berlin')")
+    browser.run("document.querySelector('a[href*=\"where=berlin\"]').click()")
+    browser.until("return document.querySelector('form[action$=\"/override/delete\"]') !== null")
+    browser.run("document.querySelector('form[action$=\"/override/delete\"] [type=checkbox]').click()")
+    browser.run("document.querySelector('form[action$=\"/override/delete\"]').requestSubmit()")
+    browser.until("return document.querySelector('main')?.innerText.includes('Nothing differs at a site')")
 
 
 def test_no_request_left_this_machine_and_no_script_complained(browser: Browser, url: str) -> None:
@@ -193,7 +203,7 @@ def test_no_request_left_this_machine_and_no_script_complained(browser: Browser,
     assert len(asked) > 50
     assert {one for one in asked if not one.startswith(f"{url}/")} == set()
     # That a password or a template was wrong is an answer of 4xx, which browsers write down.
-    wrong = (f"{url}/login", f"{url}/templates")
+    wrong = (f"{url}/login", f"{url}/templates", f"{url}/templates/shop/override")
     assert [line for line in browser.console if not line.endswith(wrong)] == []
 
 

@@ -33,7 +33,8 @@ SEEN_MOST = ("/", "/devices", "/devices/local.cam-0000", "/alerts")
 PAGES = (
     *SEEN_MOST, "/devices/local.cam-0004", "/alerts/rules", "/alerts/new-rule", "/alerts/silences", "/alerts/channels",
     "/alerts/channels/mail", "/alerts/new-channel?kind=webhook", "/search", "/search?what=events", "/search?what=pictures",
-    "/search?what=unreadable", "/enrolment", "/templates", "/templates/shop", "/new-template", "/people", "/audit",
+    "/search?what=unreadable", "/enrolment", "/templates", "/templates/shop", "/templates/shop/override",
+    "/templates/shop/override?scope=site&where=Mill%20Lane", "/new-template", "/people", "/audit",
     "/account", "/devices/local.nobody",
 )  # fmt: skip
 CHECKS = (Path(edgesdk_testkit.__file__).parent / "page_checks.js").read_text("utf-8")

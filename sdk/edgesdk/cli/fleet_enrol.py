@@ -156,33 +156,30 @@ def revoke(
     """Take back a device's identity; with --reload and --broker it is out of the broker too, and stays out."""
     from edgesdk.cli.output import next_command, note, print_json
     from edgesdk.fleet.enrol.authority import Authority
-    from edgesdk.fleet.enrol.disconnect import disconnect
-    from edgesdk.fleet.enrol.refusal_probe import RefusalProbe
-    from edgesdk.fleet.enrol.revocation import reload_broker
-    from edgesdk.fleet.enrol.revocation import revoke as take_back
+    from edgesdk.fleet.enrol.taking_back import TakingBack
     from edgesdk.fleet.store.engine import opened_store
     from edgesdk_targets.broker_address import BrokerAddress
 
     address = BrokerAddress.parse(broker) if broker else None
-    signer = Authority.open(authority)
-    probe = RefusalProbe(signer) if address is not None else None
+    how = TakingBack(
+        Authority.open(authority),
+        tuple(crl or ()),
+        reload,
+        address,
+        device_port,
+        ca=ca,
+        cert=cert,
+        key=key,
+        wait_s=wait_s,
+    )
     with opened_store(db, create=False) as engine:
-        also = (probe.revoked,) if probe is not None else ()
-        serials = take_back(engine, signer, node, reason, copies=tuple(crl or ()), also=also)
-    if reload:
-        reload_broker(reload)
-    if address is not None and probe is not None:
-        # First refused, then thrown out: the other way round it is back before anybody has looked.
-        if not probe.wait_refused(address.host, device_port, ca=ca, within_s=wait_s):
-            raise InputError(
-                f"{node} is taken back, but the broker at {address.host}:{device_port} has not read the list and lets it in.",
-                hint="Is --crl the file that it reads? Say --reload 'systemctl reload mosquitto', and run this again.",
-            )
-        disconnect(address.host, address.port, node, ca=ca, cert=cert, key=key)
+        done = how.take_back(engine, node, reason)
+    if done.problem is not None:
+        raise done.problem
     if json_output:
-        print_json({"node": node, "revoked": serials, "disconnected": bool(broker)})
+        print_json({"node": node, "revoked": list(done.serials), "disconnected": done.disconnected})
         return
-    note(f"{node}: {len(serials)} certificate(s) taken back; in {authority / 'crl.pem'}")
+    note(f"{node}: {len(done.serials)} certificate(s) taken back; in {authority / 'crl.pem'}")
     if not reload:
         next_command("systemctl reload mosquitto")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgesdk.fleet.broker import Broker
     from edgesdk.fleet.service.parts import Joining, Parts
+    from edgesdk.fleet.service.serve import ServeSettings
     from edgesdk_targets.broker_address import BrokerAddress
 
 
@@ -78,6 +79,13 @@ def serve(
     ] = False,
     bundles: Annotated[Path | None, typer.Option(help="A folder of bundles that enrolled devices may fetch.")] = None,
     wheelhouse: Annotated[Path | None, typer.Option(help="Installers that scripts/wheelhouse wrote.")] = None,
+    crl: Annotated[
+        list[Path] | None,
+        typer.Option("--crl", help="A further copy of the list of revoked certificates, such as the broker's crl.pem."),
+    ] = None,
+    broker_reload: Annotated[
+        str, typer.Option(help="How the broker reads that list: 'systemctl reload mosquitto'; no shell.")
+    ] = "",
     json_output: JsonFlag = False,
 ) -> None:
     """Open the fleet's dashboard and API until Ctrl-C. Starts a broker unless one is named, and records everything."""
@@ -85,7 +93,9 @@ def serve(
     from contextlib import ExitStack
 
     from edgesdk import __version__
-    from edgesdk.fleet.broker import Broker, is_loopback
+    from edgesdk.fleet.broker import Broker
+    from edgesdk.fleet.enrol.authority import Authority
+    from edgesdk.fleet.enrol.taking_back import TakingBack
     from edgesdk.fleet.service.alert_rounds import alert_rounds
     from edgesdk.fleet.service.collector_process import CollectorProcess
     from edgesdk.fleet.service.serve import ServeSettings, Service, make_parts
@@ -94,20 +104,10 @@ def serve(
     from edgesdk.fleet.store.address import parse
     from edgesdk.fleet.store.engine import opened_store
     from edgesdk.fleet.store.media import MediaFolder
+    from edgesdk_targets.broker_address import BrokerAddress
 
-    if (certificate is None) != (key is None):
-        raise InputError("HTTPS needs both --certificate and --key.", hint="Give both, or none.")
-    secure = https or certificate is not None
-    if authority is not None and not secure:
-        raise InputError(
-            "Devices enrol over HTTPS only.", hint="Give --certificate and --key, or --https behind a proxy."
-        )
-    if not is_loopback(host) and not secure and not open_to_network:
-        raise InputError(
-            f"At {host} passwords would cross the network unprotected.",
-            hint="Give --certificate and --key, or --https behind a proxy; --open-to-network where you mean it.",
-        )
     settings = ServeSettings(host, port, certificate, key, https)
+    _check_protected(settings, enrols=authority is not None, open_to_network=open_to_network)
     place = parse(db)
     with ExitStack() as stack:
         started: Broker | None = None
@@ -134,6 +134,19 @@ def serve(
         if authority is not None:
             service.open_routers.append(_enrolment(parts, authority, device_broker or broker, bundles, wheelhouse))
             parts.joining = _joining(device_server, authority, certificate)
+            devices_at = BrokerAddress.parse(device_broker or broker).port
+            # Without a command that lets the broker read the list, nobody can wait until it has.
+            services = address if broker_reload and address.tls else None
+            parts.taking_back = TakingBack(
+                Authority.open(authority),
+                tuple(crl or ()),
+                broker_reload,
+                services,
+                devices_at,
+                ca=ca,
+                cert=cert,
+                key=cert_key,
+            )
         first = parts.access.people.empty()
         asyncio.run(
             service.run(
@@ -141,6 +154,23 @@ def serve(
                     url, parts.access.setup.code if first else "", str(address), str(place), started, json_output
                 )
             )
+        )
+
+
+def _check_protected(settings: ServeSettings, *, enrols: bool, open_to_network: bool) -> None:
+    """Refuse to serve others, or to let devices enrol, without HTTPS. Raises InputError."""
+    from edgesdk.fleet.broker import is_loopback
+
+    if (settings.certificate is None) != (settings.key is None):
+        raise InputError("HTTPS needs both --certificate and --key.", hint="Give both, or none.")
+    if enrols and not settings.secure:
+        raise InputError(
+            "Devices enrol over HTTPS only.", hint="Give --certificate and --key, or --https behind a proxy."
+        )
+    if not is_loopback(settings.host) and not settings.secure and not open_to_network:
+        raise InputError(
+            f"At {settings.host} passwords would cross the network unprotected.",
+            hint="Give --certificate and --key, or --https behind a proxy; --open-to-network where you mean it.",
         )
 
 

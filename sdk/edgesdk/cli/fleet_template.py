@@ -33,7 +33,7 @@ def set_template(
 ) -> None:
     """Write a template, or what differs from it at a site or on a device."""
     from edgesdk.cli.output import next_command, note, print_json
-    from edgesdk.fleet.enrol.templates import check_template
+    from edgesdk.fleet.enrol.templates import check_place, check_template
     from edgesdk.fleet.store.engine import opened_store, writing
     from edgesdk.fleet.store.templates import get_template, put_override, put_template
     from edgesdk_targets.yaml_file import load_yaml
@@ -41,6 +41,8 @@ def set_template(
     if site and node:
         raise InputError("--site and --node exclude one another.", hint="Give one of them.")
     check_name(name, "template")
+    if site or node:
+        check_place("site" if site else "node", site or node)
     body = check_template(load_yaml(file).data)
     now_ms = int(time.time() * 1000)
     with opened_store(db) as engine, writing(engine) as connection:

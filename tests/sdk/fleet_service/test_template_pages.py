@@ -101,6 +101,52 @@ def test_who_differs_is_shown_first_and_why(service: FleetService, admin: httpx.
     assert "follows the template shop" in refused.text
 
 
+def test_what_differs_at_a_site_is_written_changed_and_taken_away(service: FleetService, admin: httpx.Client) -> None:
+    admin.put("/api/v1/templates/shop", json={"body": BODY})
+    follow(service, 1, configuration_digest(BODY))
+    form = {"scope": "site", "where": "Mill Lane", "text": "telemetry: {interval_s: 20}"}
+    assert "Its name" in admin.get("/templates/shop/override").text
+    assert admin.post("/templates/shop/override", data=form).headers["location"] == "/templates/shop"
+    page = admin.get("/templates/shop").text
+    assert "At the site Mill Lane" in page
+    assert "/templates/shop/override?scope=site&amp;where=Mill%20Lane" in page
+    assert "1 differs" in page, "the device there is to be otherwise now"
+    assert "interval_s: 20" in admin.get("/templates/shop/override?scope=site&where=Mill%20Lane").text
+    node = {"scope": "node", "name": "local.cam-0001", "body": {"telemetry": {"interval_s": 10}}}
+    assert admin.put("/api/v1/templates/shop/overrides", json=node).json()["version"] == 3
+    assert "all as wanted" in admin.get("/templates/shop").text, "a device's own wins over its site's"
+    where = {"scope": "node", "where": "local.cam-0001"}
+    assert admin.delete("/api/v1/templates/shop/overrides", params=where).json() == {"template": "shop", "version": 4}
+    assert admin.delete("/api/v1/templates/shop/overrides", params=where).status_code == 404
+    assert admin.post("/templates/shop/override/delete", data=form).status_code == 303
+    assert admin.get("/api/v1/templates/shop").json()["overrides"] == []
+    said = [one["action"] for one in admin.get("/api/v1/audit?subject=shop&limit=4").json()["entries"]]
+    assert said == [*["template.override.delete"] * 2, *["template.override"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [({"text": "device: {name: a}"}, "cannot say device"), ({"text": "{}"}, "says nothing"), ({"text": "a: ["}, "What differs:1"),
+     ({"where": ""}, "is no name of a site"), ({"scope": "node", "where": "Mill Lane"}, "is not a node"),
+     ({"scope": "planet"}, "is no place")],
+)  # fmt: skip
+def test_what_cannot_differ_is_said_and_stays_in_the_form(admin: httpx.Client, form: dict[str, str], says: str) -> None:
+    admin.put("/api/v1/templates/shop", json={"body": BODY})
+    sent = {"scope": "site", "where": "Mill Lane", "text": "telemetry: {interval_s: 20}", **form}
+    refused = admin.post("/templates/shop/override", data=sent)
+    assert refused.status_code == 400
+    assert says in refused.text.replace("&#39;", "'")
+    assert admin.get("/api/v1/templates/shop").json()["overrides"] == []
+    assert admin.post("/templates/nobody/override", data=sent).status_code in (400, 404)
+
+
+def test_operators_change_no_template(service: FleetService) -> None:
+    with service.logged_in("operator") as operator:
+        body = {"scope": "site", "name": "Mill Lane", "body": {"log_level": "debug"}}
+        assert operator.put("/api/v1/templates/shop/overrides", json=body).status_code == 403
+        assert operator.get("/templates/shop/override").status_code == 403
+
+
 def test_nothing_is_pushed_unasked_unmeant_or_without_a_broker(service: FleetService, admin: httpx.Client) -> None:
     admin.put("/api/v1/templates/shop", json={"body": BODY})
     follow(service, 0, "")

@@ -14,6 +14,7 @@ from typing import Any
 from edgesdk_targets.enrolment import configuration_digest
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages.envelope import check_json
+from edgesdk_targets.topics import Node
 
 Document = dict[str, Any]
 
@@ -43,6 +44,20 @@ def check_template(body: object) -> Document:
             f"A template cannot say {', '.join(wrong)}.", hint="Leave it out: enrolment sets it for each device."
         )
     return body
+
+
+def check_place(scope: str, name: str) -> None:
+    """Check where something differs from a template.
+
+    Raises:
+        InputError: it is neither a site nor a device.
+    """
+    if scope == "node":
+        Node.parse(name)
+    elif scope != "site":
+        raise InputError(f"{scope[:40]!r} is no place.", hint="site or node")
+    elif not name.strip() or not name.isprintable():
+        raise InputError(f"{name[:80]!r} is no name of a site.", hint="As it stands at the devices.")
 
 
 def render(template: Document, overrides: Sequence[Document]) -> Document:

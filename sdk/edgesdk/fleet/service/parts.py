@@ -19,6 +19,7 @@ from edgesdk.fleet.store.audit import AuditLog
 from edgesdk_targets.broker_address import BrokerAddress
 
 if TYPE_CHECKING:
+    from edgesdk.fleet.enrol.taking_back import TakingBack
     from edgesdk.fleet.service.commander import Commander
     from edgesdk.fleet.service.live.fleet_feed import FleetFeed
     from edgesdk.fleet.service.live.node_feed import NodeFeeds
@@ -49,6 +50,7 @@ class Parts:
         broker, tls: where devices are reached, for what has a connection of its own.
         seal: closes and opens the secrets of the alerts' channels; None where nobody is told by this service.
         joining: None where no device can enrol here.
+        taking_back: how a device's identity is taken back; None where this service has no authority.
         collecting: what the collector is doing, as far as it is ours: `problem` is empty while it is well.
     """
 
@@ -64,6 +66,7 @@ class Parts:
     tls: ssl.SSLContext | None = None
     seal: Seal | None = None
     joining: Joining | None = None
+    taking_back: TakingBack | None = None
     collecting: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
 

@@ -14,6 +14,8 @@ DAY_MS = 86_400_000
 # How far from the present a day may lie that gets a partition of its own.
 _PAST_DAYS = 40
 _FUTURE_DAYS = 2
+# Of the catalogue itself: `to_regclass` remembers, within a transaction, that there was no such table a moment ago.
+_THERE = "SELECT 1 FROM pg_class WHERE relname = %s AND pg_table_is_visible(oid)"
 
 
 class Partitions:
@@ -41,11 +43,11 @@ class Partitions:
 def make(connection: Connection, table: str, day: int) -> None:
     """Make the partition of one day, with what of it lies among the others; nothing where it is there."""
     name, first, last = f"{table}_{day}", day * DAY_MS, (day + 1) * DAY_MS
-    if connection.exec_driver_sql("SELECT to_regclass(%s)", (name,)).scalar():
+    if connection.exec_driver_sql(_THERE, (name,)).first():
         return
     # Two collectors make the same day at the same moment.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
-    if connection.exec_driver_sql("SELECT to_regclass(%s)", (name,)).scalar():
+    if connection.exec_driver_sql(_THERE, (name,)).first():
         return
     others = f"{table}_other"
     connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)")

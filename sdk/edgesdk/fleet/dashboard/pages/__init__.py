@@ -21,12 +21,13 @@ def routers() -> list[APIRouter]:
         people,
         search,
         silences,
+        template_overrides,
         templates,
     )
 
     parts = (
-        entrance, overview, devices, device, alerts, alert_rules, silences, channels, search, enrolment, templates, audit,
-        account, people,
+        entrance, overview, devices, device, alerts, alert_rules, silences, channels, search, enrolment, templates,
+        template_overrides, audit, account, people,
     )  # fmt: skip
     for part in parts:
         for route in part.router.routes:

@@ -11,11 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from edgesdk.fleet.dashboard.render import render
-from edgesdk.fleet.service.api.asked import NodePath, Operator, Viewer
+from edgesdk.fleet.service.api.asked import Admin, NodePath, Operator, Viewer
 from edgesdk.fleet.service.api.devices import Description, change
+from edgesdk.fleet.service.api.identity import revoke_device
 from edgesdk.fleet.service.parts import now_ms, parts_of
 from edgesdk.fleet.service.security.form import read_form
-from edgesdk.fleet.service.security.refusals import BadRequest, NotFound
+from edgesdk.fleet.service.security.refusals import BadRequest, NotFound, Unavailable
 from edgesdk.fleet.store.alert_pages import list_alerts
 from edgesdk.fleet.store.command_log import list_commands
 from edgesdk.fleet.store.devices import get
@@ -59,7 +60,7 @@ def device_page(
     there = device["state"] in ("online", "degraded", "updating")
     return render(
         request, _PARTS.get(part, "device.html"), who, device=device, **shown, sizes=_sizes(device["cameras"]),
-        live=parts.node_feeds is not None,
+        live=parts.node_feeds is not None, authority=parts.taking_back is not None,
         stale=there and (device["heard_ms"] is None or at_ms - device["heard_ms"] > _LATE_MS), one=True,
     )  # fmt: skip
 
@@ -79,6 +80,18 @@ async def describe_device(request: Request, who: Operator, node: NodePath) -> Re
             hint="Tags are letters, digits and . _ : = @ -, with blanks between them.",
         ) from error
     await run_in_threadpool(change, request, who, node, said)
+    return RedirectResponse(f"/devices/{node}", 303)
+
+
+@router.post("/devices/{node}/revoke")
+async def revoke_page(request: Request, who: Admin, node: NodePath) -> Response:
+    """Take a device's identity back."""
+    form = await read_form(request)
+    if "sure" not in form:
+        raise BadRequest("Nothing was taken back.", hint="Tick that you mean it.")
+    done = await run_in_threadpool(revoke_device, request, who, node, form.get("reason", "").strip())
+    if done.problem is not None:
+        raise Unavailable(done.problem.message, hint=done.problem.hint)
     return RedirectResponse(f"/devices/{node}", 303)
 
 

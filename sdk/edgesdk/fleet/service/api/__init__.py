@@ -16,18 +16,20 @@ def routers() -> list[APIRouter]:
         devices,
         events,
         fleet,
+        identity,
         live,
         metrics,
         pictures,
         results,
         silences,
+        template_overrides,
         templates,
         tokens,
         users,
     )
 
     parts = (
-        fleet, devices, events, results, pictures, commands, alerts, alert_rules, silences, channels, templates, live, tokens,
-        users, audit, metrics,
+        fleet, devices, identity, events, results, pictures, commands, alerts, alert_rules, silences, channels, templates,
+        template_overrides, live, tokens, users, audit, metrics,
     )  # fmt: skip
     return [part.router for part in parts]
