@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from edgesdk_agent.config.section import Section
+from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     # Every start reads this file, and most need nothing of updates.
@@ -26,11 +27,35 @@ def _hours(value: str) -> str:
     return value
 
 
+class ReleasedSection(Section):
+    """A fleet's TUF repository: what it does not list is not taken, whoever signed it; see docs/signing.md.
+
+    Attributes:
+        url: of the folder that holds `metadata`, https.
+        root: the file of the root that is trusted first, as it was brought to this device.
+    """
+
+    url: str = Field(max_length=2048)
+    root: Path
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        from edgesdk_agent.server_address import ServerAddress
+
+        try:
+            ServerAddress.parse(value, "It")
+        except InputError as error:
+            raise ValueError(f"{error.message} {error.hint}") from error
+        return value
+
+
 class UpdateSection(Section):
     """How this device changes its model; see docs/updating.md. It works under the launcher alone.
 
     Attributes:
         keys: files of trusted keys; a bundle that none of these keys signed is refused.
+        released: a fleet's repository, which must list a bundle as well; none unless given.
         folder: of the slots, the same that the launcher is started with.
         ca: a PEM file of whom to trust as a server of bundles, such as a fleet's own authority; the system's unless given.
         bytes_per_s: as many come of a download, all that the network gives unless set.
@@ -43,6 +68,7 @@ class UpdateSection(Section):
     """
 
     keys: Annotated[tuple[Path, ...], Field(min_length=1, max_length=16)]
+    released: ReleasedSection | None = None
     folder: Path = Path("/var/lib/edgesdk/update")
     ca: Path | None = None
     bytes_per_s: int | None = Field(default=None, ge=1024, le=1 << 40)

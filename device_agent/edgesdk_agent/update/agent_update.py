@@ -16,10 +16,9 @@ from typing import Any
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.config.update import UpdateSection
 from edgesdk_agent.update.fetch.sources import Sources
-from edgesdk_agent.update.golden_child import golden_in_child
 from edgesdk_agent.update.launched import Launched
 from edgesdk_agent.update.launcher import read_switch
-from edgesdk_agent.update.proof import Proof
+from edgesdk_agent.update.proof_here import proof_of
 from edgesdk_agent.update.record import Step, UpdateRecord
 from edgesdk_agent.update.rules import Moment, counted_on, deadline_in, in_time
 from edgesdk_agent.update.trial_gate import Verdict
@@ -27,7 +26,6 @@ from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
 from edgesdk_agent.update.updater import Updater
 from edgesdk_agent.update.wish import Wish, WishFiles
 from edgesdk_targets.errors import EdgeError, FetchFailed
-from edgesdk_targets.signing.trusted_keys import read_trusted_keys
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +68,7 @@ class AgentUpdate:
         self._section, self._launched, self._agent = section, launched, agent
         self._tell, self._clock_trusted = tell, clock_trusted
         self._stopping = threading.Event()
-        self._proof = proof_of(section, target, variant, self._stopping)
+        self._proof = proof_of(section, target, variant, self._stopping, clock_trusted)
         self._sources = Sources(
             self._proof.accept, bytes_per_s=section.bytes_per_s, open_now=self._interrupted, stopping=self._stopping,
             authority=section.ca,
@@ -171,6 +169,7 @@ class AgentUpdate:
                     self._wishes.answer(wish, taken=True, why="It runs already.")
                     self._wishes.take_away(wish.address)
                     return False
+                self._proof.check_released(release)
                 updater.offer(release, wish.address)
         except FetchFailed as error:
             return self._put_off(wish, error)
@@ -256,13 +255,3 @@ class AgentUpdate:
 def _told_of(record: UpdateRecord) -> tuple[object, ...]:
     """Return what of a record is told."""
     return record.step, record.release, record.why
-
-
-def proof_of(section: UpdateSection, target: str, variant: str, stopping: threading.Event) -> Proof:
-    """Return how bundles are proven on this device; `target` and `variant` as they are configured, empty where not."""
-    return Proof(
-        trusted=lambda: read_trusted_keys(section.keys),
-        target=target or None,
-        variant=variant or None,
-        golden=golden_in_child(target or None, variant or None, stopping=stopping),
-    )

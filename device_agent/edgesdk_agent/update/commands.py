@@ -72,9 +72,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _begin(options: argparse.Namespace, config: AgentConfig, section: UpdateSection) -> int:
     from edgesdk_agent.update import launcher
-    from edgesdk_agent.update.agent_update import moment, proof_of
+    from edgesdk_agent.update.agent_update import moment
     from edgesdk_agent.update.fetch.sources import Sources
     from edgesdk_agent.update.launcher import held_slots, read_switch
+    from edgesdk_agent.update.proof_here import proof_of
     from edgesdk_agent.update.updater import Updater
     from edgesdk_targets.whole_file import write_whole
 

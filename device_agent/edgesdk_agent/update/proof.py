@@ -24,6 +24,8 @@ class Proof:
         trusted: returns whose signature is asked for, asked each time, so that a key that is revoked holds no longer; None
             asks for none.
         target: of this device; None asks for whatever runs on it. variant: the one that is configured, if one is.
+        released: asks a fleet's repository for a bundle by its digest and, once it is there, its file; raises BundleError where it
+            is not released, FetchFailed where nobody can tell now.
         golden: the golden set by the production path, in a process of its own; raises BundleError where it is not met.
     """
 
@@ -31,6 +33,7 @@ class Proof:
     target: str | None = None
     variant: str | None = None
     limits: Limits = field(default_factory=Limits)
+    released: Callable[[str, Path | None], None] | None = None
     golden: Callable[[Path], None] | None = None
 
     def identity(self, path: Path, release: Release) -> None:
@@ -42,6 +45,12 @@ class Proof:
         """
         with open_bundle(path, self.limits, accept=partial(self.accept, path)) as bundle:
             self._identity(bundle, release)
+        self.check_released(release, path)
+
+    def check_released(self, release: Release, path: Path | None = None) -> None:
+        """Refuse what the fleet has not released, if it has a repository. Raises as `released`."""
+        if self.released is not None:
+            self.released(release.id, path)
 
     def fitness(self, path: Path) -> None:
         """Check that it can do its work on this device.

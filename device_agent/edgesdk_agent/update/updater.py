@@ -20,7 +20,7 @@ from edgesdk_agent.update.rules import Limits, Moment, Order
 from edgesdk_agent.update.slots import Slots
 from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.trial_watch import Baseline
-from edgesdk_targets.errors import BundleError, DeviceError, EdgeError, InputError, NoSpace
+from edgesdk_targets.errors import BundleError, DeviceError, EdgeError, FetchFailed, InputError, NoSpace
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +146,9 @@ class Updater:
             return self._act(record, switch, verdict or Verdict())
         except BundleError as error:
             return self._failed(error)
-        except (DeviceError, InputError) as error:
-            # The disk, or an end of this process: nothing of the bundle's, and waiting may mend it; the deadline ends it.
+        except (DeviceError, InputError, FetchFailed) as error:
+            # The disk, a repository that cannot be asked now, or an end of this process: nothing of the bundle's, and waiting may
+            # mend it; the deadline ends it.
             log.warning("update: %s", error.message)
             return False
 

@@ -1,4 +1,4 @@
-"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys` and `chunks` have files of their own."""
+"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys`, `tuf` and `chunks` have files of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from edgesdk.cli.bundle_chunks import chunks
 from edgesdk.cli.bundle_keys import app as keys_app
 from edgesdk.cli.bundle_sign import sign, signature_facts, signature_text
+from edgesdk.cli.bundle_tuf import app as tuf_app
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, plain, print_json, size_text, table
 from edgesdk_targets.target import Precision
 
@@ -22,6 +23,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.command()(sign)
 app.command()(chunks)
 app.add_typer(keys_app, name="keys", help="Make, list, trust and revoke keys.")
+app.add_typer(tuf_app, name="tuf", help="A fleet's repository of what is released, with keys of several people.")
 BundlePath = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or the folder it was unpacked to.")
 ]

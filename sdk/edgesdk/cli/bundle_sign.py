@@ -40,7 +40,7 @@ def sign(
     from edgesdk.signing.sign import sign_bundle
     from edgesdk_targets.bundle.bundle import open_bundle
 
-    private = _private(key_folder(keys), key)
+    private = private_key(key_folder(keys), key)
     with open_bundle(bundle) as opened:
         done = sign_bundle(opened, private, output or bundle, release=release, again=again)
     stated = done.statement
@@ -92,7 +92,7 @@ def signature_text(facts: dict[str, Any]) -> str:
     return "not signed"
 
 
-def _private(folder: KeyFolder, name: str) -> PrivateKey:
+def private_key(folder: KeyFolder, name: str) -> PrivateKey:
     """Return a private key, asking for its passphrase where there is somebody to ask."""
     from edgesdk.signing.private_key import PassphraseNeeded
 

@@ -31,6 +31,18 @@ class Changed(FetchFailed):
     code = "file_changed"
 
 
+class RefusedByServer(FetchFailed):
+    """The server answers, and gives nothing.
+
+    Attributes:
+        status: of its answer.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The server answered {status}.", hint="Check the address, and that the bundle was published.")
+        self.status = status
+
+
 class Place(Protocol):
     """A file that can be read in parts."""
 
@@ -109,10 +121,17 @@ class ServerPlace:
         self._tag = ""
 
     def chunk_list(self) -> bytes:
-        with self._answer(self._to.path + CHUNKS_SUFFIX, {}) as answer:
+        return self._whole(self._to.path + CHUNKS_SUFFIX, MAX_LIST_BYTES + 1)
+
+    def whole(self, most: int) -> bytes:
+        """Return the file, at most so many bytes of it. Raises FetchFailed."""
+        return self._whole(self._to.path, most)
+
+    def _whole(self, path: str, most: int) -> bytes:
+        with self._answer(path, {}) as answer:
             if answer.status != 200:
-                raise _refused(answer.status)
-            return self._body(answer, MAX_LIST_BYTES + 1)
+                raise RefusedByServer(answer.status)
+            return self._body(answer, most)
 
     def read(self, start: int, length: int) -> bytes:
         head = {"Range": f"bytes={start}-{start + length - 1}"}
@@ -125,7 +144,7 @@ class ServerPlace:
             if answer.status == 200 and (start or self._tag):
                 raise Changed("The file on the server was replaced.", hint="It is fetched anew.")
             if answer.status not in {200, 206}:
-                raise _refused(answer.status)
+                raise RefusedByServer(answer.status)
             if answer.status == 206 and not (answer.getheader("Content-Range") or "").startswith(f"bytes {start}-"):
                 raise FetchFailed("The server sent another part than was asked for.", hint="Is there a bad proxy?")
             # A weak tag does not promise the same bytes, and must not be used so.
@@ -211,10 +230,6 @@ def _trusting(authority: Path | None) -> ssl.SSLContext:
         raise InputError(
             f"update.ca, {authority}, holds no certificates that can be read.", hint="Give a PEM file."
         ) from error
-
-
-def _refused(status: int) -> FetchFailed:
-    return FetchFailed(f"The server answered {status}.", hint="Check the address, and that the bundle was published.")
 
 
 def _bundle_address(url: str) -> ServerAddress:
