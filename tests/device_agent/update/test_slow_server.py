@@ -21,6 +21,7 @@ from edgesdk_agent.update.fetch.places import ServerPlace
 from edgesdk_agent.update.fetch.sources import Sources
 from edgesdk_agent.update.launched import Launched
 from edgesdk_agent.update.record import RecordFile, Release, Step
+from edgesdk_agent.update.result_tally import ResultTally
 from edgesdk_agent.update.rules import Moment
 from edgesdk_agent.update.trial_watch import RunningAgent
 from edgesdk_agent.update.wish import Wish, WishFiles
@@ -133,7 +134,7 @@ def test_its_time_ends_a_download_that_goes_on(
     monkeypatch.setattr(agent_update, "Backoff", lambda **_: Backoff(first_s=0.01, limit_s=0.01))
     first_install(tmp_path / "update", make(tmp_path, 2))
     server.drop = bytes(100)
-    agent = RunningAgent(_nothing, _nothing, frozenset, lambda: "sha256:none", None)
+    agent = RunningAgent(_nothing, _nothing, frozenset, lambda: "sha256:none", None, ResultTally())
     update = AgentUpdate(
         UpdateSection(keys=(tmp_path / "none",), folder=tmp_path / "update"), Launched(tmp_path / "update", "a"), agent,
         target="", variant="", budget_ms=0.0, tell=lambda *_, **__: None, clock_trusted=lambda: True,
