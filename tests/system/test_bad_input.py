@@ -125,10 +125,14 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = _edgesdk("fleet", "broker", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
-    assert done.returncode == 2
+        port = str(taken.getsockname()[1])
+        done = _edgesdk("fleet", "broker", "--port", port, cwd=tmp_path)
+        served = _edgesdk("fleet", "serve", "--port", "0", "--broker-port", port, cwd=tmp_path)
+    assert (done.returncode, served.returncode) == (2, 2)
     assert "is in use" in done.stderr
-    assert "--port" in done.stderr
+    assert "another --port" in done.stderr
+    assert "is in use" in served.stderr
+    assert "another --broker-port" in served.stderr, "--port is the dashboard's"
 
 
 def test_agent_without_camera_or_broker(digits_bundle: Path, tmp_path: Path) -> None:

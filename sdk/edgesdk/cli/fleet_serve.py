@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,9 +114,8 @@ def serve(
     with ExitStack() as stack:
         started: Broker | None = None
         if not broker:
-            started = stack.enter_context(
-                Broker(host=broker_host, port=broker_port, username=username, password=password)
-            )
+            made = Broker(host=broker_host, port=broker_port, username=username, password=password)
+            started = stack.enter_context(_started(made))
             broker = str(started.address)
         address, tls = broker_access(broker, username, password, ca=ca, cert=cert, key=cert_key, insecure=insecure)
         engine = stack.enter_context(opened_store(place))
@@ -155,6 +156,22 @@ def serve(
                 )
             )
         )
+
+
+@contextmanager
+def _started(broker: Broker) -> Iterator[Broker]:
+    """Run a broker; what is wrong with its port is told by the options that it has here. Raises InputError, LinkError."""
+    try:
+        broker.start()
+    except InputError as error:
+        hint = error.hint.replace("--port", "--broker-port").replace("--host", "--broker-host")
+        raise InputError(
+            error.message, hint=hint.replace("Use what runs there", "Use what runs there (--broker)")
+        ) from error
+    try:
+        yield broker
+    finally:
+        broker.stop()
 
 
 def _check_protected(settings: ServeSettings, *, enrols: bool, open_to_network: bool) -> None:

@@ -259,3 +259,4 @@ def _silence() -> None:
         logger = logging.getLogger(name)
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
+        logger.propagate = False
