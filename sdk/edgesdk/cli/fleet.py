@@ -15,6 +15,7 @@ from edgesdk.cli.fleet_enrolment_service import enrolment_service
 from edgesdk.cli.fleet_grafana import grafana
 from edgesdk.cli.fleet_home_assistant import home_assistant
 from edgesdk.cli.fleet_record import record, records
+from edgesdk.cli.fleet_rollout import deploy, rollback, rollouts
 from edgesdk.cli.fleet_serve import serve
 from edgesdk.cli.fleet_store import backup, migrate, remove, restore
 from edgesdk.cli.fleet_template import app as template
@@ -134,3 +135,6 @@ app.command()(cmd)
 app.command()(desired)
 app.add_typer(alerts, name="alerts")
 app.add_typer(template, name="template")
+app.command()(deploy)
+app.command()(rollouts)
+app.command()(rollback)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from edgesdk.fleet.broker import Broker
     from edgesdk.fleet.service.parts import Joining, Parts
-    from edgesdk.fleet.service.serve import ServeSettings
+    from edgesdk.fleet.service.serve import ServeSettings, Service
     from edgesdk_targets.broker_address import BrokerAddress
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (compared with, not bound)
 
 
 def serve(
@@ -74,12 +76,14 @@ def serve(
         str, typer.Option(help="For enrolled devices, where they reach the broker: mqtts://host:8883.")
     ] = "",
     device_server: Annotated[
-        str, typer.Option(help="For enrolled devices, where they reach this service: https://host:8480.")
+        str, typer.Option(help="Where devices reach this service, to enrol and to fetch bundles: https://host:8480.")
     ] = "",
     home_assistant: Annotated[
         bool, typer.Option("--home-assistant", help="Tell Home Assistant of every device, by MQTT discovery.")
     ] = False,
-    bundles: Annotated[Path | None, typer.Option(help="A folder of bundles that enrolled devices may fetch.")] = None,
+    bundles: Annotated[
+        Path | None, typer.Option(help="The folder of bundles that devices may fetch; beside the store unless given.")
+    ] = None,
     wheelhouse: Annotated[Path | None, typer.Option(help="Installers that scripts/wheelhouse wrote.")] = None,
     crl: Annotated[
         list[Path] | None,
@@ -103,7 +107,7 @@ def serve(
     from edgesdk.fleet.service.serve import ServeSettings, Service, make_parts
     from edgesdk.fleet.service.uploads.incoming import Incoming
     from edgesdk.fleet.service.uploads.tus import upload_router
-    from edgesdk.fleet.store.address import parse
+    from edgesdk.fleet.store.address import bundles_beside, parse
     from edgesdk.fleet.store.engine import opened_store
     from edgesdk.fleet.store.media import MediaFolder
     from edgesdk_targets.broker_address import BrokerAddress
@@ -131,9 +135,11 @@ def serve(
         service.background.append(alert_rounds(parts, seal, every_s=alerts_every))
         if home_assistant:
             service.background.append(_home_assistant(address, tls, device_server))
+        shelf = bundles or bundles_beside(place)
+        _rollouts(service, shelf, device_server, address, tls)
         service.open_routers.append(upload_router(Incoming(parts.media / ".incoming")))
         if authority is not None:
-            service.open_routers.append(_enrolment(parts, authority, device_broker or broker, bundles, wheelhouse))
+            service.open_routers.append(_enrolment(parts, authority, device_broker or broker, shelf, wheelhouse))
             parts.joining = _joining(device_server, authority, certificate)
             devices_at = BrokerAddress.parse(device_broker or broker).port
             # Without a command that lets the broker read the list, nobody can wait until it has.
@@ -208,7 +214,28 @@ def _home_assistant(
     return lambda stop: keep_bridge(address, tls=tls, dashboard=dashboard, stop=stop)
 
 
-def _enrolment(parts: Parts, authority: Path, broker: str, bundles: Path | None, wheelhouse: Path | None) -> APIRouter:
+def _rollouts(service: Service, folder: Path, server: str, address: BrokerAddress, tls: SSLContext | None) -> None:
+    """Let the service drive roll-outs, and devices fetch their bundles from a folder.
+
+    Raises:
+        InputError: where devices reach it is no https://….
+    """
+    from edgesdk.fleet.rollout.shelf import Shelf
+    from edgesdk.fleet.service.rollouts.driver import Driver, rollout_rounds
+    from edgesdk.fleet.service.rollouts.shelf_routes import shelf_router
+
+    settings = service.settings
+    server = server.rstrip("/")
+    if server and not server.startswith("https://"):
+        raise InputError(f"{server} is not encrypted.", hint="--device-server https://host:8480")
+    if not server and settings.certificate is not None and settings.port and settings.host not in _EVERYWHERE:
+        server = settings.url(settings.port).rstrip("/")
+    shelf = service.parts.shelf = Shelf(folder)
+    service.open_routers.append(shelf_router(service.parts.engine, shelf))
+    service.background.append(rollout_rounds(Driver(service.parts.engine, shelf, server), address, tls=tls))
+
+
+def _enrolment(parts: Parts, authority: Path, broker: str, bundles: Path, wheelhouse: Path | None) -> APIRouter:
     """Return the routes by which devices join; what they ask stands in the audit log.
 
     Raises:

@@ -92,10 +92,10 @@ def test_without_the_gate_everybody_gets_it() -> None:
 
 
 def test_healthy_fleets_are_not_halted() -> None:
-    """Sixty fleets whose figures vary, under a scene that changes for all; the long run is benchmarks/rollouts.py."""
+    """Twenty fleets whose figures vary, under a scene that changes for all; the long run is benchmarks/rollouts.py."""
     halts = []
-    for seed in range(60):
-        world = fleet([Way.GOOD] * 60, seed, noise=0.1, scene=lambda at: 1.0 if int(at / 700) % 2 else 0.7)
+    for seed in range(20):
+        world = fleet([Way.GOOD] * 40, seed, noise=0.1, scene=lambda at: 1.0 if int(at / 700) % 2 else 0.7)
         last = world.run(world.begun(POLICY, key=f"r{seed}"), until=ended)
         if last.status is not Status.DONE:
             halts.append(last.why)

@@ -47,6 +47,7 @@ class Site:
     Attributes:
         bundles: where signed bundles lie, which a web server shows at `url`.
         camera: what it looks at; trial: what a trial asks for. As patient as a machine with other work needs.
+        more: further sections of its configuration.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Site:
     process: subprocess.Popen[bytes] | None = None
     camera: str = "source: 'conveyor:?fps=10', mode: freshest"
     trial: str = "soak_s: 1, frames: 5, slower: 100, unlike: null, trial_s: 100, trial_starts: 2"
+    more: str = ""
 
     def set_up(self, broker: object) -> None:
         """Write the configuration, and put version 1.0.1 into a slot."""
@@ -68,7 +70,7 @@ class Site:
             f"cameras: [{{name: belt, {self.camera}}}]\n"
             f"mqtt: {{url: '{broker}'}}\n"
             "health: {age_budget_ms: 60000}\n"
-            f"update: {{keys: [trusted.keys], folder: {self.root}, {self.trial}}}\n"
+            f"update: {{keys: [trusted.keys], folder: {self.root}, {self.trial}}}\n{self.more}"
         )
         begun = self.update("begin")
         assert begun.code == 0, begun.errors

@@ -49,10 +49,8 @@ def advance(rollout: Rollout, seen: Seen, now: float) -> tuple[Rollout, list[Act
         rollout = _gated(rollout, seen, now)
     if rollout.status is Status.RUNNING:
         rollout = _offered(rollout, seen, now)
-    elif rollout.status is Status.ROLLING_BACK and not any(
-        one.step is Step.LEAVING for one in rollout.devices.values()
-    ):
-        rollout = rollout.but(status=rollout.then)
+    elif rollout.status is Status.ROLLING_BACK:
+        rollout = _all_back(rollout)
     return rollout, _actions(before, rollout)
 
 
@@ -185,6 +183,15 @@ def _offered(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     most = room(policy.rate_per_min, at, now)
     turn = {one.node: told(one, seen.reports.get(one.node), rollout.digest, now) for one in due[:most]}
     return rollout.but(devices={**rollout.devices, **turn}) if turn else rollout
+
+
+def _all_back(rollout: Rollout) -> Rollout:
+    """End the way back, once each device has answered; who cannot go is named, since it is not what was asked for."""
+    steps = [one.step for one in rollout.devices.values()]
+    if Step.LEAVING in steps:
+        return rollout
+    stay = steps.count(Step.STAYS)
+    return rollout.but(status=rollout.then, why=rollout.why + (f"; {stay} cannot go back" if stay else ""))
 
 
 def _recalled(rollout: Rollout, which: Callable[[Device], bool]) -> Rollout:

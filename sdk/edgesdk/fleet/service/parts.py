@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 
 from edgesdk.fleet.alerts.channel_settings import Seal
+from edgesdk.fleet.rollout.shelf import Shelf
 from edgesdk.fleet.service.live.event_stream import Listeners
 from edgesdk.fleet.service.security.access import Access
 from edgesdk.fleet.service.security.principal import Principal, peer
@@ -51,6 +52,7 @@ class Parts:
         seal: closes and opens the secrets of the alerts' channels; None where nobody is told by this service.
         joining: None where no device can enrol here.
         taking_back: how a device's identity is taken back; None where this service has no authority.
+        shelf: the bundles that can be rolled out; None where this service drives no roll-outs.
         collecting: what the collector is doing, as far as it is ours: `problem` is empty while it is well.
     """
 
@@ -67,6 +69,7 @@ class Parts:
     seal: Seal | None = None
     joining: Joining | None = None
     taking_back: TakingBack | None = None
+    shelf: Shelf | None = None
     collecting: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
 

@@ -61,3 +61,8 @@ def parse(text: str | Path | Address) -> Address:
 
 def _file(path: Path) -> Address:
     return Address(URL.create("sqlite", database=str(path)), path)
+
+
+def bundles_beside(place: Address) -> Path:
+    """Return the folder of the bundles that belong to a store: beside its file; of a server, in the present folder."""
+    return place.path.with_name(f"{place.path.name}-bundles") if place.path else Path("fleet-bundles")

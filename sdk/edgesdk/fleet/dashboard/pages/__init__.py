@@ -19,6 +19,7 @@ def routers() -> list[APIRouter]:
         entrance,
         overview,
         people,
+        rollouts,
         search,
         silences,
         template_overrides,
@@ -26,8 +27,8 @@ def routers() -> list[APIRouter]:
     )
 
     parts = (
-        entrance, overview, devices, device, alerts, alert_rules, silences, channels, search, enrolment, templates,
-        template_overrides, audit, account, people,
+        entrance, overview, devices, device, alerts, alert_rules, silences, channels, search, rollouts, enrolment,
+        templates, template_overrides, audit, account, people,
     )  # fmt: skip
     for part in parts:
         for route in part.router.routes:

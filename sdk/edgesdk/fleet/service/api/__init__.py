@@ -21,6 +21,7 @@ def routers() -> list[APIRouter]:
         metrics,
         pictures,
         results,
+        rollouts,
         silences,
         template_overrides,
         templates,
@@ -30,6 +31,6 @@ def routers() -> list[APIRouter]:
 
     parts = (
         fleet, devices, identity, events, results, pictures, commands, alerts, alert_rules, silences, channels, templates,
-        template_overrides, live, tokens, users, audit, metrics,
+        template_overrides, rollouts, live, tokens, users, audit, metrics,
     )  # fmt: skip
     return [part.router for part in parts]

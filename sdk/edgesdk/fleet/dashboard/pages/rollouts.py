@@ -1,0 +1,103 @@
+"""Roll-outs: how far each is and why it halted, the bundles that there are, and one click to begin one or take it back."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from edgesdk.fleet.dashboard.render import render
+from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.seen import Verb
+from edgesdk.fleet.service.api import rollouts as api
+from edgesdk.fleet.service.api.asked import Admin, Operator, Viewer
+from edgesdk.fleet.service.api.rollouts import RolloutKey
+from edgesdk.fleet.service.parts import parts_of
+from edgesdk.fleet.service.security.form import read_form
+from edgesdk.fleet.service.security.principal import Principal
+from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Refused, Unavailable
+from edgesdk.fleet.store.engine import reading
+from edgesdk.fleet.store.rollout_pages import list_rollouts
+from edgesdk.fleet.store.selection import Selection
+
+router = APIRouter()
+WORDS = {
+    "pause": "Pause",
+    "resume": "Go on",
+    "approve": "Let the next wave begin",
+    "abort": "End it",
+    "rollback": "Roll back",
+}
+
+
+@router.get("/rollouts")
+def rollouts_page(request: Request, who: Viewer) -> Response:
+    """Show roll-outs and bundles."""
+    return _page(request, who)
+
+
+@router.post("/rollouts")
+async def begin_rollout(request: Request, who: Admin) -> Response:
+    """Begin a roll-out of a bundle by the usual rules, to all devices or those of a site."""
+    form = await read_form(request)
+
+    def work() -> Response:
+        selection = Selection(site=form.get("site", "").strip()[:256])
+        policy = Policy(approval=form.get("approval") == "on")
+        try:
+            key = api.begin_rollout(request, who, form.get("digest", ""), selection, policy, None)
+        except (NotFound, Conflict, Unavailable) as refused:
+            return _page(request, who, refused)
+        return RedirectResponse(f"/rollouts/{key}", 303)
+
+    return await run_in_threadpool(work)
+
+
+@router.get("/rollouts/{name}")
+def rollout_page(request: Request, who: Viewer, name: RolloutKey) -> Response:
+    """Show one roll-out: its waves, each device's step, and what happened."""
+    return render(request, "rollout.html", who, shown=api.one_rollout(request, name), words=WORDS)
+
+
+@router.post("/rollouts/{name}/pause")
+def pause(request: Request, who: Operator, name: RolloutKey) -> Response:
+    """Tell nobody more."""
+    return _asked(request, who, name, "pause")
+
+
+@router.post("/rollouts/{name}/abort")
+def abort(request: Request, who: Operator, name: RolloutKey) -> Response:
+    """End it."""
+    return _asked(request, who, name, "abort")
+
+
+@router.post("/rollouts/{name}/rollback")
+def rollback(request: Request, who: Operator, name: RolloutKey) -> Response:
+    """Take everybody back."""
+    return _asked(request, who, name, "rollback")
+
+
+@router.post("/rollouts/{name}/resume")
+def resume(request: Request, who: Admin, name: RolloutKey) -> Response:
+    """Go on."""
+    return _asked(request, who, name, "resume")
+
+
+@router.post("/rollouts/{name}/approve")
+def approve(request: Request, who: Admin, name: RolloutKey) -> Response:
+    """Let the next wave begin."""
+    return _asked(request, who, name, "approve")
+
+
+def _asked(request: Request, who: Principal, name: str, verb: Verb) -> Response:
+    api.ask_rollout(request, who, name, verb)
+    return RedirectResponse(f"/rollouts/{name}", 303)
+
+
+def _page(request: Request, who: Principal, refused: Refused | None = None) -> Response:
+    with reading(parts_of(request).engine) as connection:
+        found = list_rollouts(connection)
+    return render(
+        request, "rollouts.html", who, status=200 if refused is None else refused.status, found=found,
+        bundles=api.shelved(request), refused=refused,
+    )  # fmt: skip

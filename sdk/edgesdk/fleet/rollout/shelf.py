@@ -1,0 +1,136 @@
+"""The bundles that can be rolled out: the files of one folder, by their digest, and what each says of itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesdk_targets.bundle.archive import SUFFIX
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.chunk_list import chunks_of
+from edgesdk_targets.errors import EdgeError, InputError, Unsigned
+from edgesdk_targets.signing.check import signatures_of
+from edgesdk_targets.whole_file import made_parent, replacing, write_all
+
+_BLOCK = 1 << 20
+_log = logging.getLogger("edgesdk.fleet.rollout")
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A bundle on the shelf.
+
+    Attributes:
+        release: as its signature states it, 0 where it has none; signed_by: ids of the keys. Devices check both.
+        variants: target, runtime and precision of each; metrics: as the converter measured them.
+        chunks: the list that devices fetch it by.
+    """
+
+    path: Path
+    digest: str
+    name: str
+    version: str
+    release: int
+    size: int
+    signed_by: tuple[str, ...]
+    variants: tuple[dict[str, str], ...]
+    metrics: dict[str, Any]
+    chunks: bytes
+
+    @property
+    def targets(self) -> frozenset[str]:
+        return frozenset(one["target"] for one in self.variants)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what people want to know of it."""
+        return {
+            "digest": self.digest, "name": self.name, "version": self.version, "release": self.release,
+            "size_bytes": self.size, "signed_by": list(self.signed_by), "variants": list(self.variants),
+            "metrics": self.metrics, "file": self.path.name,
+        }  # fmt: skip
+
+
+class Shelf:
+    """A folder of bundles. A file is read once, and again when it has changed; one that is no bundle is passed over.
+
+    Args:
+        folder: made when the first bundle is put there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[Path, tuple[tuple[int, int], Shelved | None]] = {}
+        self._lock = threading.Lock()
+
+    def bundles(self) -> list[Shelved]:
+        """Return all, by name and release."""
+        # Only what a look into the folder shows: nothing from outside ever becomes a path.
+        paths = sorted(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
+        found = [one for path in paths if path.is_file() and (one := self._read(path)) is not None]
+        return sorted(found, key=lambda one: (one.name, one.release, one.path.name))
+
+    def find(self, digest: str) -> Shelved | None:
+        """Return the signed bundle of a digest, of several the highest release."""
+        signed = [one for one in self.bundles() if one.digest == digest and one.release]
+        return max(signed, key=lambda one: one.release, default=None)
+
+    def put(self, bundle: Path) -> Shelved:
+        """Copy a signed bundle here, unless it is here.
+
+        Raises:
+            Unsigned: no device would take it. BundleError: it is none, or damaged.
+            InputError, NoSpace: it cannot be read, or the folder not be written.
+        """
+        read = shelved(bundle)
+        if not read.release:
+            raise Unsigned(f"{bundle} is not signed, and no device takes it.", hint="edgesdk bundle sign")
+        here = next((one for one in self.bundles() if (one.digest, one.release) == (read.digest, read.release)), None)
+        if here is not None:
+            return here
+        place = self.folder / f"{read.name}-{read.version}-{read.release}{SUFFIX}"
+        try:
+            with bundle.open("rb") as source, replacing(made_parent(place) / place.name) as handle:
+                while block := source.read(_BLOCK):
+                    write_all(handle, block)
+        except OSError as error:
+            raise InputError(f"{bundle} cannot be read: {error.strerror or error}.", hint="Check the file.") from error
+        return shelved(place)
+
+    def _read(self, path: Path) -> Shelved | None:
+        stat = os.stat(path)  # noqa: PTH116  (as a value of two numbers, whatever it is a link to)
+        version = (stat.st_size, stat.st_mtime_ns)
+        with self._lock:
+            known = self._known.get(path)
+            if known is None or known[0] != version:
+                known = version, _or_none(path)
+                self._known[path] = known
+            return known[1]
+
+
+def shelved(path: Path) -> Shelved:
+    """Read a bundle file. Raises BundleError, InputError: it is none, or cannot be read."""
+    with open_bundle(path) as bundle:
+        signed, manifest = signatures_of(bundle), bundle.manifest
+        release = 0 if signed is None else signed.read_statement().release
+        chunks = chunks_of(bundle, release)
+        return Shelved(
+            path=path, digest=bundle.digest, name=manifest.name, version=manifest.version, release=release,
+            size=chunks.size, signed_by=() if signed is None else tuple(one.key for one in signed.signatures),
+            variants=tuple(
+                {"target": one.target, "runtime": one.runtime.value, "precision": one.precision.value, "status": one.status}
+                for one in manifest.variants
+            ),
+            metrics=manifest.metrics, chunks=chunks.to_bytes(),
+        )  # fmt: skip
+
+
+def _or_none(path: Path) -> Shelved | None:
+    try:
+        return shelved(path)
+    except EdgeError as error:
+        _log.warning("%s is passed over: %s", path, error.message)
+        return None

@@ -1,0 +1,192 @@
+"""Drives roll-outs: reads what devices say, asks the engine, writes what it says in one transaction, tells devices.
+
+Killed anywhere, it goes on with what is in the store and at the broker: the engine goes by levels, and so does telling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+
+from edgesdk.fleet.rollout.engine import advance
+from edgesdk.fleet.rollout.gate import controls_of, judged_now
+from edgesdk.fleet.rollout.health import Compared, Figures
+from edgesdk.fleet.rollout.model import Rollout, wish_of
+from edgesdk.fleet.rollout.seen import Seen
+from edgesdk.fleet.rollout.shelf import Shelf, Shelved
+from edgesdk.fleet.service.rollouts.shelf_routes import address_for
+from edgesdk.fleet.service.rollouts.wishes import Wishes
+from edgesdk.fleet.store import jobs, rollouts
+from edgesdk.fleet.store.engine import reading, writing
+from edgesdk.fleet.store.rollout_begin import Offered
+from edgesdk.fleet.store.rollout_figures import read_figures
+from edgesdk.fleet.store.rollout_reports import read_members, read_reports
+from edgesdk.fleet.store.rollouts import Stored
+from edgesdk.fleet.store.wanted import put_wanted
+from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.messages import Desired
+
+JOB = "rollouts"
+_log = logging.getLogger("edgesdk.fleet.rollout")
+Kept = Mapping[str, Desired]
+NO_SERVER = "Devices fetch bundles over HTTPS: fleet serve --device-server https://…, with --certificate and --key."
+
+
+@dataclass(slots=True)
+class Driver:
+    """Looks at every roll-out that has not ended.
+
+    Attributes:
+        server: where devices reach this service, `https://host:port`; empty where they do not.
+        clock: milliseconds since 1970.
+    """
+
+    engine: Engine
+    shelf: Shelf
+    server: str = ""
+    clock: Callable[[], int] = lambda: int(time.time() * 1000)
+    _before: dict[tuple[str, int], Figures] = field(default_factory=dict)
+    _addresses: dict[tuple[str, str], str] = field(default_factory=dict)
+    _holder: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def look(self, kept: Kept) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+        """Look once; return what is wanted of each device in hand, and which desired state each has answered.
+
+        Args:
+            kept: what the broker keeps, as `Wishes.kept` has it.
+        """
+        began_ms = self.clock()
+        updates: dict[str, dict[str, Any]] = {}
+        answered: dict[str, int] = {}
+        if not jobs.claim(self.engine, JOB, self._holder, began_ms):
+            return updates, answered
+        problem = "" if self.server else NO_SERVER
+        with reading(self.engine) as connection:
+            keys = rollouts.active(connection)
+        for key in keys:
+            try:
+                after, reports = self._advanced(key, kept)
+                updates |= self._updates(after)
+            except EdgeError as error:
+                problem = f"{key}: {error.message}"
+                _log.warning("The roll-out %s", problem)
+                continue
+            answered |= reports
+        jobs.finish(self.engine, JOB, self._holder, began_ms, self.clock(), problem)
+        return updates, answered
+
+    def _advanced(self, key: str, kept: Kept) -> tuple[Rollout, dict[str, int]]:
+        now_ms = self.clock()
+        with reading(self.engine) as connection:
+            stored = rollouts.load(connection, key)
+            asked = rollouts.orders(connection, stored.id)
+            reports = read_reports(connection, stored)
+            bundle = self.shelf.find(stored.rollout.digest)
+            members = None
+            if stored.rollout.policy.dynamic and bundle is not None:
+                members = read_members(connection, stored, offered(bundle), now_ms)
+            seen = Seen(
+                reports=reports, members=members, told=told(stored.rollout, kept), orders=[verb for _, verb in asked],
+                health={one.node: self._compared(connection, stored, one.node, one.told_at, one.confirmed_at, now_ms)
+                        for one in judged_now(stored.rollout)},
+                controls=[
+                    self._compared(connection, stored, one.node, stored.rollout.wave_at, stored.rollout.wave_at, now_ms)
+                    for one in controls_of(stored.rollout)
+                ],
+            )  # fmt: skip
+        after, actions = advance(stored.rollout, seen, now_ms / 1000)
+        with writing(self.engine) as connection:
+            if not rollouts.save(connection, stored, after, actions, [row for row, _ in asked], now_ms):
+                # Another process was here meanwhile; what it wrote is looked at next time.
+                return stored.rollout, {}
+            for name, device in after.devices.items():
+                was = stored.rollout.devices.get(name)
+                if was is not None and device.told_version > was.told_version:
+                    said = kept[name]
+                    put_wanted(connection, name, said.version, dict(said.state), actor=key, at_ms=now_ms)
+        return after, {name: one.answered for name, one in reports.items()}
+
+    def _compared(
+        self, connection: Connection, stored: Stored, node: str, before: float | None, since: float | None, now_ms: int
+    ) -> Compared:
+        """Return a device before a time and since another."""
+        policy, row = stored.rollout.policy, stored.numbers[node]
+        until_ms = round((before or 0) * 1000)
+        place = (node, until_ms)
+        if place not in self._before:
+            first_ms = until_ms - round(policy.baseline_s * 1000)
+            self._before[place] = read_figures(connection, row, first_ms, until_ms)
+        after = read_figures(connection, row, round((since or 0) * 1000), now_ms + 1, newest=2 * policy.reports)
+        return Compared(self._before[place], after)
+
+    def _updates(self, rollout: Rollout) -> dict[str, dict[str, Any]]:
+        bundle = self.shelf.find(rollout.digest)
+        found: dict[str, dict[str, Any]] = {}
+        for name, device in rollout.devices.items():
+            wish = wish_of(device)
+            if wish == "leave":
+                found[name] = {"leave": rollout.digest}
+            elif wish == "install" and bundle is not None and self.server:
+                found[name] = {"address": self._address(name, bundle)}
+        return found
+
+    def _address(self, node: str, bundle: Shelved) -> str:
+        place = (node, bundle.digest)
+        if place not in self._addresses:
+            with writing(self.engine) as connection:
+                self._addresses[place] = address_for(connection, self.server, node, bundle)
+        return self._addresses[place]
+
+
+def offered(bundle: Shelved) -> Offered:
+    """Return a bundle of the shelf as a roll-out begins with it."""
+    return Offered(bundle.digest, bundle.name, bundle.version, bundle.release, bundle.targets)
+
+
+def told(rollout: Rollout, kept: Kept) -> dict[str, tuple[str, int]]:
+    """Return what the broker keeps for each device of a roll-out, where that is about its bundle."""
+    place = f"/{rollout.digest.removeprefix('sha256:')}/"
+    found = {}
+    for node in rollout.devices:
+        said = kept.get(node)
+        update = said.state.get("update") if said is not None else None
+        if said is None or not isinstance(update, dict):
+            continue
+        version = said.version
+        if update.get("leave") == rollout.digest:
+            found[node] = ("leave", version)
+        elif place in str(update.get("address", "")):
+            found[node] = ("install", version)
+    return found
+
+
+def rollout_rounds(
+    driver: Driver, broker: BrokerAddress, *, tls: ssl.SSLContext | None = None, every_s: float = 2.0
+) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """Return what drives roll-outs until the event that it is given is set."""
+
+    async def rounds(stop: asyncio.Event) -> None:
+        async with Wishes(broker, tls=tls) as wishes:
+            await wishes.connected(stop)
+            stopping = asyncio.create_task(stop.wait())
+            while not stop.is_set():
+                try:
+                    updates, answered = await run_in_threadpool(driver.look, wishes.kept())
+                    wishes.want(updates, answered)
+                except SQLAlchemyError:  # a database that is away comes back
+                    _log.exception("Roll-outs: the look failed, and is tried again")
+                await asyncio.wait([stopping], timeout=every_s)
+            stopping.cancel()
+
+    return rounds

@@ -1,0 +1,171 @@
+"""The engine with its store: killed at every transition, restored from a backup, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from edgesdk.fleet.rollout.model import Status, Step
+from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.service.rollouts.driver import Driver
+from edgesdk.fleet.store import rollouts
+from edgesdk.fleet.store.engine import open_store, reading, writing
+from edgesdk.fleet.store.rollout_begin import order
+from edgesdk.fleet.store.rollout_pages import list_rollouts, rollout_page
+from edgesdk.fleet.store.selection import Selection
+from edgesdk.fleet.store.tables import audit, nodes
+from edgesdk_targets.errors import InputError
+from edgesdk_testkit.rollout_store import OneBundle, StoredWorld
+from edgesdk_testkit.rollout_world import NEW, OLD, Way, fleet
+
+POLICY = Policy(soak_s=100, reports=3, silent_after_s=400, baseline_s=200, shares=(0.5, 1.0))
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Callable[[list[Way]], StoredWorld]]:
+    engines: list[Engine] = []
+
+    def make(ways: list[Way]) -> StoredWorld:
+        world = fleet(ways)
+        engine = open_store(tmp_path / f"{len(engines)}.db")
+        engines.append(engine)
+        stored = StoredWorld(world, engine, None)  # type: ignore[arg-type]
+        stored.driver = driver(stored, tmp_path)
+        stored.populate()
+        for _ in range(10):
+            stored.tick(20)
+        return stored
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+def driver(stored: StoredWorld, folder: Path) -> Driver:
+    return Driver(stored.engine, OneBundle(folder), "https://fleet.example", clock=lambda: stored.now_ms)
+
+
+def run(stored: StoredWorld, key: str, *, kill_at: int = 0, committed: bool = False) -> int:
+    """Let it come to its end; return how many transitions there were.
+
+    Args:
+        kill_at: the process is killed at this one; committed: when it is written, and nobody told yet; else before that.
+    """
+    count, save, killed = 0, rollouts.save, False
+
+    def counted(connection: Any, before: Any, after: Any, *more: Any) -> bool:
+        nonlocal count, killed
+        count += after != before.rollout
+        if count == kill_at and not committed and not killed:
+            killed = True
+            raise Killed
+        return save(connection, before, after, *more)
+
+    def before_telling() -> None:
+        nonlocal killed
+        if count == kill_at and committed and not killed:
+            killed = True
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rollouts, "save", counted)
+        for _ in range(300):
+            try:
+                stored.look(before_telling)
+            except Killed:
+                stored.driver = driver(stored, Path())
+                # Its lease runs out before another one looks.
+                stored.tick(61)
+            stored.tick(20)
+            if stored.rollout(key).status.ended:
+                assert killed is bool(kill_at)
+                return count
+    raise AssertionError(stored.rollout(key))
+
+
+@pytest.mark.parametrize("way", [Way.GOOD, Way.WORSE], ids=["good", "worse"])
+def test_killed_at_every_transition_it_ends_the_same(made: Callable[[list[Way]], StoredWorld], way: Way) -> None:
+    plain = made([way] * 3)
+    key = plain.begin(POLICY)
+    transitions = run(plain, key)
+    assert transitions > 4
+    expected = plain.outcome(key)
+    assert expected[0] is (Status.DONE if way is Way.GOOD else Status.ROLLED_BACK)
+    for kill_at in range(1, transitions + 1):
+        for committed in (False, True):
+            stored = made([way] * 3)
+            assert stored.begin(POLICY) == key
+            run(stored, key, kill_at=kill_at, committed=committed)
+            assert stored.outcome(key) == expected, (kill_at, committed)
+
+
+def test_a_second_one_over_the_first_is_refused_until_that_has_ended(made: Callable[[list[Way]], StoredWorld]) -> None:
+    stored = made([Way.GOOD] * 4)
+    key = stored.begin(POLICY)
+    with pytest.raises(InputError, match=key):
+        stored.begin(POLICY)
+    run(stored, key)
+    with pytest.raises(InputError, match="runs this bundle already"):
+        stored.begin(POLICY)
+    with writing(stored.engine) as connection, pytest.raises(InputError, match="means nothing"):
+        order(connection, key, "pause", actor="test", now_ms=stored.now_ms)
+    with writing(stored.engine) as connection:
+        order(connection, key, "rollback", actor="ann", now_ms=stored.now_ms)
+    run(stored, key)
+    assert stored.rollout(key).status is Status.ROLLED_BACK
+    assert {model.executing for model in stored.world.models.values()} == {OLD}
+    with reading(stored.engine) as connection:
+        said = [(row.actor, row.action) for row in connection.execute(select(audit).order_by(audit.c.id))]
+    assert said == [
+        ("test", "rollout.begin"), ("fleet", "rollout.done"), ("ann", "rollout.rollback"),
+        ("fleet", "rollout.rolling_back"), ("fleet", "rollout.rolled_back"),
+    ]  # fmt: skip
+
+
+def test_devices_that_the_bundle_is_nothing_for_are_named_and_not_asked(
+    made: Callable[[list[Way]], StoredWorld],
+) -> None:
+    stored = made([Way.GOOD] * 4)
+    with writing(stored.engine) as connection:
+        connection.execute(update(nodes).where(nodes.c.id == 1).values(target="jetson-orin-nano"))
+        connection.execute(update(nodes).where(nodes.c.id == 2).values(target=""))
+    with pytest.raises(InputError, match="Nobody would get"):
+        stored.begin(POLICY, Selection(target="jetson-orin-nano"))
+    with pytest.raises(InputError, match="means 3 devices by now, not 4"):
+        stored.begin(POLICY, expect=4)
+    with pytest.raises(InputError, match="none of these devices"):
+        stored.begin(POLICY.model_copy(update={"first": "t.d0000"}))
+    key = stored.begin(POLICY, expect=3)
+    run(stored, key)
+    last = stored.rollout(key)
+    assert last.devices["t.d0000"].step is Step.UNFIT
+    assert "nothing for jetson-orin-nano, only for rpi5" in last.devices["t.d0000"].why
+    assert "t.d0000" not in stored.kept
+    assert stored.world.models["t.d0001"].executing == NEW, "who never said what it is decides for itself"
+    with reading(stored.engine) as connection:
+        (listed,) = list_rollouts(connection)
+        page = rollout_page(connection, key, stored.now_ms)
+    assert (listed["devices"], listed["steps"]) == (3, {"confirmed": 3, "unfit": 1})
+    assert [one["devices"] for one in page["gates"]] == [1, 1, 1]
+    assert page["may"] == ["rollback"]
+
+
+def test_without_an_address_that_devices_reach_nobody_is_told_and_it_says_why(
+    made: Callable[[list[Way]], StoredWorld],
+) -> None:
+    stored = made([Way.GOOD] * 2)
+    stored.driver.server = ""
+    key = stored.begin(POLICY)
+    stored.look()
+    assert stored.kept == {}
+    with reading(stored.engine) as connection:
+        assert "--device-server" in rollout_page(connection, key, stored.now_ms)["driver"]
+        assert "No service" in rollout_page(connection, key, stored.now_ms + 120_000)["driver"]

@@ -1,0 +1,119 @@
+"""A whole fleet on this machine: its service with broker and HTTPS, and devices under their launchers on virtual cameras."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from edgesdk.cli.app import run
+from edgesdk.fleet.store.address import parse
+from edgesdk.fleet.store.engine import connect, reading
+from edgesdk.fleet.store.rollout_pages import list_rollouts, rollout_page
+from edgesdk.signing.private_key import PrivateKey
+from edgesdk_testkit.brokers import free_port
+from edgesdk_testkit.certificates import make_certificates
+from edgesdk_testkit.mqtt_listener import Heard, MqttListener
+from edgesdk_testkit.serve_process import Serve
+from edgesdk_testkit.update_site import PATIENCE_S, Site, wait_for
+
+# As quick as a test must be; what a gate looks at is the same.
+RULES = {
+    "soak_s": 3, "reports": 2, "silent_after_s": 240, "baseline_s": 60, "shares": [0.5, 1.0],
+    # Processes of a busy machine say nothing about a model: what a device itself says is what is tried here.
+    "health": {"fps": 0.05, "age_p95": 0, "latency": 0, "memory": 5, "restarts": 0},
+}  # fmt: skip
+
+
+@dataclass
+class FleetSite:
+    """The parts, as they run.
+
+    Attributes:
+        devices: by name, `local.NAME`.
+    """
+
+    folder: Path
+    db: Path
+    serve: Serve
+    listener: MqttListener
+    devices: dict[str, Site] = field(default_factory=dict)
+
+    def deploy(self, bundle: Path, *words: str) -> int:
+        """Roll a bundle out by the command, wait for its end, and return its exit code."""
+        rules = self.folder / "rules.yaml"
+        rules.write_text(yaml.safe_dump(RULES))
+        return run(["fleet", "deploy", str(bundle), "--db", str(self.db), "--policy", str(rules), "--json", *words])
+
+    def rollback(self, key: str) -> int:
+        return run(["fleet", "rollback", key, "--db", str(self.db), "--json"])
+
+    def newest(self) -> dict[str, Any]:
+        """Return everything of the newest roll-out."""
+        engine = connect(parse(self.db), create=False)
+        try:
+            with reading(engine) as connection:
+                key = list_rollouts(connection)[0]["key"]
+                return rollout_page(connection, key, int(time.time() * 1000))
+        finally:
+            engine.dispose()
+
+    def version_of(self, name: str) -> str:
+        """Return which version's results a device brought last."""
+        heard = [one for one in self.listener.heard() if one.channel == "up/result" and node_of(one) == name]
+        return str(heard[-1].body["bundle"]["version"]) if heard else ""
+
+    def wait_for_versions(self, version: str) -> None:
+        wait_for(lambda: all(self.version_of(name) == version for name in self.devices), f"not all run {version}")
+
+
+def node_of(heard: Heard) -> str:
+    """Return whose word it is: `tenant.device`."""
+    return heard.topic.split("/")[2]
+
+
+@contextmanager
+def fleet_site(folder: Path, original: Path, count: int) -> Iterator[FleetSite]:
+    """Yield a fleet of so many devices, each of which brings results of version 1.0.1."""
+    certificates = make_certificates(folder / "tls")
+    (folder / "bundles").mkdir()
+    port, db = free_port(), folder / "fleet.db"
+    url = f"https://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        serve = stack.enter_context(
+            Serve(
+                db, "--port", str(port), "--broker-port", "0", "--certificate", str(certificates.server), "--key",
+                str(certificates.server_key), "--device-server", url,
+            )
+        )  # fmt: skip
+        broker = serve.told["broker"]
+        host, _, broker_port = broker.removeprefix("mqtt://").partition(":")
+        listener = stack.enter_context(MqttListener(host, int(broker_port)))
+        site = FleetSite(folder, db, serve, listener)
+        key = PrivateKey.new("box")
+        for number in range(count):
+            home = folder / f"d{number}"
+            home.mkdir()
+            one = Site(
+                home / "update", home / "edgesdk.yaml", original, folder / "bundles", url, listener, key,
+                trial=f"{Site.trial}, ca: {certificates.ca}",
+                more=f"device: {{name: d{number}}}\ntelemetry: {{interval_s: 1}}\n",
+            )  # fmt: skip
+            one.set_up(broker)
+            one.launch()
+            stack.callback(_ended, one)
+            site.devices[f"local.d{number}"] = one
+        site.wait_for_versions("1.0.1")
+        yield site
+
+
+def _ended(site: Site) -> None:
+    assert site.process is not None
+    if site.process.poll() is None:
+        site.end()
+    assert site.process.wait(PATIENCE_S) is not None

@@ -1,0 +1,126 @@
+"""A world of simulated devices whose words stand in a real store, as a collector would write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, update
+
+from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.shelf import Shelf, Shelved
+from edgesdk.fleet.service.rollouts.driver import Driver
+from edgesdk.fleet.store import rollouts
+from edgesdk.fleet.store.engine import reading, writing
+from edgesdk.fleet.store.rollout_begin import Offered, begin
+from edgesdk.fleet.store.selection import Selection
+from edgesdk.fleet.store.tables import events, nodes, now, reported, samples
+from edgesdk_targets.messages import Desired
+from edgesdk_testkit.rollout_world import NEW, OLD, World
+
+BUNDLE = Offered(NEW, "m", "2.0.0", 2, frozenset({"rpi5"}))
+
+
+class OneBundle(Shelf):
+    """A shelf that holds the world's bundle, which nobody fetches."""
+
+    def find(self, digest: str) -> Shelved | None:
+        if digest != NEW:
+            return None
+        variants = ({"target": "rpi5"},)
+        return Shelved(self.folder / "m.edgebundle", NEW, "m", "2.0.0", 2, 1, (), variants, {}, b"")
+
+
+@dataclass
+class StoredWorld:
+    """The world, its store, and a broker that keeps desired states.
+
+    Attributes:
+        driver: of the service as it runs now; another one after each kill.
+    """
+
+    world: World
+    engine: Engine
+    driver: Driver
+    kept: dict[str, Desired] = field(default_factory=dict)
+    _told: dict[str, Any] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def now_ms(self) -> int:
+        return round(self.world.now * 1000)
+
+    def populate(self) -> None:
+        with writing(self.engine) as connection:
+            for number, name in enumerate(self.world.models, start=1):
+                connection.execute(
+                    insert(nodes).values(
+                        id=number,
+                        name=name,
+                        target="rpi5",
+                        bundle_digest=OLD,
+                        created_ms=self.now_ms,
+                        born_ms=self.now_ms,
+                    )
+                )
+                connection.execute(insert(now).values(node=number, said="online", heard_ms=self.now_ms))
+                self._numbers[name] = number
+
+    def begin(self, policy: Policy, selection: Selection | None = None, **more: Any) -> str:
+        with writing(self.engine) as connection:
+            return begin(connection, BUNDLE, selection or Selection(), policy, actor="test", now_ms=self.now_ms, **more)
+
+    def write(self) -> None:
+        """Write what devices say by now."""
+        at = self.now_ms
+        with writing(self.engine) as connection:
+            for name, model in self.world.models.items():
+                row = self._numbers[name]
+                connection.execute(update(nodes).where(nodes.c.id == row).values(bundle_digest=model.executing))
+                connection.execute(delete(reported).where(reported.c.node == row))
+                connection.execute(insert(reported).values(node=row, version=model.answered, at_ms=at, received_ms=at))
+                if model.word is not None and self._told.get(name) != model.word:
+                    self._told[name] = model.word
+                    self._event(connection, row, model.word, at)
+                figures = self.world.after(name, self.world.now - 10, Policy(reports=1))
+                connection.execute(
+                    insert(samples).values(node=row, at_ms=at, fps=round((figures.fps or 0) * 100), captured=at // 100)
+                )
+
+    def _event(self, connection: Any, row: int, word: Any, at: int) -> None:
+        refused = word.step == "refused"
+        data = {"id": NEW, "do": "install"} if refused else {"id": NEW, "step": word.step, "why": word.why}
+        connection.execute(
+            insert(events).values(
+                stream=row, seq=at, node=row, at_ms=at, received_ms=at, message=word.why,
+                name="update_refused" if refused else "update_step", data=data,
+            )
+        )  # fmt: skip
+
+    def look(self, before_telling: Callable[[], None] = lambda: None) -> None:
+        """Let the driver look, and the broker and the devices have what it says."""
+        updates, answered = self.driver.look(dict(self.kept))
+        before_telling()
+        for node, wanted in updates.items():
+            known = self.kept.get(node)
+            if known is not None and known.state.get("update") == wanted:
+                continue
+            version = 1 + max(known.version if known else 0, answered.get(node, 0))
+            self.kept[node] = Desired(node=node, at="2026-01-01T00:00:00Z", version=version, state={"update": wanted})
+            self.world.retained[node] = ("leave" if "leave" in wanted else "install", version)
+
+    def tick(self, seconds: float) -> None:
+        self.world.tick(seconds)
+        self.write()
+
+    def rollout(self, key: str) -> Any:
+        with reading(self.engine) as connection:
+            return rollouts.load(connection, key).rollout
+
+    def outcome(self, key: str) -> tuple[Any, ...]:
+        """Return how everything stands, without the times."""
+        found = self.rollout(key)
+        steps = tuple(sorted((one.node, one.wave, one.step, one.failure) for one in found.devices.values()))
+        runs = tuple(sorted((name, model.executing) for name, model in self.world.models.items()))
+        return found.status, found.wave, steps, runs
