@@ -37,7 +37,8 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
         "Memory and start",
         "A live camera, 640x360 at 30 frames a second over MJPEG. Memory is the most that the process ever held, with its "
         "children; the start is from starting the process to its first result at the receiver. What the agent finds out once "
-        "about a machine (does this runtime work here?) is known already, as at every start but the first.",
+        "about a machine (does this runtime work here? what does it compile?) is known already, as at every start but the "
+        "first.",
     )
     rounds = Rounds()
     with camera("MJPEG over HTTP", workshop.artifacts.video) as url:

@@ -22,8 +22,9 @@ from edgesdk_targets.tensor import Array
 PICTURES = 3
 # How many captured pictures wait where none may be lost.
 _AHEAD = 2
-# And before a model that takes them faster than a thread is woken: it finds several each time.
-_AHEAD_OF_QUICK = 4
+# And before a model that takes them faster than a thread is woken, which is then most of a frame's cost: it finds many each time,
+# and they are still together less old than a millisecond or two.
+_AHEAD_OF_QUICK = 16
 
 
 class FrameCell:
@@ -79,7 +80,10 @@ class CameraLine:
         self.replaces = policy == "freshest"
         self.meter = meter
         self.rhythm = FrameRhythm()
-        self.free = [FrameCell(info.width, info.height) for _ in range(PICTURES + kept)]
+        # The last one is taken first, so that those for a quick model are touched, and resident, only before one. What a camera
+        # lends is its own memory, of which it has no more.
+        cells = PICTURES + kept + (0 if self.replaces or lend is not None else _AHEAD_OF_QUICK - _AHEAD)
+        self.free = [FrameCell(info.width, info.height) for _ in range(cells)]
         self.pictures: deque[FrameCell] = deque()
         self.inputs: deque[InputCell] = deque()
         self.filling = self.stopping = self.ended = self.paused = self.too_fast = False

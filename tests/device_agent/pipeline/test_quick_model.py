@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import pytest
 
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.frame import Frame
+from edgesdk_agent.meter import Meters
+from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.frame_rhythm import FrameRhythm
 from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
 from edgesdk_targets.errors import InputError
@@ -129,6 +132,31 @@ def test_a_swap_to_a_slow_model_and_back_loses_nothing() -> None:
         wait_until(lambda: again.by["infer"] > 20, "a lane to prepare again")
         stats = pipeline.stop(PATIENCE_S)
     assert sink.seqs == list(range(stats.captured))
+
+
+@pytest.mark.parametrize(("policy", "usual", "quick"), [("every_frame", 2, 16), ("freshest", 5, 5)])
+def test_many_pictures_wait_for_a_quick_model_and_memory_for_them_is_touched_only_then(
+    policy: Policy, usual: int, quick: int
+) -> None:
+    camera = ScriptedCamera(None)
+    line = CameraLine("door", camera, policy, 2, Meters(["door"], time.monotonic)["door"], threading.Lock())
+    cells = list(line.free)
+
+    def fill() -> set[int]:
+        while line.may_capture() and line.free:
+            line.pictures.append(line.free.pop())
+        touched = {cells.index(cell) for cell in line.pictures}
+        while line.pictures:
+            line.give_back(line.pictures.pop())
+        return touched
+
+    first = fill()
+    assert len(first) == usual
+    assert fill() == first, "the same ones again"
+    line.rhythm.quick = True
+    assert len(fill()) == quick
+    line.rhythm.quick = False
+    assert fill() == first
 
 
 def test_quick_is_said_of_many_frames_and_taken_back_when_it_is_clear() -> None:
