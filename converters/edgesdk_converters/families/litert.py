@@ -1,6 +1,7 @@
 """LiteRT: from torch by litert-torch, from ONNX by our own translation; INT8 from the float file.
 
-Pixels go in as they are: without the change of layout and the normalisation outside, the whole is faster.
+Pixels go in as they are: without the change of layout and the normalisation outside, the whole is faster. Where channels are
+taken in steps, XNNPACK does not take them: such a model always comes from ONNX, with its channels in another order.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from edgesdk_converters.families.fold import fold_key, fold_of, folded_inputs
 from edgesdk_converters.reference import TorchReference
 from edgesdk_converters.routes import in_words
 from edgesdk_converters.sniff import Kind
+from edgesdk_converters.steps.contiguous_channels import contiguous_channels
 from edgesdk_converters.steps.openvino_from_onnx import Fold
 from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.target import Precision
@@ -51,15 +53,23 @@ def _own(spec: TensorSpec, name: str) -> TensorSpec:
 
 def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
     if workshop.source.is_onnx:
-        return _from_onnx(workshop, workshop.onnx(), precision, fold)
+        return _from_onnx(workshop, contiguous_channels(workshop.onnx()), precision, fold)
+    try:
+        exported = workshop.onnx()
+        reordered = contiguous_channels(exported)
+        if reordered != exported:
+            return _from_onnx(workshop, reordered, precision, fold)
+    except StepFailed:
+        pass  # the way from torch takes ops that ours over ONNX does not
     return _from_torch(workshop, precision, fold)
 
 
 def _to_quantise(workshop: Workshop, order: Int8Order, fold: Fold | None) -> tuple[dict[str, bytes], Int8Order]:
     """Return the float file of the order's model, or of the source where only that can be had, and the order for it."""
-    if order.model != workshop.onnx():
+    model = contiguous_channels(order.model)
+    if model != workshop.onnx():
         try:
-            return _from_onnx(workshop, order.model, Precision.FP32, fold), order
+            return _from_onnx(workshop, model, Precision.FP32, fold), replace(order, model=model)
         except StepFailed:
             order = replace(order, model=workshop.onnx())  # the way from torch takes ops that ours from ONNX does not
     return _float(workshop, Precision.FP32, fold), order

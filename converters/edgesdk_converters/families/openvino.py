@@ -1,4 +1,4 @@
-"""OpenVINO: pixels go in as they are, the normalisation is part of the model."""
+"""OpenVINO: pixels go in as they are, the normalisation is part of the model; channels that belong together lie together."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def build_openvino(workshop: Workshop, precision: Precision, int8: Int8Order | N
 
 
 def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
+    from edgesdk_converters.steps.contiguous_channels import contiguous_channels
     from edgesdk_converters.steps.openvino_from_onnx import openvino_from_onnx
 
-    model = workshop.onnx()
+    model = contiguous_channels(workshop.onnx())
 
     def run() -> dict[str, bytes]:
         xml, weights = openvino_from_onnx(model, precision=in_words(precision), fold=fold)
@@ -39,9 +40,13 @@ def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[
 
 
 def _int8(workshop: Workshop, order: Int8Order, fold: Fold | None) -> dict[str, bytes]:
+    from edgesdk_converters.steps.contiguous_channels import contiguous_channels
     from edgesdk_converters.steps.int8_openvino import AccuracyControl
+    from edgesdk_converters.steps.node_order import names_of_nodes
 
-    model = order.model
+    model = contiguous_channels(order.model)
+    there = names_of_nodes(model)  # a choice of channels, which is in float anyway, may have gone
+    keep_float = tuple(name for name in order.keep_float if name in there)
 
     def run() -> dict[str, bytes]:
         xml, weights = run_step(
@@ -49,7 +54,7 @@ def _int8(workshop: Workshop, order: Int8Order, fold: Fold | None) -> dict[str, 
             onnx=model,
             samples=order.calibrating.samples(),
             fold=fold,
-            keep_float=order.keep_float,
+            keep_float=keep_float,
             overflow_fix="all" if order.seven_bits else "none",
             accuracy=AccuracyControl(_CLOSE_ENOUGH_DB) if order.last_resort else None,
         )

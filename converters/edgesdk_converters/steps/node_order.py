@@ -32,6 +32,13 @@ def with_named_nodes(content: bytes) -> bytes:
     return named
 
 
+def names_of_nodes(content: bytes) -> frozenset[str]:
+    """Return the names of a model's nodes."""
+    from edgesdk_converters.steps.parse_onnx import parse_onnx
+
+    return frozenset(node.name for node in parse_onnx(content).graph.node)
+
+
 def sort_nodes(graph: onnx.GraphProto) -> None:
     """Put every node behind what it reads, in place, as the format demands, and otherwise in the old order.
 
