@@ -9,8 +9,9 @@ model take turns. The first two may run on a busy machine; *time* wants a quiet 
 (150 MB).
 
 What is finished is kept in `.cache/models_table`, under a hash of all that it depends on: a run that was broken off goes on
-where it was, and a change of the code measures anew what it may have changed. Speed that was not measured on the artifacts
-as they are now is not in the table. Real weights come from the folder that EDGESDK_ASSETS names (`../shared/assets` beside
+where it was, and a change of the code measures anew what it may have changed. A model that is not kept there stays in the table
+as it was committed, with its own date and machine. Speed that was not measured on the artifacts as they are now is not in
+the table. Real weights come from the folder that EDGESDK_ASSETS names (`../shared/assets` beside
 the repository otherwise).
 """
 
@@ -27,7 +28,7 @@ from table.kept import Kept
 from table.making import PHASES, USUAL, Making
 from table.page import write_page
 from table.progress import Progress
-from table.results import document
+from table.results import as_committed, document
 from table.timing import Effort
 
 RESULTS = ROOT / "benchmarks/results/models.json"
@@ -69,16 +70,22 @@ def main() -> None:
 
 
 def _publish(making: Making) -> None:
-    """Write the committed files from everything that is kept, or say what is still missing."""
+    """Write the committed files from everything that is kept; a model that is not stays as it was committed."""
+    before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {"made": {}, "models": []}
     parts, missing = [], []
     for case in cases():
         part = making.part(case)
         if part is None:
-            missing.append(case.name)
-            continue
-        if making.stale(case):
+            part = as_committed(before, case.name)
+            print(
+                f"{case.name}: not built and judged here; {'stays as it was' if part else 'missing'}", file=sys.stderr
+            )
+        elif making.stale(case):
             print(f"{case.name}: the code has changed since it was built or judged", file=sys.stderr)
-        parts.append(part)
+        if part is None:
+            missing.append(case.name)
+        else:
+            parts.append(part)
     if missing:
         print(f"not published: {', '.join(missing)} not built and judged yet", file=sys.stderr)
         return

@@ -35,7 +35,7 @@ def table_text(results: Mapping[str, Any]) -> str:
     """Return the whole table as Markdown."""
     made = results["made"]
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    head = f"Made {made['date']} by `{made['command']}` on {made['host']['cpu']}, {made['host']['cores']} cores. {versions}.\n"
+    head = f"Written {made['date']} by `{made['command']}`; machines with {made['host']['cores']} cores. {versions}.\n"
     models = results["models"]
     return "\n".join([head, _asked_text(results["asked"]), *map(_model_text, models), _emulated_text(models)])
 
@@ -65,7 +65,7 @@ def _model_text(model: Mapping[str, Any]) -> str:
     lines = [
         f"### {_title(model['model'])}",
         "",
-        f'{model["pictures"]} pictures; the figure is "{model["main"]}".{of_float} {_timing_text(model)}',
+        f'{model["pictures"]} pictures; the figure is "{model["main"]}".{of_float} {_made_text(model)} {_timing_text(model)}',
         "",
         f"| {' | '.join(_COLUMNS)} | also |",
         f"|{'---|' * (len(_COLUMNS) + 1)}",
@@ -73,6 +73,10 @@ def _model_text(model: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _made_text(model: Mapping[str, Any]) -> str:
+    return f"Made {model['made']['date']} on {model['made']['host']['cpu']}."
 
 
 def _timing_text(model: Mapping[str, Any]) -> str:

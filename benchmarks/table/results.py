@@ -12,20 +12,21 @@ from table.bounds import judged
 from table.keys import versions
 from table.torch_lane import NAME as EAGER
 
+_MADE = ("date", "host", "versions")
+
 # family → precision → what a phase found
 Found = Mapping[str, Mapping[str, Any]]
 
 
 def document(command: str, models: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the whole table, ready for JSON."""
-    host = host_facts().to_json()
-    made = {
-        "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
-        "command": command,
-        "host": {name: host[name] for name in ("cpu", "arch", "cores", "system", "python")},
-        "versions": versions(),
-    }
-    return {"made": made, "asked": judged(models), "models": list(models)}
+    return {"made": {"command": command, **_made_here()}, "asked": judged(models), "models": list(models)}
+
+
+def as_committed(results: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """Return a model's part of an earlier table, with when and where it was made; None where it is not there."""
+    made = {key: results["made"][key] for key in _MADE}
+    return next(({"made": made, **model} for model in results["models"] if model["model"] == name), None)
 
 
 def model_part(
@@ -49,13 +50,23 @@ def model_part(
         for family, built in cells.items()
         for precision, cell in built.items()
     ]
-    part = {"model": name, **{key: first[key] for key in ("task", "pictures", "main", "float")}}
+    part = {"model": name, "made": _made_here(), **{key: first[key] for key in ("task", "pictures", "main", "float")}}
     if race is not None:
         timed = {key: race[key] for key in ("threads", "others_pct", "repeated")}
         part |= {"eager_ms": _ms(race, EAGER), "timing": timed}
     if emulated:
         part["emulated"] = {family: dict(found) for family, found in emulated.items()}
     return {**part, "rows": rows}
+
+
+def _made_here() -> dict[str, Any]:
+    """Tell when, where and with what a table is made."""
+    host = host_facts().to_json()
+    return {
+        "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        "host": {name: host[name] for name in ("cpu", "arch", "cores", "system", "python")},
+        "versions": versions(),
+    }
 
 
 def contender(family: str, precision: str) -> str:
