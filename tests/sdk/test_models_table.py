@@ -209,8 +209,10 @@ class TestPage:
             "speedup_over_eager": {"value": 3.0},
         }
         failed = {"family": "LiteRT", "precision": "int8", "failure": "op X is\nnot known"}
-        model = {"model": "m_v2", "pictures": 100, "main": "top-1", "float": {"top-1": figure}, "eager_ms": 6.0}
+        model: dict[str, Any] = {"model": "m_v2", "pictures": 100, "main": "top-1", "eager_ms": 6.0}
+        model["float"] = {"top-1": figure}
         made = {"date": "2026-01-01", "command": "c", "versions": {"torch": "1"}, "host": {"cpu": "CPU", "cores": 2}}
+        model["made"] = {"date": "2025-12-31", "host": {"cpu": "another CPU"}}
         asked = [
             {"model": "m_v2", "family": "LiteRT", "asked": "top-1: at least 0.9", "measured": 0.8, "holds": False},
             {"model": "m_v2", "family": "OpenVINO", "asked": "speed: at least 4", "measured": None, "holds": None},
@@ -230,12 +232,22 @@ class TestPage:
         assert "old" not in text
         assert text.count("### m-v2") == 1
         assert "int8, built mixed" in text
+        assert "Made 2025-12-31 on another CPU." in text
         assert "**slower**" in text
         assert "op X is not known" in text
         assert "- m-v2, LiteRT: top-1: at least 0.9; measured 0.8" in text
         assert "Not measured yet:\n\n- m-v2, OpenVINO: speed: at least 4\n" in text
         rows = [line for line in text.splitlines() if line.startswith("|")]
         assert len({line.replace("\\|", "").count("|") for line in rows}) == 1, rows
+
+    def test_a_model_that_is_not_made_again_keeps_when_and_where_it_was(self) -> None:
+        results = _module("results")
+        earlier = {"made": {"date": "d", "host": {"cpu": "c"}, "versions": {}}, "models": [{"model": "old"}]}
+        kept = results.as_committed(earlier, "old")
+        assert kept == {"model": "old", "made": earlier["made"]}
+        later = {"made": {"date": "e", "host": {}, "versions": {}}, "models": [kept]}
+        assert results.as_committed(later, "old") == kept
+        assert results.as_committed(earlier, "never made") is None
 
     def test_a_page_without_marks_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "models.md"

@@ -197,7 +197,7 @@ def _warnings(found: Candidates, chosen: int) -> list[str]:
     if found.unreadable:
         named = ", ".join(_printable(name) for name, _ in found.unreadable[:_NAMED])
         more = f" and {len(found.unreadable) - _NAMED} more" if len(found.unreadable) > _NAMED else ""
-        said.append(f"{len(found.unreadable)} calibration pictures cannot be read and are left out: {named}{more}.")
+        said.append(f"{len(found.unreadable)} of the calibration pictures cannot be read; left out: {named}{more}.")
     if chosen < FEW:
         said.append(f"Only {chosen} calibration pictures: INT8 ranges may be wrong; 100 or more are usual.")
     if found.returned:
