@@ -27,6 +27,7 @@ from edgesdk.fleet.enrol.api import enrolment_router
 from edgesdk.fleet.enrol.authority import Authority
 from edgesdk.fleet.enrol.bundle_shelf import BundleShelf
 from edgesdk.fleet.enrol.claims import EnrolmentDesk
+from edgesdk.fleet.enrol.taking_back import TakingBack
 from edgesdk.fleet.service.security.secrets_of_requests import new_api_token, stored_form
 from edgesdk.fleet.store.engine import open_store, writing
 from edgesdk.fleet.store.tables import api_tokens
@@ -107,10 +108,10 @@ def fuzzed_service(folder: Path, *, open_routers: Sequence[APIRouter] = ()) -> I
     with Broker(port=0) as broker:
         store = folder / "fleet.db"
         engine = open_store(store)
-        desk = EnrolmentDesk(
-            engine, Authority.create(folder / "authority"), "mqtts://localhost:8883", BundleShelf(None)
-        )
+        authority = Authority.create(folder / "authority")
+        desk = EnrolmentDesk(engine, authority, "mqtts://localhost:8883", BundleShelf(None))
         service = FleetService(folder, broker=broker.address, open_routers=[enrolment_router(desk), *open_routers])
+        service.parts.taking_back = TakingBack(authority, (folder / "crl.pem",))
         seed_store(service.engine, 12, minutes=5, media=service.media)
         for role in ("admin", "operator"):
             service.add_user(role)
