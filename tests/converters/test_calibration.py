@@ -141,7 +141,7 @@ def test_unreadable_and_cut_off_pictures_are_named_and_left_out(tmp_path: Path) 
     chosen = open_calibration(tmp_path)
     assert len(chosen) == 3
     assert chosen.record["unreadable"] == 4
-    assert "4 calibration pictures cannot be read" in chosen.warnings[0]
+    assert "4 of the calibration pictures cannot be read" in chosen.warnings[0]
     for name in ("empty.jpg", "text.png", "cut.jpg", "cut.png"):
         assert name in chosen.warnings[0]
     assert "Only 3 calibration pictures" in chosen.warnings[1]
