@@ -134,7 +134,7 @@ def test_one_that_the_library_refuses_is_compiled_anew(
     assert len(compiled) == 2
 
 
-def test_one_at_which_the_process_ended_is_not_tried_again(tmp_path: Path) -> None:
+def test_one_at_which_the_process_ended_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = KeptModels(tmp_path)
     kept.keep("key", b"blob")
     code = (
@@ -143,9 +143,46 @@ def test_one_at_which_the_process_ended_is_not_tried_again(tmp_path: Path) -> No
     )
     died = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True)
     assert died.returncode < 0
-    assert kept.open("key", bytes) is None
+    # Nor kept anew: each second start would end there. It is left out when the oldest go, too.
+    for _ in range(2):
+        assert kept.open("key", bytes) is None
+        assert not kept.takes("key", 4)
+        kept.keep("key", b"blob")
+    monkeypatch.setattr(openvino_kept, "_MOST_KEPT", 1)
+    kept.keep("other", b"blob")
+    assert [path.name for path in kept_files(tmp_path)] == ["key.opening", "other"]
+    assert kept.open("other", bytes) == b"blob"
+
+
+def test_what_is_open_is_open_though_its_file_went_meanwhile(tmp_path: Path) -> None:
+    kept = KeptModels(tmp_path)
     kept.keep("key", b"blob")
-    assert kept.open("key", bytes) == b"blob"
+
+    def opener(blob: bytes) -> bytes:
+        (path,) = kept_files(tmp_path)
+        path.unlink()
+        return blob
+
+    assert kept.open("key", opener) == b"blob"
+    assert kept_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("why", ["large", "fails"])
+def test_a_model_that_is_too_large_is_not_exported_and_one_that_cannot_be_runs(
+    load: Load, compiled: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    exports: list[object] = []
+
+    def failing(self: object) -> None:
+        exports.append(self)
+        raise RuntimeError("no memory for it")
+
+    monkeypatch.setattr(openvino.CompiledModel, "export_model", failing)
+    if why == "large":
+        monkeypatch.setattr(openvino_kept, "_MAX_BYTES", sum(map(len, load.files.values())) - 1)
+    np.testing.assert_array_equal(answer(load), answer(load))
+    assert (len(compiled), len(exports)) == (2, 0 if why == "large" else 2)
+    assert not (tmp_path / "openvino").exists()
 
 
 def test_without_a_place_to_keep_it_the_model_runs(load: Load, compiled: list[object], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from edgesdk_targets.runtimes.openvino_kept import KeptModels, kept_key
 from edgesdk_targets.runtimes.run_by_binding import RunByBinding
 from edgesdk_targets.session import Load, Session, failed
 from edgesdk_targets.tensor import Array
+
+log = logging.getLogger(__name__)
 
 NAME = "OpenVINO"
 _PRECISIONS = ("f32", "f16", "bf16")
@@ -70,8 +73,17 @@ def _compiled(openvino: Any, load: Load, settings: dict[str, Any]) -> Any:
         model.reshape({spec.name: list(spec.shape) for spec in load.variant.inputs})
     compiled = core.compile_model(model, "CPU", settings)
     if kept:
-        kept.keep(key, compiled.export_model().getbuffer())
+        _keep(kept, key, compiled, sum(len(content) for content in load.files.values()))
     return compiled
+
+
+def _keep(kept: KeptModels, key: str, compiled: Any, size: int) -> None:
+    """Keep a compiled model of so many bytes for the next start, where that is worth it; this one runs in any case."""
+    try:
+        if kept.takes(key, size):
+            kept.keep(key, compiled.export_model().getbuffer())
+    except Exception as error:  # noqa: BLE001  (the library raises RuntimeError for everything)
+        log.debug("the compiled model is not kept: %s", error)
 
 
 class OpenVinoSession(RunByBinding):

@@ -1,8 +1,8 @@
 """Models as OpenVINO compiled them on this device, kept: to open one again takes a third of the time.
 
 A kept model fits one artifact, one set of settings, one version of the library and one machine; its name is their hash. While
-it is being opened it lies under another name, and gets its own back afterwards: one at which the process ended is not tried
-again.
+it is being opened it lies under another name, and gets its own back afterwards: one at which the process ended stays there, and is
+neither tried nor made again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +49,33 @@ class KeptModels:
             path.rename(trying)
         except OSError:
             return None
-        blob = read_sealed(trying)
-        if blob is None:
-            return None
+        opened = None
         try:
-            opened = opener(blob)
+            blob = read_sealed(trying)
+            opened = None if blob is None else opener(blob)
         except Exception as error:  # noqa: BLE001  (the library raises RuntimeError for everything)
             log.info("a kept model is not taken, and compiled anew: %s", error)
-            trying.unlink(missing_ok=True)
-            return None
-        trying.rename(path)
-        os.utime(path)
+        # Another process may have taken it away, or the disk be read only by now: what is open is open.
+        with suppress(OSError):
+            if opened is None:
+                trying.unlink(missing_ok=True)
+            else:
+                trying.rename(path)
+                os.utime(path)
         return opened
 
+    def takes(self, key: str, size: int) -> bool:
+        """Say whether a model of so many bytes is kept: no large one, and none at which a process ended. Raises OSError."""
+        return size <= _MAX_BYTES and not (self._folder / key).with_suffix(_OPENING).exists()
+
     def keep(self, key: str, blob: bytes | memoryview) -> None:
-        """Keep a compiled model, unless it is large; the oldest beyond a few go."""
-        if len(blob) > _MAX_BYTES:
-            return
+        """Keep a compiled model, if it is taken; the oldest beyond a few go."""
         try:
+            if not self.takes(key, len(blob)):
+                return
             write_sealed(self._folder / key, bytes(blob))
-            files = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-            for path in files[_MOST_KEPT:]:
+            files = [path for path in self._folder.iterdir() if path.suffix != _OPENING]
+            for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[_MOST_KEPT:]:
                 path.unlink(missing_ok=True)
         except (OSError, EdgeError) as error:
             log.debug("the compiled model is not kept: %s", error)
