@@ -23,7 +23,8 @@ PICTURES = 3
 # How many captured pictures wait where none may be lost.
 _AHEAD = 2
 # And before a model that takes them faster than a thread is woken, which is then most of a frame's cost: it finds many each time,
-# and they are still together less old than a millisecond or two.
+# and they are still together less old than a millisecond or two. Of a film only: should a slow model take over, a live camera's
+# would be older by all that the sixteen take.
 _AHEAD_OF_QUICK = 16
 
 
@@ -82,7 +83,8 @@ class CameraLine:
         self.rhythm = FrameRhythm()
         # The last one is taken first, so that those for a quick model are touched, and resident, only before one. What a camera
         # lends is its own memory, of which it has no more.
-        cells = PICTURES + kept + (0 if self.replaces or lend is not None else _AHEAD_OF_QUICK - _AHEAD)
+        self._ahead_of_quick = _AHEAD if self.live else _AHEAD_OF_QUICK
+        cells = PICTURES + kept + (0 if self.replaces or lend is not None else self._ahead_of_quick - _AHEAD)
         self.free = [FrameCell(info.width, info.height) for _ in range(cells)]
         self.pictures: deque[FrameCell] = deque()
         self.inputs: deque[InputCell] = deque()
@@ -102,7 +104,7 @@ class CameraLine:
             return False
         if self.replaces:
             return bool(self.free or self.pictures)
-        return bool(self.free) and len(self.pictures) < (_AHEAD_OF_QUICK if self.rhythm.quick else _AHEAD)
+        return bool(self.free) and len(self.pictures) < (self._ahead_of_quick if self.rhythm.quick else _AHEAD)
 
     def give_back(self, cell: FrameCell) -> None:
         """Take a picture's cell back, for the next capture."""

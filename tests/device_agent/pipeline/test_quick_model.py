@@ -134,11 +134,15 @@ def test_a_swap_to_a_slow_model_and_back_loses_nothing() -> None:
     assert sink.seqs == list(range(stats.captured))
 
 
-@pytest.mark.parametrize(("policy", "usual", "quick"), [("every_frame", 2, 16), ("freshest", 5, 5)])
-def test_many_pictures_wait_for_a_quick_model_and_memory_for_them_is_touched_only_then(
-    policy: Policy, usual: int, quick: int
+@pytest.mark.parametrize(
+    ("policy", "live", "usual", "quick"),
+    [("every_frame", False, 2, 16), ("every_frame", True, 2, 2), ("freshest", False, 5, 5)],
+    ids=["film", "live", "freshest"],
+)
+def test_many_pictures_of_a_film_wait_for_a_quick_model_and_memory_for_them_is_touched_only_then(
+    policy: Policy, live: bool, usual: int, quick: int
 ) -> None:
-    camera = ScriptedCamera(None)
+    camera = ScriptedCamera(None, live=live)
     line = CameraLine("door", camera, policy, 2, Meters(["door"], time.monotonic)["door"], threading.Lock())
     cells = list(line.free)
 
