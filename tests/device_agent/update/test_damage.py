@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgesdk_agent.update import launcher
+from edgesdk_agent.update.damage import tell_damage
 from edgesdk_agent.update.record import RecordFile, Step
 from edgesdk_testkit.update_life import HEALTHY, Life, Made, first_install, make
 
@@ -61,3 +64,44 @@ def test_a_start_that_fails_for_another_reason_changes_no_slot(
     assert launched(tmp_path / "update") != 0
     switch = launcher.read_switch(tmp_path / "update")
     assert (switch.active, switch.damaged) == ("a", "")
+
+
+@pytest.mark.parametrize(
+    ("refusals", "is_damage"),
+    [
+        ([errno.EMFILE] * 2, False), ([errno.EACCES] * 2, False), ([errno.ENOMEM] * 2, False),
+        ([errno.EIO], False), ([errno.EIO] * 2, True), ([errno.ENOENT] * 2, True),
+    ],
+    ids=["too many open files", "no rights", "no memory", "unreadable once", "unreadable", "lost"],
+)  # fmt: skip
+def test_only_what_the_disk_lost_is_damage(
+    tmp_path: Path, made: list[Made], monkeypatch: pytest.MonkeyPatch, refusals: list[int], is_damage: bool
+) -> None:
+    assert made
+    root = tmp_path / "update"
+    monkeypatch.setenv(launcher.FOLDER_VARIABLE, str(root))
+    monkeypatch.setenv(launcher.SLOT_VARIABLE, "a")
+    left, really = [*refusals], Path.open
+
+    def refusing(self: Path, *arguments: Any, **more: Any) -> Any:
+        if self.name == "model.edgebundle" and left:
+            code = left.pop(0)
+            raise OSError(code, os.strerror(code))
+        return really(self, *arguments, **more)
+
+    before = launcher.read_json(root / launcher.ORDER)
+    monkeypatch.setattr(Path, "open", refusing)
+    assert tell_damage() is is_damage
+    order = launcher.read_json(root / launcher.ORDER)
+    assert order["do"] == "damaged" if is_damage else order == before
+
+
+def test_a_disk_that_is_not_mounted_is_no_damage(
+    tmp_path: Path, made: list[Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made
+    root = tmp_path / "update"
+    monkeypatch.setenv(launcher.FOLDER_VARIABLE, str(root))
+    monkeypatch.setenv(launcher.SLOT_VARIABLE, "a")
+    (root / "slots").rename(root / "elsewhere")
+    assert not tell_damage()
