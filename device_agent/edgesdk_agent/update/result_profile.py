@@ -43,8 +43,11 @@ def profile_of(stretches: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
 
     Args:
         stretches: the mean of each number in each stretch; a label that is absent was not seen, anything else not known.
+
+    Returns:
+        At most MOST_FEATURES: how many results there were and how sure they are, and what there is most of.
     """
-    names = sorted({name for stretch in stretches for name in stretch})[:MOST_FEATURES]
+    names = sorted({name for stretch in stretches for name in stretch})
     found = {}
     for name in names:
         # How sure a model was where it saw nothing is not 0, it is not known.
@@ -53,7 +56,8 @@ def profile_of(stretches: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
         if math.isfinite(mean):
             sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
             found[name] = Spread(mean=mean, sd=sd, stretches=len(values))
-    return found
+    kept = sorted(found, key=lambda name: (not _is_always_kept(name), -abs(found[name].mean), name))[:MOST_FEATURES]
+    return {name: found[name] for name in sorted(kept)}
 
 
 def unlike(before: Mapping[str, Spread], now: Mapping[str, Spread], times: float) -> str:
@@ -86,4 +90,10 @@ def _in_both(name: str, profile: Mapping[str, Spread], stretches: int) -> Spread
     """Return a number's spread; of a label that was never seen, that of nothing."""
     if name in profile:
         return profile[name] if profile[name].stretches >= LEAST_STRETCHES else None
-    return Spread(mean=0.0, sd=0.0, stretches=stretches) if LABEL in name else None
+    # Of a full one nobody knows whether the label was not seen, or was only one of too many.
+    never_seen = LABEL in name and len(profile) < MOST_FEATURES
+    return Spread(mean=0.0, sd=0.0, stretches=stretches) if never_seen else None
+
+
+def _is_always_kept(name: str) -> bool:
+    return name == RESULTS or (LABEL not in name and name.endswith("score"))

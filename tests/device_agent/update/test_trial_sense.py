@@ -24,7 +24,7 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.update.memory_growth import growth
 from edgesdk_agent.update.record import Release
 from edgesdk_agent.update.result_features import features_of
-from edgesdk_agent.update.result_profile import RESULTS, profile_of, unlike
+from edgesdk_agent.update.result_profile import MOST_FEATURES, RESULTS, profile_of, unlike
 from edgesdk_agent.update.result_tally import ResultTally, TalliedDelivery
 from edgesdk_agent.update.trial_gate import Figures, GateLimits, Verdict, after_doubts, judged
 from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
@@ -94,6 +94,22 @@ class TestProfiles:
         sure = profile_of([{"label ant": 1.0, "score": 0.9}, {}, {"label ant": 1.0, "score": 0.9}, {"score": 0.9}])
         assert (sure["score"].mean, sure["score"].stretches) == (pytest.approx(0.9), 3)
         assert "score: 0.40" in unlike(sure, profile_of([{"label ant": 0.7, "score": 0.4}] * 4), 4.0)
+
+    def test_of_too_many_labels_the_frequent_ones_are_kept_and_the_rest_is_not_known(self) -> None:
+        seen = {RESULTS: 1.0, "score": 0.9, **{f"label {number:02}": 1.0 + number for number in range(70)}}
+        full = profile_of([seen] * 4)
+        assert len(full) == MOST_FEATURES
+        assert {RESULTS, "score"} < full.keys()
+        assert [name for name in seen if name not in full] == [f"label {number:02}" for number in range(8)]
+        # Others are cut off now, as those of before come more often: nobody says that they are new, or gone.
+        rare = {f"label {number:02}": 100.0 for number in range(8)}
+        now = profile_of([{**seen, **rare}] * 4)
+        assert now.keys() != full.keys()
+        assert (unlike(full, now, 4.0), unlike(now, full, 4.0)) == ("", "")
+        # What is in both is still compared, and so is a label that is gone from one that is not full.
+        assert unlike(full, profile_of([{**seen, "label 69": 20.0}] * 4), 4.0).startswith("label 69: 20.00")
+        few = {name: mean for name, mean in seen.items() if name < "label 50"}
+        assert "0.00 a result" in unlike(full, profile_of([few] * 4), 4.0)
 
     @settings(max_examples=200)
     @given(st.integers(0, 10_000), st.floats(0.2, 5.0))
