@@ -25,7 +25,7 @@ from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
 from edgesdk_agent.update.updater import Updater
 from edgesdk_agent.update.wish import Wish, WishFiles
-from edgesdk_targets.errors import EdgeError, FetchFailed
+from edgesdk_targets.errors import EdgeError, FetchFailed, NoSpace
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ _AGAIN_S = 5.0
 _STOP_S = 3.0
 # Often enough to be told at the end, and seldom enough for a card.
 _NOTE_S = 10.0
+# Somebody else is asked in these, who may not answer now.
+_ASKING = (Step.DOWNLOADING, Step.VERIFIED)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -81,6 +83,8 @@ class AgentUpdate:
         # The wish that could not be settled yet, and when the network is asked again.
         self._waiting, self._retry_at, self._note_at = "", 0.0, 0.0
         self._waits_for, self._last_told = "", _told_of(UpdateRecord())
+        # What was told of a wish: on a full disk its answer cannot be written, and it is looked at again and again.
+        self._told_of_wish: tuple[str, ...] = ()
         self._thread = threading.Thread(target=self._run, name="edgesdk-update", daemon=True)
 
     def counts(self) -> dict[str, int]:
@@ -121,15 +125,16 @@ class AgentUpdate:
             if self._waiting:
                 self._try_later()
         step = updater.record.step
-        if step is Step.DOWNLOADING and time.monotonic() < self._retry_at:
+        if step in _ASKING and time.monotonic() < self._retry_at:
             return _LOOK_S
-        # A trial may mean seconds without results, which is what hours are kept for.
-        if step is Step.STAGED and self._closed():
+        # A trial may mean seconds without results, which is what hours are kept for; the way back is not put off.
+        if step is Step.STAGED and not updater.record.back and self._closed():
+            updater.hold()
             return _LOOK_S
         if updater.step(self._verdict(updater, updater.record)):
             self._backoff.reset()
             return 0.0
-        if updater.record.step is Step.DOWNLOADING:
+        if updater.record.step in _ASKING:
             self._try_later()
         return _LOOK_S
 
@@ -161,7 +166,7 @@ class AgentUpdate:
             elif wish.do == "back":
                 updater.go_back(wish.why or "asked for")
             elif closed := self._closed():
-                return self._put_off(wish, FetchFailed(closed, hint="Nothing is wrong: it goes on then."))
+                return self._put_off_until_open(wish, closed)
             else:
                 release, switch = self._sources.release_at(wish.address), read_switch(self._launched.root)
                 subject = release.id
@@ -171,7 +176,7 @@ class AgentUpdate:
                     return False
                 self._proof.check_released(release)
                 updater.offer(release, wish.address)
-        except FetchFailed as error:
+        except (FetchFailed, NoSpace) as error:
             return self._put_off(wish, error)
         except EdgeError as error:
             self._refuse(wish, error, subject)
@@ -181,7 +186,15 @@ class AgentUpdate:
         self._backoff.reset()
         return False
 
-    def _put_off(self, wish: Wish, error: FetchFailed) -> bool:
+    def _put_off_until_open(self, wish: Wish, closed: str) -> bool:
+        """Let a wish wait for its hours, however far they are: nothing is wrong, and its time has not begun."""
+        answered = self._wishes.answered()
+        if answered is None or (answered.token, answered.why) != (wish.token, closed):
+            self._tell_once("update_waits", wish, closed, closed, severity="info", data={"code": "hours"})
+        self._wishes.answer(wish, waits=True, why=closed)
+        return True
+
+    def _put_off(self, wish: Wish, error: FetchFailed | NoSpace) -> bool:
         """Let a wish wait, as long as a download may take and no longer; return whether it does."""
         answered, now = self._wishes.answered(), moment()
         known = answered.until if answered is not None and answered.token == wish.token else None
@@ -190,18 +203,32 @@ class AgentUpdate:
             self._refuse(wish, FetchFailed(f"It {late}: {error.message}", hint=error.hint))
             return False
         if known is None or answered is None or answered.why != error.message:
-            self._tell("update_waits", "warning", error.message, data={"code": error.code, "do": wish.do})
+            self._tell_once("update_waits", wish, error.message, error.message, data={"code": error.code})
         self._wishes.answer(wish, waits=True, why=error.message, until=until)
         return True
 
     def _refuse(self, wish: Wish, error: EdgeError, subject: str = "") -> None:
         """Refuse a wish; subject: the digest of the release that it is about, where that is known."""
-        self._counts["refused"] += 1
-        log.warning("update: %s is refused: %s", wish.do, error.message)
         # Told first: whoever sees the answer can rely on the event.
-        self._tell("update_refused", "warning", error.message, data={"code": error.code, "do": wish.do, "id": subject})
-        self._wishes.take_away(wish.address)
+        if self._tell_once("update_refused", wish, "", error.message, data={"code": error.code, "id": subject}):
+            self._counts["refused"] += 1
+            log.warning("update: %s is refused: %s", wish.do, error.message)
         self._wishes.answer(wish, why=f"{error.message} {error.hint}".strip())
+        self._wishes.take_away(wish.address)
+
+    def _tell_once(
+        self, name: str, wish: Wish, what: str, message: str, *, data: dict[str, str], severity: str = "warning"
+    ) -> bool:
+        """Tell of a wish unless that was the last that was told of it; return whether it was not.
+
+        Args:
+            what: in which this differs from another event of that name.
+        """
+        if (news := (wish.token, name, what)) == self._told_of_wish:
+            return False
+        self._told_of_wish = news
+        self._tell(name, severity, message, data={**data, "do": wish.do})
+        return True
 
     def _verdict(self, updater: Updater, record: UpdateRecord) -> Verdict | None:
         """Judge this run, if it is the one on trial."""

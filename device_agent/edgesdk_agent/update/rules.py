@@ -173,8 +173,9 @@ def order_for(record: UpdateRecord, switch: Switch, *, healthy: bool = False, un
         return None
     if record.step is Step.STAGED and trial is None:
         return Order("try", record.slot, release.id)
-    if record.step is Step.TRIAL and unfit:
-        return Order("give_up", record.slot, release.id, unfit)
+    # Who aborts a trial is not to be overtaken by its being found healthy: both orders would have the same number.
+    if record.step is Step.TRIAL and (why := record.why or unfit):
+        return Order("give_up", record.slot, release.id, why)
     if record.step is Step.TRIAL and healthy:
         return Order("confirm", record.slot, release.id)
     return None

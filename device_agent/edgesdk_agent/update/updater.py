@@ -64,6 +64,8 @@ class Updater:
         self._limits = limits or Limits()
         self._changed, self._before = changed, before
         self._file = RecordFile(root)
+        # The last act came to no end by no fault of the bundle's: somebody could not be asked.
+        self._unanswered = False
         self.damage = self._file.damage
 
     @property
@@ -124,6 +126,14 @@ class Updater:
         else:
             self._write(rules.failed(record, why, final=False))
 
+    def hold(self) -> None:
+        """Keep the step's time from being over while it may not go on; seldom written. Raises NoSpace, InputError."""
+        deadline, now = self.record.deadline, self._clock()
+        if deadline is None:
+            return
+        if deadline.boot != now.boot or deadline.until_s - now.at_s < deadline.lasts_s / 2:
+            self._write(self.record.but(deadline=rules.deadline_in(deadline.lasts_s, now)))
+
     def waits(self, what: str) -> None:
         """Note what a trial waits for, which is told should its time be over. Raises NoSpace, InputError."""
         if self.record.step is Step.TRIAL:
@@ -141,14 +151,17 @@ class Updater:
             self._write(record)
             # A trial's time is the launcher's business, which needs nobody to work for that.
             if late and record.step is not Step.TRIAL:
-                self._write(rules.failed(record, late, final=record.step is Step.VERIFIED))
+                final = record.step is Step.VERIFIED and not self._unanswered
+                self._write(rules.failed(record, late, final=final))
                 return True
+            self._unanswered = False
             return self._act(record, switch, verdict or Verdict())
         except BundleError as error:
             return self._failed(error)
         except (DeviceError, InputError, FetchFailed) as error:
             # The disk, a repository that cannot be asked now, or an end of this process: nothing of the bundle's, and waiting may
             # mend it; the deadline ends it.
+            self._unanswered = isinstance(error, FetchFailed)
             log.warning("update: %s", error.message)
             return False
 
@@ -169,7 +182,7 @@ class Updater:
             before = self._before()
             results = {camera: dict(profile) for camera, profile in before.results.items()}
             self._write(record.but(before_p95_ms=dict(before.p95_ms), before_results=results))
-        if record.step is Step.TRIAL and verdict.void and record.release is not None:
+        if record.step is Step.TRIAL and verdict.void and not record.why and record.release is not None:
             self._give_up(record, record.release, verdict.void, switch)
             return False
         order = rules.order_for(record, switch, healthy=verdict.healthy, unfit=verdict.unfit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 
 pytest.importorskip("cryptography")
 
-from edgesdk_agent.update.agent_update import moment
-from edgesdk_agent.update.record import RecordFile, Step
-from edgesdk_agent.update.rules import deadline_in
+from edgesdk_agent.update import launcher, rules
+from edgesdk_agent.update.agent_update import AgentUpdate, moment
+from edgesdk_agent.update.record import RecordFile, Step, UpdateRecord
+from edgesdk_agent.update.rules import Limits, deadline_in
 from edgesdk_agent.update.wish import Wish, WishFiles
+from edgesdk_targets.errors import FetchFailed, NoSpace
 from edgesdk_testkit.update_device import STRANGER, Device, wait_for
 from edgesdk_testkit.update_life import first_install, make
 
@@ -96,10 +99,13 @@ def test_what_never_comes_is_refused_once_its_time_is_over(device: Device) -> No
     assert [name for name, *_ in device.told] == ["update_refused"]
 
 
+def far_hours() -> str:
+    far = (time.localtime().tm_hour + 6) % 24
+    return f"{far:02}:00-{far:02}:30"
+
+
 def test_hours_are_kept_by_a_clock_that_is_right_and_by_no_other(device: Device) -> None:
-    now = time.localtime()
-    far = (now.tm_hour + 6) % 24
-    hours = f"{far:02}:00-{far:02}:30"
+    hours = far_hours()
     first = device.agent(hours=hours)
     made = device.made(3)
     assert device.asked(wish("install", "1", made.path), lambda one: one.waits).why == f"It waits for {hours}."
@@ -107,3 +113,148 @@ def test_hours_are_kept_by_a_clock_that_is_right_and_by_no_other(device: Device)
     device.clock_trusted = False
     device.agent(hours=hours)
     assert device.asked(wish("install", "2", made.path), lambda one: one.taken).taken
+
+
+class Turns:
+    """An agent's part without its thread, which the test turns by hand; and what it told, with its severity."""
+
+    def __init__(self, device: Device, **section: Any) -> None:
+        self.update: AgentUpdate = device.agent(started=False, **section)
+        self.told: list[tuple[str, str]] = []
+        self.update._tell = lambda name, severity, _message, **_: self.told.append((name, severity))
+
+    def turn(self) -> None:
+        """Look once, as if all waiting were over."""
+        self.update._retry_at = 0.0
+        self.update._turn()
+
+    def open_hours(self) -> None:
+        self.update._section = self.update._section.model_copy(update={"hours": None})
+
+
+def seven_hours_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = moment()
+    later = replace(now, at_s=now.at_s + 7 * 3600)
+    monkeypatch.setattr("edgesdk_agent.update.agent_update.moment", lambda: later)
+
+
+def test_a_wish_waits_for_its_hours_however_far_they_are(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, files = Turns(device, hours=far_hours()), WishFiles(device.root)
+    files.ask(wish("install", "1", device.made(3).path))
+    turns.turn()
+    seven_hours_later(monkeypatch)
+    turns.turn()
+    answer = files.answered()
+    assert answer is not None
+    assert (answer.waits, answer.until, turns.told) == (True, None, [("update_waits", "info")])
+    turns.open_hours()
+    turns.turn()
+    answer = files.answered()
+    assert answer is not None
+    assert answer.taken
+
+
+def staged(device: Device, *, back: bool) -> UpdateRecord:
+    """Let release 2 run, release 1 be in the other slot, and one of them be staged there."""
+    one = make(device.folder, 1)
+    (device.root / "slots/b/model.edgebundle").write_bytes(one.path.read_bytes())
+    (device.root / "slots/b/slot.json").write_text(one.release.model_dump_json())
+    file = RecordFile(device.root)
+    before = file.now.but(previous=one.release)
+    asked = rules.return_asked(before, launcher.read_switch(device.root), "worse", moment(), Limits())
+    file.write(asked.but(back=back))
+    return file.now
+
+
+def order(device: Device) -> Any:
+    return launcher.read_json(device.root / launcher.ORDER).get("do")
+
+
+def test_what_is_staged_lasts_until_its_hours(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    staged(device, back=False)
+    turns, began = Turns(device, hours=far_hours()), order(device)
+    seven_hours_later(monkeypatch)
+    turns.turn()
+    assert (RecordFile(device.root).now.step, order(device)) == (Step.STAGED, began)
+    turns.open_hours()
+    turns.turn()
+    assert (RecordFile(device.root).now.step, order(device)) == (Step.STAGED, "try")
+
+
+def test_what_is_staged_in_open_hours_has_its_time(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    staged(device, back=False)
+    turns = Turns(device)
+    seven_hours_later(monkeypatch)
+    turns.turn()
+    assert RecordFile(device.root).now.step is Step.IDLE
+
+
+def test_the_way_back_waits_for_no_hours(device: Device) -> None:
+    staged(device, back=True)
+    turns = Turns(device, hours=far_hours())
+    turns.turn()
+    assert order(device) == "try"
+
+
+def test_a_repository_that_does_not_answer_is_asked_ever_less_often(device: Device) -> None:
+    turns, asked = Turns(device), list[Path]()
+
+    def released(_digest: str, bundle: Path | None) -> None:
+        # Reached until the bundle is in its slot, and then no more.
+        if bundle is not None and bundle.parent.name == "b":
+            asked.append(bundle)
+            raise FetchFailed("The fleet's repository cannot be read.")
+
+    turns.update._proof = replace(turns.update._proof, released=released)
+    WishFiles(device.root).ask(wish("install", "1", device.made(3).path))
+    until = time.monotonic() + 60
+    while not asked:
+        assert time.monotonic() < until, RecordFile(device.root).now
+        turns.turn()
+    for _ in range(5):
+        turns.update._turn()
+    assert (len(asked), RecordFile(device.root).now.step) == (1, Step.VERIFIED)
+    turns.turn()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("event", ["update_refused", "update_waits"])
+def test_on_a_full_disk_it_is_told_once_and_a_given_bundle_stays_until_the_answer_is_written(
+    device: Device, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    turns, files = Turns(device), WishFiles(device.root)
+    stranger = device.made(3, STRANGER).path
+    given = files.give(stranger, "1" * 16) if event == "update_refused" else str(device.folder / "gone.edgebundle")
+    files.ask(wish("install", "1", given))
+
+    def full(*_: object, **__: object) -> None:
+        raise NoSpace("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edgesdk_agent.update.wish.write_whole", full)
+        for _ in range(3):
+            with pytest.raises(NoSpace):
+                turns.turn()
+    assert turns.told == [(event, "warning")]
+    assert Path(given).exists() is (event == "update_refused")
+    turns.turn()
+    answer = files.answered()
+    assert answer is not None
+    assert (answer.waits, answer.taken, Path(given).exists()) == (event == "update_waits", False, False)
+    assert turns.told == [(event, "warning")]
+    assert turns.update.counts() == ({"refused": 1} if event == "update_refused" else {})
+
+
+def test_a_disk_that_is_full_for_a_repositorys_files_makes_a_wish_wait(device: Device) -> None:
+    turns = Turns(device)
+
+    def released(_digest: str, _bundle: Path | None) -> None:
+        raise NoSpace("The disk is full.")
+
+    turns.update._proof = replace(turns.update._proof, released=released)
+    WishFiles(device.root).ask(wish("install", "1", device.made(3).path))
+    turns.turn()
+    answer = WishFiles(device.root).answered()
+    assert answer is not None
+    assert (answer.waits, answer.why, turns.told) == (True, "The disk is full.", [("update_waits", "warning")])

@@ -1,4 +1,8 @@
-"""The attack table: whatever comes, from whomever, is refused, told as an event, and never touches what runs."""
+"""The attack table: whatever comes, from whomever, is refused, and never touches what runs.
+
+A file's and a server's are told as an event. Of a command that is not for now or not for this device only that is asked: no
+update begins.
+"""
 
 from __future__ import annotations
 

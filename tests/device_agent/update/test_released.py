@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from edgesdk.signing.tuf_repository import Roles, TufRepository
 from edgesdk_agent.update.fetch.released import BadRepository, NotReleased, Released
 from edgesdk_agent.update.record import RecordFile, Step
 from edgesdk_agent.update.wish import Wish
-from edgesdk_targets.errors import EdgeError, FetchFailed, InputError
+from edgesdk_targets.errors import EdgeError, FetchFailed, InputError, NoSpace
 from edgesdk_testkit.range_server import serving
 from edgesdk_testkit.update_device import Device, wait_for
 from edgesdk_testkit.update_life import Made, first_install, make
@@ -248,6 +250,31 @@ def test_endless_data_is_cut_and_asked_for_again(fleet: Fleet) -> None:
     fleet.url += "/endless/.."
     with pytest.raises(FetchFailed):
         fleet.check(fleet.made[0])
+
+
+def test_a_root_that_is_not_there_is_named(fleet: Fleet) -> None:
+    (fleet.folder / "root.json").unlink()
+    with pytest.raises(InputError, match=r"update\.released\.root: .*root\.json cannot be read: No such file"):
+        fleet.check(fleet.made[0])
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOSPC, NoSpace), (errno.EDQUOT, NoSpace), (errno.EROFS, InputError)],
+    ids=["full", "quota", "read only"],
+)  # fmt: skip
+def test_a_disk_that_takes_no_metadata_says_which_way(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[EdgeError]
+) -> None:
+    made = fleet.release(2)
+
+    def refused(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tuf.ngclient.updater.os.replace", refused)
+        with pytest.raises(kind, match="kept"):
+            fleet.check(made)
+    fleet.check(made)
 
 
 class TestTime:

@@ -95,6 +95,12 @@ class TestTheTrial:
         done = rules.observed(trial, ended(6, kept=True), release(6), NOW, LIMITS)
         assert (done.step, done.floor, done.confirmed, done.previous) == (Step.CONFIRMED, 6, release(6), release(5))
 
+    def test_that_somebody_ended_is_not_confirmed(self) -> None:
+        aborted = at(Step.TRIAL).but(why="the line is needed")
+        assert rules.order_for(aborted, on_trial(), healthy=True, unfit="slow") == Order(
+            "give_up", "b", release(6).id, "the line is needed"
+        )
+
     def test_does_not_raise_the_floor(self) -> None:
         assert at(Step.TRIAL).floor == 5
 

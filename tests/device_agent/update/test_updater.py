@@ -23,7 +23,7 @@ from edgesdk_agent.update.updater import Updater
 from edgesdk_targets.bundle.archive import pack
 from edgesdk_targets.bundle.bundle import SIGNATURE, open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
-from edgesdk_targets.errors import BundleError, Downgrade, InputError
+from edgesdk_targets.errors import BundleError, Downgrade, FetchFailed, InputError
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
 from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, problems
 
@@ -263,6 +263,44 @@ def test_what_somebody_aborts_on_trial_did_not_fail(device: Device) -> None:
     record = device.record
     assert (record.step, record.why, record.failed) == (Step.ROLLED_BACK, "the line is needed", ())
     assert device.offered(made).step is Step.CONFIRMED
+
+
+@pytest.mark.parametrize("end", ["abort", "leave"])
+def test_what_is_aborted_on_trial_is_not_confirmed_in_the_same_turn(device: Device, end: str) -> None:
+    """Both orders would have the same number, of which the launcher may have seen neither."""
+    made = device.on_trial(3)
+    updater = device.life.updater()
+    updater.step(HEALTHY)
+    if end == "abort":
+        updater.abort("the line is needed")
+    else:
+        updater.leave(made.release.id, "the line is needed")
+    updater.step(HEALTHY)
+    assert launcher.read_json(device.root / launcher.ORDER)["do"] == "give_up"
+    device.life.live()
+    assert (device.record.step, device.record.why, device.runs) == (Step.ROLLED_BACK, "the line is needed", "1.0.2")
+
+
+@pytest.mark.parametrize("unreachable", [True, False], ids=["nobody answered", "it came to no end"])
+def test_a_repository_that_cannot_be_asked_in_time_is_held_against_nobody(device: Device, unreachable: bool) -> None:
+    made, now = device.made(3), [Moment("boot-1", 0.0)]
+
+    def released(_digest: str, bundle: Path | None) -> None:
+        if unreachable and bundle is not None and bundle.parent.name == "b":
+            raise FetchFailed("The fleet's repository cannot be read.")
+
+    proof = Proof(lambda: TrustedKeys.of(BOX.public), target="generic-onnx", released=released)
+    updater = Updater(device.root, device.life.updater()._fetch, proof, lambda: now[0])
+    updater.offer(made.release)
+    updater.step()
+    assert updater.record.step is Step.VERIFIED
+    if unreachable:
+        assert not updater.step()
+    now[0] = Moment("boot-1", 1801.0)
+    updater.step()
+    assert (updater.record.step, [one.id for one in updater.record.failed]) == (
+        Step.IDLE, [] if unreachable else [made.release.id],
+    )  # fmt: skip
 
 
 def test_a_trial_that_somebody_disturbs_is_held_against_nobody(device: Device) -> None:

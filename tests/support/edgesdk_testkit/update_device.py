@@ -38,8 +38,8 @@ class Device:
     def root(self) -> Path:
         return self.folder / "update"
 
-    def agent(self, **section: Any) -> AgentUpdate:
-        """Start the agent's part, which looks after no camera."""
+    def agent(self, *, started: bool = True, **section: Any) -> AgentUpdate:
+        """Start the agent's part, which looks after no camera; one that is not started is turned by the test."""
         keys = self.folder / "trusted.keys"
         keys.write_text(self.trusted.to_text())
         update = AgentUpdate(
@@ -51,7 +51,8 @@ class Device:
             clock_trusted=lambda: self.clock_trusted,
         )  # fmt: skip
         self.running.append(update)
-        update.start()
+        if started:
+            update.start()
         return update
 
     def made(self, number: int, key: PrivateKey = BOX) -> Made:

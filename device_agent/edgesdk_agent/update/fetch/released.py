@@ -8,6 +8,7 @@ one that somebody set forward, locks no device out.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from edgesdk_agent.update.fetch.places import RefusedByServer, ServerPlace
 from edgesdk_targets.bundle.archive import SUFFIX
-from edgesdk_targets.errors import BundleError, FetchFailed, InputError, MissingExtra
+from edgesdk_targets.errors import BundleError, EdgeError, FetchFailed, InputError, MissingExtra, NoSpace
 
 _FOLDER = "metadata"
 # More than any of its files may have by the client's own limits.
@@ -68,6 +69,7 @@ class Released:
             NotReleased, BadRepository: see there.
             FetchFailed: the repository cannot be asked now, or what it shows has expired.
             InputError: the root's file cannot be read, or the disk refuses.
+            NoSpace: the disk is full.
             MissingExtra: tuf is not installed.
         """
         try:
@@ -99,18 +101,30 @@ class Released:
         except DownloadError as error:
             raise FetchFailed(f"The fleet's repository cannot be read: {error}.", hint="It is tried again.") from error
         except OSError as error:
-            raise InputError(f"{self._kept}: {error.strerror or error}.", hint="Check the disk.") from error
+            raise _by_the_disk(self._kept, error) from error
 
     def _client(self) -> Any:
         from tuf.ngclient import Updater
 
-        root = self._root.read_bytes()
+        try:
+            root = self._root.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"update.released.root: {self._root} cannot be read: {error.strerror or error}.",
+                hint="Bring the fleet's root to this device.",
+            ) from error
         self._kept.mkdir(parents=True, exist_ok=True)
         client = Updater(str(self._kept), f"{self._url}/{_FOLDER}/", fetcher=_fetcher(self._authority), bootstrap=root)
         # The client takes the clock as it is; there is no other way to tell it better.
         trusted = client._trusted_set  # noqa: SLF001
         trusted.reference_time = self._now() if self._clock_trusted() else datetime.min.replace(tzinfo=timezone.utc)
         return client
+
+
+def _by_the_disk(kept: Path, error: OSError) -> EdgeError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return NoSpace(f"The disk is full: {kept}.", hint="Free some space.")
+    return InputError(f"{kept}: {error.strerror or error}.", hint="Check the disk.")
 
 
 def _fetcher(authority: Path | None) -> Any:
