@@ -64,8 +64,8 @@ class Updater:
         self._limits = limits or Limits()
         self._changed, self._before = changed, before
         self._file = RecordFile(root)
-        # The last act came to no end by no fault of the bundle's: somebody could not be asked.
-        self._unanswered = False
+        # The last act came to no end by no fault of the bundle's: somebody could not be asked, or the disk was full.
+        self._put_off = False
         self.damage = self._file.damage
 
     @property
@@ -151,17 +151,17 @@ class Updater:
             self._write(record)
             # A trial's time is the launcher's business, which needs nobody to work for that.
             if late and record.step is not Step.TRIAL:
-                final = record.step is Step.VERIFIED and not self._unanswered
+                final = record.step is Step.VERIFIED and not self._put_off
                 self._write(rules.failed(record, late, final=final))
                 return True
-            self._unanswered = False
+            self._put_off = False
             return self._act(record, switch, verdict or Verdict())
         except BundleError as error:
             return self._failed(error)
         except (DeviceError, InputError, FetchFailed) as error:
             # The disk, a repository that cannot be asked now, or an end of this process: nothing of the bundle's, and waiting may
             # mend it; the deadline ends it.
-            self._unanswered = isinstance(error, FetchFailed)
+            self._put_off = isinstance(error, (FetchFailed, NoSpace))
             log.warning("update: %s", error.message)
             return False
 

@@ -23,7 +23,7 @@ from edgesdk_agent.update.updater import Updater
 from edgesdk_targets.bundle.archive import pack
 from edgesdk_targets.bundle.bundle import SIGNATURE, open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
-from edgesdk_targets.errors import BundleError, Downgrade, FetchFailed, InputError
+from edgesdk_targets.errors import BundleError, Downgrade, EdgeError, FetchFailed, InputError, NoSpace
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
 from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, problems
 
@@ -281,25 +281,31 @@ def test_what_is_aborted_on_trial_is_not_confirmed_in_the_same_turn(device: Devi
     assert (device.record.step, device.record.why, device.runs) == (Step.ROLLED_BACK, "the line is needed", "1.0.2")
 
 
-@pytest.mark.parametrize("unreachable", [True, False], ids=["nobody answered", "it came to no end"])
-def test_a_repository_that_cannot_be_asked_in_time_is_held_against_nobody(device: Device, unreachable: bool) -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [FetchFailed("The fleet's repository cannot be read."), NoSpace("The disk is full."), None],
+    ids=["nobody answered", "disk full", "it came to no end"],
+)
+def test_a_repository_that_cannot_be_asked_in_time_is_held_against_nobody(
+    device: Device, reason: EdgeError | None
+) -> None:
     made, now = device.made(3), [Moment("boot-1", 0.0)]
 
     def released(_digest: str, bundle: Path | None) -> None:
-        if unreachable and bundle is not None and bundle.parent.name == "b":
-            raise FetchFailed("The fleet's repository cannot be read.")
+        if reason is not None and bundle is not None and bundle.parent.name == "b":
+            raise reason
 
     proof = Proof(lambda: TrustedKeys.of(BOX.public), target="generic-onnx", released=released)
     updater = Updater(device.root, device.life.updater()._fetch, proof, lambda: now[0])
     updater.offer(made.release)
     updater.step()
     assert updater.record.step is Step.VERIFIED
-    if unreachable:
+    if reason is not None:
         assert not updater.step()
     now[0] = Moment("boot-1", 1801.0)
     updater.step()
     assert (updater.record.step, [one.id for one in updater.record.failed]) == (
-        Step.IDLE, [] if unreachable else [made.release.id],
+        Step.IDLE, [made.release.id] if reason is None else [],
     )  # fmt: skip
 
 
