@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -109,12 +110,12 @@ def rollback(
     db: DbOption = "fleet.db",
     json_output: JsonFlag = False,
 ) -> None:
-    """Take a roll-out back: every device that has its bundle returns to the one before. Also after its end."""
+    """Take a roll-out back, also after its end: every device returns to the bundle before. Ends with 3 where some stay."""
     from edgesdk.fleet.store.engine import opened_store
 
     with opened_store(db, create=False) as engine:
         _ask(engine, key, "rollback")
-        _end(engine, key, follow=follow, json_output=json_output)
+        _end(engine, key, follow=follow, json_output=json_output, wanted=("rolled back",))
 
 
 def _policy(file: Path | None, **given: Any) -> Any:
@@ -140,8 +141,10 @@ def _ask(engine: Engine, key: str, verb: Verb) -> None:
         order(connection, key, verb, actor=_WHO, now_ms=int(time.time() * 1000))
 
 
-def _end(engine: Engine, key: str, *, follow: bool, json_output: bool) -> None:
-    """Print a roll-out as it is, or as it rests; the exit code is 3 where it did not stay."""
+def _end(
+    engine: Engine, key: str, *, follow: bool, json_output: bool, wanted: Sequence[str] = ("done", "awaiting approval")
+) -> None:
+    """Print a roll-out as it is, or as it rests; the exit code is 3 where that is not what was wanted, or some stay."""
     from edgesdk.cli.output import add_row, console, print_json, table
 
     found = _followed(engine, key) if follow else _read(engine, key)
@@ -153,7 +156,8 @@ def _end(engine: Engine, key: str, *, follow: bool, json_output: bool) -> None:
             add_row(shown, one["node"], str(one["wave"]), one["failure"] or one["step"], one["said"], one["why"])
         console().print(shown)
         typer.echo(_line(found))
-    if follow and found["status"] not in {"done", "awaiting approval"}:
+    some_stay = found["status"] == "rolled back" and found["steps"].get("stays")
+    if follow and (found["status"] not in wanted or some_stay):
         raise typer.Exit(3)
 
 

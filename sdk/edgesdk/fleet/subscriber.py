@@ -52,6 +52,10 @@ class Subscriber:
         on_message: is called with each message, in order, in the event loop's thread; it must not raise. The broker
             hears that we have the message at once, or when what is returned is done.
         tls: needed where the address says TLS.
+        on_connect: is called with each connection, before anything comes on it.
+
+    Attributes:
+        connected: whether there is a connection; subscribed: and the broker has confirmed what it listens to.
     """
 
     def __init__(
@@ -61,16 +65,18 @@ class Subscriber:
         on_message: Callable[[Received], Awaitable[None] | None],
         *,
         tls: ssl.SSLContext | None = None,
+        on_connect: Callable[[], None] | None = None,
     ) -> None:
         self._address = address
         self._filters = filters
         self._on_message = on_message
+        self._on_connect = on_connect
         self._tls = ssl.create_default_context() if address.tls and tls is None else tls
         self._client: Any = None
         self._ready = asyncio.Event()
         self._failed: asyncio.Future[BrokerProblem] | None = None
         self._said = 0
-        self.connected = False
+        self.connected = self.subscribed = False
 
     async def start(self, timeout_s: float = 10.0) -> None:
         """Connect, subscribe, and return when the broker has confirmed it.
@@ -104,7 +110,7 @@ class Subscriber:
         # Whatever the library finds on a connection that is going away anyway is nobody's concern.
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.disconnect(), timeout=2)
-        self.connected = False
+        self.connected = self.subscribed = False
 
     def publish(
         self, topic: str, payload: bytes, *, content_type: str, expires_s: int = 0, retain: bool = False
@@ -156,7 +162,9 @@ class Subscriber:
         return client
 
     def _connected(self, client: Any, _flags: int, _code: int, _properties: Any) -> None:
-        self.connected = True
+        self.connected, self.subscribed = True, False
+        if self._on_connect is not None:
+            self._on_connect()
         # A broker that was restarted knows nothing of us: subscribe again each time.
         if client.subscriptions:
             for subscription in client.subscriptions:
@@ -166,12 +174,14 @@ class Subscriber:
 
     def _disconnected(self, _client: Any, _packet: Any, _error: Any = None) -> None:
         was_connected, self.connected = self.connected, False
+        self.subscribed = False
         if self._failed is not None and not self._failed.done() and not was_connected:
             self._failed.set_result(broker_problem.closed(self._address))
 
     def _subscribed(self, _client: Any, _mid: int, granted: Sequence[int], _properties: Any) -> None:
         problem = refusal(self._address, granted)
         if problem is None:
+            self.subscribed = True
             self._ready.set()
         elif self._failed is not None and not self._failed.done():
             self._failed.set_result(problem)

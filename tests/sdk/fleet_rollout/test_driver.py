@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, insert, select, update
 
+from edgesdk.cli.app import run as cli
 from edgesdk.fleet.rollout.model import Status, Step
 from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.shelf import Shelf
 from edgesdk.fleet.service.rollouts.driver import Driver
-from edgesdk.fleet.store import rollouts
+from edgesdk.fleet.store import rollouts, tables
 from edgesdk.fleet.store.engine import open_store, reading, writing
-from edgesdk.fleet.store.rollout_begin import order
+from edgesdk.fleet.store.rollout_begin import begin, order
 from edgesdk.fleet.store.rollout_pages import list_rollouts, rollout_page
 from edgesdk.fleet.store.selection import Selection
-from edgesdk.fleet.store.tables import audit, nodes
+from edgesdk.fleet.store.tables import audit, events, nodes
 from edgesdk_targets.errors import InputError
-from edgesdk_testkit.rollout_store import OneBundle, StoredWorld
+from edgesdk_testkit.rollout_store import BUNDLE, OneBundle, StoredWorld
 from edgesdk_testkit.rollout_world import NEW, OLD, Way, fleet
 
 POLICY = Policy(soak_s=100, reports=3, silent_after_s=400, baseline_s=200, shares=(0.5, 1.0))
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process is gone."""
 
 
@@ -165,7 +170,111 @@ def test_without_an_address_that_devices_reach_nobody_is_told_and_it_says_why(
     stored.driver.server = ""
     key = stored.begin(POLICY)
     stored.look()
+    stored.tick(2 * POLICY.silent_after_s)
+    stored.look()
     assert stored.kept == {}
+    found = stored.rollout(key)
+    assert (found.status, {one.step for one in found.devices.values()}) == (Status.RUNNING, {Step.WAITING})
     with reading(stored.engine) as connection:
         assert "--device-server" in rollout_page(connection, key, stored.now_ms)["driver"]
         assert "No service" in rollout_page(connection, key, stored.now_ms + 120_000)["driver"]
+
+
+def test_without_its_bundle_nobody_is_told_and_it_says_where_it_looked(
+    made: Callable[[list[Way]], StoredWorld], tmp_path: Path
+) -> None:
+    stored = made([Way.GOOD] * 2)
+    key = stored.begin(POLICY)
+    stored.driver.shelf = Shelf(tmp_path / "another")
+    stored.look()
+    stored.tick(2 * POLICY.silent_after_s)
+    stored.look()
+    assert stored.kept == {}
+    assert {one.step for one in stored.rollout(key).devices.values()} == {Step.WAITING}
+    with reading(stored.engine) as connection:
+        assert str(tmp_path / "another") in rollout_page(connection, key, stored.now_ms)["driver"]
+    # Negative control: with it, the first one is told.
+    stored.driver.shelf = OneBundle(tmp_path)
+    stored.look()
+    assert len(stored.kept) == 1
+
+
+def test_one_that_cannot_be_looked_at_holds_up_no_other(made: Callable[[list[Way]], StoredWorld]) -> None:
+    stored = made([Way.GOOD] * 4)
+    with writing(stored.engine) as connection:
+        connection.execute(update(nodes).where(nodes.c.id <= 2).values(target="other"))
+    stored.begin(POLICY, Selection(target="rpi5"))
+    with writing(stored.engine) as connection:
+        connection.execute(update(tables.rollouts).values(policy={"shares": "of a later version"}))
+        connection.execute(update(nodes).where(nodes.c.id <= 2).values(target="rpi5"))
+        connection.execute(update(nodes).where(nodes.c.id > 2).values(target="other"))
+    sound = stored.begin(POLICY, Selection(target="rpi5"))
+    run(stored, sound)
+    assert stored.rollout(sound).status is Status.DONE
+
+
+def test_devices_of_an_ended_one_that_is_asked_to_go_back_are_in_hand(
+    made: Callable[[list[Way]], StoredWorld],
+) -> None:
+    stored = made([Way.GOOD] * 2)
+    key = stored.begin(POLICY)
+    run(stored, key)
+    other = replace(BUNDLE, digest="sha256:" + "2" * 64)
+
+    def begun() -> str:
+        with writing(stored.engine) as connection:
+            return begin(connection, other, Selection(), POLICY, actor="test", now_ms=stored.now_ms)
+
+    with writing(stored.engine) as connection:
+        order(connection, key, "rollback", actor="ann", now_ms=stored.now_ms)
+    with pytest.raises(InputError, match=key):
+        begun()
+    run(stored, key)
+    assert begun() != key
+
+
+def test_a_way_back_that_is_under_trial_has_not_come_to_its_end(made: Callable[[list[Way]], StoredWorld]) -> None:
+    stored = made([Way.GOOD])
+    key = stored.begin(POLICY)
+    run(stored, key)
+    with writing(stored.engine) as connection:
+        order(connection, key, "rollback", actor="ann", now_ms=stored.now_ms)
+
+    def says(step: str) -> None:
+        at = stored.now_ms
+        with writing(stored.engine) as connection:
+            connection.execute(
+                insert(events).values(
+                    stream=1, seq=at + 1, node=1, at_ms=at, received_ms=at, message="", name="update_step",
+                    data={"id": OLD, "step": step},
+                )
+            )  # fmt: skip
+
+    says("trial")
+    for _ in range(5):
+        stored.look()
+        stored.tick(20)
+    device = stored.rollout(key).devices["t.d0000"]
+    assert (stored.world.models["t.d0000"].executing, device.step) == (OLD, Step.LEAVING)
+    says("confirmed")
+    run(stored, key)
+    assert stored.rollout(key).devices["t.d0000"].step is Step.RETURNED
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["all-back", "one-stays"])
+def test_the_command_says_whether_all_came_back(
+    made: Callable[[list[Way]], StoredWorld], stays: bool, tmp_path: Path
+) -> None:
+    stored = made([Way.GOOD] * 2)
+    key = stored.begin(POLICY)
+    run(stored, key)
+    stored.world.models["t.d0000"].offline = stays
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(cli, ["fleet", "rollback", key, "--db", str(tmp_path / "0.db"), "--json"])
+        until = time.monotonic() + 60
+        while not asked.done() and time.monotonic() < until:
+            stored.look()
+            stored.tick(20)
+            time.sleep(0.02)
+        assert asked.result(1) == (3 if stays else 0)
+    assert stored.rollout(key).status is Status.ROLLED_BACK

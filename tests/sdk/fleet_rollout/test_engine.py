@@ -13,6 +13,7 @@ from edgesdk.fleet.rollout.engine import advance, may
 from edgesdk.fleet.rollout.model import Failure, Rollout, Status, Step, wish_of
 from edgesdk.fleet.rollout.policy import Policy
 from edgesdk.fleet.rollout.seen import Member
+from edgesdk_targets.messages.envelope import MAX_SEQ
 from edgesdk_testkit.rollout_world import NEW, OLD, Way, World, fleet, verdict
 
 POLICY = Policy(soak_s=200, reports=5, silent_after_s=600, baseline_s=600)
@@ -109,17 +110,19 @@ def world() -> World:
 
 def test_asking_again_with_the_same_changes_nothing(world: World) -> None:
     rollout = world.begun(POLICY)
-    for _ in range(80):
+    for _ in range(200):
         seen = world.seen(rollout)
         once, _actions = advance(rollout, seen, world.now)
-        again, actions = advance(once, replace(seen, told=seen.told), world.now)
-        if once.status in AT_REST:
-            break
-        # A wave that has passed lets the next one begin, and that is all.
-        assert again == once or not actions or {one.what for one in actions} <= {"wave", "told", "done"}
+        again, actions = advance(once, seen, world.now)
+        # What is waited for is put into words before devices are told.
+        assert again.but(why=once.why) == once
+        assert actions == []
+        if once.status is Status.DONE:
+            return
         rollout = once
         world.reconcile(rollout)
         world.tick(20)
+    raise AssertionError(rollout)
 
 
 def test_approval_is_waited_for_before_each_further_wave(world: World) -> None:
@@ -195,20 +198,60 @@ def test_one_that_was_silent_and_comes_at_last_counts_again() -> None:
     assert last.devices[late].failure is Failure.NONE
 
 
-def test_an_offline_device_is_called_back_when_it_comes_and_only_then_it_is_over() -> None:
+def test_an_offline_device_holds_the_way_back_up_for_so_long_and_is_called_back_when_it_comes() -> None:
     world = fleet([Way.GOOD] * 5)
     rollout = world.run(world.begun(POLICY), until=ended)
     away = min(world.models)
     world.models[away].offline = True
-    rollout = world.turn(rollout, "rollback")
-    for _ in range(500):
-        world.tick(600)
+    rollout, began = world.turn(rollout, "rollback"), world.now
+    rollout = world.run(rollout, until=lambda now: now.devices[away].told_version > 1)
+    while world.now - began < POLICY.silent_after_s - 40:
+        world.tick(20)
         rollout = world.turn(rollout)
     assert rollout.status is Status.ROLLING_BACK
     assert {name for name, one in rollout.devices.items() if one.step is Step.LEAVING} == {away}
+    last = world.run(rollout, until=ended)
+    assert (last.status, last.devices[away].step) == (Status.ROLLED_BACK, Step.STAYS)
+    assert "1 cannot go back" in last.why
+    assert wish_of(last.devices[away]) == "leave"
     world.models[away].offline = False
-    assert world.run(rollout, until=ended).status is Status.ROLLED_BACK
-    assert world.models[away].executing == OLD
+    world.tick(20)
+    assert world.models[away].executing == OLD, "the broker kept what is wanted of it"
+
+
+def test_a_broker_that_is_away_is_waited_for_and_a_version_without_a_next_one_is_not() -> None:
+    world = fleet([Way.GOOD] * 2)
+    rollout = world.run(world.begun(POLICY), until=ended)
+    for model in world.models.values():
+        model.offline = True
+    rollout, _ = advance(rollout, world.seen(rollout, "rollback"), world.now)
+    world.models[spent := min(world.models)].answered = MAX_SEQ
+    for _ in range(3):
+        world.tick(2 * POLICY.silent_after_s)
+        # What is wanted never comes to the broker.
+        rollout, _ = advance(rollout, replace(world.seen(rollout), told={}), world.now)
+    steps = {name: one.step for name, one in rollout.devices.items()}
+    assert steps.pop(spent) is Step.STAYS
+    assert set(steps.values()) == {Step.LEAVING}
+    # And once the broker has it, the device has its time from then on.
+    world.reconcile(rollout)
+    assert Step.LEAVING in {one.step for one in world.turn(rollout).devices.values()}
+
+
+def test_it_is_not_done_while_one_that_did_worse_is_on_its_way_back() -> None:
+    world = fleet([Way.GOOD] * 20)
+    rollout = world.run(world.begun(POLICY), until=lambda now: now.wave == now.waves - 1)
+    worse = next(name for name, one in rollout.devices.items() if one.wave == rollout.wave)
+    world.models[worse].way = Way.WORSE
+    rollout = world.run(rollout, until=lambda now: now.devices[worse].step is Step.LEAVING)
+    world.models[worse].offline = True
+    for _ in range(int(POLICY.silent_after_s / 20) - 5):
+        world.tick(20)
+        rollout = world.turn(rollout)
+    assert (rollout.status, rollout.why) == (Status.RUNNING, "1 going back")
+    world.models[worse].offline = False
+    last = world.run(rollout, until=ended)
+    assert (last.status, last.devices[worse].step) == (Status.DONE, Step.RETURNED)
 
 
 def test_what_a_device_says_wins_over_an_old_backup(world: World) -> None:

@@ -15,6 +15,7 @@ from edgesdk.fleet.service.rollouts.shelf_routes import address_for, shelf_route
 from edgesdk.fleet.service.uploads.device_token import token_for
 from edgesdk.fleet.store.engine import open_store, writing
 from edgesdk.fleet.store.tables import nodes
+from edgesdk.fleet.store.wanted import put_wanted
 from edgesdk.signing.private_key import PrivateKey
 from edgesdk.signing.sign import sign_bundle
 from edgesdk_agent.update.fetch.places import Changed, ServerPlace
@@ -24,6 +25,7 @@ from edgesdk_targets.bundle.chunk_list import ChunkList
 from edgesdk_targets.errors import FetchFailed, Unsigned
 from edgesdk_testkit.fleet_seed import seed
 from edgesdk_testkit.fleet_service import FleetService
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.update_life import make
 
 NODE = "local.cam-0001"
@@ -138,6 +140,29 @@ def test_the_shelf_takes_what_is_signed_once_and_passes_over_what_is_no_bundle(t
     assert [found.digest for found in shelf.bundles()] == [one.digest]
     with pytest.raises(Unsigned):
         shelf.put(make(tmp_path, 8).path)
+    # Another content under the same name, version and release lies beside the first one.
+    other = write_tiny_bundle(tmp_path / "other.edgebundle", version="1.0.7")
+    with open_bundle(other) as bundle:
+        sign_bundle(bundle, KEY, other, release=7)
+    two = shelf.put(other)
+    assert (two.name, two.version, two.release) == (one.name, one.version, one.release)
+    assert two.digest != one.digest
+    assert {found.digest for found in shelf.bundles()} == {one.digest, two.digest}
+
+
+def test_no_person_reads_the_token_in_a_devices_address(service: FleetService, digest: str) -> None:
+    shelf = service.parts.shelf
+    assert shelf is not None
+    with writing(service.engine) as connection:
+        address = address_for(connection, service.url, NODE, shelf.bundles()[0])
+        put_wanted(connection, NODE, 3, {"update": {"address": address}, "set": {"a": 1}}, actor="test", at_ms=1)
+    with service.logged_in("viewer") as viewer:
+        told = viewer.get(f"/api/v1/devices/{NODE}")
+    assert address.split("/")[4] not in told.text
+    wanted = told.json()["desired"]
+    assert (wanted["version"], wanted["state"]["set"]) == (3, {"a": 1})
+    shown = wanted["state"]["update"]["address"]
+    assert shown.startswith(f"{service.url.rstrip('/')}/shelf/…/{digest.removeprefix('sha256:')}/"), shown
 
 
 def test_the_command_refuses_what_cannot_be_meant(

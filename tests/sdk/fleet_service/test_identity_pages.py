@@ -15,8 +15,8 @@ from edgesdk.fleet.store.engine import reading, writing
 from edgesdk.fleet.store.enrolments import StoredCertificate, add_certificate, list_certificates, node_row
 from edgesdk_testkit.fleet_service import FleetService
 
-STOLEN, LOST = "local.cam-0001", "local.cam-0002"
-SERIALS = {STOLEN: "ab12", LOST: "cd34"}
+STOLEN, LOST, UNLISTED = "local.cam-0001", "local.cam-0002", "local.cam-0004"
+SERIALS = {STOLEN: "ab12", LOST: "cd34", UNLISTED: "ef56"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,23 @@ def test_the_api_says_what_became_of_it_and_what_the_broker_does_not_know(
     # Once more finds nothing further to take back, and the page says what is still wrong.
     again = admin.post(f"/devices/{LOST}/revoke", data={"sure": "on"})
     assert (again.status_code, "the broker does not know it yet" in again.text) == (503, True)
+
+
+def test_a_list_that_cannot_be_written_is_said_and_noted(
+    service: FleetService, admin: httpx.Client, copy: Path, tmp_path: Path
+) -> None:
+    assert service.parts.taking_back is not None
+    place = tmp_path / "a-file" / "crl.pem"
+    place.parent.write_text("no folder")
+    service.parts.taking_back = TakingBack(service.parts.taking_back.authority, (place,))
+    done = admin.post(f"/api/v1/devices/{UNLISTED}/revoke", json={"reason": "sold"})
+    assert (done.status_code, done.json()["revoked"]) == (200, [SERIALS[UNLISTED]])
+    assert done.json()["problem"]
+    assert admin.get(f"/api/v1/devices/{UNLISTED}").json()["state"] == "revoked"
+    lines = admin.get("/api/v1/audit?action=device.revoke").json()["entries"]
+    assert [(one["outcome"], one["detail"]["reason"]) for one in lines if one["subject"] == UNLISTED] == [
+        ("failed", "sold")
+    ]
 
 
 def test_a_device_that_is_not_there_is_said(admin: httpx.Client, copy: Path) -> None:

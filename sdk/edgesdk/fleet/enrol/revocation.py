@@ -46,12 +46,17 @@ def revoke(
     Raises:
         InputError: there is no such device, or a place cannot be written.
     """
+    serials = revoke_in_store(engine, node, reason, now=now)
+    write_list(engine, authority, copies=copies, also=also, now=now)
+    return serials
+
+
+def revoke_in_store(engine: Engine, node: str, reason: str, *, now: float | None = None) -> list[str]:
+    """Do the first part of `revoke`: the store knows it, and no list says it yet. Raises InputError: no such device."""
     Node.parse(node)
     now_ms = int((time.time() if now is None else now) * 1000)
     with writing(engine) as connection:
-        serials = enrolments.revoke_node(connection, node, reason, now_ms)
-    write_list(engine, authority, copies=copies, also=also, now=now)
-    return serials
+        return enrolments.revoke_node(connection, node, reason, now_ms)
 
 
 def write_list(

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from edgesdk.fleet.enrol.authority import Authority
 from edgesdk.fleet.enrol.disconnect import disconnect
 from edgesdk.fleet.enrol.refusal_probe import RefusalProbe
-from edgesdk.fleet.enrol.revocation import reload_broker, revoke
+from edgesdk.fleet.enrol.revocation import reload_broker, revoke_in_store, write_list
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import EdgeError, InputError
 
@@ -60,12 +60,13 @@ class TakingBack:
         """Take everything back by which a device could come.
 
         Raises:
-            InputError: there is no such device, or the list cannot be written.
+            InputError: there is no such device. What went wrong later is in what is returned.
         """
         probe = RefusalProbe(self.authority) if self.broker is not None else None
         also = (probe.revoked,) if probe is not None else ()
-        serials = tuple(revoke(engine, self.authority, node, reason, copies=self.copies, also=also))
+        serials = tuple(revoke_in_store(engine, node, reason))
         try:
+            write_list(engine, self.authority, copies=self.copies, also=also)
             if self.reload:
                 reload_broker(self.reload)
             if self.broker is None or probe is None:

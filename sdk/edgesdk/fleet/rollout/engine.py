@@ -9,6 +9,7 @@ at any moment, and asks again with whatever is in the store and whatever devices
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from edgesdk.fleet.rollout.hours import is_open, room
 from edgesdk.fleet.rollout.model import Device, Failure, Rollout, Status, Step, wish_of
 from edgesdk.fleet.rollout.seen import Member, Seen, Verb
 from edgesdk.fleet.rollout.waves import place_of, wave_of_late
+from edgesdk_targets.messages.envelope import MAX_SEQ
 
 _WATCHED = frozenset({Status.RUNNING, Status.PAUSED, Status.AWAITING})
 _SILENT = frozenset({Step.TOLD, Step.UPDATING})
@@ -49,8 +51,10 @@ def advance(rollout: Rollout, seen: Seen, now: float) -> tuple[Rollout, list[Act
         rollout = _gated(rollout, seen, now)
     if rollout.status is Status.RUNNING:
         rollout = _offered(rollout, seen, now)
-    elif rollout.status is Status.ROLLING_BACK:
+    rollout = _each(rollout, lambda one: _unanswered(one, before.devices.get(one.node), rollout, seen, now))
+    if rollout.status is Status.ROLLING_BACK:
         rollout = _all_back(rollout)
+    rollout = _dated(before, rollout, now)
     return rollout, _actions(before, rollout)
 
 
@@ -139,6 +143,19 @@ def _failing(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device
     return device if device.failure is Failure.NONE else device.but(failure=Failure.NONE, why="")
 
 
+def _unanswered(device: Device, was: Device | None, rollout: Rollout, seen: Seen, now: float) -> Device:
+    """Wait no longer for a device that was asked to go back and says nothing; what is wanted of it stays."""
+    waited = rollout.policy.silent_after_s
+    if device.step is not Step.LEAVING or device != was or now - device.changed_at < waited:
+        return device
+    if device.told_version:
+        return device.but(step=Step.STAYS, why="it says nothing")
+    # A broker that is away is waited for. A version that has no next one is for ever.
+    report = seen.reports.get(device.node)
+    spent = report is not None and report.answered >= MAX_SEQ
+    return device.but(step=Step.STAYS, why="it could not be told") if spent else device
+
+
 def _silence(device: Device) -> str:
     if not device.told_version:
         return "it could not be told"
@@ -153,7 +170,11 @@ def _gated(rollout: Rollout, seen: Seen, now: float) -> Rollout:
         return rollout
     if verdict.waits_for:
         return rollout.but(why=verdict.waits_for)
-    if all(one.step is not Step.WAITING for one in rollout.devices.values()):
+    steps = Counter(one.step for one in rollout.devices.values())
+    if not steps[Step.WAITING] and steps[Step.LEAVING]:
+        # A roll-out that has ended asks nobody again.
+        return rollout.but(why=f"{steps[Step.LEAVING]} {Step.LEAVING.value}")
+    if not steps[Step.WAITING]:
         return rollout.but(status=Status.DONE, why="")
     if rollout.policy.approval:
         return rollout.but(status=Status.AWAITING, why=f"wave {rollout.wave + 1} has passed")
@@ -171,7 +192,7 @@ def _breached(rollout: Rollout, why: str) -> Rollout:
 def _offered(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     """Tell whose turn it is: this wave's and those who joined an earlier one, by their place."""
     policy = rollout.policy
-    if not is_open(policy.hours, policy.zone, now):
+    if not seen.offers or not is_open(policy.hours, policy.zone, now):
         return rollout
     due = sorted(
         (one for one in rollout.devices.values() if one.step is Step.WAITING and one.wave <= rollout.wave),
@@ -201,6 +222,11 @@ def _recalled(rollout: Rollout, which: Callable[[Device], bool]) -> Rollout:
 def _each(rollout: Rollout, change: Callable[[Device], Device]) -> Rollout:
     changed = {name: new for name, one in rollout.devices.items() if (new := change(one)) is not one}
     return rollout.but(devices={**rollout.devices, **changed}) if changed else rollout
+
+
+def _dated(before: Rollout, after: Rollout, now: float) -> Rollout:
+    changed = {name: one.but(changed_at=now) for name, one in after.devices.items() if before.devices.get(name) != one}
+    return after.but(devices={**after.devices, **changed}) if changed else after
 
 
 def _actions(before: Rollout, after: Rollout) -> list[Action]:

@@ -81,5 +81,6 @@ def _leaving(device: Device, report: Report, *, runs_it: bool) -> Device:
         return device.but(step=Step.STAYS, why=word.why)
     if report.refuses and runs_it:
         return device.but(step=Step.STAYS, why=report.refuses)
-    under_way = word is not None and word.step in UNDER_WAY
+    # The way back is a trial too, of the bundle before: where that fails, this one runs again.
+    under_way = report.under_way or (word is not None and word.step in UNDER_WAY)
     return device if runs_it or under_way or not report.executing else device.but(step=Step.RETURNED)

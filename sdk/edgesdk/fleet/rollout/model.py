@@ -71,6 +71,7 @@ class Device:
         told_version: of the desired state that says what is wanted now; 0 while the broker does not have it.
         before: digest of what it ran at its turn.
         said: its last word on this bundle; why: of its failure, or of what it cannot do.
+        changed_at: when anything of it changed last, which says for how long there is no answer.
     """
 
     node: str
@@ -83,6 +84,7 @@ class Device:
     before: str = ""
     said: str = ""
     why: str = ""
+    changed_at: float = field(default=0.0, compare=False)
 
     @property
     def touched(self) -> bool:

@@ -34,6 +34,7 @@ class Report:
     Attributes:
         executing: digest of the bundle that it runs; empty while it never said.
         word: None where it has said nothing of this bundle since it was told.
+        under_way: whether its last word since then was of an update that has not ended, of whichever bundle.
         answered: the version of the desired state that it has answered last; refuses: why it refused the update in it.
     """
 
@@ -42,6 +43,7 @@ class Report:
     word: Word | None = None
     answered: int = 0
     refuses: str = ""
+    under_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Seen:
         members: of the selection; None where nobody joins or leaves.
         told: desired states that the broker has: what was asked for, and the version.
         orders: what people want, oldest first.
+        offers: whether there is anything that devices could fetch; nobody more is told where there is not.
     """
 
     reports: Mapping[str, Report] = field(default_factory=dict)
@@ -72,3 +75,4 @@ class Seen:
     members: Sequence[Member] | None = None
     told: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     orders: Sequence[Verb] = ()
+    offers: bool = True

@@ -91,7 +91,8 @@ class Shelf:
         here = next((one for one in self.bundles() if (one.digest, one.release) == (read.digest, read.release)), None)
         if here is not None:
             return here
-        place = self.folder / f"{read.name}-{read.version}-{read.release}{SUFFIX}"
+        # With some of the digest: another content under the same name, version and release does not replace it.
+        place = self.folder / f"{read.name}-{read.version}-{read.release}-{read.digest[7:15]}{SUFFIX}"
         try:
             with bundle.open("rb") as source, replacing(made_parent(place) / place.name) as handle:
                 while block := source.read(_BLOCK):
@@ -101,7 +102,10 @@ class Shelf:
         return shelved(place)
 
     def _read(self, path: Path) -> Shelved | None:
-        stat = os.stat(path)  # noqa: PTH116  (as a value of two numbers, whatever it is a link to)
+        try:
+            stat = os.stat(path)  # noqa: PTH116  (as a value of two numbers, whatever it is a link to)
+        except FileNotFoundError:  # taken away since the folder was looked at
+            return None
         version = (stat.st_size, stat.st_mtime_ns)
         with self._lock:
             known = self._known.get(path)

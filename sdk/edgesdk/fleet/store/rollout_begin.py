@@ -122,6 +122,8 @@ def order(connection: Connection, key: str, verb: Verb, *, actor: str, now_ms: i
     Raises:
         InputError: there is none, it means nothing to it as it is, or devices are in another one by now.
     """
+    # Nor must one begin with the devices of an ended roll-out while that is asked to go back.
+    jobs.cursor(connection, _LOCK)
     found = load(connection, key)
     # What was asked before and is not heard yet comes first.
     if not may(found.rollout, verb):
@@ -151,10 +153,15 @@ def busy_elsewhere(connection: Connection, but: int) -> set[int]:
 
 
 def _busy(connection: Connection, but: int) -> list[tuple[int, str]]:
+    # One that has ended and is asked for something goes on as soon as that is heard.
+    unheard = select(rollout_orders.c.rollout).where(rollout_orders.c.done_ms.is_(None))
     idle = [Step.GONE.value, Step.UNFIT.value, Step.ALREADY.value]
     asked = (
         select(rollout_devices.c.node, rollouts.c.key)
         .join(rollouts, rollouts.c.id == rollout_devices.c.rollout)
-        .where(rollouts.c.status.not_in(ENDED), rollouts.c.id != but, rollout_devices.c.step.not_in(idle))
-    )
+        .where(
+            rollouts.c.status.not_in(ENDED) | rollouts.c.id.in_(unheard), rollouts.c.id != but,
+            rollout_devices.c.step.not_in(idle),
+        )
+    )  # fmt: skip
     return [(row.node, row.key) for row in connection.execute(asked)]

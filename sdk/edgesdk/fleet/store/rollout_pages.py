@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from edgesdk.fleet.rollout.engine import may
 from edgesdk.fleet.rollout.model import Failure, Step
 from edgesdk.fleet.store.rollouts import VERBS, load, orders
-from edgesdk.fleet.store.tables import jobs, nodes, rollout_devices, rollout_log, rollouts
+from edgesdk.fleet.store.tables import jobs, rollout_devices, rollout_log, rollouts
 
 # A driver that has not looked for so long does not run.
 _DRIVEN_MS = 60_000
@@ -90,17 +90,3 @@ def driver_problem(connection: Connection, now_ms: int) -> str:
     if now_ms - last_ms > _DRIVEN_MS:
         return "No service drives roll-outs at present: edgesdk fleet serve"
     return row.problem if row is not None else ""
-
-
-def rollout_of_device(connection: Connection, node: int) -> dict[str, Any] | None:
-    """Return the newest roll-out that a device is in, and where it is in it."""
-    asked = (
-        select(rollouts.c.key, rollouts.c.status, rollout_devices.c.step, rollout_devices.c.why)
-        .join(rollouts, rollouts.c.id == rollout_devices.c.rollout)
-        .join(nodes, nodes.c.id == rollout_devices.c.node)
-        .where(nodes.c.id == node)
-        .order_by(rollouts.c.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(asked).mappings().first()
-    return None if row is None else dict(row)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from edgesdk.fleet.rollout.model import Step
-from edgesdk.fleet.rollout.seen import Member, Report, Word
+from edgesdk.fleet.rollout.seen import UNDER_WAY, Member, Report, Word
 from edgesdk.fleet.store.devices import JOINED
 from edgesdk.fleet.store.rollout_begin import RUNS_IT, Offered, busy_elsewhere, unfit
 from edgesdk.fleet.store.rollouts import Stored
@@ -27,7 +27,7 @@ def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
     asked = select(nodes.c.name, nodes.c.id, nodes.c.bundle_digest, reported.c.version, reported.c.refused).join_from(
         nodes, reported, reported.c.node == nodes.c.id, isouter=True
     )
-    words = _words(connection, stored)
+    words, under_way = _words(connection, stored)
     found: dict[str, Report] = {}
     for part in _parts(sorted(stored.numbers.values())):
         for row in connection.execute(asked.where(nodes.c.id.in_(part), nodes.c.revoked_ms.is_(None))):
@@ -35,6 +35,7 @@ def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
             found[row.name] = Report(
                 node=row.name, executing=row.bundle_digest, word=words.get(row.id), answered=row.version or 0,
                 refuses=str(refuses[0])[:_WHY_CHARACTERS] if refuses else "",
+                under_way=row.id in under_way,
             )  # fmt: skip
     return {name: one for name, one in found.items() if name in rollout.devices}
 
@@ -55,8 +56,8 @@ def read_members(connection: Connection, stored: Stored, bundle: Offered, now_ms
     return found
 
 
-def _words(connection: Connection, stored: Stored) -> dict[int, Word]:
-    """Return each device's last word on the bundle since it was told, by its row."""
+def _words(connection: Connection, stored: Stored) -> tuple[dict[int, Word], set[int]]:
+    """Return each device's last word on the bundle since it was told, by its row; and which have any update under way."""
     digest = stored.rollout.digest
     since = {
         stored.numbers[name]: round(one.told_at * 1000)
@@ -64,6 +65,7 @@ def _words(connection: Connection, stored: Stored) -> dict[int, Word]:
         if one.step in _OPEN and one.told_at is not None
     }
     found: dict[int, Word] = {}
+    last: dict[int, str] = {}
     for part in _parts(sorted(since)):
         asked = (
             select(events.c.node, events.c.name, events.c.received_ms, events.c.message, events.c.data)
@@ -74,9 +76,13 @@ def _words(connection: Connection, stored: Stored) -> dict[int, Word]:
             .order_by(events.c.stream, events.c.seq)
         )  # fmt: skip
         for row in connection.execute(asked):
-            if row.received_ms >= since[row.node] and (word := _word(row, digest)) is not None:
+            if row.received_ms < since[row.node]:
+                continue
+            if row.name == _STEP and isinstance(row.data, dict):
+                last[row.node] = str(row.data.get("step", ""))
+            if (word := _word(row, digest)) is not None:
                 found[row.node] = word
-    return found
+    return found, {node for node, step in last.items() if step in UNDER_WAY}
 
 
 def _word(row: Any, digest: str) -> Word | None:

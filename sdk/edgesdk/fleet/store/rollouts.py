@@ -31,7 +31,6 @@ class Stored:
 
     Attributes:
         revision: of what was read; see `save`.
-        bundle: name and version.
         numbers: the row of each of its devices.
     """
 
@@ -39,7 +38,6 @@ class Stored:
     rollout: Rollout
     selection: Selection
     revision: int
-    bundle: tuple[str, str]
     numbers: Mapping[str, int]
 
 
@@ -61,9 +59,7 @@ def load(connection: Connection, key: str) -> Stored:
         wave=row.wave, waves=row.waves, wave_at=(row.wave_ms or 0) / 1000, why=row.why,
         then=Status(row.after_return), devices=devices,
     )  # fmt: skip
-    return Stored(
-        row.id, rollout, Selection.of(row.selection), row.revision, (row.bundle_name, row.bundle_version), numbers
-    )
+    return Stored(row.id, rollout, Selection.of(row.selection), row.revision, numbers)
 
 
 def active(connection: Connection) -> list[str]:
@@ -150,6 +146,7 @@ def _device(row: Row[Any]) -> Device:
         told_at=None if row.told_ms is None else row.told_ms / 1000,
         confirmed_at=None if row.confirmed_ms is None else row.confirmed_ms / 1000,
         told_version=row.told_version, before=row.before_digest, said=row.said, why=row.why,
+        changed_at=row.changed_ms / 1000,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edgesdk.fleet.service.api.asked import Cursor, Limit, NodePath, Operator, Selected, Since, Until, Viewer, must
 from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.rollouts.shelf_routes import without_token
 from edgesdk.fleet.service.security.refusals import NotFound
 from edgesdk.fleet.store import devices as store
 from edgesdk.fleet.store.engine import reading, writing
@@ -52,7 +53,7 @@ def device(request: Request, _who: Viewer, node: NodePath) -> dict[str, Any]:
         found = store.get(connection, node, now_ms())
         must(found, f"device {node}")
         assert found is not None  # noqa: S101  (for the type)
-        return {**as_told(found), "desired": wanted_of(connection, found["id"])}
+        return {**as_told(found), "desired": without_token(wanted_of(connection, found["id"]))}
 
 
 @router.get("/{node}/series")

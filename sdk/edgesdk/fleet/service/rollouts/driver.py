@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from edgesdk.fleet.rollout.engine import advance
 from edgesdk.fleet.rollout.gate import controls_of, judged_now
 from edgesdk.fleet.rollout.health import Compared, Figures
-from edgesdk.fleet.rollout.model import Rollout, wish_of
+from edgesdk.fleet.rollout.model import Rollout, Step, wish_of
 from edgesdk.fleet.rollout.seen import Seen
 from edgesdk.fleet.rollout.shelf import Shelf, Shelved
 from edgesdk.fleet.service.rollouts.shelf_routes import address_for
@@ -41,6 +40,7 @@ JOB = "rollouts"
 _log = logging.getLogger("edgesdk.fleet.rollout")
 Kept = Mapping[str, Desired]
 NO_SERVER = "Devices fetch bundles over HTTPS: fleet serve --device-server https://…, with --certificate and --key."
+NO_BUNDLE = "its bundle is not in this service's --bundles, which fleet deploy and serve must share:"
 
 
 @dataclass(slots=True)
@@ -78,9 +78,14 @@ class Driver:
             try:
                 after, reports = self._advanced(key, kept)
                 updates |= self._updates(after)
+                problem = problem or self._cannot_offer(after)
             except EdgeError as error:
                 problem = f"{key}: {error.message}"
                 _log.warning("The roll-out %s", problem)
+                continue
+            except Exception as error:  # noqa: BLE001  # whatever it is with one of them, the others go on
+                problem = f"{key}: {type(error).__name__}; the service's log says more"
+                _log.exception("The roll-out %s cannot be looked at", key)
                 continue
             answered |= reports
         jobs.finish(self.engine, JOB, self._holder, began_ms, self.clock(), problem)
@@ -98,6 +103,7 @@ class Driver:
                 members = read_members(connection, stored, offered(bundle), now_ms)
             seen = Seen(
                 reports=reports, members=members, told=told(stored.rollout, kept), orders=[verb for _, verb in asked],
+                offers=bool(self.server) and bundle is not None,
                 health={one.node: self._compared(connection, stored, one.node, one.told_at, one.confirmed_at, now_ms)
                         for one in judged_now(stored.rollout)},
                 controls=[
@@ -129,6 +135,12 @@ class Driver:
             self._before[place] = read_figures(connection, row, first_ms, until_ms)
         after = read_figures(connection, row, round((since or 0) * 1000), now_ms + 1, newest=2 * policy.reports)
         return Compared(self._before[place], after)
+
+    def _cannot_offer(self, rollout: Rollout) -> str:
+        waits = any(one.step is Step.WAITING or wish_of(one) == "install" for one in rollout.devices.values())
+        if not waits or rollout.status.ended or self.shelf.find(rollout.digest) is not None:
+            return ""
+        return f"{rollout.key}: {NO_BUNDLE} {self.shelf.folder}"
 
     def _updates(self, rollout: Rollout) -> dict[str, dict[str, Any]]:
         bundle = self.shelf.find(rollout.digest)
@@ -182,9 +194,10 @@ def rollout_rounds(
             stopping = asyncio.create_task(stop.wait())
             while not stop.is_set():
                 try:
+                    await wishes.told()
                     updates, answered = await run_in_threadpool(driver.look, wishes.kept())
                     wishes.want(updates, answered)
-                except SQLAlchemyError:  # a database that is away comes back
+                except Exception:  # noqa: BLE001  # a database that is away comes back, and the service has other work
                     _log.exception("Roll-outs: the look failed, and is tried again")
                 await asyncio.wait([stopping], timeout=every_s)
             stopping.cancel()

@@ -6,7 +6,11 @@ What comes is signed, and checked by the device, whoever brings it.
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 from sqlalchemy import Connection, Engine
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +22,7 @@ from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX
 
 PATH = "/shelf"
+_TOKEN = re.compile(re.escape(PATH) + "/[^/]+/")
 _UNCACHED = {"Cache-Control": "no-store"}
 
 
@@ -27,12 +32,23 @@ def address_for(connection: Connection, server: str, node: str, bundle: Shelved)
     return f"{server}{PATH}/{token}/{bundle.digest.removeprefix('sha256:')}/{bundle.name}-{bundle.version}{SUFFIX}"
 
 
+def without_token(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what is wanted of a device, for people: with its address this device alone fetches."""
+    if wanted is None:
+        return None
+    state = dict(wanted["state"] or {})
+    update = state.get("update")
+    if isinstance(update, dict) and isinstance(address := update.get("address"), str):
+        state["update"] = {**update, "address": _TOKEN.sub(rf"{PATH}/…/", address)}
+    return {**wanted, "state": state}
+
+
 def shelf_router(engine: Engine, shelf: Shelf) -> APIRouter:
     """Return the routes; the token in the address says who asks."""
     router = APIRouter(tags=["shelf"])
 
     @router.get(PATH + "/{token}/{digest}/{name}", response_class=FileResponse)
-    async def fetch(_request: Request, token: str, digest: str, name: str) -> Response:
+    async def fetch(token: str, digest: str, name: str) -> Response:
         """Give a device a bundle, or some of it, or the list of its chunks."""
 
         def find() -> Shelved | None:

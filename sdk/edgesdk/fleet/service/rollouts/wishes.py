@@ -7,6 +7,7 @@ lost by a restart of either side, and what else is wanted of a device stays in i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import time
@@ -14,12 +15,14 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.subscriber import Subscriber
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.messages import Desired, decode, encode, topic_of
-from edgesdk_targets.topics import Channel, every_device
+from edgesdk_targets.topics import Channel, Topic, every_device
 
 _log = logging.getLogger("edgesdk.fleet.rollout")
 _RETRY_S = 2.0
@@ -42,6 +45,7 @@ class Wishes:
         self._kept: dict[str, Desired] = {}
         self._said: dict[str, tuple[Mapping[str, Any], float]] = {}
         self._came = asyncio.Event()
+        self._told = False
         self._subscriber: Subscriber | None = None
 
     async def __aenter__(self) -> Wishes:  # noqa: PYI034  (typing.Self came with Python 3.11)
@@ -54,14 +58,24 @@ class Wishes:
     async def connected(self, stop: asyncio.Event) -> None:
         """Return once the broker has told what it keeps, or `stop` is set."""
         while self._subscriber is None and not stop.is_set():
-            subscriber = Subscriber(self._address, [every_device(Channel.DESIRED)], self._receive, tls=self._tls)
+            subscriber = Subscriber(
+                self._address, [every_device(Channel.DESIRED)], self._receive, tls=self._tls, on_connect=self._anew
+            )
             try:
                 await subscriber.start()
             except EdgeError as error:
                 _log.warning("Roll-outs wait for the broker: %s", error.message)
-                await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_RETRY_S)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _RETRY_S)
                 continue
             self._subscriber = subscriber
+            await self.told()
+
+    async def told(self) -> None:
+        """Return once the broker has told what it keeps, on each connection anew; at once while it is away."""
+        if self._subscriber is not None and self._subscriber.subscribed and not self._told:
+            # Said first: a connection that begins meanwhile takes it back.
+            self._told = True
             await self._quiet()
 
     def kept(self) -> dict[str, Desired]:
@@ -75,7 +89,7 @@ class Wishes:
             updates: by device.
             answered: the version that each has answered, which a new one must exceed, whatever the broker lost.
         """
-        if self._subscriber is None or not self._subscriber.connected:
+        if self._subscriber is None or not self._subscriber.connected or not self._told:
             return
         now, said = time.monotonic(), 0
         for node, update in updates.items():
@@ -87,8 +101,14 @@ class Wishes:
                 continue
             version = 1 + max(known.version if known is not None else 0, answered.get(node, 0))
             state = {**(known.state if known is not None else {}), "update": dict(update)}
-            document = Desired(node=node, at=datetime.now(timezone.utc), version=version, state=state)
-            body = encode(document)
+            try:
+                document = Desired(node=node, at=datetime.now(timezone.utc), version=version, state=state)
+                body = encode(document)
+            except (ValidationError, EdgeError) as error:
+                # Such as a version that the device has driven to its end: it is one device's trouble, and no other's.
+                _log.warning("%s cannot be told what is wanted of it (version %d): %s", node, version, error)
+                self._said[node] = (update, now)
+                continue
             try:
                 self._subscriber.publish(
                     str(topic_of(document)), body.payload, content_type=body.content_type, retain=True
@@ -98,14 +118,26 @@ class Wishes:
                 return
             self._said[node], said = (update, now), said + 1
 
+    def _anew(self) -> None:
+        """Forget what another connection told: a broker that was restarted may keep nothing of it."""
+        self._kept.clear()
+        self._said.clear()
+        self._told = False
+
     def _receive(self, got: Received) -> None:
+        self._came.set()
         try:
+            if not got.payload:
+                # Somebody took it away.
+                node = str(Topic.parse(got.topic).node)
+                self._kept.pop(node, None)
+                self._said.pop(node, None)
+                return
             message = decode(got.topic, got.payload, got.content_type)
         except InputError:
             return
         if isinstance(message, Desired):
             self._kept[message.node] = message
-            self._came.set()
 
     async def _quiet(self) -> None:
         while True:
