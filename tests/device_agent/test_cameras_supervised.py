@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -89,6 +91,23 @@ class TestSupervised(CameraContract):
         # Doubled each time, and by chance between half and all of it.
         for wait_s, longest in zip(waits, (0.5, 1.0, 2.0), strict=True):
             assert longest / 2 <= wait_s <= longest
+
+    def test_what_a_failed_attempt_held_goes_with_it(self) -> None:
+        """Sockets of a pipeline that did not start would stay open until Python looks for cycles, which may be hours."""
+        flaky, held = Flaky(1, None, None, 3), []
+
+        def opener(_silent_s: float) -> Camera:
+            pipeline = threading.Event()
+            held.append(weakref.ref(pipeline))
+            return flaky()
+
+        camera = SupervisedCamera(opener, wait=lambda _: False)
+        gc.disable()
+        try:
+            assert self.reads(camera, 3) == ["picture", "camera_lost", "picture"]
+            assert [one() for one in held] == [None] * 4
+        finally:
+            gc.enable()
 
     def test_the_budget_is_whole_again_after_a_picture_and_ends_without_one(self) -> None:
         flaky = Flaky(1, None, 1, None, 0, None, None)

@@ -237,7 +237,8 @@ class SupervisedCamera:
             try:
                 camera = self._open()
             except CameraLost as error:
-                loss = error
+                # With its traceback it would be held by this very frame, and with it what the attempt had opened.
+                loss = error.with_traceback(None)
                 continue
             if camera is None:
                 return
