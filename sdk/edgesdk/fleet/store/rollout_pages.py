@@ -8,11 +8,10 @@ from sqlalchemy import Connection, func, select
 
 from edgesdk.fleet.rollout.engine import may
 from edgesdk.fleet.rollout.model import Failure, Step
-from edgesdk.fleet.store.rollouts import VERBS, load, orders
+from edgesdk.fleet.store.jobs import LEASE_MS
+from edgesdk.fleet.store.rollouts import JOB, VERBS, load, orders
 from edgesdk.fleet.store.tables import jobs, rollout_devices, rollout_log, rollouts
 
-# A driver that has not looked for so long does not run.
-_DRIVEN_MS = 60_000
 _LOG = 100
 _DEVICES = 500
 _NOT_MEANT = [Step.GONE.value, Step.UNFIT.value, Step.ALREADY.value]
@@ -85,8 +84,9 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
 
 def driver_problem(connection: Connection, now_ms: int) -> str:
     """Return why roll-outs do not go on; empty where a service drives them."""
-    row = connection.execute(select(jobs).where(jobs.c.name == "rollouts")).one_or_none()
-    last_ms = 0 if row is None else max(row.ran_ms or 0, (row.held_until_ms or 0) - _DRIVEN_MS)
-    if now_ms - last_ms > _DRIVEN_MS:
+    row = connection.execute(select(jobs).where(jobs.c.name == JOB)).one_or_none()
+    # A driver takes its lease anew at each look; one that has not for so long does not run.
+    last_ms = 0 if row is None else max(row.ran_ms or 0, (row.held_until_ms or 0) - LEASE_MS)
+    if now_ms - last_ms > LEASE_MS:
         return "No service drives roll-outs at present: edgesdk fleet serve"
     return row.problem if row is not None else ""

@@ -24,6 +24,8 @@ _NAMED = 20
 _AT_ONCE = 500
 _WHY_CHARACTERS = 1000
 
+JOB = "rollouts"
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

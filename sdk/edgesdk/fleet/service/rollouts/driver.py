@@ -36,7 +36,6 @@ from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.messages import Desired
 
-JOB = "rollouts"
 _log = logging.getLogger("edgesdk.fleet.rollout")
 Kept = Mapping[str, Desired]
 NO_SERVER = "Devices fetch bundles over HTTPS: fleet serve --device-server https://…, with --certificate and --key."
@@ -69,7 +68,7 @@ class Driver:
         began_ms = self.clock()
         updates: dict[str, dict[str, Any]] = {}
         answered: dict[str, int] = {}
-        if not jobs.claim(self.engine, JOB, self._holder, began_ms):
+        if not jobs.claim(self.engine, rollouts.JOB, self._holder, began_ms):
             return updates, answered
         problem = "" if self.server else NO_SERVER
         with reading(self.engine) as connection:
@@ -88,7 +87,7 @@ class Driver:
                 _log.exception("The roll-out %s cannot be looked at", key)
                 continue
             answered |= reports
-        jobs.finish(self.engine, JOB, self._holder, began_ms, self.clock(), problem)
+        jobs.finish(self.engine, rollouts.JOB, self._holder, began_ms, self.clock(), problem)
         return updates, answered
 
     def _advanced(self, key: str, kept: Kept) -> tuple[Rollout, dict[str, int]]:
