@@ -59,7 +59,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Whether cameras come back, and whether they slow each other.")
-    parser.add_argument("--cycles", type=int, default=20, help="how often each fault is made")
+    parser.add_argument("--cycles", type=int, default=20, help="how often each fault is made, after a warm-up")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each run of four cameras")
     parser.add_argument("--rounds", type=int, default=3, help="of runs with and without the fault")
     parser.add_argument("--only", default="", help="parts, with commas: cycles, frozen, one_fps, neighbours")
