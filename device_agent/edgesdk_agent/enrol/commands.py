@@ -83,21 +83,13 @@ def _start_service(options: argparse.Namespace, places: Any) -> None:
     import pwd
 
     from edgesdk_agent.enrol.enrol import give_to
-    from edgesdk_agent.main import run as run_agent
+    from edgesdk_agent.service.commands import install_here
 
-    install = ["install", "--config", str(places.config), "--user", options.user]
-    if options.memory_max:
-        install += ["--memory-max", options.memory_max]
     # First without a start: the files are the service's only when its user is there.
-    for more in (["--no-start"], []):
-        code = run_agent([*install, *more, "--quiet"])
-        if code:
-            raise DeviceError(
-                "The service could not be installed.", hint="The lines above say why; then `edgesdk-agent install`."
-            )
-        if more:
-            entry = pwd.getpwnam(options.user)
-            give_to(entry.pw_uid, entry.pw_gid, places)
+    install_here(places.config, options.user, options.memory_max, start=False)
+    entry = pwd.getpwnam(options.user)
+    give_to(entry.pw_uid, entry.pw_gid, places)
+    install_here(places.config, options.user, options.memory_max, start=True)
 
 
 def _renew(options: argparse.Namespace, places: Any) -> int:

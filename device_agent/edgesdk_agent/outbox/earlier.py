@@ -9,22 +9,31 @@ from __future__ import annotations
 import contextlib
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from edgesdk_agent.link.report_queue import QueueCounts, QueuedReport
 from edgesdk_agent.outbox.opening import recent_path
 from edgesdk_agent.outbox.recent_file import remove_recent
 
-if TYPE_CHECKING:
-    from edgesdk_agent.outbox.outbox import Outbox
-
 _APART = 1 << 62
 
 
-class Earlier:
+class Emptying(Protocol):
+    """What the link asks of an outbox, and its end."""
+
+    def take(self, count: int) -> tuple[QueuedReport, ...]: ...
+    def done(self, seq: int) -> None: ...
+    def refuse(self, seq: int) -> None: ...
+    def close(self) -> None: ...
+
+
+Box = TypeVar("Box", bound=Emptying)
+
+
+class Earlier(Generic[Box]):
     """An outbox of an earlier epoch, as the one of this epoch passes calls on to it."""
 
-    def __init__(self, box: Outbox, path: Path) -> None:
+    def __init__(self, box: Box, path: Path) -> None:
         self.box = box
         self._path = path
 

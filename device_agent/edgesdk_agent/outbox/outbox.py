@@ -46,7 +46,7 @@ class Outbox(Mending):
         super().__init__(path, node, settings, **clocks)
         self._clocks = clocks
         # The keeper forgets it when it is empty, while other threads look: each method reads it once.
-        self._earlier: Earlier | None = None
+        self._earlier: Earlier[Outbox] | None = None
         self._emptied: QueueCounts | None = None
         self._recent_again_at = 0.0
         self._look_for_earlier()
@@ -185,7 +185,7 @@ class Outbox(Mending):
         else:
             box.close()
 
-    def _step_earlier(self, earlier: Earlier) -> None:
+    def _step_earlier(self, earlier: Earlier[Outbox]) -> None:
         earlier.box.step()
         if not earlier.box.empty:
             return

@@ -72,26 +72,45 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _install(options: argparse.Namespace) -> int:
+    root = Path(options.root).absolute()
+    plan = _plan(
+        Path(options.config).absolute(), root, options.user, options.memory_max,
+        start=not options.no_start, check=root == Path("/") and not options.dry_run,
+    )  # fmt: skip
+    return _carry_out(options, plan, root, "Next: edgesdk-agent status, edgesdk-agent logs -f")
+
+
+def install_here(config: Path, user: str, memory_max: str, *, start: bool) -> None:
+    """Make the agent a service of this device, as `install` does.
+
+    Raises:
+        InputError: it could not start as it is configured.
+        DeviceError: a step failed, or this is not the administrator.
+    """
+    from edgesdk_agent.service.carry_out import carry_out
+
+    carry_out(_plan(config, Path("/"), user, memory_max, start=start, check=True), Path("/"))
+
+
+def _plan(config: Path, root: Path, user: str, memory_max: str, *, start: bool, check: bool) -> Any:
     from edgesdk_agent.config.loading import load_config
     from edgesdk_agent.service.plan import install_plan
     from edgesdk_agent.service.reach import check_reach
     from edgesdk_agent.service.unit import Launch, Service
 
-    config = Path(options.config).absolute()
     # A service that cannot start is found now, and not at the next boot.
     loaded = load_config(config)
     bundle = Path(loaded.config.bundle).absolute()
     if not bundle.exists():
         raise InputError(f"{bundle} does not exist.", hint="Correct `bundle` in the configuration.")
-    root, update = Path(options.root).absolute(), loaded.config.update
+    update = loaded.config.update
     launch = None if update is None else Launch(_python(root), update.folder.absolute())
     python = Path(sys.executable).resolve()
-    service = Service(_executable(), config, bundle, python, options.user, options.memory_max, launch)
-    if root == Path("/") and not options.dry_run:
+    service = Service(_executable(), config, bundle, python, user, memory_max, launch)
+    if check:
         for path in (service.executable, service.python, service.config, service.bundle):
             check_reach(path, service.user)
-    plan = install_plan(service, root, _groups(root), start=not options.no_start)
-    return _carry_out(options, plan, root, "Next: edgesdk-agent status, edgesdk-agent logs -f")
+    return install_plan(service, root, _groups(root), start=start)
 
 
 def _uninstall(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from edgesdk.fleet.service.security.roles import Role, check_routes, declared_role
+from edgesdk.fleet.service.security.role import Role
+from edgesdk.fleet.service.security.roles import check_routes, declared_role
 from edgesdk_testkit.fleet_service import FleetService
 
 # What is reachable before logging in; a new one is added here on purpose, or this file fails.

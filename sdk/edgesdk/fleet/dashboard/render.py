@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse
 from edgesdk.fleet.dashboard import words
 from edgesdk.fleet.dashboard.sparkline import sparkline
 from edgesdk.fleet.dashboard.static_files import address_of, has_packages
+from edgesdk.fleet.service.clock import now_ms
 from edgesdk.fleet.service.collector_process import unrecorded
-from edgesdk.fleet.service.parts import now_ms
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Refused
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 
 
 def render(

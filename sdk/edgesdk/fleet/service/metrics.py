@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from edgesdk.fleet.service.parts import Parts, now_ms
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import Parts
 from edgesdk.fleet.store import devices as store
 from edgesdk.fleet.store.engine import reading
 from edgesdk.fleet.store.fleet_overview import overview

@@ -85,8 +85,3 @@ def note(
     """Write a line of the audit log about this request."""
     actor = who if isinstance(who, str) else who.asker
     parts_of(request).audit.write(actor, action, subject, outcome=outcome, address=peer(request), detail=detail or None)
-
-
-def now_ms() -> int:
-    """Return the time as the store has it."""
-    return int(time.time() * 1000)

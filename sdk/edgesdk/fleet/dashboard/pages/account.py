@@ -18,7 +18,7 @@ from edgesdk.fleet.service.security.network import network_of
 from edgesdk.fleet.service.security.passwords import check_new, hash_password, verify_password
 from edgesdk.fleet.service.security.principal import Principal, peer
 from edgesdk.fleet.service.security.refusals import BadRequest, Forbidden, Refused
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 
 router = APIRouter()
 

@@ -14,7 +14,8 @@ from edgesdk.fleet.dashboard.render import render
 from edgesdk.fleet.service.api.asked import Admin, NodePath, Operator, Viewer
 from edgesdk.fleet.service.api.devices import Description, change
 from edgesdk.fleet.service.api.identity import revoke_device
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.form import read_form
 from edgesdk.fleet.service.security.refusals import BadRequest, NotFound, Unavailable
 from edgesdk.fleet.store.alert_pages import list_alerts

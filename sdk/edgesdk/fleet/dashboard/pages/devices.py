@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from edgesdk.fleet.dashboard.render import render
 from edgesdk.fleet.service.api.asked import Cursor, Selected, Viewer
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.store.devices import choices, find
 from edgesdk.fleet.store.engine import reading
 from edgesdk.fleet.store.fleet_overview import count

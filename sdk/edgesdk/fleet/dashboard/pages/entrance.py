@@ -19,9 +19,10 @@ from edgesdk.fleet.service.security import csrf, known_browser
 from edgesdk.fleet.service.security.access import LONGEST_S
 from edgesdk.fleet.service.security.first_run import SetupCode
 from edgesdk.fleet.service.security.form import read_form
+from edgesdk.fleet.service.security.identify import identify
 from edgesdk.fleet.service.security.network import network_of
 from edgesdk.fleet.service.security.passwords import check_new, hash_password
-from edgesdk.fleet.service.security.principal import SESSION_COOKIE, identify, peer
+from edgesdk.fleet.service.security.principal import SESSION_COOKIE, peer
 from edgesdk.fleet.service.security.refusals import BadRequest, LoginNeeded, Refused, TooManyRequests
 from edgesdk.fleet.service.security.roles import anyone
 from edgesdk.fleet.store.people import User

@@ -17,7 +17,7 @@ from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.form import read_form
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import BadRequest, Refused
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 from edgesdk_targets.errors import InputError
 
 router = APIRouter()

@@ -17,7 +17,7 @@ from edgesdk.fleet.dashboard.words import NONE
 from edgesdk.fleet.result_text import result_text
 from edgesdk.fleet.service.api.asked import Cursor, Short, Viewer
 from edgesdk.fleet.service.parts import parts_of
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 from edgesdk.fleet.store import events, results
 from edgesdk.fleet.store.command_log import list_commands
 from edgesdk.fleet.store.devices import choices

@@ -14,7 +14,8 @@ from edgesdk.fleet.dashboard.forms import silence_fields
 from edgesdk.fleet.dashboard.render import render
 from edgesdk.fleet.service.api.asked import Operator, RowId, Short, Viewer
 from edgesdk.fleet.service.api.silences import begin_silence, stop_silence
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.form import read_form
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import BadRequest, NotFound, Refused

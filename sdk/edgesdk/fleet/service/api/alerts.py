@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from edgesdk.fleet.service.api.asked import Cursor, Limit, Operator, RowId, Short, Viewer
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.refusals import NotFound
 from edgesdk.fleet.store.alert_pages import alert_json, list_alerts, take_note
 from edgesdk.fleet.store.engine import reading, writing

@@ -8,7 +8,8 @@ from fastapi import Depends, Path, Query
 
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import NotFound
-from edgesdk.fleet.service.security.roles import Role, allow
+from edgesdk.fleet.service.security.role import Role
+from edgesdk.fleet.service.security.roles import allow
 from edgesdk.fleet.store.selection import Selection
 
 _LATEST_MS = 1 << 52

@@ -15,7 +15,8 @@ from edgesdk.fleet.alerts.channel_settings import Seal, channel_from, sealed_set
 from edgesdk.fleet.alerts.notify.delivery import NotDelivered
 from edgesdk.fleet.alerts.trial import send_trial
 from edgesdk.fleet.service.api.asked import Admin, PlainName
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Unavailable
 from edgesdk.fleet.store import alert_rules as store

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.concurrency import run_in_threadpool
 
 from edgesdk.fleet.service.api.asked import Cursor, Limit, Operator, Short, Viewer, must
+from edgesdk.fleet.service.clock import now_ms
 from edgesdk.fleet.service.commander import MAX_DEVICES
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.refusals import BadRequest, NotFound, Unavailable
 from edgesdk.fleet.store.command_log import command_json, list_commands, one_command
 from edgesdk.fleet.store.devices import names

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgesdk.fleet.service.api.asked import Cursor, Limit, NodePath, Operator, Selected, Since, Until, Viewer, must
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.rollouts.shelf_routes import without_token
 from edgesdk.fleet.service.security.refusals import NotFound
 from edgesdk.fleet.store import devices as store

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from edgesdk.fleet.service.api.asked import Since, Until, Viewer
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.roles import anyone
 from edgesdk.fleet.store.devices import choices
 from edgesdk.fleet.store.engine import reading

@@ -12,7 +12,8 @@ from edgesdk.fleet.rollout.seen import Verb
 from edgesdk.fleet.rollout.shelf import Shelved
 from edgesdk.fleet.service.api.asked import Admin, Operator, Viewer
 from edgesdk.fleet.service.api.commands import Which
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.rollouts.driver import offered
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Unavailable

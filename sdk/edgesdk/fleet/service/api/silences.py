@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 
 from edgesdk.fleet.alerts.silence import Silence
 from edgesdk.fleet.service.api.asked import Operator, RowId, Viewer
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import NotFound
 from edgesdk.fleet.store import alert_rules as store

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from edgesdk.fleet.enrol.templates import check_place, check_template
 from edgesdk.fleet.service.api.asked import Admin, PlainName
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import NotFound
 from edgesdk.fleet.store import templates as store

@@ -14,7 +14,8 @@ from edgesdk.fleet.enrol.drift import read_drift
 from edgesdk.fleet.enrol.template_push import Pushed, push_template
 from edgesdk.fleet.enrol.templates import check_template
 from edgesdk.fleet.service.api.asked import NODE_NAME, Admin, PlainName
-from edgesdk.fleet.service.parts import note, now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import BadRequest, Conflict, NotFound, Unavailable
 from edgesdk.fleet.store import followers

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgesdk.fleet.service.api.asked import RowId, Viewer
 from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.refusals import BadRequest, Forbidden, NotFound
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 from edgesdk.fleet.service.security.secrets_of_requests import new_api_token, stored_form
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])

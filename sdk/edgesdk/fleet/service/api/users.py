@@ -12,7 +12,7 @@ from edgesdk.fleet.service.parts import note, parts_of
 from edgesdk.fleet.service.security.passwords import check_new, hash_password
 from edgesdk.fleet.service.security.principal import peer
 from edgesdk.fleet.service.security.refusals import NotFound
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 from edgesdk.fleet.store.audit import add_entry
 from edgesdk.fleet.store.engine import writing
 from edgesdk.fleet.store.people import User, change_user

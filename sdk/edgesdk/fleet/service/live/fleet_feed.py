@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 
-from edgesdk.fleet.service.parts import now_ms
+from edgesdk.fleet.service.clock import now_ms
 from edgesdk.fleet.store.alert_pages import last_change_ms
 from edgesdk.fleet.store.engine import reading
 from edgesdk.fleet.store.events import last_id

@@ -14,7 +14,7 @@ from edgesdk.fleet.service.security.network import network_of
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.rate_limit import ANY, COMMANDS, RateLimit
 from edgesdk.fleet.service.security.refusals import LoginNeeded
-from edgesdk.fleet.service.security.roles import Role
+from edgesdk.fleet.service.security.role import Role
 from edgesdk.fleet.service.security.secrets_of_requests import new_secret, stored_form
 from edgesdk.fleet.store.people import People, User
 

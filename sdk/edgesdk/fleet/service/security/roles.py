@@ -9,29 +9,15 @@ has a route with neither, so a forgotten declaration is an application that does
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from enum import Enum
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 
-from edgesdk.fleet.service.security.principal import Principal, identify
+from edgesdk.fleet.service.security.identify import identify
+from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Forbidden, LoginNeeded
-
-
-class Role(str, Enum):
-    """What a person or a token may do: look; tell devices what to do; manage people and read the audit log."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    ADMIN = "admin"
-
-    def covers(self, other: Role) -> bool:
-        """Tell whether who has this role may do what needs the other."""
-        return _ORDER[self] >= _ORDER[other]
-
-
-_ORDER = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+from edgesdk.fleet.service.security.role import Role
 
 
 class Allow:

@@ -18,7 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.network import network_of
 from edgesdk.fleet.service.security.principal import peer
 from edgesdk.fleet.service.security.refusals import BadRequest, LoginNeeded, Refused, Unavailable
