@@ -11,6 +11,9 @@ from typing import Any
 from capacity.generator import Devices, Load
 from capacity.site import Site, running_site
 
+# How often devices tell how far they are.
+_LOOK_S = 0.25
+
 
 def one_of_two(program: Path, devices: int, seconds: float) -> dict[str, Any]:
     """Kill one of two collectors on PostgreSQL in the middle, and look how long the backlog lasts."""
@@ -28,7 +31,7 @@ def one_of_two(program: Path, devices: int, seconds: float) -> dict[str, Any]:
         rows, _ = site.rows()
     before = [made - stored for at, made, stored in started.progress if killed_at / 2 < at <= killed_at]
     usual = max(before)
-    late = [at for at, made, stored in started.progress if at > killed_at and made - stored > 1.2 * usual + 20]
+    after = [(at, made - stored <= 1.2 * usual + 20) for at, made, stored in started.progress if at > killed_at]
     return {
         "devices": devices,
         "made": told["made"],
@@ -37,9 +40,17 @@ def one_of_two(program: Path, devices: int, seconds: float) -> dict[str, Any]:
         "resent": told["resent"],
         "backlog_usual": usual,
         "backlog_most": max(made - stored for at, made, stored in started.progress if at > killed_at),
-        "backlog_gone_after_s": round(max(late) - killed_at + 0.25, 2) if late else 0.0,
+        "backlog_gone_after_s": _settled(after, killed_at),
         "survivor_stored": done["stored"],
     }
+
+
+def _settled(looks: list[tuple[float, bool]], since: float) -> float | None:
+    """Return the seconds until all was as usual, and a second later still; None where it never was."""
+    for at, usual in looks:
+        if usual and all(one for when, one in looks if at <= when <= at + 1):
+            return round(max(at - since - _LOOK_S, 0.0), 2)
+    return None
 
 
 def storm(
