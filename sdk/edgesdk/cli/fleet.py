@@ -14,6 +14,7 @@ from edgesdk.cli.fleet_enrol import clip_token, enrol, enrolments, revoke, servi
 from edgesdk.cli.fleet_enrolment_service import enrolment_service
 from edgesdk.cli.fleet_grafana import grafana
 from edgesdk.cli.fleet_home_assistant import home_assistant
+from edgesdk.cli.fleet_ls import list_devices
 from edgesdk.cli.fleet_record import record, records
 from edgesdk.cli.fleet_rollout import deploy, rollback, rollouts
 from edgesdk.cli.fleet_serve import serve
@@ -115,6 +116,7 @@ def watch(
         out.print(table(roster, address, connected=True, width=out.width))
 
 
+app.command("ls")(list_devices)
 app.command("broker-config")(broker_config)
 app.command("service-certificate")(service_certificate)
 app.command()(enrol)

@@ -51,7 +51,6 @@ def deploy(
     """Roll a bundle out: first to one device, then to more, as long as they do well. Ends with 3 where it did not stay."""
     from edgesdk.cli.output import next_command, note
     from edgesdk.fleet.rollout.shelf import Shelf
-    from edgesdk.fleet.service.rollouts.driver import offered
     from edgesdk.fleet.store.address import bundles_beside, parse
     from edgesdk.fleet.store.engine import opened_store, writing
     from edgesdk.fleet.store.rollout_begin import begin
@@ -63,7 +62,7 @@ def deploy(
         shelved = Shelf(bundles or bundles_beside(parse(db))).put(bundle)
         with writing(engine) as connection:
             now_ms = int(time.time() * 1000)
-            key = begin(connection, offered(shelved), chosen, rules, actor=_WHO, now_ms=now_ms, expect=expect)
+            key = begin(connection, shelved, chosen, rules, actor=_WHO, now_ms=now_ms, expect=expect)
         note(f"{key} has begun")
         if not json_output:
             next_command(f"edgesdk fleet rollback {key} --db {db}")
@@ -73,6 +72,7 @@ def deploy(
 def rollouts(
     key: Annotated[str, typer.Argument(help="One of them: its waves, devices, and what happened.")] = "",
     do: Annotated[Literal["pause", "resume", "approve", "abort"] | None, typer.Option(help="Ask this of it.")] = None,
+    why: Annotated[str, typer.Option(help="The reason, which is kept; after a halt, resume needs one.")] = "",
     follow: Annotated[bool, typer.Option("--follow", help="Show how far it is, until it rests.")] = False,
     db: DbOption = "fleet.db",
     json_output: JsonFlag = False,
@@ -87,7 +87,7 @@ def rollouts(
     with opened_store(db, create=False) as engine:
         if key:
             if do is not None:
-                _ask(engine, key, do)
+                _ask(engine, key, do, why)
             _end(engine, key, follow=follow, json_output=json_output)
             return
         with reading(engine) as connection:
@@ -133,12 +133,12 @@ def _policy(file: Path | None, **given: Any) -> Any:
         raise InputError(f"The rules cannot be used: {told}", hint="See docs/rollouts.md.") from error
 
 
-def _ask(engine: Engine, key: str, verb: Verb) -> None:
+def _ask(engine: Engine, key: str, verb: Verb, why: str = "") -> None:
     from edgesdk.fleet.store.engine import writing
-    from edgesdk.fleet.store.rollout_begin import order
+    from edgesdk.fleet.store.rollout_orders import order
 
     with writing(engine) as connection:
-        order(connection, key, verb, actor=_WHO, now_ms=int(time.time() * 1000))
+        order(connection, key, verb, actor=_WHO, now_ms=int(time.time() * 1000), why=why)
 
 
 def _end(

@@ -231,6 +231,7 @@ def _rollouts(service: Service, folder: Path, server: str, address: BrokerAddres
     if not server and settings.certificate is not None and settings.port and settings.host not in _EVERYWHERE:
         server = settings.url(settings.port).rstrip("/")
     shelf = service.parts.shelf = Shelf(folder)
+    service.parts.bundle_server = server
     service.open_routers.append(shelf_router(service.parts.engine, shelf))
     service.background.append(rollout_rounds(Driver(service.parts.engine, shelf, server), address, tls=tls))
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import insert, select, update
 
 from edgesdk.cli.app import run as cli
 from edgesdk.fleet.rollout.model import Status, Step
 from edgesdk.fleet.rollout.policy import Policy
 from edgesdk.fleet.rollout.shelf import Shelf
-from edgesdk.fleet.service.rollouts.driver import Driver
 from edgesdk.fleet.store import rollouts, tables
-from edgesdk.fleet.store.engine import open_store, reading, writing
-from edgesdk.fleet.store.rollout_begin import begin, order
+from edgesdk.fleet.store.engine import reading, writing
+from edgesdk.fleet.store.rollout_begin import begin
+from edgesdk.fleet.store.rollout_orders import order
 from edgesdk.fleet.store.rollout_pages import list_rollouts, rollout_page
 from edgesdk.fleet.store.selection import Selection
 from edgesdk.fleet.store.tables import audit, events, nodes
 from edgesdk_targets.errors import InputError
-from edgesdk_testkit.rollout_store import BUNDLE, OneBundle, StoredWorld
-from edgesdk_testkit.rollout_world import NEW, OLD, Way, fleet
+from edgesdk_testkit.rollout_store import BUNDLE, OneBundle, StoredWorld, stored_world
+from edgesdk_testkit.rollout_world import NEW, OLD, Way
 
 POLICY = Policy(soak_s=100, reports=3, silent_after_s=400, baseline_s=200, shares=(0.5, 1.0))
 
@@ -36,26 +38,9 @@ class Killed(BaseException):
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Callable[[list[Way]], StoredWorld]]:
-    engines: list[Engine] = []
-
-    def make(ways: list[Way]) -> StoredWorld:
-        world = fleet(ways)
-        engine = open_store(tmp_path / f"{len(engines)}.db")
-        engines.append(engine)
-        stored = StoredWorld(world, engine, None)  # type: ignore[arg-type]
-        stored.driver = driver(stored, tmp_path)
-        stored.populate()
-        for _ in range(10):
-            stored.tick(20)
-        return stored
-
-    yield make
-    for engine in engines:
-        engine.dispose()
-
-
-def driver(stored: StoredWorld, folder: Path) -> Driver:
-    return Driver(stored.engine, OneBundle(folder), "https://fleet.example", clock=lambda: stored.now_ms)
+    with ExitStack() as stack:
+        numbers = itertools.count()
+        yield lambda ways: stack.enter_context(stored_world(ways, tmp_path / f"{next(numbers)}.db", tmp_path))
 
 
 def run(stored: StoredWorld, key: str, *, kill_at: int = 0, committed: bool = False) -> int:
@@ -86,7 +71,7 @@ def run(stored: StoredWorld, key: str, *, kill_at: int = 0, committed: bool = Fa
             try:
                 stored.look(before_telling)
             except Killed:
-                stored.driver = driver(stored, Path())
+                stored.driver = stored.new_driver(Path())
                 # Its lease runs out before another one looks.
                 stored.tick(61)
             stored.tick(20)

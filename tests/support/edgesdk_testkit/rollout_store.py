@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, delete, insert, update
 
+from edgesdk.fleet.rollout.model import Rollout
 from edgesdk.fleet.rollout.policy import Policy
 from edgesdk.fleet.rollout.shelf import Shelf, Shelved
 from edgesdk.fleet.service.rollouts.driver import Driver
 from edgesdk.fleet.store import rollouts
-from edgesdk.fleet.store.engine import reading, writing
-from edgesdk.fleet.store.rollout_begin import Offered, begin
+from edgesdk.fleet.store.engine import open_store, reading, writing
+from edgesdk.fleet.store.rollout_begin import begin
 from edgesdk.fleet.store.selection import Selection
 from edgesdk.fleet.store.tables import events, nodes, now, reported, samples
 from edgesdk_targets.messages import Desired
-from edgesdk_testkit.rollout_world import NEW, OLD, World
+from edgesdk_testkit.rollout_world import NEW, OLD, Way, World, fleet
 
-BUNDLE = Offered(NEW, "m", "2.0.0", 2, frozenset({"rpi5"}))
+VARIANT = {"target": "rpi5", "runtime": "onnx", "precision": "int8", "status": "measured"}
+BUNDLE = Shelved(Path("m.edgebundle"), NEW, "m", "2.0.0", 2, 1, ("ab12",), (VARIANT,), {"f1": 0.93}, b"")
 
 
 class OneBundle(Shelf):
     """A shelf that holds the world's bundle, which nobody fetches."""
 
-    def find(self, digest: str) -> Shelved | None:
-        if digest != NEW:
-            return None
-        variants = ({"target": "rpi5"},)
-        return Shelved(self.folder / "m.edgebundle", NEW, "m", "2.0.0", 2, 1, (), variants, {}, b"")
+    def bundles(self) -> list[Shelved]:
+        return [BUNDLE]
 
 
 @dataclass
@@ -50,6 +51,10 @@ class StoredWorld:
     @property
     def now_ms(self) -> int:
         return round(self.world.now * 1000)
+
+    def new_driver(self, folder: Path) -> Driver:
+        """Return a driver as a service that has just begun has it."""
+        return Driver(self.engine, OneBundle(folder), "https://fleet.example", clock=lambda: self.now_ms)
 
     def populate(self) -> None:
         with writing(self.engine) as connection:
@@ -114,7 +119,16 @@ class StoredWorld:
         self.world.tick(seconds)
         self.write()
 
-    def rollout(self, key: str) -> Any:
+    def run(self, key: str, *, until: Callable[[Rollout], bool] = lambda one: one.status.ended) -> Rollout:
+        """Let time go by and the driver look, until something holds."""
+        for _ in range(300):
+            self.look()
+            self.tick(20)
+            if until(found := self.rollout(key)):
+                return found
+        raise AssertionError(found)
+
+    def rollout(self, key: str) -> Rollout:
         with reading(self.engine) as connection:
             return rollouts.load(connection, key).rollout
 
@@ -124,3 +138,25 @@ class StoredWorld:
         steps = tuple(sorted((one.node, one.wave, one.step, one.failure) for one in found.devices.values()))
         runs = tuple(sorted((name, model.executing) for name, model in self.world.models.items()))
         return found.status, found.wave, steps, runs
+
+
+@contextmanager
+def stored_world(
+    ways: Iterable[Way], where: str | Path, folder: Path, *, at: float | None = None
+) -> Iterator[StoredWorld]:
+    """Yield a world with a store of its own, in which every device has reported for a while.
+
+    Args:
+        at: when that begins; some time long ago unless given.
+    """
+    engine = open_store(where)
+    try:
+        stored = StoredWorld(fleet(ways), engine, None)  # type: ignore[arg-type]
+        stored.world.now = stored.world.now if at is None else at
+        stored.driver = stored.new_driver(folder)
+        stored.populate()
+        for _ in range(10):
+            stored.tick(20)
+        yield stored
+    finally:
+        engine.dispose()

@@ -17,7 +17,7 @@ from edgesdk.fleet.rollout.gate import allowed, controls_of, judged_now
 from edgesdk.fleet.rollout.health import Compared, Figures
 from edgesdk.fleet.rollout.model import Rollout, Status, wish_of
 from edgesdk.fleet.rollout.policy import Policy
-from edgesdk.fleet.rollout.seen import Report, Seen, Verb, Word
+from edgesdk.fleet.rollout.seen import Order, Report, Seen, Verb, Word
 from edgesdk.fleet.rollout.waves import assigned, wave_sizes
 
 NEW, OLD = "sha256:" + "1" * 64, "sha256:" + "0" * 64
@@ -146,7 +146,7 @@ class World:
                 model.hear(*self.retained[name], self.now)
             model.live(self.now)
 
-    def seen(self, rollout: Rollout, *orders: Verb) -> Seen:
+    def seen(self, rollout: Rollout, *orders: Verb, why: str = "") -> Seen:
         policy = rollout.policy
         health = {
             one.node: Compared(
@@ -161,11 +161,11 @@ class World:
             if one.node in self.models
         ]
         reports = {name: one.report() for name, one in self.models.items() if name not in self.removed}
-        return Seen(reports, health, controls, None, dict(self.retained), orders)
+        return Seen(reports, health, controls, None, dict(self.retained), [Order(verb, why) for verb in orders])
 
-    def turn(self, rollout: Rollout, *orders: Verb) -> Rollout:
+    def turn(self, rollout: Rollout, *orders: Verb, why: str = "") -> Rollout:
         """Let the engine look once, and the broker have what follows."""
-        after, actions = advance(rollout, self.seen(rollout, *orders), self.now)
+        after, actions = advance(rollout, self.seen(rollout, *orders, why=why), self.now)
         self.actions += actions
         self.reconcile(after)
         return after

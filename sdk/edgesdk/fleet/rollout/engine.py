@@ -1,7 +1,7 @@
 """The roll-out's rules, as one pure function: what is known, what was seen and the time go in; what is so now comes out.
 
     running ⇄ paused          running ─ wave passed ─▶ running, or awaiting approval ─▶ … ─▶ done
-       └─ breach ─▶ halted ─▶ rolling back ─▶ rolled back
+       └─ breach ─▶ rolling back ─▶ rolled back, or halted ─ a person ─▶ running, rolling back
 
 It goes by levels and not by edges: asked again with the same, it changes nothing more. So whoever drives it may be killed
 at any moment, and asks again with whatever is in the store and whatever devices say then.
@@ -18,11 +18,10 @@ from edgesdk.fleet.rollout.health import why_worse
 from edgesdk.fleet.rollout.hearing import heard, recalled, told
 from edgesdk.fleet.rollout.hours import is_open, room
 from edgesdk.fleet.rollout.model import Device, Failure, Rollout, Status, Step, wish_of
-from edgesdk.fleet.rollout.seen import Member, Seen, Verb
-from edgesdk.fleet.rollout.waves import place_of, wave_of_late
+from edgesdk.fleet.rollout.seen import Member, Order, Seen, Verb
+from edgesdk.fleet.rollout.waves import assigned, place_of, wave_of_late
 from edgesdk_targets.messages.envelope import MAX_SEQ
 
-_WATCHED = frozenset({Status.RUNNING, Status.PAUSED, Status.AWAITING})
 _SILENT = frozenset({Step.TOLD, Step.UPDATING})
 
 
@@ -43,9 +42,12 @@ def advance(rollout: Rollout, seen: Seen, now: float) -> tuple[Rollout, list[Act
     """
     before = rollout
     rollout = _each(rollout, lambda one: _heard(one, rollout, seen, now))
+    said = []
     for order in seen.orders:
-        rollout = _ordered(rollout, order, now)
-    if rollout.status in _WATCHED:
+        asked, rollout = rollout, _ordered(rollout, order, now)
+        if order.why and rollout is not asked:
+            said.append(Action(order.verb, why=order.why))
+    if rollout.status.watched:
         rollout = _grouped(rollout, seen)
         rollout = _each(rollout, lambda one: _failing(one, rollout, seen, now))
         rollout = _gated(rollout, seen, now)
@@ -55,7 +57,7 @@ def advance(rollout: Rollout, seen: Seen, now: float) -> tuple[Rollout, list[Act
     if rollout.status is Status.ROLLING_BACK:
         rollout = _all_back(rollout)
     rollout = _dated(before, rollout, now)
-    return rollout, _actions(before, rollout)
+    return rollout, said + _actions(before, rollout)
 
 
 def may(rollout: Rollout, verb: Verb) -> bool:
@@ -64,11 +66,11 @@ def may(rollout: Rollout, verb: Verb) -> bool:
     if verb == "pause":
         return status in {Status.RUNNING, Status.AWAITING}
     if verb == "resume":
-        return status is Status.PAUSED
+        return status in {Status.PAUSED, Status.HALTED}
     if verb == "approve":
         return status is Status.AWAITING
     if verb == "abort":
-        return status in _WATCHED or status is Status.HALTED
+        return status.watched or status is Status.HALTED
     going_back = status is Status.ROLLING_BACK and rollout.then is Status.ROLLED_BACK
     return not going_back and status is not Status.ROLLED_BACK
 
@@ -83,21 +85,33 @@ def _heard(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device:
     return heard(device, report, rollout.digest, now)
 
 
-def _ordered(rollout: Rollout, order: Verb, now: float) -> Rollout:
-    if not may(rollout, order):
+def needs_reason(rollout: Rollout, verb: Verb) -> bool:
+    """Tell whether an order counts only with a reason: who goes on after a halt answers for what had failed."""
+    return verb == "resume" and rollout.status is Status.HALTED
+
+
+def _ordered(rollout: Rollout, order: Order, now: float) -> Rollout:
+    if not may(rollout, order.verb) or (needs_reason(rollout, order.verb) and not order.why):
+        # Also one that was to end a pause, and comes after a halt.
         return rollout
-    if order == "pause":
+    if order.verb == "pause":
         return rollout.but(status=Status.PAUSED, why="a person paused it")
-    if order == "resume":
-        return rollout.but(status=Status.RUNNING, why="")
-    if order == "approve":
+    if order.verb == "resume":
+        known = rollout if rollout.status is Status.PAUSED else _each(rollout, lambda one: _excused(one, now))
+        return known.but(status=Status.RUNNING, why="")
+    if order.verb == "approve":
         return rollout.but(status=Status.RUNNING, wave=rollout.wave + 1, wave_at=now, why="")
-    if order == "abort":
+    if order.verb == "abort":
         # What was confirmed stays; whoever is on the way, or may still come, is called back.
         unsettled = _recalled(rollout, lambda one: one.step is not Step.CONFIRMED)
         return unsettled.but(status=Status.ROLLING_BACK, then=Status.ABORTED, why="a person aborted it")
     back = _recalled(rollout, lambda _one: True)
     return back.but(status=Status.ROLLING_BACK, then=Status.ROLLED_BACK, why=rollout.why or "a person rolled it back")
+
+
+def _excused(device: Device, now: float) -> Device:
+    left = device.failure is not Failure.NONE or device.step.recalled
+    return device.but(excused_at=now) if left and device.excused_at is None else device
 
 
 def _grouped(rollout: Rollout, seen: Seen) -> Rollout:
@@ -109,10 +123,17 @@ def _grouped(rollout: Rollout, seen: Seen) -> Rollout:
         name: one.but(step=Step.GONE) if one.step is Step.WAITING and name not in fits else one
         for name, one in rollout.devices.items()
     }
-    for node, member in fits.items():
-        known = devices.get(node)
-        if known is None or known.step is Step.GONE:
-            devices[node] = _joined(rollout, member)
+    joined = {
+        node: _joined(rollout, member)
+        for node, member in fits.items()
+        if node not in devices or devices[node].step is Step.GONE
+    }
+    if not any(one.step.counts for one in devices.values()):
+        # Nobody is before them: of the first ones, one has it first, as at any beginning.
+        first = [node for node, one in joined.items() if one.step.counts]
+        for node, wave in assigned(rollout.key, first, rollout.policy.shares, rollout.policy.first).items():
+            joined[node] = joined[node].but(wave=min(max(wave, rollout.wave), rollout.waves - 1))
+    devices |= joined
     return rollout if devices == rollout.devices else rollout.but(devices=devices)
 
 
@@ -174,6 +195,8 @@ def _gated(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     if not steps[Step.WAITING] and steps[Step.LEAVING]:
         # A roll-out that has ended asks nobody again.
         return rollout.but(why=f"{steps[Step.LEAVING]} {Step.LEAVING.value}")
+    if rollout.policy.dynamic and not any(step.counts for step in steps):
+        return rollout.but(why="waits for a device that fits")
     if not steps[Step.WAITING]:
         return rollout.but(status=Status.DONE, why="")
     if rollout.policy.approval:

@@ -33,9 +33,10 @@ def judged(rollout: Rollout, health: Mapping[str, Compared], now: float) -> Verd
     wave = rollout.of_wave(rollout.wave)
     so_far = [one for one in rollout.devices.values() if one.wave <= rollout.wave and one.step.counts]
     for devices, named in ((wave, f"wave {rollout.wave + 1}"), (so_far, "all waves so far")):
-        failed = [one for one in devices if one.failure is not Failure.NONE]
-        if len(failed) > allowed(len(devices), rollout.policy.success):
-            return Verdict(breach=f"{len(failed)} of {len(devices)} devices failed in {named}: {_named(failed)}")
+        counted = [one for one in devices if one.excused_at is None]
+        failed = [one for one in counted if one.failure is not Failure.NONE]
+        if len(failed) > allowed(len(counted), rollout.policy.success):
+            return Verdict(breach=f"{len(failed)} of {len(counted)} devices failed in {named}: {_named(failed)}")
     waiting = Counter(_waits_for(one, rollout, health, now) for one in wave)
     del waiting[""]
     return Verdict(waits_for=", ".join(f"{count} {why}" for why, count in waiting.most_common()))
@@ -46,7 +47,11 @@ def judged_now(rollout: Rollout) -> list[Device]:
 
     An earlier wave's are not: their own time before is long ago, and this bundle's faults show in this wave as well.
     """
-    return [one for one in rollout.of_wave(rollout.wave) if one.step is Step.CONFIRMED and one.confirmed_at is not None]
+    return [
+        one
+        for one in rollout.of_wave(rollout.wave)
+        if one.step is Step.CONFIRMED and one.confirmed_at is not None and one.excused_at is None
+    ]
 
 
 def controls_of(rollout: Rollout) -> list[Device]:
@@ -56,7 +61,8 @@ def controls_of(rollout: Rollout) -> list[Device]:
     """
     untouched = [one for one in rollout.devices.values() if one.step is Step.WAITING and one.wave > rollout.wave]
     if len(untouched) < LEAST_CONTROLS:
-        untouched = [one for one in rollout.devices.values() if one.wave < rollout.wave and one.step is Step.CONFIRMED]
+        through = [one for one in rollout.devices.values() if one.wave < rollout.wave and one.step is Step.CONFIRMED]
+        untouched = [one for one in through if one.failure is Failure.NONE]
     return sorted(untouched, key=lambda one: place_of(rollout.key, one.node), reverse=True)[:_CONTROLS]
 
 
@@ -71,11 +77,12 @@ def is_mute(device: Device, rollout: Rollout, health: Mapping[str, Compared], no
         return False
     policy = rollout.policy
     late = now - device.confirmed_at >= policy.soak_s + policy.silent_after_s
-    return late and not _has_reported(device, rollout, health)
+    # Of one that was not looked at nobody knows: who drives this may have been away since it was told.
+    return late and device.node in health and not _has_reported(device, rollout, health)
 
 
 def _waits_for(device: Device, rollout: Rollout, health: Mapping[str, Compared], now: float) -> str:
-    if device.failure is not Failure.NONE:
+    if device.failure is not Failure.NONE or device.excused_at is not None:
         return ""
     if device.step is not Step.CONFIRMED or device.confirmed_at is None:
         return {Step.WAITING: "wait for their turn", Step.TOLD: "are told"}.get(device.step, device.step.value)

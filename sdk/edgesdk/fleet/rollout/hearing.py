@@ -50,7 +50,7 @@ def told(device: Device, report: Report | None, digest: str, now: float) -> Devi
 
 def recalled(device: Device) -> Device:
     """Return a device that is asked to go back; its failure stays on record."""
-    if not device.touched or device.step in {Step.LEAVING, Step.RETURNED, Step.STAYS}:
+    if not device.touched or device.step.recalled:
         return device
     return device.but(step=Step.LEAVING, told_version=0)
 

@@ -25,6 +25,11 @@ class Status(str, Enum):
     def ended(self) -> bool:
         return self in {Status.DONE, Status.ROLLED_BACK, Status.ABORTED}
 
+    @property
+    def watched(self) -> bool:
+        """Whether its devices are judged."""
+        return self in {Status.RUNNING, Status.PAUSED, Status.AWAITING}
+
 
 class Step(str, Enum):
     """Where a device is, as far as the fleet knows.
@@ -50,6 +55,15 @@ class Step(str, Enum):
         """Whether it is one of those that a wave is made of."""
         return self not in {Step.ALREADY, Step.UNFIT, Step.GONE}
 
+    @property
+    def recalled(self) -> bool:
+        """Whether it was asked to go back."""
+        return self in {Step.LEAVING, Step.RETURNED, Step.STAYS}
+
+
+# As the store names them: no wave is made of these, and another roll-out may have them.
+UNCOUNTED = tuple(step.value for step in Step if not step.counts)
+
 
 class Failure(str, Enum):
     """Why a device counts as one that failed: it said so, it refused, nothing came in time, or it does worse."""
@@ -71,6 +85,7 @@ class Device:
         told_version: of the desired state that says what is wanted now; 0 while the broker does not have it.
         before: digest of what it ran at its turn.
         said: its last word on this bundle; why: of its failure, or of what it cannot do.
+        excused_at: when a person let the roll-out go on in spite of this device: the gate counts it no more.
         changed_at: when anything of it changed last, which says for how long there is no answer.
     """
 
@@ -84,6 +99,7 @@ class Device:
     before: str = ""
     said: str = ""
     why: str = ""
+    excused_at: float | None = None
     changed_at: float = field(default=0.0, compare=False)
 
     @property
@@ -129,7 +145,7 @@ class Rollout:
 
 def wish_of(device: Device) -> str:
     """Return what is wanted of a device now: `install`, `leave`, or nothing."""
-    if device.step in {Step.LEAVING, Step.RETURNED, Step.STAYS}:
+    if device.step.recalled:
         return "leave"
     if device.step in {Step.TOLD, Step.UPDATING, Step.CONFIRMED}:
         return "install"

@@ -14,6 +14,14 @@ UNDER_WAY = frozenset({"downloading", "verified", "staged", "trial"})
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What a person wants of a roll-out; why: in that person's words."""
+
+    verb: Verb
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """What a device said last of this bundle.
 
@@ -61,7 +69,7 @@ class Seen:
 
     Attributes:
         reports: by device; of one that is not in it nothing is known any more (it was removed, or revoked).
-        health: by device, of those that run the bundle and have reports enough.
+        health: by device, of those of the wave under way that keep the bundle, as far as they were looked at by now.
         controls: the same of devices that were not touched, over the same time.
         members: of the selection; None where nobody joins or leaves.
         told: desired states that the broker has: what was asked for, and the version.
@@ -74,5 +82,5 @@ class Seen:
     controls: Sequence[Compared] = ()
     members: Sequence[Member] | None = None
     told: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    orders: Sequence[Verb] = ()
+    orders: Sequence[Order] = ()
     offers: bool = True

@@ -53,6 +53,7 @@ class Parts:
         joining: None where no device can enrol here.
         taking_back: how a device's identity is taken back; None where this service has no authority.
         shelf: the bundles that can be rolled out; None where this service drives no roll-outs.
+        bundle_server: where devices fetch those, `https://host:port`; empty where they cannot.
         collecting: what the collector is doing, as far as it is ours: `problem` is empty while it is well.
     """
 
@@ -70,6 +71,7 @@ class Parts:
     joining: Joining | None = None
     taking_back: TakingBack | None = None
     shelf: Shelf | None = None
+    bundle_server: str = ""
     collecting: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
 

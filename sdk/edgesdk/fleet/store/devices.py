@@ -97,6 +97,11 @@ def get(connection: Connection, name: str, now_ms: int, *, stale_ms: int = STALE
     }
 
 
+def as_told(device: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a device with the key `node` for its name, as everywhere outside, and without our number of it."""
+    return {"node": device["name"], **{name: value for name, value in device.items() if name not in ("id", "name")}}
+
+
 def names(connection: Connection, selection: Selection, now_ms: int, *, limit: int = 20_000) -> list[tuple[int, str]]:
     """Return number and name of each device of a selection, by name: what a command in bulk goes to."""
     asked = select(nodes.c.id, nodes.c.name).select_from(JOINED).where(*selection.where(now_ms)).order_by(nodes.c.name)

@@ -6,40 +6,70 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from edgesdk.fleet.rollout.health import Figures
 from edgesdk.fleet.store.batch import Kind
 from edgesdk.fleet.store.figures import BY_NAME
-from edgesdk.fleet.store.tables import records, samples
+from edgesdk.fleet.store.rollups import MINUTE_MS
+from edgesdk.fleet.store.tables import records, sample_minutes, samples
 
 # As many as a median needs, and no more of a device that reports every second.
-_SAMPLES = 200
+ENOUGH_SAMPLES = 200
 _RESULTS = 300
 _MB = 1e6
+_MEANT = ("fps", "age_p95_ms", "memory_bytes", "temperature_c")
 
 
-def read_figures(connection: Connection, node: int, since_ms: int, until_ms: int, *, newest: int = _SAMPLES) -> Figures:
-    """Return a device's figures from a time on, and before another.
+def figures_after(connection: Connection, node: int, since_ms: int, until_ms: int, *, newest: int) -> Figures:
+    """Return a device's figures from a time on.
 
     Args:
-        newest: only of so many samples; what began late would else be hidden by the time before.
+        newest: of so many samples, and the results of that time; what began late would else be hidden by the time before.
     """
-    asked = (
-        select(
-            samples.c.at_ms, samples.c.fps, samples.c.age_p95_ms, samples.c.memory_bytes, samples.c.temperature_c,
-            samples.c.captured, samples.c.latency_ms,
-        )
-        .where(samples.c.node == node, samples.c.at_ms >= since_ms, samples.c.at_ms < until_ms)
-        .order_by(samples.c.at_ms.desc())
-        .limit(_SAMPLES)
-    )  # fmt: skip
-    found = connection.execute(asked).all()
-    rows = found[:newest]
-    memory = _median("memory_bytes", (row.memory_bytes for row in rows))
+    these = _samples_of(node, since_ms, until_ms)
+    asked = select(*_columns()).where(*these).order_by(samples.c.at_ms.desc()).limit(newest)
+    rows = connection.execute(asked).all()
     seen, results = _seen(connection, node, rows[-1].at_ms if rows else since_ms, until_ms)
+    return _figures(rows, _restarts(connection, these), seen, results)
+
+
+def figures_before(connection: Connection, node: int, until_ms: int, span_ms: int) -> Figures:
+    """Return a device's figures before a time: of samples spread over so long; where there are none, of its last minutes.
+
+    Samples are forgotten after two days, and a device that was away for longer has none from just before its turn: the
+    roll-ups have the last that it did.
+    """
+    these = _samples_of(node, until_ms - span_ms, until_ms)
+    count = connection.execute(select(func.count()).select_from(samples).where(*these)).scalar_one()
+    if not count:
+        return _from_minutes(connection, node, until_ms, max(1, span_ms // MINUTE_MS))
+    # By their place and not by their number: what devices say in turn would all fall into the same one.
+    placed = (
+        select(*_columns(), func.row_number().over(order_by=samples.c.at_ms).label("place")).where(*these).subquery()
+    )
+    rows = connection.execute(select(placed).where(placed.c.place % _every(count, ENOUGH_SAMPLES) == 0)).all()
+    seen, results = _seen(connection, node, until_ms - span_ms, until_ms)
+    return _figures(rows, _restarts(connection, these), seen, results)
+
+
+def _samples_of(node: int, since_ms: int, until_ms: int) -> tuple[ColumnElement[bool], ...]:
+    return (samples.c.node == node, samples.c.at_ms >= since_ms, samples.c.at_ms < until_ms)
+
+
+def _columns() -> tuple[ColumnElement[Any], ...]:
+    return (samples.c.at_ms, *(samples.c[name] for name in _MEANT), samples.c.latency_ms)
+
+
+def _every(count: int, most: int) -> int:
+    """Return of how many the last one is looked at, so that about `most` are, all over the time."""
+    return max(1, count // most)
+
+
+def _figures(rows: Sequence[Row[Any]], restarts: int, seen: Counter[str], results: int) -> Figures:
+    memory = _median("memory_bytes", (row.memory_bytes for row in rows))
     return Figures(
         samples=len(rows),
         fps=_median("fps", (row.fps for row in rows)),
@@ -47,10 +77,23 @@ def read_figures(connection: Connection, node: int, since_ms: int, until_ms: int
         latency_ms=_middle([one for row in rows if (one := _latency(row.latency_ms)) is not None]),
         memory_mb=None if memory is None else memory / _MB,
         temperature_c=_median("temperature_c", (row.temperature_c for row in rows)),
-        restarts=_restarts([row.captured for row in found if row.captured is not None]),
+        restarts=restarts,
         results=results,
         seen=seen,
     )
+
+
+def _from_minutes(connection: Connection, node: int, until_ms: int, minutes: int) -> Figures:
+    """Return a device's figures of its last minutes before a time; of results the roll-ups know nothing."""
+    of = sample_minutes.c
+    means = [(of[f"{name}_sum"] / func.nullif(of[f"{name}_n"], 0)).label(name) for name in _MEANT]
+    asked = (
+        select(of.at_ms, *means, of.latency_ms)
+        .where(of.node == node, of.at_ms <= until_ms - MINUTE_MS)
+        .order_by(of.at_ms.desc())
+        .limit(min(minutes, ENOUGH_SAMPLES))
+    )
+    return _figures(connection.execute(asked).all(), 0, Counter(), 0)
 
 
 def _seen(connection: Connection, node: int, since_ms: int, until_ms: int) -> tuple[Counter[str], int]:
@@ -61,16 +104,17 @@ def _seen(connection: Connection, node: int, since_ms: int, until_ms: int) -> tu
     )  # fmt: skip
     count = connection.execute(select(func.count()).select_from(records).where(*these)).scalar_one()
     # Spread over the whole time: what stands before a camera for half a minute is not what it sees.
-    every = max(1, count // _RESULTS)
+    placed = select(records.c.labels, func.row_number().over(order_by=records.c.at_ms).label("place")).where(*these)
+    table = placed.subquery()
     found: Counter[str] = Counter()
-    rows = connection.execute(select(records.c.labels).where(*these, records.c.seq % every == 0)).all()
+    rows = connection.execute(select(table.c.labels).where(table.c.place % _every(count, _RESULTS) == 0)).all()
     for (labels,) in rows:
         found.update((labels or "").strip("|").split("|"))
     return found, len(rows)
 
 
-def _median(name: str, values: Iterable[int | None]) -> float | None:
-    middle = _middle([value for value in values if value is not None])
+def _median(name: str, values: Iterable[float | None]) -> float | None:
+    middle = _middle([float(value) for value in values if value is not None])
     return None if middle is None else middle / BY_NAME[name].scale
 
 
@@ -84,6 +128,9 @@ def _latency(stages: str | None) -> float | None:
     return sum(halves) if halves else None
 
 
-def _restarts(newest_first: Sequence[int]) -> int:
+def _restarts(connection: Connection, these: tuple[ColumnElement[bool], ...]) -> int:
     """Return how often a counter that runs since the agent's start began anew."""
-    return sum(newer < older for newer, older in pairwise(newest_first))
+    earlier = func.lag(samples.c.captured).over(order_by=samples.c.at_ms).label("earlier")
+    counted = select(samples.c.captured, earlier).where(*these, samples.c.captured.is_not(None)).subquery()
+    asked = select(func.count()).select_from(counted).where(counted.c.captured < counted.c.earlier)
+    return int(connection.execute(asked).scalar_one())

@@ -6,15 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from edgesdk.fleet.rollout.engine import may
-from edgesdk.fleet.rollout.model import Failure, Step
+from edgesdk.fleet.rollout.engine import may, needs_reason
+from edgesdk.fleet.rollout.model import UNCOUNTED, Failure, Step
 from edgesdk.fleet.store.jobs import LEASE_MS
-from edgesdk.fleet.store.rollouts import JOB, VERBS, load, orders
+from edgesdk.fleet.store.rollout_orders import unheard
+from edgesdk.fleet.store.rollouts import JOB, VERBS, load
 from edgesdk.fleet.store.tables import jobs, rollout_devices, rollout_log, rollouts
 
 _LOG = 100
 _DEVICES = 500
-_NOT_MEANT = [Step.GONE.value, Step.UNFIT.value, Step.ALREADY.value]
 
 
 def list_rollouts(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def list_rollouts(connection: Connection, *, limit: int = 100) -> list[dict[str,
             "key": row.key, "bundle": row.bundle_name, "version": row.bundle_version, "digest": row.digest,
             "release": row.release, "status": row.status, "wave": row.wave + 1, "waves": row.waves, "why": row.why,
             "actor": row.actor, "created_ms": row.created_ms, "ended_ms": row.ended_ms, "steps": steps,
-            "devices": sum(count for step, count in steps.items() if step not in _NOT_MEANT),
+            "devices": sum(count for step, count in steps.items() if step not in UNCOUNTED),
             "failed": failed.get(row.id, 0),
         })  # fmt: skip
     return found
@@ -61,7 +61,7 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
     devices = [
         {
             "node": one.node, "wave": one.wave + 1, "step": one.step.value, "failure": one.failure.value, "said": one.said,
-            "why": one.why, "before": one.before,
+            "why": one.why, "before": one.before, "excused": one.excused_at is not None,
             "told_ms": None if one.told_at is None else round(one.told_at * 1000),
             "confirmed_ms": None if one.confirmed_at is None else round(one.confirmed_at * 1000),
         }
@@ -73,8 +73,9 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
     return {
         **brief, "gates": waves, "policy": rollout.policy.model_dump(mode="json"), "shown": devices,
         "selection": stored.selection.to_json(), "may": [verb for verb in VERBS if may(rollout, verb)],
+        "needs_reason": [verb for verb in VERBS if needs_reason(rollout, verb)],
         "driver": "" if rollout.status.ended else driver_problem(connection, now_ms),
-        "asked": [verb for _, verb in orders(connection, stored.id)],
+        "asked": [one.verb for _, one in unheard(connection, stored.id)],
         "log": [
             {"at_ms": row.at_ms, "what": row.what, "devices": row.devices, "nodes": row.nodes or [], "why": row.why}
             for row in happened

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, select
 
 from edgesdk.fleet.rollout.model import Step
 from edgesdk.fleet.rollout.seen import UNDER_WAY, Member, Report, Word
+from edgesdk.fleet.rollout.shelf import Shelved
 from edgesdk.fleet.store.devices import JOINED
-from edgesdk.fleet.store.rollout_begin import RUNS_IT, Offered, busy_elsewhere, unfit
+from edgesdk.fleet.store.rollout_begin import RUNS_IT, unfit
+from edgesdk.fleet.store.rollout_busy import busy_elsewhere
 from edgesdk.fleet.store.rollouts import Stored
 from edgesdk.fleet.store.tables import events, nodes, reported
 
@@ -40,7 +42,7 @@ def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
     return {name: one for name, one in found.items() if name in rollout.devices}
 
 
-def read_members(connection: Connection, stored: Stored, bundle: Offered, now_ms: int) -> list[Member]:
+def read_members(connection: Connection, stored: Stored, bundle: Shelved, now_ms: int) -> list[Member]:
     """Return who fits the selection now, but for those that another roll-out has in hand."""
     busy = busy_elsewhere(connection, stored.id)
     asked = (

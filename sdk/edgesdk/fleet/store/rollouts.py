@@ -64,20 +64,11 @@ def load(connection: Connection, key: str) -> Stored:
     return Stored(row.id, rollout, Selection.of(row.selection), row.revision, numbers)
 
 
-def active(connection: Connection) -> list[str]:
-    """Return the keys of roll-outs that have not ended, or of which somebody wants something, oldest first."""
+def active(connection: Connection) -> dict[int, str]:
+    """Return row and key of roll-outs that have not ended, or of which somebody wants something, oldest first."""
     asked = select(rollout_orders.c.rollout).where(rollout_orders.c.done_ms.is_(None))
-    found = select(rollouts.c.key).where(rollouts.c.status.not_in(ENDED) | rollouts.c.id.in_(asked))
-    return list(connection.execute(found.order_by(rollouts.c.id)).scalars())
-
-
-def orders(connection: Connection, row: int) -> list[tuple[int, Verb]]:
-    """Return what people asked of a roll-out and nobody has heard, oldest first."""
-    asked = select(rollout_orders.c.id, rollout_orders.c.verb).where(
-        rollout_orders.c.rollout == row, rollout_orders.c.done_ms.is_(None)
-    )
-    found = connection.execute(asked.order_by(rollout_orders.c.id))
-    return [(one.id, one.verb) for one in found if one.verb in VERBS]
+    found = select(rollouts.c.id, rollouts.c.key).where(rollouts.c.status.not_in(ENDED) | rollouts.c.id.in_(asked))
+    return {row.id: row.key for row in connection.execute(found.order_by(rollouts.c.id))}
 
 
 def save(
@@ -148,7 +139,7 @@ def _device(row: Row[Any]) -> Device:
         told_at=None if row.told_ms is None else row.told_ms / 1000,
         confirmed_at=None if row.confirmed_ms is None else row.confirmed_ms / 1000,
         told_version=row.told_version, before=row.before_digest, said=row.said, why=row.why,
-        changed_at=row.changed_ms / 1000,
+        excused_at=None if row.excused_ms is None else row.excused_ms / 1000, changed_at=row.changed_ms / 1000,
     )  # fmt: skip
 
 
@@ -157,6 +148,7 @@ def _row(device: Device) -> dict[str, Any]:
         "wave": device.wave, "step": device.step.value, "failure": device.failure.value, "told_ms": _ms(device.told_at),
         "confirmed_ms": _ms(device.confirmed_at), "told_version": device.told_version, "before_digest": device.before,
         "said": plain_text(device.said, 40), "why": plain_text(device.why, _WHY_CHARACTERS),
+        "excused_ms": _ms(device.excused_at),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, case, func, literal, or_, select
 
+from edgesdk.fleet.rollout.seen import UNDER_WAY
 from edgesdk.fleet.store.tables import node_tags, nodes, now
 from edgesdk_targets.errors import InputError
 
@@ -15,8 +16,6 @@ DeviceState = Literal["online", "degraded", "updating", "offline", "never_seen",
 STATES: tuple[str, ...] = get_args(DeviceState)
 # Silence after which a device is not there, whatever was said last: for lists, commands and alerts alike.
 STALE_MS = 60_000
-# Of what a device says it is installing.
-_UPDATING = ("downloading", "verified", "staged", "trying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def state_of(now_ms: int, *, stale_ms: int = STALE_MS) -> ColumnElement[str]:
         (nodes.c.revoked_ms.is_not(None), literal("revoked")),
         (now.c.node.is_(None), literal("never_seen")),
         (or_(now.c.said == "offline", heard < now_ms - stale_ms), literal("offline")),
-        (now.c.step.in_(_UPDATING), literal("updating")),
+        (now.c.step.in_(UNDER_WAY), literal("updating")),
         (now.c.health == "degraded", literal("degraded")),
         else_=literal("online"),
     )

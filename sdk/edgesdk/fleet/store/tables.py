@@ -30,7 +30,13 @@ from edgesdk.fleet.store.tables_reports import (
     snapshots,
     streams,
 )
-from edgesdk.fleet.store.tables_rollouts import rollout_devices, rollout_log, rollout_orders, rollouts
+from edgesdk.fleet.store.tables_rollouts import (
+    rollout_baselines,
+    rollout_devices,
+    rollout_log,
+    rollout_orders,
+    rollouts,
+)
 from edgesdk.fleet.store.tables_watch import alert_rules, alerts, channels, notifications, silences
 
 # Where rows come by the thousand a second and go by age; on PostgreSQL each day is a partition of its own.
@@ -62,6 +68,7 @@ __all__ = [
     "quarantine",
     "records",
     "reported",
+    "rollout_baselines",
     "rollout_devices",
     "rollout_log",
     "rollout_orders",

@@ -104,6 +104,8 @@ events = Table(
     UniqueConstraint("stream", "seq"),
     Index("events_of_node", "node", "at_ms"),
     Index("events_time", "at_ms"),
+    # What a roll-out asks of thousands of devices every few seconds: their words of some names since a time.
+    Index("events_by_name", "node", "name", "received_ms"),
     sqlite_autoincrement=True,
 )
 

@@ -46,9 +46,23 @@ rollout_devices = Table(
     text("before_digest"),
     text("said"),
     text("why"),
+    # Since when a person lets the roll-out go on in spite of it.
+    moment("excused_ms"),
     moment("changed_ms", nullable=False),
     PrimaryKeyConstraint("rollout", "node"),
     Index("rollout_devices_node", "node"),
+)
+
+# How a device did before, kept when its turn comes: samples are forgotten after two days, and a device may take longer.
+# Beside the devices, which are read at every look. `until_ms`: the end of that time.
+rollout_baselines = Table(
+    "rollout_baselines",
+    metadata,
+    reference("rollout", "rollouts", nullable=False),
+    reference("node", "nodes", nullable=False),
+    moment("until_ms", nullable=False),
+    document("figures"),
+    PrimaryKeyConstraint("rollout", "node"),
 )
 
 # What people want of a roll-out, in their order; `done_ms` is null until the engine has heard it.
@@ -58,6 +72,7 @@ rollout_orders = Table(
     row_id(),
     reference("rollout", "rollouts", nullable=False),
     text("verb"),
+    text("why"),
     text("actor"),
     moment("created_ms", nullable=False),
     moment("done_ms"),

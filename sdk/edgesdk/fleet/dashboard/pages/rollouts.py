@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -12,11 +14,12 @@ from edgesdk.fleet.rollout.seen import Verb
 from edgesdk.fleet.service.api import rollouts as api
 from edgesdk.fleet.service.api.asked import Admin, Operator, Viewer
 from edgesdk.fleet.service.api.rollouts import RolloutKey
-from edgesdk.fleet.service.parts import parts_of
+from edgesdk.fleet.service.parts import now_ms, parts_of
 from edgesdk.fleet.service.security.form import read_form
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Refused, Unavailable
 from edgesdk.fleet.store.engine import reading
+from edgesdk.fleet.store.rollout_begin import outlook
 from edgesdk.fleet.store.rollout_pages import list_rollouts
 from edgesdk.fleet.store.selection import Selection
 
@@ -36,16 +39,32 @@ def rollouts_page(request: Request, who: Viewer) -> Response:
     return _page(request, who)
 
 
+@router.get("/rollouts/new")
+def new_rollout(request: Request, who: Admin) -> Response:
+    """Show whom a roll-out would mean, before anybody begins it."""
+    asked = request.query_params
+    selection, policy = _meant(asked)
+    try:
+        bundle = api.to_roll_out(request, asked.get("digest", ""))
+        with reading(parts_of(request).engine) as connection:
+            found = outlook(connection, bundle, selection, policy, now_ms())
+    except (NotFound, Unavailable) as refused:
+        return _page(request, who, refused)
+    return render(request, "rollout_new.html", who, bundle=bundle, selection=selection, policy=policy, outlook=found)
+
+
 @router.post("/rollouts")
 async def begin_rollout(request: Request, who: Admin) -> Response:
-    """Begin a roll-out of a bundle by the usual rules, to all devices or those of a site."""
+    """Begin a roll-out of a bundle by the usual rules, to all devices or those of a site: to as many as the person saw."""
     form = await read_form(request)
 
     def work() -> Response:
-        selection = Selection(site=form.get("site", "").strip()[:256])
-        policy = Policy(approval=form.get("approval") == "on")
+        selection, policy = _meant(form)
+        seen = form.get("expect", "")
         try:
-            key = api.begin_rollout(request, who, form.get("digest", ""), selection, policy, None)
+            if not seen.isdecimal():
+                raise Conflict("How many devices this means was not looked at.", hint="Begin with Roll out.")
+            key = api.begin_rollout(request, who, form.get("digest", ""), selection, policy, int(seen[:9]))
         except (NotFound, Conflict, Unavailable) as refused:
             return _page(request, who, refused)
         return RedirectResponse(f"/rollouts/{key}", 303)
@@ -78,9 +97,10 @@ def rollback(request: Request, who: Operator, name: RolloutKey) -> Response:
 
 
 @router.post("/rollouts/{name}/resume")
-def resume(request: Request, who: Admin, name: RolloutKey) -> Response:
-    """Go on."""
-    return _asked(request, who, name, "resume")
+async def resume(request: Request, who: Admin, name: RolloutKey) -> Response:
+    """Go on; after a halt with a reason."""
+    form = await read_form(request)
+    return await run_in_threadpool(_asked, request, who, name, "resume", form.get("why", ""))
 
 
 @router.post("/rollouts/{name}/approve")
@@ -89,8 +109,12 @@ def approve(request: Request, who: Admin, name: RolloutKey) -> Response:
     return _asked(request, who, name, "approve")
 
 
-def _asked(request: Request, who: Principal, name: str, verb: Verb) -> Response:
-    api.ask_rollout(request, who, name, verb)
+def _meant(given: Mapping[str, str]) -> tuple[Selection, Policy]:
+    return Selection(site=given.get("site", "").strip()[:256]), Policy(approval=given.get("approval") == "on")
+
+
+def _asked(request: Request, who: Principal, name: str, verb: Verb, why: str = "") -> Response:
+    api.ask_rollout(request, who, name, verb, why)
     return RedirectResponse(f"/rollouts/{name}", 303)
 
 

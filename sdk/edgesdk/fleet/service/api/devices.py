@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -44,7 +43,7 @@ def devices(
     """Return a page of devices; `sort` is a name or figure, with a `-` before it downwards."""
     with reading(parts_of(request).engine) as connection:
         page = store.find(connection, chosen, now_ms(), sort=sort, cursor=cursor, limit=limit)
-    return {"devices": [as_told(device) for device in page.items], "next": page.next}
+    return {"devices": [store.as_told(device) for device in page.items], "next": page.next}
 
 
 @router.get("/{node}")
@@ -54,7 +53,7 @@ def device(request: Request, _who: Viewer, node: NodePath) -> dict[str, Any]:
         found = store.get(connection, node, now_ms())
         must(found, f"device {node}")
         assert found is not None  # noqa: S101  (for the type)
-        return {**as_told(found), "desired": without_token(wanted_of(connection, found["id"]))}
+        return {**store.as_told(found), "desired": without_token(wanted_of(connection, found["id"]))}
 
 
 @router.get("/{node}/series")
@@ -100,9 +99,4 @@ def change(request: Request, who: Operator, node: NodePath, said: Description) -
     with reading(parts_of(request).engine) as connection:
         changed = store.get(connection, node, now_ms())
     assert changed is not None  # noqa: S101
-    return as_told(changed)
-
-
-def as_told(device: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a device with the key `node` for its name, as everywhere in the API, and without our number of it."""
-    return {"node": device["name"], **{name: value for name, value in device.items() if name not in ("id", "name")}}
+    return store.as_told(changed)

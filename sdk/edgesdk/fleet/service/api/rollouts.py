@@ -14,10 +14,10 @@ from edgesdk.fleet.service.api.asked import Admin, Operator, Viewer
 from edgesdk.fleet.service.api.commands import Which
 from edgesdk.fleet.service.clock import now_ms
 from edgesdk.fleet.service.parts import parts_of
-from edgesdk.fleet.service.rollouts.driver import offered
+from edgesdk.fleet.service.rollouts.driver import NO_SERVER
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Unavailable
-from edgesdk.fleet.store import rollout_begin
+from edgesdk.fleet.store import rollout_begin, rollout_orders
 from edgesdk.fleet.store.engine import reading, writing
 from edgesdk.fleet.store.rollout_pages import list_rollouts, rollout_page
 from edgesdk.fleet.store.selection import Selection
@@ -41,6 +41,14 @@ class NewRollout(BaseModel):
     selection: Which = Which()
     policy: Policy = Policy()
     expect: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class Asked(BaseModel):
+    """Why somebody asks something of a roll-out; going on after a halt needs it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: Annotated[str, Field(max_length=rollout_orders.MAX_WHY_CHARACTERS)] = ""
 
 
 @router.get("/bundles")
@@ -88,9 +96,9 @@ def rollback(request: Request, who: Operator, name: RolloutKey) -> dict[str, Any
 
 
 @router.post("/rollouts/{name}/resume", status_code=202)
-def resume(request: Request, who: Admin, name: RolloutKey) -> dict[str, Any]:
-    """Go on after a pause."""
-    return ask_rollout(request, who, name, "resume")
+def resume(request: Request, who: Admin, name: RolloutKey, asked: Asked | None = None) -> dict[str, Any]:
+    """Go on after a pause; after a halt with a reason, and without those that had failed."""
+    return ask_rollout(request, who, name, "resume", asked.why if asked is not None else "")
 
 
 @router.post("/rollouts/{name}/approve", status_code=202)
@@ -120,8 +128,24 @@ def begin_rollout(
     """Begin a roll-out for whoever asks, note it, and return its key.
 
     Raises:
-        NotFound: there is no such bundle, or it is not signed. Unavailable: there is no broker to tell devices by.
+        NotFound, Unavailable: as of `to_roll_out`.
         Conflict: nobody is meant, or some are in another one.
+    """
+    parts, bundle = parts_of(request), to_roll_out(request, digest)
+    try:
+        with writing(parts.engine) as connection:
+            return rollout_begin.begin(
+                connection, bundle, selection, policy, actor=who.asker, now_ms=now_ms(), expect=expect
+            )
+    except InputError as error:
+        raise Conflict(error.message, hint=error.hint or "") from error
+
+
+def to_roll_out(request: Request, digest: str) -> Shelved:
+    """Return a bundle that this service can bring to devices.
+
+    Raises:
+        NotFound: there is no such bundle, or it is not signed. Unavailable: devices cannot be told, or not fetch it.
     """
     parts = parts_of(request)
     bundle = None if parts.shelf is None else parts.shelf.find(digest)
@@ -129,25 +153,21 @@ def begin_rollout(
         raise NotFound("There is no such signed bundle on the shelf.", hint="Put it into the folder of --bundles.")
     if parts.broker is None:
         raise Unavailable("This service was started without a broker.", hint="edgesdk fleet serve --broker …")
-    try:
-        with writing(parts.engine) as connection:
-            return rollout_begin.begin(
-                connection, offered(bundle), selection, policy, actor=who.asker, now_ms=now_ms(), expect=expect
-            )
-    except InputError as error:
-        raise Conflict(error.message, hint=error.hint or "") from error
+    if not parts.bundle_server:
+        raise Unavailable("Devices cannot fetch bundles from this service.", hint=NO_SERVER)
+    return bundle
 
 
-def ask_rollout(request: Request, who: Principal, name: str, verb: Verb) -> dict[str, Any]:
+def ask_rollout(request: Request, who: Principal, name: str, verb: Verb, why: str = "") -> dict[str, Any]:
     """Ask something of a roll-out for whoever asks, and note it.
 
     Raises:
-        NotFound: there is none. Conflict: it means nothing to it as it is.
+        NotFound: there is none. Conflict: it means nothing to it as it is, or needs a reason.
     """
     one_rollout(request, name)
     try:
         with writing(parts_of(request).engine) as connection:
-            rollout_begin.order(connection, name, verb, actor=who.asker, now_ms=now_ms())
+            rollout_orders.order(connection, name, verb, actor=who.asker, now_ms=now_ms(), why=why)
     except InputError as error:
         raise Conflict(error.message, hint=error.hint or "") from error
     return {"key": name, "asked": verb}

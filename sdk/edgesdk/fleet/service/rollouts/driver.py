@@ -18,17 +18,16 @@ from sqlalchemy import Connection, Engine
 from starlette.concurrency import run_in_threadpool
 
 from edgesdk.fleet.rollout.engine import advance
-from edgesdk.fleet.rollout.gate import controls_of, judged_now
-from edgesdk.fleet.rollout.health import Compared, Figures
 from edgesdk.fleet.rollout.model import Rollout, Step, wish_of
 from edgesdk.fleet.rollout.seen import Seen
 from edgesdk.fleet.rollout.shelf import Shelf, Shelved
+from edgesdk.fleet.service.rollouts.gate_figures import GateFigures, Judged
 from edgesdk.fleet.service.rollouts.shelf_routes import address_for
 from edgesdk.fleet.service.rollouts.wishes import Wishes
 from edgesdk.fleet.store import jobs, rollouts
 from edgesdk.fleet.store.engine import reading, writing
-from edgesdk.fleet.store.rollout_begin import Offered
-from edgesdk.fleet.store.rollout_figures import read_figures
+from edgesdk.fleet.store.rollout_baselines import keep_baselines
+from edgesdk.fleet.store.rollout_orders import unheard
 from edgesdk.fleet.store.rollout_reports import read_members, read_reports
 from edgesdk.fleet.store.rollouts import Stored
 from edgesdk.fleet.store.wanted import put_wanted
@@ -55,7 +54,7 @@ class Driver:
     shelf: Shelf
     server: str = ""
     clock: Callable[[], int] = lambda: int(time.time() * 1000)
-    _before: dict[tuple[str, int], Figures] = field(default_factory=dict)
+    _gates: dict[int, GateFigures] = field(default_factory=dict)
     _addresses: dict[tuple[str, str], str] = field(default_factory=dict)
     _holder: str = field(default_factory=lambda: secrets.token_hex(8))
 
@@ -72,8 +71,9 @@ class Driver:
             return updates, answered
         problem = "" if self.server else NO_SERVER
         with reading(self.engine) as connection:
-            keys = rollouts.active(connection)
-        for key in keys:
+            active = rollouts.active(connection)
+        self._gates = {number: gate for number, gate in self._gates.items() if number in active}
+        for key in active.values():
             try:
                 after, reports = self._advanced(key, kept)
                 updates |= self._updates(after)
@@ -94,46 +94,42 @@ class Driver:
         now_ms = self.clock()
         with reading(self.engine) as connection:
             stored = rollouts.load(connection, key)
-            asked = rollouts.orders(connection, stored.id)
+            asked = unheard(connection, stored.id)
             reports = read_reports(connection, stored)
             bundle = self.shelf.find(stored.rollout.digest)
             members = None
             if stored.rollout.policy.dynamic and bundle is not None:
-                members = read_members(connection, stored, offered(bundle), now_ms)
+                members = read_members(connection, stored, bundle, now_ms)
+            gate = self._gate(connection, stored)
+            judged = Judged() if gate is None else gate.judged(connection, stored, now_ms)
             seen = Seen(
-                reports=reports, members=members, told=told(stored.rollout, kept), orders=[verb for _, verb in asked],
-                offers=bool(self.server) and bundle is not None,
-                health={one.node: self._compared(connection, stored, one.node, one.told_at, one.confirmed_at, now_ms)
-                        for one in judged_now(stored.rollout)},
-                controls=[
-                    self._compared(connection, stored, one.node, stored.rollout.wave_at, stored.rollout.wave_at, now_ms)
-                    for one in controls_of(stored.rollout)
-                ],
+                reports=reports, members=members, told=told(stored.rollout, kept), orders=[order for _, order in asked],
+                offers=bool(self.server) and bundle is not None, health=judged.health, controls=judged.controls,
             )  # fmt: skip
         after, actions = advance(stored.rollout, seen, now_ms / 1000)
         with writing(self.engine) as connection:
             if not rollouts.save(connection, stored, after, actions, [row for row, _ in asked], now_ms):
                 # Another process was here meanwhile; what it wrote is looked at next time.
                 return stored.rollout, {}
+            if gate is not None:
+                keep_baselines(connection, stored.id, gate.unwritten)
             for name, device in after.devices.items():
                 was = stored.rollout.devices.get(name)
                 if was is not None and device.told_version > was.told_version:
                     said = kept[name]
                     put_wanted(connection, name, said.version, dict(said.state), actor=key, at_ms=now_ms)
+        if gate is not None:
+            gate.unwritten.clear()
         return after, {name: one.answered for name, one in reports.items()}
 
-    def _compared(
-        self, connection: Connection, stored: Stored, node: str, before: float | None, since: float | None, now_ms: int
-    ) -> Compared:
-        """Return a device before a time and since another."""
-        policy, row = stored.rollout.policy, stored.numbers[node]
-        until_ms = round((before or 0) * 1000)
-        place = (node, until_ms)
-        if place not in self._before:
-            first_ms = until_ms - round(policy.baseline_s * 1000)
-            self._before[place] = read_figures(connection, row, first_ms, until_ms)
-        after = read_figures(connection, row, round((since or 0) * 1000), now_ms + 1, newest=2 * policy.reports)
-        return Compared(self._before[place], after)
+    def _gate(self, connection: Connection, stored: Stored) -> GateFigures | None:
+        """Return what a roll-out's devices are judged by; None while they are not."""
+        if not stored.rollout.status.watched:
+            self._gates.pop(stored.id, None)
+            return None
+        if stored.id not in self._gates:
+            self._gates[stored.id] = GateFigures(connection, stored)
+        return self._gates[stored.id]
 
     def _cannot_offer(self, rollout: Rollout) -> str:
         waits = any(one.step is Step.WAITING or wish_of(one) == "install" for one in rollout.devices.values())
@@ -158,11 +154,6 @@ class Driver:
             with writing(self.engine) as connection:
                 self._addresses[place] = address_for(connection, self.server, node, bundle)
         return self._addresses[place]
-
-
-def offered(bundle: Shelved) -> Offered:
-    """Return a bundle of the shelf as a roll-out begins with it."""
-    return Offered(bundle.digest, bundle.name, bundle.version, bundle.release, bundle.targets)
 
 
 def told(rollout: Rollout, kept: Kept) -> dict[str, tuple[str, int]]:
