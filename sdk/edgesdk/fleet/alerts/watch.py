@@ -23,6 +23,7 @@ from edgesdk.fleet.alerts.round import Outcome, look
 from edgesdk.fleet.alerts.rule import Rule
 from edgesdk.fleet.store import alert_rules, alerts, jobs, vitals
 from edgesdk.fleet.store.engine import reading, writing
+from edgesdk.fleet.store.trouble import Trouble
 from edgesdk_targets.errors import EdgeError
 
 log = logging.getLogger(__name__)
@@ -158,14 +159,16 @@ class AlertWatch:
 
     def _run(self, work: Callable[[], object]) -> None:
         job = f"alerts-{work.__name__}"
+        trouble = Trouble(log, f"Alerts: {work.__name__}")
         while not self._stopping.wait(self._every_s):
             try:
                 began_ms = int(self._clock() * 1000)
                 if jobs.claim(self._engine, job, self._holder, began_ms):
                     work()
                     jobs.finish(self._engine, job, self._holder, began_ms, int(self._clock() * 1000))
-            except Exception:  # the thread's top: a database that is away comes back
-                log.exception("Alerts: %s failed, and is tried again", work.__name__)
+                trouble.over()
+            except Exception as error:  # noqa: BLE001  # the thread's top: a database that is away comes back
+                trouble.say(error)
 
 
 def notice_of(due: alerts.Due, rule: Rule) -> Notice:

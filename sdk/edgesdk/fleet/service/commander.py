@@ -25,6 +25,7 @@ from edgesdk.fleet.service.security.refusals import BadRequest, Unavailable
 from edgesdk.fleet.store import command_log
 from edgesdk.fleet.store.engine import writing
 from edgesdk.fleet.store.failures import StoreBusy
+from edgesdk.fleet.store.trouble import Trouble
 from edgesdk.fleet.subscriber import Subscriber
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import EdgeError, InputError, NotConnected
@@ -227,12 +228,14 @@ class Commander:
                 return []
 
     async def _expire(self) -> None:
+        trouble = Trouble(_log, "Marking commands as expired")
         while True:
             await asyncio.sleep(_EXPIRE_EVERY_S)
             try:
                 await run_in_threadpool(self._expire_now)
-            except Exception:  # noqa: BLE001  # a thread's top: a locked store is tried again
-                _log.exception("commands could not be marked as expired")
+                trouble.over()
+            except Exception as error:  # noqa: BLE001  # a thread's top: a locked store is tried again
+                trouble.say(error)
 
     def _expire_now(self) -> None:
         with writing(self._engine) as connection:

@@ -51,6 +51,17 @@ def told_apart(place: object) -> Iterator[None]:
         raise _ours(place, error) from error
 
 
+def passing(error: Exception) -> str:
+    """Return what is wrong with the store in words, where time may mend it; empty for every other error."""
+    try:
+        with told_apart("the store"):
+            raise error
+    except StoreBusy as busy:
+        return busy.message
+    except Exception:  # noqa: BLE001  (whatever it is, it is no passing trouble)
+        return ""
+
+
 def _ours(place: object, error: Exception) -> EdgeError:
     reason = _first_line(error)
     # Both drivers name their errors as PEP 249 does, whoever wraps them.

@@ -30,6 +30,7 @@ from edgesdk.fleet.store.rollout_baselines import keep_baselines
 from edgesdk.fleet.store.rollout_orders import unheard
 from edgesdk.fleet.store.rollout_reports import read_members, read_reports
 from edgesdk.fleet.store.rollouts import Stored
+from edgesdk.fleet.store.trouble import Trouble
 from edgesdk.fleet.store.wanted import put_wanted
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import EdgeError
@@ -179,6 +180,7 @@ def rollout_rounds(
     """Return what drives roll-outs until the event that it is given is set."""
 
     async def rounds(stop: asyncio.Event) -> None:
+        trouble = Trouble(_log, "Roll-outs")
         async with Wishes(broker, tls=tls) as wishes:
             await wishes.connected(stop)
             stopping = asyncio.create_task(stop.wait())
@@ -187,8 +189,9 @@ def rollout_rounds(
                     await wishes.told()
                     updates, answered = await run_in_threadpool(driver.look, wishes.kept())
                     wishes.want(updates, answered)
-                except Exception:  # noqa: BLE001  # a database that is away comes back, and the service has other work
-                    _log.exception("Roll-outs: the look failed, and is tried again")
+                    trouble.over()
+                except Exception as error:  # noqa: BLE001  # a database that is away comes back, and the service has other work
+                    trouble.say(error)
                 await asyncio.wait([stopping], timeout=every_s)
             stopping.cancel()
 
