@@ -35,7 +35,7 @@ def test_every_device_is_listed_with_its_state(db: str, capsys: pytest.CaptureFi
     assert run(["fleet", "ls", "--db", db]) == 0
     lines = capsys.readouterr().out.splitlines()
     for one in found:
-        (line,) = [line for line in lines if line.startswith(str(one["node"]))]
+        (line,) = [line for line in lines if one["node"] in line.split()]
         assert f" {one['state']} " in line
 
 

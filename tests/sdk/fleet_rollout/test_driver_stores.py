@@ -129,7 +129,7 @@ def test_a_device_under_trial_is_updating(store_url: str, tmp_path: Path, stack:
     found: dict[str, list[int]] = {}
     for step in ("downloading", "verified", "staged", "trial", "confirmed", "rolled back", "idle"):
         with writing(stored.engine) as connection:
-            connection.execute(update(now).values(step=step))
+            connection.execute(update(now).values(step=step, heard_ms=stored.now_ms))
             asked = select(nodes.c.id).join(now, now.c.node == nodes.c.id)
             where = Selection(state="updating").where(stored.now_ms)
             found[step] = list(connection.execute(asked.where(*where)).scalars())

@@ -49,7 +49,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, signed: Path) -> Iterator[
     made = FleetService(
         folder, broker=BrokerAddress.parse("mqtt://127.0.0.1:9"), open_routers=[shelf_router(engine, shelf)]
     )
-    made.parts.shelf = shelf
+    made.parts.shelf, made.parts.bundle_server = shelf, "https://fleet.example"
     seed(made.engine, 12)
     with writing(made.engine) as connection:
         connection.execute(
@@ -104,7 +104,10 @@ def test_roll_outs_are_begun_by_admins_stopped_by_operators_and_seen_by_all(serv
         assert operator.post("/api/v1/rollouts", json={"digest": digest}).status_code == 403
         missing = admin.post("/api/v1/rollouts", json={"digest": "sha256:" + "9" * 64})
         assert missing.status_code == 404
-        begun = admin.post("/rollouts", data={"digest": digest, "approval": "on", "site": ""}, follow_redirects=False)
+        asked = {"digest": digest, "approval": "on", "site": ""}
+        assert operator.get("/rollouts/new", params=asked).status_code == 403
+        assert "Begin with 12 devices" in admin.get("/rollouts/new", params=asked).text
+        begun = admin.post("/rollouts", data={**asked, "expect": "12"}, follow_redirects=False)
         assert begun.status_code == 303, begun.text
         where = begun.headers["location"]
         again = admin.post("/api/v1/rollouts", json={"digest": digest})

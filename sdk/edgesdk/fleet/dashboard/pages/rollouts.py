@@ -14,7 +14,8 @@ from edgesdk.fleet.rollout.seen import Verb
 from edgesdk.fleet.service.api import rollouts as api
 from edgesdk.fleet.service.api.asked import Admin, Operator, Viewer
 from edgesdk.fleet.service.api.rollouts import RolloutKey
-from edgesdk.fleet.service.parts import now_ms, parts_of
+from edgesdk.fleet.service.clock import now_ms
+from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.form import read_form
 from edgesdk.fleet.service.security.principal import Principal
 from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Refused, Unavailable
