@@ -11,19 +11,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesdk.evaluate.average_precision import (
-    Matched,
-    Truth,
-    average_precisions,
-    match,
-    mean_average_precision,
-    whole,
-)
+from edgesdk.evaluate.average_precision import Matched, average_precisions, match, mean_average_precision, whole
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import Metric, between, jackknifed, proportion, resampled_counts
 from edgesdk.evaluate.paired_proportions import drop_bounds
-from edgesdk.evaluate.samples import BoxSample, TextSample
+from edgesdk.layouts.samples import BoxSample, TextSample
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image
 from edgesdk_targets.results import Classification, Detections, Result, Text

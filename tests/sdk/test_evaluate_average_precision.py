@@ -11,7 +11,6 @@ import pytest
 
 from edgesdk.evaluate.average_precision import (
     Matched,
-    Truth,
     average_precisions,
     left_out,
     match,
@@ -19,6 +18,7 @@ from edgesdk.evaluate.average_precision import (
     whole,
 )
 from edgesdk.evaluate.intervals import resampled_counts
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.tensor import Array
 
 Picture = tuple[Array, Array, Array, Truth]

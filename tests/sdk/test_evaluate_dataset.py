@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgesdk.evaluate.dataset import Dataset, open_dataset
-from edgesdk.evaluate.samples import BoxSample, ClassSample, TextSample
+from edgesdk.layouts.samples import BoxSample, ClassSample, TextSample
 from edgesdk_targets.errors import InputError
 
 LABELS = ("cat", "traffic light", "owl")

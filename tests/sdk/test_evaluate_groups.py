@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgesdk.evaluate.dataset import open_dataset
-from edgesdk.evaluate.groups import mean_by_unit, read_groups, thumbnail, units_of, video_of
+from edgesdk.evaluate.groups import mean_by_unit, thumbnail, units_of
+from edgesdk.layouts.group_names import read_groups, video_of
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.coloured_models import COLOURS, write_colours

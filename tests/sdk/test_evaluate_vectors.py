@@ -11,8 +11,8 @@ import pytest
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
 from edgesdk.evaluate.gate import AccuracyGate
-from edgesdk.evaluate.samples import ClassSample, ValueSample
 from edgesdk.evaluate.vectors import nearest_is_right, unit_vectors
+from edgesdk.layouts.samples import ClassSample, ValueSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Embedding, Regression, Result
 from edgesdk_targets.tensor import Array

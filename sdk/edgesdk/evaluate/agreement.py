@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 
 from edgesdk.evaluate.answers import Answers
-from edgesdk.evaluate.average_precision import Truth, match
+from edgesdk.evaluate.average_precision import match
 from edgesdk.evaluate.collapse import blind_warning, judged
 from edgesdk.evaluate.compare_boxes import f1_drop, f1_of
 from edgesdk.evaluate.compare_classes import class_drops
@@ -23,6 +23,7 @@ from edgesdk.evaluate.intervals import proportion, ratio_of_sums
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.text_error import character_errors
 from edgesdk.evaluate.vectors import checked_width, true_spread, unit_vectors
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text
 from edgesdk_targets.tensor import Array

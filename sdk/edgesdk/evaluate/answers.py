@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol, Union
 
 import numpy as np
 
-from edgesdk.evaluate.average_precision import Truth
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.groups import thumbnail
-from edgesdk.evaluate.samples import BoxSample
+from edgesdk.layouts.samples import BoxSample
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import read_image
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Result, Text

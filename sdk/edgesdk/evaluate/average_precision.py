@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgesdk.evaluate.intervals import Metric, jackknifed
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.tensor import Array
 
 _RECALLS = np.linspace(0, 1, 101)
@@ -24,21 +25,6 @@ _RECALLS = np.linspace(0, 1, 101)
 _CHUNK = 1 << 22
 # More blocks would make the interval hardly better, and the counting slow.
 _MAX_BLOCKS = 200
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """What is in one picture.
-
-    Attributes:
-        boxes: (M, 4) float, x1 y1 x2 y2 in pixels.
-        class_ids: (M,) int64.
-        crowd: (M,) bool, boxes that stand for a group; None for none.
-    """
-
-    boxes: Array
-    class_ids: Array
-    crowd: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 
 from edgesdk.evaluate.answers import Answers, in_pixels
-from edgesdk.evaluate.average_precision import Matched, Truth, average_precisions, left_out, match, whole
+from edgesdk.evaluate.average_precision import Matched, average_precisions, left_out, match, whole
 from edgesdk.evaluate.collapse import ClassDrop, blind_warning, judged
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
@@ -21,7 +21,8 @@ from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import Metric, between, jackknifed, resampled_counts
 from edgesdk.evaluate.label_check import next_to_nothing, slipped
 from edgesdk.evaluate.limits import Limits
-from edgesdk.evaluate.samples import BoxSample
+from edgesdk.layouts.samples import BoxSample
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Detections, name_of
 from edgesdk_targets.tensor import Array

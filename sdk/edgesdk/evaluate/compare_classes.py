@@ -16,7 +16,7 @@ from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import proportion
 from edgesdk.evaluate.label_check import misplaced_classes
 from edgesdk.evaluate.limits import Limits
-from edgesdk.evaluate.samples import ClassSample
+from edgesdk.layouts.samples import ClassSample
 from edgesdk_targets.results import Classification, name_of
 from edgesdk_targets.tensor import Array
 

@@ -14,8 +14,8 @@ from edgesdk.evaluate.drop import Drop, drop_of_figure, drop_of_shares
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.label_check import misplaced_texts
 from edgesdk.evaluate.limits import Limits
-from edgesdk.evaluate.samples import TextSample
 from edgesdk.evaluate.text_error import character_errors, text_metrics
+from edgesdk.layouts.samples import TextSample
 from edgesdk_targets.results import Text
 from edgesdk_targets.tensor import Array
 

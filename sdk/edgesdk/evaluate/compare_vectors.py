@@ -18,8 +18,8 @@ from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import proportion
 from edgesdk.evaluate.label_check import misplaced_values
 from edgesdk.evaluate.limits import Limits
-from edgesdk.evaluate.samples import ValueSample
 from edgesdk.evaluate.vectors import checked_width, nearest_is_right, true_spread, unit_vectors
+from edgesdk.layouts.samples import ValueSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Embedding, Regression
 from edgesdk_targets.tensor import Array

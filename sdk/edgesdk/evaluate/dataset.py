@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgesdk.evaluate.groups import read_groups
-from edgesdk.evaluate.layouts.class_folders import read_class_folders, read_own_class_folders
-from edgesdk.evaluate.layouts.coco_json import find_coco, read_coco
-from edgesdk.evaluate.layouts.labels_csv import (
+from edgesdk.layouts.class_folders import read_class_folders, read_own_class_folders
+from edgesdk.layouts.coco_json import find_coco, read_coco
+from edgesdk.layouts.group_names import read_groups
+from edgesdk.layouts.labels_csv import (
     left_alone,
     read_class_table,
     read_own_class_table,
     read_text_table,
     read_value_table,
 )
-from edgesdk.evaluate.layouts.yolo_text import read_yolo
-from edgesdk.evaluate.samples import Sample
+from edgesdk.layouts.samples import Sample
+from edgesdk.layouts.yolo_text import read_yolo
 from edgesdk_targets.errors import InputError
 
 

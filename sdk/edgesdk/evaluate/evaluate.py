@@ -14,9 +14,9 @@ from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.intervals import Metric, proportion, ratio_of_sums
 from edgesdk.evaluate.label_check import misplaced_classes, misplaced_texts, misplaced_values, next_to_nothing
-from edgesdk.evaluate.samples import BoxSample, ClassSample, TextSample, ValueSample
 from edgesdk.evaluate.text_error import text_metrics
 from edgesdk.evaluate.vectors import checked_width, lonely_classes, nearest_is_right, true_spread, unit_vectors
+from edgesdk.layouts.samples import BoxSample, ClassSample, TextSample, ValueSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Classification, Detections, Embedding, Regression, Text, name_of
 from edgesdk_targets.tensor import Array

@@ -14,7 +14,7 @@ from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.naming import begun, the
-from edgesdk.evaluate.samples import BoxSample, ClassSample, Sample, TextSample, ValueSample
+from edgesdk.layouts.samples import BoxSample, ClassSample, Sample, TextSample, ValueSample
 from edgesdk.report.page import Page
 from edgesdk.report.plots import bars, histograms
 from edgesdk_agent.drawing import describe, draw_result

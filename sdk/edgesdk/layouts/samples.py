@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
-from edgesdk.evaluate.average_precision import Truth
+from edgesdk.layouts.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)

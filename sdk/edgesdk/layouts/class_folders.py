@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgesdk.evaluate.layouts.class_names import ClassNames
-from edgesdk.evaluate.samples import ClassSample
+from edgesdk.layouts.class_names import ClassNames
+from edgesdk.layouts.samples import ClassSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import list_images
 

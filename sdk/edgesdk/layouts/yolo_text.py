@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.evaluate.average_precision import Truth
-from edgesdk.evaluate.layouts.class_names import ClassNames
-from edgesdk.evaluate.layouts.named_files import missing
-from edgesdk.evaluate.samples import BoxSample
+from edgesdk.layouts.class_names import ClassNames
+from edgesdk.layouts.named_files import missing
+from edgesdk.layouts.samples import BoxSample
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES
 from edgesdk_targets.yaml_file import load_yaml
@@ -51,28 +51,36 @@ def read_yolo(folder: Path, labels: tuple[str, ...]) -> list[BoxSample]:
     if alone:
         raise missing(f"Label files without a picture in {pictures}", alone, "Delete them, or put their pictures back.")
     names = ClassNames(labels)
-    numbers = _numbers(folder, names)
+    named = named_classes(folder)
+    numbers = None if named is None else {i: names.find(name) for i, name in named.items()}
     return [BoxSample(path, _read(label, names, numbers), fractions=True) for path, label in files]
 
 
 def _read(path: Path, names: ClassNames, numbers: dict[int, int | None] | None) -> Truth:
+    boxes: list[tuple[float, ...]] = []
+    class_ids: list[int] = []
+    for number, class_id, box in read_boxes(path):
+        known = names.checked(class_id) if numbers is None else numbers.get(class_id)
+        if known is None:
+            raise names.unknown([str(class_id)], f"{path}:{number}")
+        class_ids.append(known)
+        boxes.append(box)
+    return Truth(np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(class_ids, np.int64))
+
+
+def read_boxes(path: Path) -> list[tuple[int, int, tuple[float, float, float, float]]]:
+    """Read a label file: of each object its line, its class number, and x1 y1 x2 y2 in fractions of the picture's sides.
+
+    Raises:
+        InputError: it cannot be read, or a line is wrong (file and line are named).
+    """
     if path.stat().st_size > _MAX_LABEL_BYTES:
         raise InputError(f"{path} is larger than {_MAX_LABEL_BYTES >> 20} MiB.", hint="This is no label file.")
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.", hint="Save it as text.") from error
-    boxes: list[tuple[float, ...]] = []
-    class_ids: list[int] = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            class_id, box = _parse(line, f"{path}:{number}")
-            known = names.checked(class_id) if numbers is None else numbers.get(class_id)
-            if known is None:
-                raise names.unknown([str(class_id)], f"{path}:{number}")
-            class_ids.append(known)
-            boxes.append(box)
-    return Truth(np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(class_ids, np.int64))
+    return [(i, *_parse(line, f"{path}:{i}")) for i, line in enumerate(lines, 1) if line.strip()]
 
 
 def _parse(line: str, where: str) -> tuple[int, tuple[float, float, float, float]]:
@@ -93,12 +101,12 @@ def _parse(line: str, where: str) -> tuple[int, tuple[float, float, float, float
     return class_id, (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
 
 
-def _numbers(folder: Path, names: ClassNames) -> dict[int, int | None] | None:
-    """Return the model's class for each number of the dataset, where the dataset names its classes."""
+def named_classes(folder: Path) -> dict[int, str] | None:
+    """Return the names of a dataset's class numbers, from `classes.txt` or `data.yaml`; None where it names none."""
     listed = folder / "classes.txt"
     if listed.is_file():
         texts = [line.strip() for line in listed.read_text("utf-8", errors="replace").splitlines()]
-        return {i: names.find(text) for i, text in enumerate(texts) if text}
+        return {i: text for i, text in enumerate(texts) if text}
     description = next((folder / n for n in ("data.yaml", "dataset.yaml") if (folder / n).is_file()), None)
     if description is None:
         return None
@@ -108,4 +116,4 @@ def _numbers(folder: Path, names: ClassNames) -> dict[int, int | None] | None:
         given = dict(enumerate(given))
     if not isinstance(given, dict):
         return None
-    return {int(i): names.find(str(name)) for i, name in given.items() if str(i).isdigit()}
+    return {int(i): str(name) for i, name in given.items() if str(i).isdigit()}

@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edgesdk.evaluate.layouts.class_names import ClassNames
-from edgesdk.evaluate.layouts.named_files import find_picture, missing
-from edgesdk.evaluate.samples import ClassSample, TextSample, ValueSample
+from edgesdk.layouts.class_names import ClassNames
+from edgesdk.layouts.named_files import find_picture, missing
+from edgesdk.layouts.samples import ClassSample, TextSample, ValueSample
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import list_images
 
@@ -101,7 +101,7 @@ def _folders_below(folder: Path) -> list[Path]:
 
 def _value_columns(table: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that hold the model's numbers, in its order."""
-    columns = _columns(table)
+    columns = columns_of(table)
     if not labels:
         names = tuple(name for name in columns if name not in {"file", "group"})
         if names:
@@ -122,7 +122,12 @@ def _value_columns(table: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found[label.casefold()] for label in labels)
 
 
-def _columns(table: Path) -> list[str]:
+def columns_of(table: Path) -> list[str]:
+    """Return a table's header.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file).fieldnames or ())
@@ -146,7 +151,7 @@ def _rows(table: Path, column: str) -> Iterator[tuple[Path, str]]:
     absent: list[str] = []
     seen: set[str] = set()
     folders = (table.parent, table.parent / "images")
-    for line, row in _read(table, column):
+    for line, row in read_rows(table, column):
         name, value = (row["file"] or "").strip(), row[column]
         where = f"{table}:{line}"
         if not name or value is None or (column != "text" and not value.strip()):
@@ -164,7 +169,12 @@ def _rows(table: Path, column: str) -> Iterator[tuple[Path, str]]:
     yield from rows
 
 
-def _read(table: Path, column: str) -> Iterator[tuple[int, dict[str, str | None]]]:
+def read_rows(table: Path, column: str) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Yield each line's number and cells; only the header is checked.
+
+    Raises:
+        InputError: the table cannot be read, or lacks the column `file` or the one asked for.
+    """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)

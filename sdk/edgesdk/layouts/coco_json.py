@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.evaluate.average_precision import Truth
-from edgesdk.evaluate.layouts.class_names import ClassNames
-from edgesdk.evaluate.layouts.named_files import find_picture, missing
-from edgesdk.evaluate.samples import BoxSample
+from edgesdk.layouts.class_names import ClassNames
+from edgesdk.layouts.named_files import find_picture, missing
+from edgesdk.layouts.samples import BoxSample
+from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
 
 _MAX_BYTES = 1 << 30
@@ -27,7 +27,7 @@ def find_coco(folder: Path) -> Path | None:
     Raises:
         InputError: there are several.
     """
-    found = [p for p in sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")]) if _looks_like_coco(p)]
+    found = [p for p in sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")]) if looks_like_coco(p)]
     if len(found) > 1:
         raise InputError(
             f"{folder} holds several COCO files: {', '.join(p.name for p in found)}.",
@@ -42,7 +42,7 @@ def read_coco(path: Path, labels: tuple[str, ...]) -> list[BoxSample]:
     Raises:
         InputError: it is malformed, or names a picture or class that is not there.
     """
-    data = _load(path)
+    data = load_coco(path)
     class_of = _classes(data, path, ClassNames(labels))
     boxes: dict[Any, list[tuple[list[float], int, bool]]] = defaultdict(list)
     for i, entry in enumerate(data["annotations"]):
@@ -62,7 +62,7 @@ def read_coco(path: Path, labels: tuple[str, ...]) -> list[BoxSample]:
 
 def _samples(images: list[Any], path: Path, boxes: dict[Any, list[tuple[list[float], int, bool]]]) -> list[BoxSample]:
     """Join pictures and boxes; what is used is taken out of `boxes`."""
-    folders = _folders(path)
+    folders = picture_folders(path)
     samples: list[BoxSample] = []
     absent: list[str] = []
     for i, entry in enumerate(images):
@@ -83,7 +83,7 @@ def _samples(images: list[Any], path: Path, boxes: dict[Any, list[tuple[list[flo
     return samples
 
 
-def _folders(path: Path) -> Sequence[Path]:
+def picture_folders(path: Path) -> Sequence[Path]:
     """Return where the pictures of `instances_val2017.json` may lie."""
     split = path.stem.rpartition("_")[2]
     roots = (path.parent, path.parent.parent) if path.parent.name == "annotations" else (path.parent,)
@@ -109,7 +109,12 @@ def _classes(data: dict[str, Any], path: Path, names: ClassNames) -> dict[Any, i
     return found
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_coco(path: Path) -> dict[str, Any]:
+    """Read a COCO file's lists; their entries are unchecked.
+
+    Raises:
+        InputError: it is no such file.
+    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"{path} is larger than {_MAX_BYTES >> 30} GiB.", hint="Split the dataset.")
@@ -121,7 +126,8 @@ def _load(path: Path) -> dict[str, Any]:
     return data
 
 
-def _looks_like_coco(path: Path) -> bool:
+def looks_like_coco(path: Path) -> bool:
+    """Tell by its head whether a JSON file may be one of COCO's."""
     try:
         with path.open("rb") as file:
             head = file.read(1 << 16)
