@@ -48,7 +48,7 @@ def read_coco(path: Path, labels: tuple[str, ...]) -> list[BoxSample]:
     for i, entry in enumerate(data["annotations"]):
         where = f"{path}: annotations[{i}]"
         category = _key(entry, "category_id", where)
-        box = _box(_field(entry, "bbox", where), where)
+        box = read_box(_field(entry, "bbox", where), where)
         if category not in class_of:
             raise InputError(f"{where}: category_id {category!r} is none of the categories.", hint="Correct the file.")
         boxes[_key(entry, "image_id", where)].append((box, class_of[category], bool(entry.get("iscrowd", 0))))
@@ -149,7 +149,12 @@ def _key(entry: Any, name: str, where: str) -> int | str:
     return value
 
 
-def _box(value: Any, where: str) -> list[float]:
+def read_box(value: Any, where: str) -> list[float]:
+    """Return x1 y1 x2 y2 of a `bbox`.
+
+    Raises:
+        InputError: it is no box of finite numbers.
+    """
     numbers = isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value)
     if not numbers or not all(math.isfinite(v) for v in value) or min(value[2:]) < 0:
         raise InputError(f"{where}: bbox must be [x, y, width, height], not {value!r:.60}.", hint="Correct the file.")

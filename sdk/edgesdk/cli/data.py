@@ -1,0 +1,17 @@
+"""`edgesdk data`: the group; each command has a file of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from edgesdk.cli.data_check import check
+from edgesdk.cli.data_dedup import dedup
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(check)
+app.command()(dedup)
+
+
+@app.callback()
+def _group() -> None:
+    """Check, clean, compress, divide and choose pictures before a model is made of them."""

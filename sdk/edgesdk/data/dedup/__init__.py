@@ -1,0 +1,1 @@
+"""Pictures that are there twice: by their pixels, or as a person sees them."""

@@ -1,0 +1,1 @@
+"""Which pictures a dataset has, with what labels: one file for each layout."""

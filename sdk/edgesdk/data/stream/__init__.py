@@ -1,0 +1,1 @@
+"""A stream of pictures: read, decoded and worked on by several threads in bounded memory."""
