@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from edgesdk.data.check import Checked
 from edgesdk.data.findings import KINDS, Finding
@@ -35,7 +36,10 @@ def check_page(checked: Checked) -> Page:
         _kind(page, kind, found, small)
     _classes(page, checked)
     if checked.sizes:
-        sides = {"width": [float(w) for w, _ in checked.sizes], "height": [float(h) for _, h in checked.sizes]}
+        sides: dict[str, Sequence[float]] = {
+            "width": [float(w) for w, _ in checked.sizes],
+            "height": [float(h) for _, h in checked.sizes],
+        }
         page.heading("Sizes").figure(histograms(sides, unit="pixels"), "Widths and heights of the pictures.")
     page.heading("Some of its pictures")
     some = _spread(index.items)
@@ -72,10 +76,10 @@ def _classes(page: Page, checked: Checked) -> None:
     splits = index.splits
     names = [name for name, _ in index.of_class().most_common(_CLASSES)]
     counts = Counter((item.split, name) for item in index.items for name in item.classes)
-    series: dict[str, list[float]] = {s or "pictures": [float(counts[s, n]) for n in names] for s in splits}
+    series: dict[str, Sequence[float]] = {s or "pictures": [float(counts[s, n]) for n in names] for s in splits}
     page.heading("Classes")
     most = f"The {_CLASSES} most frequent of {len(index.names)} classes." if len(index.names) > _CLASSES else ""
-    page.figure(bars(names, dict(series), unit="pictures"), most or "Pictures that show each class.")
+    page.figure(bars(names, series, unit="pictures"), most or "Pictures that show each class.")
 
 
 def _spread(items: tuple[Item, ...]) -> list[Item]:

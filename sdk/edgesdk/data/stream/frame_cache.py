@@ -12,7 +12,6 @@ import os
 import tempfile
 import threading
 from dataclasses import dataclass
-from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -60,7 +59,7 @@ class FrameCache:
         if place is None or self._file is None:
             return None
         out = np.empty(place.shape, place.dtype)
-        view = memoryview(out).cast("B")
+        view = out.data.cast("B")
         done = 0
         while done < len(view):
             got = os.preadv(self._file.fileno(), [view[done:]], place.offset + done)
@@ -98,8 +97,7 @@ class FrameCache:
 
     def _write(self, array: Array, offset: int) -> bool:
         assert self._file is not None  # noqa: S101  (opened by `put`)
-        view = memoryview(array).cast("B")
-        assert len(view) == prod(array.shape) * array.itemsize  # noqa: S101
+        view = array.data.cast("B")
         done = 0
         try:
             while done < len(view):

@@ -1,0 +1,49 @@
+"""A folder that is there whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgesdk.data.index.item import Index, Layout
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.whole_file import disk_errors, made_parent
+
+
+def check_new(folder: Path, index: Index) -> None:
+    """Refuse a folder that has something in it, or lies in the dataset that is read.
+
+    Raises:
+        InputError: it is so.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists already.", hint="Give the name of a new folder.")
+    # Videos are looked for in their folder alone, so what is written beside one is not found.
+    if index.layout is not Layout.VIDEO and folder.resolve().is_relative_to(index.root.resolve()):
+        raise InputError(
+            f"{folder} lies in the dataset itself.", hint="Write beside it: its pictures would be found twice."
+        )
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder` to write into, which takes its name when the block ends well.
+
+    Raises:
+        NoSpace, InputError: it cannot be written.
+    """
+    with disk_errors(folder):
+        parent = made_parent(folder)
+        writing = Path(tempfile.mkdtemp(prefix=f".writing-{folder.name}-", dir=parent))
+        try:
+            yield writing
+            writing.chmod(0o755)
+            if folder.is_dir():
+                folder.rmdir()
+            writing.rename(folder)
+        except BaseException:
+            shutil.rmtree(writing, ignore_errors=True)
+            raise
