@@ -171,7 +171,10 @@ class TestBaseline:
         ("options", "says"),
         [
             (("--max-drop", "0.01"), "only one is given"),
-            (("--report", "x.html"), "only one is given"),
+            (("--unlabelled",), "only one is given"),
+            (("--disturbance", "jpeg"), "Add --robustness"),
+            (("--robustness", "--disturbance", "rain"), "no disturbance 'rain'"),
+            (("--robustness", "--baseline", "x86-cpu-openvino-fp32", *OTHER), "--baseline compares two"),
             (("--baseline", "no-such-variant"), "no-such-variant"),
             (("--baseline", "x86-cpu-openvino-fp32"), "the judged variant are the same"),
             (("--baseline", "x86-cpu-openvino-fp32", *OTHER, "--report", "/dev/null/x.html"), "cannot be written"),
@@ -183,6 +186,61 @@ class TestBaseline:
         done = _run("-m", "edgesdk", "evaluate", bundle, "--data", classifier / "data", *options)
         assert done.returncode in ({4} if "no-such-variant" in options else {2}), done.stderr
         assert says in done.stderr
+
+
+class TestAllFigures:
+    def test_a_card_has_the_figures_of_its_float_variant(self, classifier: Path, root: Path) -> None:
+        """PyTorch and an artifact by the same code: equal but for rounding."""
+        cards = []
+        for model in (root / "examples/digits/classifier.yaml", classifier / "fp32.edgebundle"):
+            done = _run("-m", "edgesdk", "evaluate", model, "--data", classifier / "data", "--json")
+            assert done.returncode == 0, done.stderr
+            cards.append(json.loads(done.stdout))
+        torch_card, variant = cards
+        assert torch_card["runtime"] == "pytorch"
+        assert (
+            set(torch_card["metrics"])
+            == set(variant["metrics"])
+            >= {
+                "top1",
+                "balanced_accuracy",
+                *(f"{name}_{mean}" for name in ("precision", "recall", "f1") for mean in ("micro", "macro")),
+                "roc_auc",
+                "ece",
+            }
+        )
+        for name, figure in torch_card["metrics"].items():
+            assert figure["low"] <= figure["value"] <= figure["high"]
+            assert figure["value"] == pytest.approx(variant["metrics"][name]["value"], abs=0.02), name
+        assert set(variant["per_class"]["7"]) == {"precision", "recall", "f1", "roc_auc"}
+        assert sum(map(sum, variant["confusion"]["counts"])) == 320
+        assert sum(one["n"] for one in variant["reliability"]) == 320
+
+    def test_a_card_as_the_baseline(self, classifier: Path, root: Path) -> None:
+        card = root / "examples/digits/classifier.yaml"
+        done = _run(
+            *("-m", "edgesdk", "evaluate", classifier / "fp16.edgebundle", "--data", classifier / "data"),
+            *("--baseline", card, "--max-drop", "0.02"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert "baseline: classifier.yaml, run by pytorch" in done.stderr
+        assert "pass:" in done.stdout
+
+    def test_robustness_with_its_page(self, classifier: Path) -> None:
+        options = ("--robustness", "--disturbance", "noise", "--disturbance", "shift", "--json")
+        page = classifier / "robustness.html"
+        done = _run(
+            *("-m", "edgesdk", "evaluate", classifier / "fp32.edgebundle", "--data", classifier / "data"),
+            *(*options, "--report", page),
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)["robustness"]
+        assert [curve["disturbance"] for curve in found["curves"]] == ["noise", "shift"]
+        noise = [point["value"] for point in found["curves"][0]["points"]]
+        assert found["original"]["value"] > noise[-1] + 0.1
+        text = page.read_text("utf-8")
+        assert all(title in text for title in ("Confusion matrix", "Reliability", "ROC", "Robustness", "shift"))
+        assert "http://" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "")
 
 
 def test_unharmed_real_artifacts_pass_200_of_200_samples(classifier: Path, root: Path) -> None:

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from edgesdk.evaluate.average_precision import (
     Matched,
     average_precisions,
     left_out,
     match,
+    match_each,
     mean_average_precision,
     whole,
 )
 from edgesdk.evaluate.intervals import resampled_counts
+from edgesdk.evaluate.measure_boxes import OVERLAPS
 from edgesdk.layouts.truth import Truth
 from edgesdk_targets.tensor import Array
 
@@ -49,7 +53,11 @@ def ours(made: list[Picture]) -> float:
 
 
 def reference(made: list[Picture]) -> float:
-    """Return AP50 by faster_coco_eval."""
+    return by_coco(made)["AP_50"]
+
+
+def by_coco(made: list[Picture]) -> dict[str, float]:
+    """Return all of faster_coco_eval's figures."""
     from faster_coco_eval import COCO, COCOeval_faster
 
     def xywh(box: Array) -> list[float]:
@@ -83,7 +91,7 @@ def reference(made: list[Picture]) -> float:
         truth_set = COCO(dataset)
         evaluation = COCOeval_faster(truth_set, truth_set.loadRes(detections), "bbox")
         evaluation.run()
-    return float(evaluation.stats_as_dict["AP_50"])
+    return {name: float(value) for name, value in evaluation.stats_as_dict.items()}
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -92,6 +100,40 @@ def test_equals_cocos_own(seed: int) -> None:
     value = ours(made)
     assert 0.2 < value < 0.95
     assert value == pytest.approx(reference(made), abs=1e-9)
+
+
+KINDS = ("random", "constant scores", "one class", "a class never found", "exact boxes", "empty pictures")
+
+
+def adversarial(kind: str, seed: int) -> list[Picture]:
+    made = pictures(seed, 12, classes=1 if kind == "one class" else 3)
+    if kind == "constant scores":
+        return [(b, np.full_like(s, 0.5), c, t) for b, s, c, t in made]
+    if kind == "a class never found":
+        return [(b[c != 0], s[c != 0], c[c != 0], t) for b, s, c, t in made]
+    if kind == "exact boxes":
+        return [
+            (t.boxes.astype(np.float32), np.linspace(0.9, 0.1, len(t.boxes), dtype=np.float32), t.class_ids, t)
+            for *_, t in made
+        ]
+    if kind == "empty pictures":
+        none = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, int))
+        return [*made, (*none, made[0][3]), (*none, Truth(np.zeros((0, 4)), np.zeros(0, int)))]
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=8, deadline=None)
+def test_every_overlap_equals_cocos_own(kind: str, seed: int) -> None:
+    made = adversarial(kind, seed)
+    assume(any((t.crowd is None or not t.crowd.all()) and len(t.class_ids) for *_, t in made))
+    each = [match_each(*picture, OVERLAPS) for picture in made]
+    means = [average_precisions([p[i] for p in each], whole(len(made)))[0][0] for i in range(len(OVERLAPS))]
+    theirs = by_coco(made)
+    assert float(np.mean(means)) == pytest.approx(theirs["AP_all"], abs=1e-6)
+    assert means[0] == pytest.approx(theirs["AP_50"], abs=1e-6)
+    assert means[5] == pytest.approx(theirs["AP_75"], abs=1e-6)
 
 
 def test_the_comparison_can_fail() -> None:

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, add_row, console, note, note_choice, plain, print_json, progress_line, table
+from edgesdk.cli.evaluate_output import Judged, fail_unless_passed, print_metrics, print_robustness, print_verdict
+from edgesdk.cli.evaluate_subject import Subject, is_bundle, opened
+from edgesdk.cli.output import JsonFlag, note, plain, print_json, progress_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgesdk.evaluate.evaluate import Scorecard
     from edgesdk.evaluate.gate import AgreementGate
-    from edgesdk_converters.proving.gate import Verdict
-    from edgesdk_targets.model import Model
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file or its unpacked folder.")],
+    bundle: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUNDLE|CARD", help="A .edgebundle or its unpacked folder; or a model card, an .onnx or a .pt2."
+        ),
+    ],
     data: Annotated[
         Path, typer.Option(help="Labelled data: class folders, images/ + labels/ (YOLO), COCO JSON, or labels.csv.")
     ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="Evaluate this target's variant.")] = None,
     variant: Annotated[str | None, typer.Option(help="Evaluate this variant.")] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="VARIANT|BUNDLE", help="Judge against this variant, or another bundle.")
+        str | None,
+        typer.Option(metavar="VARIANT|BUNDLE|CARD", help="Judge against this variant, another bundle, or the card."),
     ] = None,
     max_drop: Annotated[
         float | None, typer.Option(help="What may be lost against --baseline, as a fraction (0.01: one point).")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write the verdict on --baseline as an HTML page.")] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Measure the main figure on disturbed pictures, too.")
+    ] = False,
+    disturbance: Annotated[
+        list[str] | None,
+        typer.Option(help="Of --robustness only this; several times for several: darker, brighter, blur, noise, …"),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the figures with their plots, or the verdict, as an HTML page.")
+    ] = None,
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="--data is a folder of pictures: judge how far both agree.")
     ] = False,
@@ -40,57 +54,64 @@ def evaluate(
     json: JsonFlag = False,
 ) -> None:
     """Measure a bundle's accuracy on labelled data, or judge it against another one."""
-    from edgesdk_targets.errors import InputError
-
-    if baseline is None and (max_drop is not None or report is not None or unlabelled):
-        raise InputError(
-            "--max-drop, --report and --unlabelled compare two models, and only one is given.",
-            hint="Add --baseline with a variant of the bundle, or with another bundle.",
-        )
+    _check_options(baseline, max_drop, disturbance, unlabelled=unlabelled, robustness=robustness)
     if report is not None:
         from edgesdk.report.place import check_report
 
         check_report(report)
-    model, threshold = _open(bundle, target, variant, threads)
-    with model:
-        note_choice(model)
+    with opened(bundle, target=target, variant=variant, threads=threads) as model:
         if baseline is None:
-            _measure(model, data, json=json)
-            return
-        with _open_baseline(bundle, baseline, threads) as other:
-            note(f"baseline: {other.variant.id}, run by {other.runtime.value}")
-            name = _name_of_baseline(model, other, baseline)
-            judged = _judge(model, other, name, data, max_drop, threshold, report, unlabelled=unlabelled)
-            _print_verdict(model, other, name, judged, json=json)
-    verdict = judged.verdict
-    if judged.page is not None:
-        note(f"report: {judged.page}")
-    _fail_unless_passed(model.variant.id, verdict)
+            page = _measure(model, data, report, disturbance, robustness=robustness, json=json)
+        else:
+            with _opened_baseline(bundle, baseline, threads) as other:
+                name = _name_of_baseline(model, other)
+                judged = _judge(model, other, name, data, max_drop, report, unlabelled=unlabelled)
+                print_verdict(model, other, name, judged, json=json)
+                page = judged.page
+    if page is not None:
+        note(f"report: {page}")
+    if baseline is not None:
+        fail_unless_passed(model.variant, judged.verdict)
 
 
-def _open(bundle: Path, target: str | None, variant: str | None, threads: int) -> tuple[Model, float]:
-    """Load a variant; return the threshold of scores that its bundle sets, too."""
-    from edgesdk_targets.bundle.bundle import open_bundle
-    from edgesdk_targets.decode.postprocess import judged_with
-    from edgesdk_targets.model import load_model
-    from edgesdk_targets.session import SessionOptions
+def _check_options(
+    baseline: str | None,
+    max_drop: float | None,
+    disturbance: list[str] | None,
+    *,
+    unlabelled: bool,
+    robustness: bool,
+) -> None:
+    """Refuse options that do not go together.
 
-    with open_bundle(bundle) as opened:
-        scores = judged_with(opened.manifest.task)
-        options = SessionOptions(threads=threads)
-        threshold = opened.manifest.postprocess.score_threshold
-        model = load_model(opened, target=target, variant=variant, options=options, postprocess=scores)
-        return model, threshold
+    Raises:
+        InputError: some do not.
+    """
+    from edgesdk_targets.errors import InputError
+
+    if baseline is None and (max_drop is not None or unlabelled):
+        raise InputError(
+            "--max-drop and --unlabelled compare two models, and only one is given.",
+            hint="Add --baseline with a variant of the bundle, another bundle, or the model card.",
+        )
+    if baseline is not None and robustness:
+        raise InputError(
+            "--robustness measures one model, and --baseline compares two.",
+            hint="Measure the robustness of each in a run of its own.",
+        )
+    if disturbance and not robustness:
+        raise InputError("--disturbance chooses what --robustness measures.", hint="Add --robustness.")
 
 
-def _open_baseline(bundle: Path, baseline: str, threads: int) -> Model:
-    """Load the baseline: a bundle if there is one of this name, else a variant of the bundle."""
-    if Path(baseline).exists() or baseline.endswith(".edgebundle"):
-        return _open(Path(baseline), None, None, threads)[0]
-    return _open(bundle, None, baseline, threads)[0]
+def _opened_baseline(bundle: Path, baseline: str, threads: int) -> AbstractContextManager[Subject]:
+    """Load the baseline: a bundle or card if there is one of this name, else a variant of the bundle."""
+    other = Path(baseline)
+    own = other.exists() or baseline.endswith(".edgebundle") or not is_bundle(other)
+    path, variant = (other, None) if own else (bundle, baseline)
+    return opened(path, target=None, variant=variant, threads=threads, role="baseline: ")
 
 
-def _name_of_baseline(model: Model, other: Model, baseline: str) -> str:
+def _name_of_baseline(model: Subject, other: Subject) -> str:
     """Return what the baseline is called: its variant, and its bundle where that is another one.
 
     Raises:
@@ -99,95 +120,86 @@ def _name_of_baseline(model: Model, other: Model, baseline: str) -> str:
     from edgesdk_targets.errors import InputError
 
     same_bundle = other.digest == model.digest
-    if same_bundle and other.variant.id == model.variant.id:
+    if same_bundle and other.variant == model.variant:
         raise InputError(
-            f"The baseline and the judged variant are the same: {model.variant.id}.",
+            f"The baseline and the judged variant are the same: {model.variant}.",
             hint="Name another with --variant.",
         )
-    return other.variant.id if same_bundle else f"{Path(baseline).name}:{other.variant.id}"
+    return other.variant if same_bundle or other.model == other.variant else f"{other.model}:{other.variant}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A verdict; with labels the figures of both models by name, and the page if one was asked for."""
-
-    verdict: Verdict
-    cards: dict[str, Scorecard]
-    page: Path | None
-
-
-def _measure(model: Model, data: Path, *, json: bool) -> None:
-    from edgesdk.evaluate.answers import each_alone
+def _measure(
+    model: Subject, data: Path, report: Path | None, disturbance: list[str] | None, *, robustness: bool, json: bool
+) -> Path | None:
+    """Measure one model, print its figures, and return where the page was written."""
     from edgesdk.evaluate.dataset import open_dataset
+    from edgesdk.evaluate.disturbances import DISTURBANCES, find_disturbance
     from edgesdk.evaluate.evaluate import evaluate as measure
+    from edgesdk.evaluate.robustness import measure_robustness
 
-    dataset = open_dataset(data, task=model.manifest.task, labels=model.manifest.labels)
+    disturbances = [find_disturbance(name) for name in dict.fromkeys(disturbance or DISTURBANCES)]
+    dataset = open_dataset(data, task=model.task, labels=model.labels)
     with progress_line("evaluate", every_s=5.0) as say:
-        card = measure(each_alone(model), dataset, progress=_counting(say))
+        card = measure(model.predict, dataset, progress=_counting(say))
+    curves = None
+    if robustness:
+        with progress_line("robustness", every_s=5.0) as say:
+            curves = measure_robustness(model.predict, dataset, disturbances, progress=_counting(say))
+    page = None
+    if report is not None:
+        from edgesdk.evaluate.evaluation_page import evaluation_page
+        from edgesdk.report.place import page_path
+
+        place = page_path(report, model.variant, first=True)
+        page = evaluation_page(model.variant, model.runtime, card, len(dataset), curves).write(place)
     if json:
-        print_json({**card.to_json(), "variant": model.variant.id, "runtime": model.runtime.value})
-        return
-    _print_metrics({"": card})
+        shown = {"robustness": curves.to_json()} if curves else {}
+        print_json({**card.to_json(), **shown, "variant": model.variant, "runtime": model.runtime})
+        return page
+    print_metrics({"": card})
+    if curves is not None:
+        print_robustness(curves)
     for warning in card.warnings:
         note(f"note: {plain(warning)}")
+    return page
 
 
 def _judge(
-    model: Model,
-    other: Model,
+    model: Subject,
+    other: Subject,
     baseline: str,
     data: Path,
     max_drop: float | None,
-    threshold: float,
     report: Path | None,
     *,
     unlabelled: bool,
-) -> _Judged:
+) -> Judged:
     """Judge `model` against `other`, which is called `baseline`."""
-    from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.dataset import open_dataset
     from edgesdk.evaluate.gate import AccuracyGate
     from edgesdk.evaluate.limits import MAX_DROP
     from edgesdk_targets.errors import InputError
 
-    task, name = model.manifest.task, model.variant.id
-    if other.manifest.task != task or other.manifest.labels != model.manifest.labels:
+    if (other.task, other.labels) != (model.task, model.labels):
         raise InputError(
-            f"{other.manifest.name} and {model.manifest.name} have different tasks or labels.",
+            f"{other.model} and {model.model} have different tasks or labels.",
             hint="Compare two conversions of one model.",
         )
     with progress_line("evaluate", every_s=5.0) as say:
         if unlabelled:
             agreement = _agreement(data, max_drop, report, _counting(say), baseline)
-            verdict = agreement.judge(name, each_alone(other), each_alone(model))
-            return _Judged(verdict, {}, agreement.page)
+            verdict = agreement.judge(model.variant, other.predict, model.predict)
+            return Judged(verdict, {}, agreement.page)
         gate = AccuracyGate(
-            open_dataset(data, task=task, labels=model.manifest.labels),
+            open_dataset(data, task=model.task, labels=model.labels),
             max_drop=MAX_DROP if max_drop is None else max_drop,
-            score_threshold=threshold,
+            score_threshold=model.score_threshold,
             report=report,
             progress=_counting(say),
             baseline=baseline,
         )
-        verdict = gate.judge(name, each_alone(other), each_alone(model))
-        return _Judged(verdict, dict(zip(("baseline", "judged"), gate.scorecards(), strict=True)), gate.page)
-
-
-def _fail_unless_passed(name: str, verdict: Verdict) -> None:
-    from edgesdk_targets.errors import GateFailed
-
-    if verdict.outcome == "fail":
-        raise GateFailed(
-            f"{name} failed: {verdict.reason}",
-            hint="Use a variant of higher precision; the page of --report shows what is lost.",
-        )
-    if verdict.outcome == "need more samples":
-        raise GateFailed(
-            f"{name} is not proven: {verdict.reason}",
-            hint=f"Give {verdict.needed} samples in all, or allow a greater --max-drop."
-            if verdict.needed
-            else "The drop is about the limit itself: allow a greater --max-drop, or use a higher precision.",
-        )
+        verdict = gate.judge(model.variant, other.predict, model.predict)
+        return Judged(verdict, dict(zip(("baseline", "judged"), gate.scorecards(), strict=True)), gate.page)
 
 
 def _agreement(
@@ -197,49 +209,6 @@ def _agreement(
     from edgesdk_targets.preprocess.image_file import list_images
 
     return AgreementGate(list_images(data), max_drop=max_drop, report=report, progress=progress, baseline=baseline)
-
-
-def _print_verdict(model: Model, other: Model, baseline: str, judged: _Judged, *, json: bool) -> None:
-    verdict, cards = judged.verdict, judged.cards
-    if json:
-        found = verdict.report
-        own = (
-            cards["judged"].to_json() if cards else {"task": model.manifest.task, "metrics": found["artifact_metrics"]}
-        )
-        print_json(
-            {
-                **own,
-                "verdict": verdict.outcome,
-                "reason": verdict.reason,
-                "needed": verdict.needed,
-                "variant": model.variant.id,
-                "runtime": model.runtime.value,
-                "baseline": {
-                    **(cards["baseline"].to_json() if cards else {}),
-                    "variant": other.variant.id,
-                    "runtime": other.runtime.value,
-                },
-                "gate": dict(found),
-            }
-        )
-        return
-    if cards:
-        _print_metrics({f"{baseline} (baseline)": cards["baseline"], model.variant.id: cards["judged"]})
-    warnings = verdict.report.get("warnings")
-    for warning in warnings if isinstance(warnings, list) else []:
-        note(f"note: {plain(str(warning))}")
-    if verdict.passed:
-        console().print(f"pass: {plain(verdict.reason)}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _print_metrics(cards: dict[str, Scorecard]) -> None:
-    several = len(cards) > 1
-    rows = table(*(("model",) if several else ()), "metric", "value", "95 % interval", "n")
-    for model, card in cards.items():
-        for name, figure in card.metrics.items():
-            cells = (name, f"{figure.value:.4f}", f"{figure.low:.4f} … {figure.high:.4f}", str(figure.n))
-            add_row(rows, *((model,) if several else ()), *cells)
-    console().print(rows)
 
 
 def _counting(say: Callable[[str], None]) -> Callable[[int, int], None]:

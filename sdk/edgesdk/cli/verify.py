@@ -95,8 +95,7 @@ def _print(found: Verification) -> None:
         figures = table("variant", "metric", "value", "95 % interval", "n")
         for one in measured:
             for name, figure in one.scorecard.metrics.items() if one.scorecard else ():
-                interval = f"{figure.low:.4f} … {figure.high:.4f}"
-                add_row(figures, one.variant.id, name, f"{figure.value:.4f}", interval, str(figure.n))
+                add_row(figures, one.variant.id, name, *figure.in_words(), str(figure.n))
         out.print(figures)
     for name, reason in found.skipped:
         note(f"not checked: {name}: {reason}")

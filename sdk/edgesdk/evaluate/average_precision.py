@@ -52,19 +52,30 @@ def match(boxes: Array, scores: Array, class_ids: Array, truth: Truth, iou_thres
         truth: what is there.
         iou_threshold: least overlap of a hit.
     """
+    return match_each(boxes, scores, class_ids, truth, (iou_threshold,))[0]
+
+
+def match_each(
+    boxes: Array, scores: Array, class_ids: Array, truth: Truth, iou_thresholds: Sequence[float]
+) -> tuple[Matched, ...]:
+    """Match one picture's detections to its true boxes once for each least overlap; see `match`."""
     order = np.argsort(-scores, kind="stable")
     boxes, scores, class_ids = boxes[order].astype(np.float64), scores[order], class_ids[order]
     crowd = truth.crowd if truth.crowd is not None else np.zeros(len(truth.class_ids), bool)
-    hits, ignored = np.zeros(len(scores), bool), np.zeros(len(scores), bool)
+    hits = np.zeros((len(iou_thresholds), len(scores)), bool)
+    ignored = np.zeros_like(hits)
     for class_id in np.unique(class_ids):
         mine = np.flatnonzero(class_ids == class_id)
         there = np.flatnonzero(truth.class_ids == class_id)
         if len(there):
             overlaps = _overlaps(boxes[mine], truth.boxes[there].astype(np.float64), crowd[there])
-            hits[mine], ignored[mine] = _assign(overlaps, crowd[there], iou_threshold)
+            for place, threshold in enumerate(iou_thresholds):
+                hits[place, mine], ignored[place, mine] = _assign(overlaps, crowd[there], threshold)
     classes, counts = np.unique(truth.class_ids[~crowd], return_counts=True)
     positives = dict(zip(classes.tolist(), counts.tolist(), strict=True))
-    return Matched(scores[~ignored], class_ids[~ignored], hits[~ignored], positives)
+    return tuple(
+        Matched(scores[~out], class_ids[~out], hit[~out], positives) for hit, out in zip(hits, ignored, strict=True)
+    )
 
 
 def _assign(overlaps: Array, crowd: Array, iou_threshold: float) -> tuple[Array, Array]:

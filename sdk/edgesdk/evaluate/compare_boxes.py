@@ -16,10 +16,10 @@ from edgesdk.evaluate.collapse import ClassDrop, blind_warning, judged
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.drop import Drop, drop_of_figure
-from edgesdk.evaluate.evaluate import absent_classes
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import Metric, between, jackknifed, resampled_counts
 from edgesdk.evaluate.label_check import next_to_nothing, slipped
+from edgesdk.evaluate.labelled_classes import absent_classes
 from edgesdk.evaluate.limits import Limits
 from edgesdk.layouts.samples import BoxSample
 from edgesdk.layouts.truth import Truth

@@ -11,10 +11,10 @@ from edgesdk.evaluate.collapse import ClassDrop, blind_warning, judged
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.drop import drop_of_shares
-from edgesdk.evaluate.evaluate import absent_classes, class_numbers
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import proportion
 from edgesdk.evaluate.label_check import misplaced_classes
+from edgesdk.evaluate.labelled_classes import absent_classes, class_numbers
 from edgesdk.evaluate.limits import Limits
 from edgesdk.layouts.samples import ClassSample
 from edgesdk_targets.results import Classification, name_of

@@ -13,10 +13,11 @@ from edgesdk.evaluate.compare_texts import ratio_drop
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.drop import drop_of_shares
-from edgesdk.evaluate.evaluate import class_numbers, scorecard
+from edgesdk.evaluate.evaluate import scorecard
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.intervals import proportion
 from edgesdk.evaluate.label_check import misplaced_values
+from edgesdk.evaluate.labelled_classes import class_numbers
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.vectors import checked_width, nearest_is_right, true_spread, unit_vectors
 from edgesdk.layouts.samples import ValueSample

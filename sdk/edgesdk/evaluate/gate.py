@@ -18,12 +18,13 @@ from edgesdk.evaluate.compare_texts import compare_texts
 from edgesdk.evaluate.compare_vectors import compare_embeddings, compare_values
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
-from edgesdk.evaluate.evaluate import Scorecard, scorecard
+from edgesdk.evaluate.evaluate import scorecard
 from edgesdk.evaluate.gate_page import Shown, gate_page
 from edgesdk.evaluate.groups import units_of
 from edgesdk.evaluate.judgement import too_few, verdict_of
 from edgesdk.evaluate.limits import MAX_DROP, Limits
 from edgesdk.evaluate.naming import FLOAT, begun
+from edgesdk.evaluate.scorecard import Scorecard
 from edgesdk.report.place import page_path
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError

@@ -83,9 +83,7 @@ def _figures(page: Page, verdict: Verdict, comparison: Comparison, shown: Shown)
     )
     rows = []
     for model, metrics in ((baseline, comparison.reference), (_ARTIFACT, comparison.artifact)):
-        rows += [
-            [model, name, f"{m.value:.4f}", f"{m.low:.4f} … {m.high:.4f}", str(m.n)] for name, m in metrics.items()
-        ]
+        rows += [[model, name, *m.in_words(), str(m.n)] for name, m in metrics.items()]
     page.table(["model", "figure", "value", "95 % interval", "n"], rows)
     drops = [
         [d.figure, f"{d.value:+.4f}", f"{d.low:+.4f} … {d.high:+.4f}", f"{d.limit:g}", d.outcome]

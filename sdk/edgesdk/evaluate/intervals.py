@@ -31,7 +31,8 @@ class Metric:
     """A figure with its 95 % interval.
 
     Attributes:
-        value, low, high: as fractions, 0..1 (a character error rate may exceed 1).
+        value, low, high: as fractions, 0..1 (a character error rate may exceed 1); NaN where the figure is not defined, such
+            as the precision of a class that was never answered.
         n: how many samples it is measured on.
     """
 
@@ -40,13 +41,20 @@ class Metric:
     high: float
     n: int
 
-    def to_json(self) -> dict[str, float | int]:
-        return {
-            "value": round(self.value, 6),
-            "low": round(self.low, 6),
-            "high": round(self.high, 6),
-            "n": self.n,
-        }
+    @property
+    def is_defined(self) -> bool:
+        return not math.isnan(self.value)
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Return the figure for JSON, which has no NaN: what is not defined is null."""
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return {**{name: round(end, 6) if self.is_defined else None for name, end in ends.items()}, "n": self.n}
+
+    def in_words(self) -> tuple[str, str]:
+        """Return the value and its interval for a table."""
+        if not self.is_defined:
+            return "undefined", ""
+        return f"{self.value:.4f}", f"{self.low:.4f} … {self.high:.4f}"
 
 
 def proportion(successes: float, n: int) -> Metric:

@@ -27,6 +27,11 @@ _FURTHER = (3, 5, 8)
 _MOST = 400
 
 
+def doubt(misplaced: str) -> tuple[str, ...]:
+    """Return the warning that a figure says little of the model, or none."""
+    return (f"The labels do not seem to belong to these pictures: {misplaced}.",) if misplaced else ()
+
+
 def slipped(fits: Array, fit_with: Callable[[int, int], float], model: str = the(FLOAT)) -> str:
     """Say how the labels slipped, or return "".
 

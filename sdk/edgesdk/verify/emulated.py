@@ -12,7 +12,7 @@ from edgesdk.verify.subject import need_golden, open_data
 from edgesdk.verify.verification import Verdict, Verification, VerifiedVariant
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.bundle.manifest import Manifest, Variant
-from edgesdk_targets.decode.postprocess import judged_with
+from edgesdk_targets.decode.postprocess import measured_with
 from edgesdk_targets.errors import WrongTarget
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.variant_choice import Host, choose_variants
@@ -56,7 +56,7 @@ def verify_emulated(
         task=manifest.task,
         labels=manifest.labels,
         pictures=_pictures(dataset),
-        postprocess=judged_with(manifest.task),
+        postprocess=measured_with(manifest.task),
     )
     found = [_from_board(one, answer, dataset) for one, answer in zip(asked, answers, strict=True)]
     return Verification(manifest, digest, tuple(found))

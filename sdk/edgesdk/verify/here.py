@@ -11,7 +11,7 @@ from edgesdk.verify.verification import Verdict, Verification, VerifiedVariant
 from edgesdk_converters.quiet import quiet
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.bundle.manifest import Status, Variant
-from edgesdk_targets.decode.postprocess import judged_with
+from edgesdk_targets.decode.postprocess import measured_with
 from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.model import load_model
@@ -21,7 +21,7 @@ from edgesdk_targets.variant_choice import choose_variants, is_here, this_host
 
 if TYPE_CHECKING:
     from edgesdk.evaluate.dataset import Dataset
-    from edgesdk.evaluate.evaluate import Scorecard
+    from edgesdk.evaluate.scorecard import Scorecard
 
 Say = Callable[[str], None]
 
@@ -77,7 +77,7 @@ def _measure(bundle: Bundle, variant: Variant, dataset: Dataset, options: Sessio
     from edgesdk.evaluate.answers import each_alone
     from edgesdk.evaluate.evaluate import evaluate
 
-    settings = judged_with(bundle.manifest.task)
+    settings = measured_with(bundle.manifest.task)
     with load_model(bundle, variant=variant.id, options=options, postprocess=settings, probe=True) as model:
         return evaluate(each_alone(model), dataset)
 

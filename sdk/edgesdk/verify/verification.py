@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgesdk_targets.bundle.manifest import Manifest, Status, Variant
 
 if TYPE_CHECKING:
-    from edgesdk.evaluate.evaluate import Scorecard
+    from edgesdk.evaluate.scorecard import Scorecard
 
 Verdict = Literal["pass", "fail", "cannot run"]
 

@@ -17,11 +17,18 @@ Pooling = Literal["first", "mean"]
 
 # AP is the area under the whole curve: how weak detections are ranked counts, too.
 AP_SCORE_THRESHOLD = 0.001
+# So many scores of a picture are kept at the most; a picture's answer then takes 12 kB.
+_SCORED_CLASSES = 1000
 
 
 def judged_with(task: str) -> dict[str, float]:
     """Return what replaces a model's own values where its accuracy is measured; nothing but for a detector."""
     return {"score_threshold": AP_SCORE_THRESHOLD} if task == "detect" else {}
+
+
+def measured_with(task: str) -> dict[str, float]:
+    """Return what replaces a model's own values where all figures are measured: ROC-AUC ranks the scores of every class."""
+    return {"top_k": _SCORED_CLASSES} if task == "classify" else judged_with(task)
 
 
 class Postprocess(BaseModel):
