@@ -61,9 +61,8 @@ def deliver_rest(queue: ReportQueue | Outbox, link: Any, limit_s: float, began: 
         NotConnected: nothing was ever delivered, and nothing is kept.
     """
     if queue.durable:
-        # What is not delivered stays on disk: no reason to hold a stop for long.
-        if not link.flush(min(limit_s, _LAST_REPORTS_S)):
-            log.info("%d reports stay in the outbox for the next start", queue.pending)
+        # What is not delivered stays on disk, and is told of when that is closed: no reason to hold a stop for long.
+        link.flush(min(limit_s, _LAST_REPORTS_S))
         link.stop(GOODBYE_S)
         return
     # One deadline for the whole stop; a pipeline that took all of it leaves a little for the reports.

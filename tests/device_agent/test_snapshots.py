@@ -64,6 +64,32 @@ def test_a_snapshot_is_taken_of_the_next_picture_kept_and_published(tmp_path: Pa
     assert (counts["asked"], counts["taken"], counts["sent"], counts["stored"]) == (1, 1, 1, 1)
 
 
+def test_a_folder_that_stays_closed_is_told_once_until_it_opens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.write_text("a file where the folder should be")
+    store = PictureStore(folder, keep_s=60, max_bytes=1 << 20)
+    snapshots = Snapshots(JpegBudget(20_000), annotate=None, per_minute=60, store=store)
+    snapshots.start()
+
+    def take() -> None:
+        asked = snapshots.ask("gate")
+        assert asked is not None
+        snapshots(seen())
+        assert asked.done.wait(30)
+
+    for _ in range(3):
+        take()
+    folder.unlink()
+    take()
+    snapshots.close()
+    once, again = (message for message in caplog.messages if "napshot" in message.split(":")[0])
+    assert once.startswith("A snapshot is not kept: ")
+    assert again == "Snapshots are kept again; 3 were not"
+    assert (snapshots.counts()["failed"], snapshots.counts()["stored"]) == (3, 1)
+
+
 def test_events_may_ask_so_often_a_minute_and_commands_always() -> None:
     now = [0.0]
     snapshots = Snapshots(JpegBudget(9_000), annotate=None, per_minute=2, clock=lambda: now[0])

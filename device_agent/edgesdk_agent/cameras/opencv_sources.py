@@ -81,10 +81,11 @@ def open_stream(
         if capture is None or not capture.isOpened():
             # OpenCV does not say why; how long it took tells silence from an answer that is no video.
             silent = time.monotonic() - began >= 0.9 * open_timeout_s
-            why = f" within {open_timeout_s:g} s" if silent else ": it is refused, or something else answers"
+            answer = "nobody answers there" if capture is None else "it is refused, or something else answers"
+            why = f" within {open_timeout_s:g} s" if silent else f": {answer}"
             raise CameraLost(
                 f"{url} does not deliver video{why}.",
-                hint="Check the address, user and password, and that the camera answers in another player.",
+                hint="Check the address, user and password; `edgesdk camera probe ADDRESS` says which of them is wrong.",
             )
         return capture
 

@@ -29,12 +29,17 @@ _LARGEST_FILE_BYTES = 64 << 20
 
 
 class Remembered(LateModel):
-    """One command: begun, or what was answered in the end."""
+    """One command: begun, or what was answered in the end.
+
+    Attributes:
+        asked: digest of the verb and its arguments; empty in what an earlier version remembered.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Token
     verb: Annotated[str, Field(max_length=256)]
+    asked: str = ""
     state: Literal["begun", "over"] = "begun"
     ok: bool = False
     code: str = ""

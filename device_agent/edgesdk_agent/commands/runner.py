@@ -7,6 +7,8 @@ Who offers a command never waits, and the pipeline knows nothing of all this.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import queue
 import threading
@@ -168,6 +170,11 @@ class CommandRunner:
         command = due.command
         known = self._memory.get(command.id)
         if known is not None:
+            if known.asked not in ("", _asked(command)):
+                # Answered as the first it would say of this one that it was done.
+                text = f"The id is another command's, {known.verb}; give this one an id of its own."
+                self._refuse(command.id, "arguments", text)
+                return
             self._counts["repeated"] += 1
             self._repeat(known)
             return
@@ -191,7 +198,7 @@ class CommandRunner:
         self._do(command, verb, arguments)
 
     def _do(self, command: Command, verb: Verb, arguments: Arguments) -> None:
-        one = Remembered(id=command.id, verb=verb.name)
+        one = Remembered(id=command.id, verb=verb.name, asked=_asked(command))
         self._memory.note(one)
         self._replies(command.id, "accepted", ok=True)
         log.info("Command %s: %s", command.id, verb.name)
@@ -213,6 +220,7 @@ class CommandRunner:
                 # Whether it was done shows after the start.
                 return
             over = one.model_copy(update={"state": "over", "ok": True, "data": data})
+        log.info("Command %s: %s", command.id, "done" if over.ok else f"failed ({over.code}): {over.message}")
         self._replies(command.id, "done", ok=over.ok, code=over.code, message=over.message, data=dict(over.data))
         self._memory.note(over)
 
@@ -225,3 +233,8 @@ class CommandRunner:
     def _refuse(self, command_id: str, code: str, message: str, **data: str) -> None:
         self._counts[f"refused_{code}"] += 1
         self._replies(command_id, "refused", ok=False, code=code, message=message, data=dict(data))
+
+
+def _asked(command: Command) -> str:
+    text = json.dumps([command.verb, command.arguments], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

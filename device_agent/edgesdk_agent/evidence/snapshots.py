@@ -95,6 +95,8 @@ class Snapshots:
         self._rooms = [OwnPicture() for _ in range(_ROOMS)]
         self._times: dict[str, deque[float]] = {}
         self._stopping = False
+        # In a row, the last.
+        self._not_kept = 0
         self._counts = {"asked": 0, "taken": 0, "limited": 0, "failed": 0, "sent": 0}
         self._thread = threading.Thread(target=self._run, name="edgesdk-snapshots", daemon=True)
 
@@ -221,8 +223,15 @@ class Snapshots:
                 if self._on_kept is not None:
                     self._on_kept(request, path, len(jpeg.data))
             except EdgeError as error:
+                # Once until it works: a folder that stays closed must not fill the log.
+                level = logging.DEBUG if self._not_kept else logging.WARNING
                 self._counts["failed"] += 1
-                log.warning("A snapshot is not kept: %s", error.message)
+                self._not_kept += 1
+                log.log(level, "A snapshot is not kept: %s %s", error.message, error.hint)
+            else:
+                if self._not_kept:
+                    log.warning("Snapshots are kept again; %d were not", self._not_kept)
+                    self._not_kept = 0
         if self.publish is not None and self.publish(request):
             self._counts["sent"] += 1
 

@@ -16,6 +16,7 @@ from edgesdk_agent.governor.usual_ladder import usual_ladder
 from edgesdk_agent.health.facts import Facts
 from edgesdk_agent.health.monitor import Tell
 from edgesdk_targets.chain import Chain
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import Model
 
 
@@ -28,6 +29,9 @@ class AgentGovernor:
         fps: returns the rates of the live cameras by name, as they are now.
         tell: reports each step.
         taken: is told a model that took over.
+
+    Raises:
+        InputError: the section names a camera or a variant that there is not; under strain it would be too late.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class AgentGovernor:
                 held=model.held,
             )
         section = config.governor
+        _check_names(config, model.now)
         self._actuator = PipelineActuator(pipeline, fps, section.important, self._swap, tell)
         settings = section.settings(config.health.age_budget_ms, _usual(config, model.now))
         self._governor = Governor(settings, self._actuator, tell)
@@ -89,6 +94,25 @@ class AgentGovernor:
     def close(self) -> None:
         """Give back what was loaded; the pipeline must have ended."""
         self._actuator.close()
+
+
+def _check_names(config: AgentConfig, model: Model | Chain) -> None:
+    cameras = [camera.name for camera in config.cameras]
+    for name in config.governor.important:
+        if name not in cameras:
+            raise InputError(
+                f"governor.important names the camera {name!r}, which there is not.",
+                hint=f"One of {', '.join(cameras)}.",
+            )
+    if not isinstance(model, Model):
+        return
+    variants = [variant.id for variant in model.manifest.variants]
+    for place, rung in enumerate(config.governor.ladder):
+        if rung.variant and rung.bundle is None and rung.variant not in variants:
+            raise InputError(
+                f"governor.ladder[{place}].variant: the bundle has no variant {rung.variant!r}.",
+                hint=f"One of {', '.join(variants)}.",
+            )
 
 
 def _usual(config: AgentConfig, model: Model | Chain) -> Sequence[Rung]:

@@ -94,6 +94,8 @@ class InMemory:
         self._listener: Callable[[], None] = _nobody
         self._on_trouble: Trouble = _no_trouble
         self._trouble = opened.trouble
+        if opened.trouble is not None:
+            log.warning("%s", opened.trouble[1])
         self._closed = False
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -148,6 +150,12 @@ class InMemory:
         """Reports that are kept."""
         with self._memory:
             return len(self._kept)
+
+    @property
+    def only_in_memory(self) -> int:
+        """Reports that end with this process: neither the database nor the file of recent ones has them."""
+        with self._memory:
+            return 0 if self._recent.usable else len(self._unwritten)
 
     @property
     def empty(self) -> bool:

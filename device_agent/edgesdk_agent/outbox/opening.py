@@ -57,8 +57,10 @@ def open_files(path: Path, reserve: int, boot: str) -> Opened:
     """Open what is there, or begin anew.
 
     Raises:
-        InputError: another process has the outbox.
+        InputError: another process has the outbox, or the path is that of a folder.
     """
+    if path.is_dir():
+        raise InputError(f"The outbox {path} is a folder.", hint=f"Name a file in it: {path / 'outbox.db'}.")
     trouble = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ Memory holds what is new; `commit` moves it to disk, at most once an interval, a
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from functools import reduce
@@ -19,6 +20,8 @@ from edgesdk_agent.outbox.in_memory import Trouble
 from edgesdk_agent.outbox.mending import TRY_AGAIN_S, Mending
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_targets.messages import Ack
+
+log = logging.getLogger(__name__)
 
 # A commit begins so much before it must have ended, at most: a card that is busy takes seconds for a sync.
 _SYNC_TAKES_S = 5.0
@@ -95,6 +98,7 @@ class Outbox(Mending):
                 return
             self._closed = True
             self._commit(clean=True)
+            self._say_what_is_left()
             if self._store is not None:
                 self._store.close()
                 self._store = None
@@ -171,6 +175,13 @@ class Outbox(Mending):
             return mine
         theirs = earlier.box.figures()
         return {name: count + (theirs[name] if name != "on_disk" else 0) for name, count in mine.items()}
+
+    def _say_what_is_left(self) -> None:
+        gone = self.only_in_memory
+        if kept := len(self._kept) - gone:
+            log.info("%d reports stay in the outbox for the next start", kept)
+        if gone:
+            log.warning("%d reports end with this process: %s could not be written", gone, self._path)
 
     def _look_for_earlier(self) -> None:
         path, now = earlier_path(self._path), self._clock()

@@ -56,6 +56,20 @@ def test_a_repetition_is_answered_as_the_first_and_done_once(bench: Bench) -> No
     assert later.data == first.data
 
 
+def test_another_command_of_the_same_id_is_refused_and_not_said_to_be_done(bench: Bench) -> None:
+    _ask(bench, "pause", camera="door")
+    for verb, camera in (("resume", "door"), ("pause", "yard")):
+        (refused,) = _ask(bench, verb, camera=camera)
+        assert (refused.step, refused.ok, refused.code) == ("refused", False, "arguments")
+        assert "another command's, pause" in refused.message
+    assert bench.paused == {"door"}
+    after_restart = Bench(bench.folder)
+    (refused,) = _ask(after_restart, "resume", camera="door")
+    assert refused.step == "refused"
+    (again,) = _ask(after_restart, "pause", camera="door")
+    assert (again.step, again.ok) == ("done", True)
+
+
 def test_a_restart_is_done_once_and_answered_by_the_next_start(bench: Bench) -> None:
     (accepted,) = _ask(bench, "restart")
     assert accepted.step == "accepted"

@@ -28,6 +28,14 @@ def test_every_row_is_of_a_field_and_of_a_part_that_there_is() -> None:
     assert {row.part for row in ROWS.values()} == {"", *PARTS}
 
 
+def test_the_docs_name_all_that_changes_without_a_restart(root: Path) -> None:
+    text = (root / "docs/configuration.md").read_text()
+    table = text.split("## What changes without a restart")[1].split("## ")[0]
+    changing = {path for path, row in ROWS.items() if row.part}
+    # A section whose fields all change is named alone; others field by field, or with the first of them.
+    assert {path for path in changing if f"`{path}`" not in table and f"`{path.split('.')[0]}`" not in table} == set()
+
+
 def test_the_most_particular_row_holds() -> None:
     assert (part_of("events"), part_of("events.rules[0].when"), part_of("events.names")) == ("", "scenes", "")
     assert (part_of("commands.trial_s"), part_of("commands.state"), part_of("health.warm_c")) == ("commands", "", "")

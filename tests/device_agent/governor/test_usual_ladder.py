@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from edgesdk_agent.governor.usual_ladder import cheaper_in_turn, usual_ladder
 from edgesdk_agent.health.facts import Facts
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.bundle.manifest import Variant
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import TensorSpec
@@ -97,6 +100,30 @@ def test_what_the_user_asked_for_is_not_replaced_by_something_else(bundle: Path)
     assert usual_ladder(manifest, whole, variant=whole.id) == USUAL_LADDER
     assert usual_ladder(manifest, narrow) == USUAL_LADDER, "nothing is cheaper than the cheapest"
     assert usual_ladder(manifest, whole, target="rpi5") == USUAL_LADDER
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"governor.important": ["gate"]}, "camera 'gate'.*One of camera"),
+        ({"governor.ladder": [{"rate": 0.5}, {"variant": "small"}]}, rf"ladder\[1\].*'small'.*{FLOAT}"),
+    ],
+    ids=["camera", "variant"],
+)
+def test_a_name_that_there_is_not_is_refused_at_the_start(bundle: Path, section: dict[str, object], said: str) -> None:
+    def governor(**flags: object) -> AgentGovernor:
+        nobody = partial(AgentGovernor, fps=dict, tell=lambda *_, **__: None, taken=lambda _: None)
+        return nobody(_config(bundle, **flags), pipeline, HeldModel(pipeline, model))
+
+    camera = open_camera("synthetic:?fps=60", live=True)
+    with (
+        load_model(bundle, variant=FLOAT) as model,
+        Pipeline(model, {"camera": camera}, on_result=lambda _: None) as pipeline,
+    ):
+        governor(**{"governor.important": ["camera"], "governor.ladder": [{"variant": INT8}]}).close()
+        with pytest.raises(InputError) as refused:
+            governor(**section)
+    assert re.search(said, f"{refused.value.message} {refused.value.hint}")
 
 
 def test_another_model_brings_another_ladder_and_what_is_given_up_stays_so(bundle: Path) -> None:

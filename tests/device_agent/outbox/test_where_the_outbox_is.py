@@ -11,6 +11,7 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.outbox.outbox import Outbox
 from edgesdk_agent.outbox.settings import OutboxSettings
+from edgesdk_targets.errors import InputError
 from edgesdk_testkit.collector_model import Collector, Device, report
 
 
@@ -96,3 +97,27 @@ def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
         assert set(found.values()) == {0o600}
         box.close()
         file.chmod(0o644)
+
+
+def test_a_folder_is_no_outbox(tmp_path: Path) -> None:
+    for folder in (tmp_path, Path("/")):
+        with pytest.raises(InputError, match="is a folder") as refused:
+            open_queue(config(outbox={"path": str(folder)}), mqtt=True)
+        assert refused.value.hint == f"Name a file in it: {folder / 'outbox.db'}."
+
+
+@pytest.mark.parametrize("writable", [True, False], ids=["on disk", "in memory alone"])
+def test_what_ends_with_the_process_is_not_said_to_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, writable: bool
+) -> None:
+    caplog.set_level("INFO")
+    if not writable:
+        (tmp_path / "0").write_text("a file where the folder should be")
+    device = Device(tmp_path)
+    assert ("reports wait in memory" in caplog.text) is not writable, "the log says it at the start"
+    for _ in range(3):
+        device.box.put(ReportKind.RESULT, report(ReportKind.RESULT))
+    assert device.box.only_in_memory == (0 if writable else 3)
+    device.box.close()
+    assert ("3 reports stay in the outbox" in caplog.text) is writable
+    assert ("3 reports end with this process" in caplog.text) is not writable
