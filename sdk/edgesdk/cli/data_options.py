@@ -54,15 +54,14 @@ def write_to(
     folder: Path, index: Index, sets: Mapping[str, Sequence[Item]], *, link: bool, progress: Callable[[str], None]
 ) -> dict[str, int]:
     """Write pictures to a new folder, each set to a folder of its own in it ("" to the folder itself); return how many."""
-    from edgesdk.data.writing.new_folder import new_folder
+    from edgesdk.data.writing.new_folder import new_folder, set_folder
     from edgesdk.data.writing.put import copied
     from edgesdk.data.writing.subset import write_subset
 
     written = {}
     with new_folder(folder) as place:
         for name, items in sets.items():
-            (place / name).mkdir(parents=True, exist_ok=True)
-            written[name] = write_subset(index, items, place / name, copied(progress, link=link))
+            written[name] = write_subset(index, items, set_folder(place, name), copied(progress, link=link))
     return written
 
 

@@ -18,7 +18,7 @@ from edgesdk.data.picture_file import decode_whole, read_bytes
 from edgesdk.data.ssim import ssim
 from edgesdk.data.stream.pipeline import Progress
 from edgesdk.data.stream.read_ahead import in_order
-from edgesdk.data.writing.new_folder import new_folder
+from edgesdk.data.writing.new_folder import new_folder, set_folder
 from edgesdk.data.writing.subset import write_subset
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import decode_image
@@ -120,8 +120,9 @@ def compress(
 
     with new_folder(folder) as place:
         for split in index.splits:
-            (place / split).mkdir(parents=True, exist_ok=True)
-            write_subset(index, [item for item in index.items if item.split == split], place / split, put_all)
+            write_subset(
+                index, [item for item in index.items if item.split == split], set_folder(place, split), put_all
+            )
     return done
 
 

@@ -186,3 +186,24 @@ def test_chosen_pictures_are_written_with_their_labels(tmp_path: Path, capsys: p
     assert told["radius"] <= told["random_radius"]
     assert len(open_dataset(tmp_path / "out", task="detect", labels=("cat", "dog"))) == 6
     assert np.isfinite(told["radius"])
+
+
+@pytest.mark.parametrize("command", ["clean", "compress"])
+def test_a_set_whose_name_is_a_path_is_written_into_the_folder_all_the_same(tmp_path: Path, command: str) -> None:
+    table(tmp_path / "set")
+    rows = "".join(f"{n:04d}.png,cat,{'../../../up' if n % 2 else '/etc/x'}\n" for n in range(10))
+    (tmp_path / "set/labels.csv").write_text("file,label,split\n" + rows)
+    assert run(["data", command, str(tmp_path / "set"), "-o", str(tmp_path / "deep/er/out")]) == 0
+    assert {p.name for p in (tmp_path / "deep/er/out").iterdir()} == {"up", "etc-x"}
+    assert {p.name for p in tmp_path.iterdir()} == {"set", "deep"}
+
+
+def test_a_label_that_is_a_link_to_elsewhere_is_not_copied(tmp_path: Path) -> None:
+    write_yolo(tmp_path / "set", BOXES)
+    (tmp_path / "secret.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "set/labels/0000.txt").unlink()
+    (tmp_path / "set/labels/0000.txt").symlink_to(tmp_path / "secret.txt")
+    assert run(["data", "clean", str(tmp_path / "set"), "--drop", "copies", "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/images/0000.jpg").exists()
+    assert not (tmp_path / "out/labels/0000.txt").exists()
+    assert (tmp_path / "out/labels/0001.txt").exists()

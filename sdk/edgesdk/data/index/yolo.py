@@ -34,7 +34,7 @@ def index_yolo(part: Part, root: Path, named: dict[int, str] | None) -> tuple[li
         if problem is not None:
             found.append(Finding(problem[0], name, problem[1], part.split))
         group = groups.get(path) or video_of(path) or ""
-        labelled = problem is None or problem[0] != "no-label"
+        labelled = problem is None or problem[0] in {"bad-label", "unknown-class"}
         items.append(Item(path, name, place.as_posix(), part.split, classes, labelled, group))
     for label in sorted(part.labels.rglob("*.txt")):
         if label not in met and label.name != "classes.txt":

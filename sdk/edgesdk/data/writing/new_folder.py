@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -47,3 +48,19 @@ def new_folder(folder: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(writing, ignore_errors=True)
             raise
+
+
+def set_folder(place: Path, split: str) -> Path:
+    """Return the new folder for a set in `place`, made; its name may come from a table, and is no path.
+
+    Args:
+        split: "" for `place` itself.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", split).strip("-.")
+    if split and not plain:
+        raise InputError(f"{split!r} is no name for a set.", hint="Use letters and digits in the column `split`.")
+    folder = place / plain
+    folder.mkdir(parents=True, exist_ok=True)
+    if split and any(folder.iterdir()):
+        raise InputError(f"Two sets would be written to one folder, {plain!r}.", hint="Give the sets other names.")
+    return folder

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgesdk.data.index.inside import leads_out
 from edgesdk.data.index.item import Index, Item, Layout, Part
 from edgesdk.data.writing.put import PutAll
 from edgesdk.layouts.coco_json import load_coco
@@ -20,6 +21,8 @@ from edgesdk.layouts.group_names import video_of
 from edgesdk.layouts.labels_csv import read_rows
 
 _GROUPS = "groups.csv"
+# Where YOLO's datasets name their classes.
+_NAMING = ("classes.txt", "data.yaml", "dataset.yaml")
 
 
 def write_subset(index: Index, items: Sequence[Item], folder: Path, put_all: PutAll) -> int:
@@ -74,9 +77,11 @@ def _write_yolo(index: Index, names: Mapping[Item, str], folder: Path) -> None:
     (folder / "labels").mkdir(exist_ok=True)
     for part in index.parts:
         for above in (part.pictures.parent, part.pictures.parent.parent, index.root):
-            for name in ("classes.txt", "data.yaml", "dataset.yaml"):
-                if (above / name).is_file() and not any((folder / n).exists() for n in ("classes.txt", "data.yaml")):
-                    (folder / name).write_bytes((above / name).read_bytes())
+            for name in _NAMING:
+                source = above / name
+                wanted = source.is_file() and not leads_out(source, index.root)
+                if wanted and not any((folder / n).exists() for n in _NAMING):
+                    (folder / name).write_bytes(source.read_bytes())
 
 
 def _write_table(index: Index, names: Mapping[Item, str], folder: Path) -> None:
