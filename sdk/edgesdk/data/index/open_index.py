@@ -153,7 +153,7 @@ def _in_order(entry: Path) -> int:
 def _named(part: Part, root: Path) -> dict[int, str] | None:
     """Return the names of a set's classes: from its own folder, or one above it."""
     for folder in (part.pictures.parent, part.pictures.parent.parent, root):
-        named = named_classes(folder)
+        named = named_classes(folder) if folder.is_relative_to(root) else None
         if named is not None:
             return named
     return None
