@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,3 +135,26 @@ def test_whatever_comes_becomes_rows_or_a_refusal(message: tuple[str, Encoded], 
     for record in reading.records:
         assert isinstance(json.loads(record.body), dict)
         record.body.encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "trusted", "believed"),
+    [
+        ("2026-01-28T12:00:00.123Z", True, True),
+        ("2026-01-31T23:00:00Z", True, True),
+        ("1970-01-01T00:00:10Z", True, False),
+        ("2019-12-31T23:59:59.999Z", True, False),
+        ("2026-02-02T12:00:00Z", True, False),
+        ("2026-01-31T12:00:00Z", False, False),
+    ],
+    ids=["days ago", "ahead by hours", "1970", "before there was any", "ahead by days", "not trusted"],
+)
+def test_a_clock_that_cannot_be_right_is_not_believed(said: str, trusted: bool, believed: bool) -> None:
+    came_ms = 1_769_860_800_000
+    payload = json.dumps({**_plain(7), "at": said, "clock_trusted": trusted}).encode()
+    (record,) = read(Received("edgesdk/1/local.cam1/up/result", payload, received_ms=came_ms)).records
+    own = datetime.fromisoformat(said.replace("Z", "+00:00")) - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    assert record.at_ms == (own // timedelta(milliseconds=1) if believed else came_ms)
+    # What nobody timed keeps its own.
+    (alone,) = read(Received("edgesdk/1/local.cam1/up/result", payload)).records
+    assert alone.at_ms == own // timedelta(milliseconds=1)
