@@ -78,7 +78,12 @@ def cases() -> tuple[Case, ...]:
         ),
         _real("vww_mobilenet_v1", lambda p: figures.classes_exam(_assets(p), figures.person_labels, p.every)),
         _real("resnet20", lambda p: figures.classes_exam(_assets(p), figures.cifar_labels, p.every)),
-        _real("fastestdet", lambda p: _coco_exam(p, p.every), emulated=lambda p: _coco_exam(p, 8)),
+        _real(
+            "fastestdet",
+            lambda p: _coco_exam(p, p.every),
+            emulated=lambda p: _coco_exam(p, 8),
+            may_differ={FAMILIES["TensorRT"]: 0.06},  # a point of room: this form is at its limit
+        ),
         _real("ultraface", lambda p: figures.boxes_exam(_assets(p), None, p.every, frames=True)),
         _real(
             "crnn_reader",

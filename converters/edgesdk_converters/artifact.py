@@ -1,30 +1,11 @@
-"""Walk one route: run its steps, through the cache, to the files of one variant.
-
-What several routes share, the float ONNX above all, is made once; what a family of runtimes needs is in `families`.
-"""
+"""What is built for a target: the files of one variant and their borders, not yet proven."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from edgesdk_converters.cache import StepCache, key_of
-from edgesdk_converters.reference import OnnxReference, Reference, TorchReference
-from edgesdk_converters.routes import Route
-from edgesdk_converters.source import Source
-from edgesdk_converters.steps.node_order import with_named_nodes
-from edgesdk_targets.errors import StepFailed
-from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
-
-if TYPE_CHECKING:
-    from edgesdk_converters.int8.calibrating import Calibrating
-
-Progress = Callable[[str], None]
-
-_ONNX_TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,121 +24,3 @@ class Artifact:
     folded: bool = False
     effective_precision: str = "f32"
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Int8Order:
-    """What INT8 is made with.
-
-    Attributes:
-        model: the float ONNX file that is quantised; its nodes are those of `Workshop.onnx`, its weights may be others.
-        keep_float: names of ONNX nodes that stay in float.
-        last_resort: go the family's other way to INT8, where it has one.
-        seven_bits: weights in half their range, for processors whose 8-bit products overflow.
-    """
-
-    calibrating: Calibrating
-    model: bytes
-    keep_float: tuple[str, ...] = ()
-    last_resort: bool = False
-    seven_bits: bool = False
-
-    def to_json(self) -> dict[str, object]:
-        """Return what the result depends on: the pictures, and how they become the model's inputs."""
-        own = {"keep_float": list(self.keep_float), "last_resort": self.last_resort, "seven_bits": self.seven_bits}
-        return {**self.calibrating.to_json(), **own}
-
-
-class Workshop:
-    """Builds artifacts of one source.
-
-    Raises (all methods): StepFailed with what could not be converted; MissingExtra.
-    """
-
-    def __init__(self, source: Source, reference: Reference, cache: StepCache, progress: Progress) -> None:
-        self.source = source
-        self.reference = reference
-        self._cache = cache
-        self._progress = progress
-        self._onnx: bytes | None = None
-
-    def build(self, route: Route, int8: Int8Order | None = None) -> Artifact:
-        """Run the route's steps, to INT8 where there is an order for it."""
-        if route.runtime is Runtime.LITERT:
-            from edgesdk_converters.families.litert import build_litert
-
-            return build_litert(self, route.precision, int8)
-        if route.runtime is Runtime.OPENVINO:
-            from edgesdk_converters.families.openvino import build_openvino
-
-            return build_openvino(self, route.precision, int8)
-        from edgesdk_converters.families.onnx import build_onnx
-
-        return build_onnx(self, route, int8)
-
-    def onnx(self) -> bytes:
-        """Return the model as static float ONNX, exported once."""
-        if self._onnx is None:
-            reference = self.reference
-            if isinstance(reference, OnnxReference):
-                from edgesdk_converters.steps.static_onnx import static_onnx
-
-                content = static_onnx(self.source.content(), reference.inputs)
-            else:
-                content = self.step("onnx_from_torch", self.torch_key(), {}, self._onnx_from_torch, tools=_ONNX_TOOLS)[
-                    "model"
-                ]
-            self._onnx = with_named_nodes(content)
-        return self._onnx
-
-    def torch_key(self) -> object | None:
-        """Return what identifies a torch source with its borders; None where it cannot be told."""
-        key = self.source.cache_key()
-        if key is None:
-            return None
-        specs = [spec.model_dump() for spec in (*self.reference.inputs, *self.reference.outputs)]
-        return [key, specs]
-
-    def step(
-        self,
-        name: str,
-        source: object | None,
-        options: Mapping[str, object],
-        run: Callable[[], Mapping[str, bytes]],
-        *,
-        tools: tuple[str, ...] = _ONNX_TOOLS,
-    ) -> dict[str, bytes]:
-        """Run a step, or take its result from the cache; a source that cannot be identified is always run."""
-        self._progress(name)
-        if source is None:
-            return dict(run())
-        part = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else source
-        files, cached = self._cache.get_or_run(key_of(name, part, dict(options), tools=tools), run)
-        self._progress(f"{name}: {'from the cache' if cached else 'done'}")
-        return files
-
-    def refuse_open_sizes(self, runtime: str) -> None:
-        """Refuse a model with an output whose size depends on the picture.
-
-        Raises:
-            StepFailed: it has one.
-        """
-        for spec in self.reference.outputs:
-            if spec.dynamic:
-                raise StepFailed(
-                    f"{runtime}: the size of the output {spec.name!r} depends on the picture (a suppression inside the model).",
-                    hint="Export the model without it; edgesdk does the suppression itself.",
-                )
-
-    def _onnx_from_torch(self) -> dict[str, bytes]:
-        from edgesdk_converters.steps.onnx_from_torch import onnx_from_torch
-
-        reference = self.reference
-        assert isinstance(reference, TorchReference)  # noqa: S101  (an ONNX source is never exported)
-        model = onnx_from_torch(
-            self.source.load(),
-            reference.example(),
-            input_names=[spec.name for spec in reference.inputs],
-            output_names=[spec.name for spec in reference.outputs],
-        )
-        return {"model": model}

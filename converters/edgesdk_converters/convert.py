@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgesdk_converters.artifact import Progress, Workshop
 from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.conversion import Conversion
+from edgesdk_converters.families.build import build
 from edgesdk_converters.golden.golden_set import golden_files
 from edgesdk_converters.packing import Built, bundle_path, write
 from edgesdk_converters.proving.gate import Gate
@@ -26,6 +26,7 @@ from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
 from edgesdk_converters.routes import QUANTISED, Route, precision_named, routes
 from edgesdk_converters.source import Source, resolve_source
+from edgesdk_converters.workshop import Progress, Workshop
 from edgesdk_targets.card import ModelCard
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.decode.decoder import Decoder
@@ -197,7 +198,7 @@ def _first_that_works(job: _Job, workshop: Workshop, quantiser: Quantiser | None
         try:
             say(f"{job.target.name}: {' → '.join(route.steps) or route.runtime.value}")
             if route.precision not in QUANTISED:
-                artifact = workshop.build(route)
+                artifact = build(workshop, route)
                 return proof.prove(job.target, route, route.precision, artifact, refused), artifact
             assert quantiser is not None  # noqa: S101  (checked before anything was loaded)
             return quantiser.build(job.target, route, proof, refused, must_be_faster=job.if_faster)

@@ -31,6 +31,8 @@ EdgeError
 
 from __future__ import annotations
 
+import math
+
 
 class EdgeError(Exception):
     """Any failure that edgesdk explains: what is wrong, and what to do about it.
@@ -97,9 +99,17 @@ class ParityError(ConversionError):
 
 
 class GateFailed(ConversionError):
-    """A gate on accuracy or speed refused the artifact."""
+    """A gate on accuracy or speed refused the artifact.
+
+    Attributes:
+        excess: by how much it was measured to be beyond the limit, as a fraction; infinite where nothing was measured.
+    """
 
     code = "gate_failed"
+
+    def __init__(self, message: str, *, hint: str = "", excess: float = math.inf) -> None:
+        super().__init__(message, hint=hint)
+        self.excess = excess
 
 
 class BundleError(EdgeError):

@@ -124,6 +124,32 @@ def test_the_same_model_gives_the_same_bytes() -> None:
     assert contiguous_channels(before) == contiguous_channels(before)
 
 
+def test_a_name_that_the_graph_has_already_is_not_taken() -> None:
+    """Names of our making would name two tensors: the file would be refused, or one would stand for the other."""
+    net = Net()
+    stage = net.stage("image", 3)
+    side = net.conv(net.stage("image", 2), CHANNELS, 3)
+    plain = onnx.load_from_string(net.model(net.conv(stage, CHANNELS, 3), side))
+    once = onnx.load_from_string(contiguous_channels(plain.SerializeToString()))
+    old = {name for node in plain.graph.node for name in [*node.input, *node.output]}
+    made = sorted({name for node in once.graph.node for name in [*node.input, *node.output]} - old)
+    assert any("/part" in name for name in made)
+    assert any("/weights" in name for name in made)
+    # The same graph, in which other constants have the names that would be given.
+    others = [weight.name for weight in plain.graph.initializer]
+    assert len(others) >= len(made)
+    given = dict(zip(others[::-1], made, strict=False))
+    for weight in plain.graph.initializer:
+        weight.name = given.get(weight.name, weight.name)
+    for node in plain.graph.node:
+        node.input[:] = [given.get(name, name) for name in node.input]
+    before = plain.SerializeToString()
+    after = contiguous_channels(before)
+    onnx.checker.check_model(onnx.load_from_string(after), full_check=True)
+    assert set(steps_of(after)) <= {1}
+    assert_same_answers(before, after)
+
+
 class TestLeftAlone:
     def test_a_model_that_takes_no_channels_in_steps(self) -> None:
         net = Net()

@@ -15,7 +15,7 @@ from edgesdk_converters.steps.int8_onnx import int8_onnx
 from edgesdk_converters.steps.int8_onnx_clipping import best_size
 from edgesdk_converters.steps.int8_onnx_drift import STYLES, Style
 from edgesdk_converters.steps.int8_onnx_ranges import measure_ranges
-from edgesdk_converters.steps.int8_onnx_regions import head_nodes, nodes_matching
+from edgesdk_converters.steps.int8_onnx_regions import depthwise_nodes, head_nodes, nodes_matching
 from edgesdk_converters.steps.onnx_session import session_of
 from edgesdk_converters.steps.tensorrt_rtx_check import parser_accepts
 from edgesdk_targets.errors import InputError, StepFailed
@@ -232,10 +232,11 @@ def test_a_layer_that_is_kept_is_float_and_reads_float(style: Style) -> None:
 
 
 def test_rare_values_are_cut_so_that_the_usual_ones_are_told_finer() -> None:
+    """But half-way only: other pictures than the calibration's reach farther."""
     counts = np.zeros(1024)
     counts[:100] = 1000.0
     counts[-1] = 1e-6
-    assert best_size(counts, 0.0, 10.0) < 3
+    assert best_size(counts, 0.0, 10.0) == pytest.approx(np.sqrt(10.0 * 2), rel=0.1)
     assert best_size(np.ones(1024), -10.0, 4.0) == pytest.approx(10, rel=0.03)
 
 
@@ -359,3 +360,17 @@ def test_numbers_that_are_none_are_refused() -> None:
 def test_samples_that_do_not_fit_are_refused(samples: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         measure_ranges(_stack(), samples)
+
+
+def test_depthwise_layers_are_those_with_a_group_for_each_channel() -> None:
+    names = ("deep", "grouped", "single", "plain")
+    nodes = [
+        _conv("deep", "x", "w_deep", "a", group=8),
+        _conv("grouped", "a", "w_grouped", "b", group=2),
+        _conv("plain", "b", "w_plain", "c"),
+        _conv("single", "c", "w_single", "y"),
+    ]
+    shapes = {"deep": (8, 1, 1, 1), "grouped": (8, 4, 1, 1), "plain": (1, 8, 1, 1), "single": (1, 1, 1, 1)}
+    weights = {f"w_{name}": _normal(*shapes[name]) for name in names}
+    weights |= {f"w_{name}_b": _normal(shapes[name][0]) for name in names}
+    assert depthwise_nodes(_graph(nodes, ["y"], weights, (1, 8, 4, 4))) == ("deep",)

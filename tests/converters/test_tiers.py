@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from edgesdk_converters.int8.tiers import tiers
+from edgesdk_converters.int8.quantising import _helped
+from edgesdk_converters.int8.tiers import PLAIN, TUNED, tiers
 
 LAYERS = [f"layer{number}" for number in range(40)]
 
@@ -31,6 +33,22 @@ def test_each_tier_keeps_more_in_float_than_the_one_before() -> None:
     assert found[2].keep_float == ("layer39", "layer0")
     assert found[3].keep_float == ("layer39", "layer0", "layer1", "layer2", "layer3")
     assert all(tier.mixed for tier in found[1:])
+
+
+def test_layers_that_gain_nothing_from_8_bits_are_kept_before_any_is_ranked() -> None:
+    light = ["layer1", "layer3", "layer39"]
+    found = list(tiers(kept=(), head=given(["layer39"]), ranking=given(LAYERS), light=given(light)))
+    assert [tier.name for tier in found[1:3]] == ["head in float", "head and depthwise layers in float"]
+    assert found[2].keep_float == ("layer39", "layer1", "layer3")
+    assert found[4].keep_float == ("layer39", "layer1", "layer3", "layer0", "layer2", "layer4", "layer5")
+    first = list(itertools.islice(tiers(kept=(), head=given(()), ranking=never, light=given(light)), 2))[1]
+    assert (first.name, first.mixed) == ("depthwise layers in float", True)
+
+
+def test_they_do_not_count_as_what_makes_a_model_mostly_float() -> None:
+    light = LAYERS[8:]
+    found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS), light=given(light)))
+    assert [len(tier.keep_float) - len(light) for tier in found[1:]] == [0, 1, 4], "half of the eight others, not more"
 
 
 def test_the_search_is_given_up_before_the_model_is_mostly_float() -> None:
@@ -77,3 +95,18 @@ def test_tuned_weights_come_before_anything_is_kept_in_float() -> None:
 def test_tuned_weights_that_did_worse_than_plain_are_not_used_again() -> None:
     found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS), tuning=lambda: True, tuning_helps=lambda: False))
     assert [tier.tuned for tier in found[:4]] == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "helped"),
+    [
+        pytest.param({PLAIN: 0.06, TUNED: 0.05}, True, id="closer"),
+        pytest.param({PLAIN: 0.05, TUNED: 0.06}, False, id="farther"),
+        pytest.param({PLAIN: math.inf, TUNED: math.inf}, False, id="neither was built"),
+        pytest.param({PLAIN: 0.06, TUNED: math.inf}, False, id="not built"),
+        pytest.param({PLAIN: 0.06}, True, id="parity alone refused it"),
+        pytest.param({}, True, id="not tried: mixed was asked for"),
+    ],
+)
+def test_later_tries_have_tuned_weights_where_those_did_no_worse(beyond: dict[str, float], helped: bool) -> None:
+    assert _helped(beyond) is helped

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgesdk_converters.artifact import Workshop
 from edgesdk_converters.steps.openvino_from_onnx import Fold
+from edgesdk_converters.workshop import Workshop
 from edgesdk_targets.tensor import TensorSpec
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgesdk_converters.artifact import Artifact, Int8Order, Workshop
+from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.child import run_step
 from edgesdk_converters.families.fold import fold_key, fold_of, folded_inputs
+from edgesdk_converters.int8.order import Int8Order
 from edgesdk_converters.reference import TorchReference
 from edgesdk_converters.routes import in_words
 from edgesdk_converters.sniff import Kind
 from edgesdk_converters.steps.contiguous_channels import contiguous_channels
 from edgesdk_converters.steps.openvino_from_onnx import Fold
+from edgesdk_converters.workshop import Workshop
 from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
@@ -33,9 +35,9 @@ def build_litert(workshop: Workshop, precision: Precision, int8: Int8Order | Non
     workshop.refuse_open_sizes("LiteRT")
     fold = fold_of(workshop)
     if int8 is None:
-        files = _float(workshop, precision, fold)
+        files, notes = _float(workshop, precision, fold)
     else:
-        files, int8 = _to_quantise(workshop, int8, fold)
+        files, int8, notes = _to_quantise(workshop, int8, fold)
         files = _int8(workshop, files["model"], int8, fold)
     inputs = folded_inputs(workshop.reference.inputs, fold)
     return Artifact(
@@ -43,6 +45,7 @@ def build_litert(workshop: Workshop, precision: Precision, int8: Int8Order | Non
         tuple(_own(spec, f"args_{place}") for place, spec in enumerate(inputs)),
         tuple(_own(spec, f"output_{place}") for place, spec in enumerate(workshop.reference.outputs)),
         folded=fold is not None,
+        notes=notes,
     )
 
 
@@ -51,28 +54,45 @@ def _own(spec: TensorSpec, name: str) -> TensorSpec:
     return spec.model_copy(update={"name": name, "dtype": "int32" if spec.dtype == "int64" else spec.dtype})
 
 
-def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> dict[str, bytes]:
+def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Return the float file of the source, and what is to be said of how it was made."""
     if workshop.source.is_onnx:
-        return _from_onnx(workshop, contiguous_channels(workshop.onnx()), precision, fold)
+        return _from_onnx(workshop, contiguous_channels(workshop.onnx()), precision, fold), ()
+    notes: tuple[str, ...] = ()
     try:
         exported = workshop.onnx()
         reordered = contiguous_channels(exported)
         if reordered != exported:
-            return _from_onnx(workshop, reordered, precision, fold)
-    except StepFailed:
-        pass  # the way from torch takes ops that ours over ONNX does not
-    return _from_torch(workshop, precision, fold)
+            return _from_onnx(workshop, reordered, precision, fold), ()
+    except StepFailed as error:
+        # The way from torch takes ops that ours over ONNX does not.
+        notes = (f"made from torch, its channels as they were: {error.message}",)
+    return _from_torch(workshop, precision, fold), notes
 
 
-def _to_quantise(workshop: Workshop, order: Int8Order, fold: Fold | None) -> tuple[dict[str, bytes], Int8Order]:
-    """Return the float file of the order's model, or of the source where only that can be had, and the order for it."""
+def _to_quantise(
+    workshop: Workshop, order: Int8Order, fold: Fold | None
+) -> tuple[dict[str, bytes], Int8Order, tuple[str, ...]]:
+    """Return the float file of the order's model, the order for it, and what is to be said of how it was made.
+
+    It is that of the source where only that can be had.
+
+    Raises:
+        StepFailed: neither can be had, or the order's weights were chosen for 8 bits and cannot be had.
+    """
     model = contiguous_channels(order.model)
+    notes: tuple[str, ...] = ()
     if model != workshop.onnx():
         try:
-            return _from_onnx(workshop, model, Precision.FP32, fold), replace(order, model=model)
-        except StepFailed:
-            order = replace(order, model=workshop.onnx())  # the way from torch takes ops that ours from ONNX does not
-    return _float(workshop, Precision.FP32, fold), order
+            return _from_onnx(workshop, model, Precision.FP32, fold), replace(order, model=model), ()
+        except StepFailed as error:
+            if order.tuned:
+                raise
+            if order.model != workshop.onnx():
+                notes = (f"channels are not evened out: {error.message}",)
+            order = replace(order, model=workshop.onnx())
+    files, said = _float(workshop, Precision.FP32, fold)
+    return files, order, (*notes, *said)
 
 
 def _from_onnx(workshop: Workshop, model: bytes, precision: Precision, fold: Fold | None) -> dict[str, bytes]:

@@ -6,8 +6,10 @@ import json
 from dataclasses import replace
 from typing import Literal
 
-from edgesdk_converters.artifact import Artifact, Int8Order, Workshop
+from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.int8.order import Int8Order
 from edgesdk_converters.routes import Route
+from edgesdk_converters.workshop import Workshop
 from edgesdk_targets.errors import StepFailed
 from edgesdk_targets.target import Precision, Runtime
 

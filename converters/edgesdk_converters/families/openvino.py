@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from edgesdk_converters.artifact import Artifact, Int8Order, Workshop
+from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.child import run_step
 from edgesdk_converters.families.fold import fold_key, fold_of, folded_inputs
+from edgesdk_converters.int8.order import Int8Order
 from edgesdk_converters.routes import in_words
 from edgesdk_converters.steps.openvino_from_onnx import Fold
+from edgesdk_converters.workshop import Workshop
 from edgesdk_targets.target import Precision
 
 # What NNCF's accuracy control returns layers to float for: half as much noise as INT8 usually leaves.

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesdk_converters.artifact import Progress, Workshop
 from edgesdk_converters.calibration.calibration_set import CalibrationSet, open_calibration, overlap
 from edgesdk_converters.calibration.features import backbone_features
 from edgesdk_converters.calibration.samples import samples_of
@@ -21,6 +20,7 @@ from edgesdk_converters.source import Source
 from edgesdk_converters.steps.int8_onnx_ranges import Ranges, measure_ranges
 from edgesdk_converters.steps.litert_ranges import Ranges as LiteRtRanges
 from edgesdk_converters.steps.openvino_from_onnx import Fold
+from edgesdk_converters.workshop import Progress, Workshop
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.tensor import Array

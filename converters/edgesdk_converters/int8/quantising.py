@@ -6,15 +6,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgesdk_converters.artifact import Artifact, Int8Order, Progress, Workshop
+from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.families.build import build
 from edgesdk_converters.int8.calibrating import Calibrating
+from edgesdk_converters.int8.order import Int8Order
 from edgesdk_converters.int8.tiers import PLAIN, TUNED, Tier, tiers
 from edgesdk_converters.packing import Built
 from edgesdk_converters.proving.compare import runtime_here
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.proving.speed import EVEN, time_ratio
 from edgesdk_converters.routes import Route
-from edgesdk_converters.steps.int8_onnx_regions import head_nodes, nodes_matching
+from edgesdk_converters.steps.int8_onnx_regions import depthwise_nodes, head_nodes, nodes_matching
+from edgesdk_converters.workshop import Progress, Workshop
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.errors import EdgeError, GateFailed, ParityError, StepFailed
 from edgesdk_targets.target import Precision, Runtime, Target
@@ -71,15 +74,25 @@ class Quantiser:
         tried: list[str] = []
         doubtful: list[Built] = []
         overflows = _overflows(target)
-        excess: dict[str, float] = {}
-        for tier in self._tiers(route, excess, tune=self._tune and not overflows):
+        beyond: dict[str, float] = {}
+        for tier in self._tiers(route, beyond, tune=self._tune and not overflows):
             self._say(f"{target.name}: {route.runtime.value} int8, {tier.name}")
             try:
-                order = Int8Order(self._calibrating, self._model(tier), tier.keep_float, tier.last_resort, overflows)
-                artifact = self._workshop.build(route, order)
+                order = Int8Order(
+                    self._calibrating,
+                    self._model(tier),
+                    tier.keep_float,
+                    tier.last_resort,
+                    seven_bits=overflows,
+                    tuned=tier.tuned,
+                )
+                artifact = build(self._workshop, route, order)
             except StepFailed as error:
                 # Nothing would be left in INT8, say; what was found before, and another way, still count.
                 failures.append(error)
+                tried.append(f"{tier.name} not built: {error.message}")
+                self._say(tried[-1])
+                beyond[tier.name] = math.inf
                 continue
             precision = Precision.MIXED if tier.mixed else Precision.INT8
             told = (*notes, *tried, *self._said_of(tier))
@@ -87,13 +100,15 @@ class Quantiser:
                 variant = proof.prove(target, route, precision, artifact, told)
             except (ParityError, GateFailed) as error:
                 failures.append(error)
+                if isinstance(error, GateFailed):
+                    beyond[tier.name] = error.excess
                 tried.append(f"{tier.name} not taken: {error.message}")
                 self._say(tried[-1])
                 continue
             if _measured_beyond(variant):
                 # Too few samples to call it a failure; but one that measures better is to be preferred.
                 doubtful.append((variant, artifact))
-                excess[tier.name] = float(variant.accuracy["excess"])
+                beyond[tier.name] = float(variant.accuracy["excess"])
                 tried.append(f"{tier.name} not taken: {variant.accuracy['reason']}")
                 continue
             self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
@@ -104,11 +119,12 @@ class Quantiser:
         self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
         return variant, artifact
 
-    def _tiers(self, route: Route, excess: Mapping[str, float], *, tune: bool) -> Iterator[Tier]:
+    def _tiers(self, route: Route, beyond: Mapping[str, float], *, tune: bool) -> Iterator[Tier]:
         """Yield the tries.
 
         Args:
-            excess: tier's name → by how much it was beyond the gate's limit, of those tried; a failure is not among them.
+            beyond: tier's name → by how much it was beyond the gate's limit, of those tried; infinite where it could not be
+                built.
             tune: weights in all their range are wanted, and may be chosen.
         """
         model = self._workshop.onnx()
@@ -117,9 +133,10 @@ class Quantiser:
         return tiers(
             kept=nodes_matching(model, self._patterns) if self._patterns else (),
             head=lambda: head_nodes(model) if detects else (),
+            light=lambda: depthwise_nodes(model) if style == "symmetric" else (),
             ranking=lambda: [layer.node for layer in self.sensitivities(style)],
             tuning=lambda: tune and self._tuning().gain_db > 0,
-            tuning_helps=lambda: excess.get(TUNED, math.inf) <= excess.get(PLAIN, math.inf),
+            tuning_helps=lambda: _helped(beyond),
             mixed_only=route.precision is Precision.MIXED,
             last_resort=_LAST_RESORTS.get(route.runtime),
         )
@@ -193,7 +210,7 @@ class Quantiser:
         """Compare with float on the same runtime, where this host is the kind that the variant is for."""
         if variant.status != "measured" or runtime_here(route.runtime) is not route.runtime:
             return
-        plain = self._workshop.build(route.in_float())
+        plain = build(self._workshop, route.in_float())
         float_variant = variant.model_copy(
             update={
                 "inputs": plain.inputs,
@@ -213,6 +230,12 @@ class Quantiser:
                     hint="Ask for it with --precision int8 if its size is what counts.",
                 )
             self.warnings.append(f"{said}; fp32 is the better choice here")
+
+
+def _helped(beyond: Mapping[str, float]) -> bool:
+    """Tell whether tuned weights, once tried, were measured to do no worse than plain; parity alone measures nothing."""
+    tuned = beyond.get(TUNED, 0.0)
+    return math.isfinite(tuned) and tuned <= beyond.get(PLAIN, math.inf)
 
 
 def _measured_beyond(variant: Variant) -> bool:

@@ -4,8 +4,9 @@
 2. tuned: the same with weights chosen for 8 bits, where that was measured to help; if the gate, too, likes it
    better than plain, all later tries but the last have these weights;
 3. head in float, of a detector: the last convolutions too, where boxes and scores are made;
-4. ranked: the layers that cost the most by themselves, worst first, in growing numbers;
-5. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
+4. depthwise layers in float, for TensorRT, where 8 bits make them no faster: many layers, and few of the products;
+5. ranked: the layers that cost the most by themselves, worst first, in growing numbers;
+6. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def tiers(
     kept: Sequence[str],
     head: Callable[[], Sequence[str]],
     ranking: Callable[[], Sequence[str]],
+    light: Callable[[], Sequence[str]] = tuple,
     tuning: Callable[[], bool] = lambda: False,
     tuning_helps: Callable[[], bool] = lambda: True,
     mixed_only: bool = False,
@@ -55,6 +57,7 @@ def tiers(
         head: gives the nodes of a detector's head; nothing for other models, whose last layer is one like the others, and
             often the largest of all.
         ranking: gives the quantisable nodes, the costliest first.
+        light: gives the layers that gain nothing from 8 bits on this runtime.
         tuning: tells whether there are weights chosen for 8 bits.
         tuning_helps: asked once they were tried; tells whether they did better than plain.
         mixed_only: leave out what keeps nothing in float.
@@ -69,7 +72,12 @@ def tiers(
     head_nodes = tuple(dict.fromkeys([*kept, *head()]))
     if set(head_nodes) != set(kept):
         yield Tier("head in float", head_nodes, mixed=True, tuned=tuned)
-    ranked = ranking()
+    light_nodes = tuple(name for name in light() if name not in head_nodes)
+    if light_nodes:
+        name = "head and depthwise layers in float" if head_nodes else "depthwise layers in float"
+        head_nodes = (*head_nodes, *light_nodes)
+        yield Tier(name, head_nodes, mixed=True, tuned=tuned)
+    ranked = [name for name in ranking() if name not in light_nodes]
     worst = [name for name in ranked if name not in head_nodes]
     for count in _RANKED:
         if count > _MOST_FLOAT * len(ranked):

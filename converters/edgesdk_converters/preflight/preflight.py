@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgesdk_converters.artifact import Workshop
 from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.preflight.facts import Facts, facts_of
 from edgesdk_converters.preflight.fits import Fit, fit
@@ -19,6 +18,7 @@ from edgesdk_converters.routes import Route, precision_named, routes
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_converters.steps.parse_onnx import parse_onnx
 from edgesdk_converters.steps.static_onnx import static_onnx
+from edgesdk_converters.workshop import Workshop
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.target import Precision, Runtime, Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgesdk_converters.artifact import Artifact, Progress
+from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.proving.compare import compare, runtime_here
 from edgesdk_converters.proving.gate import Gate, Verdict
 from edgesdk_converters.proving.predictor import Predictor
@@ -12,6 +12,7 @@ from edgesdk_converters.quiet import quiet
 from edgesdk_converters.reference import Reference
 from edgesdk_converters.routes import Route
 from edgesdk_converters.source import Source
+from edgesdk_converters.workshop import Progress
 from edgesdk_targets.bundle.manifest import Status, Variant
 from edgesdk_targets.decode.postprocess import judged_with
 from edgesdk_targets.errors import GateFailed, InputError, ParityError, StepFailed
@@ -111,6 +112,7 @@ class Proof:
             raise GateFailed(
                 f"{variant.id} is not accurate enough: {verdict.reason}",
                 hint="Allow more with --max-drop, keep layers in float (--keep-float), or use --precision fp16.",
+                excess=verdict.excess,
             )
         return verdict
 

@@ -20,7 +20,7 @@ from edgesdk_converters.framework_edge import framework_edge
 from edgesdk_converters.steps.channel_orders import UNARY, channel_orders
 from edgesdk_converters.steps.channel_routes import Channel, ChannelRoutes
 from edgesdk_converters.steps.int8_onnx_prepare import known_shapes
-from edgesdk_converters.steps.node_order import replace_nodes
+from edgesdk_converters.steps.node_order import names_in, replace_nodes, unused_name
 from edgesdk_converters.steps.node_reading import mentioned
 from edgesdk_converters.steps.parse_onnx import parse_onnx
 
@@ -76,6 +76,7 @@ class _Reordering:
         self._held: dict[str, tuple[Channel, ...]] = {}
         self._nodes: list[onnx.NodeProto] = []
         self._new: dict[str, Array] = {}
+        self._taken = names_in(graph)
         layers = {
             n.name: _groups(n) for n in graph.node if n.op_type == "Conv" and set(n.input[1:]) <= {"", *constants}
         }
@@ -122,7 +123,7 @@ class _Reordering:
                 if end - begin == len(lying):
                     pieces.append(holder)
                     continue
-                pieces.append(f"{node.output[0]}/part{len(pieces)}")
+                pieces.append(unused_name(f"{node.output[0]}/part{len(pieces)}", self._taken))
                 bounds = [
                     self._constant(f"{pieces[-1]}/{key}", np.array([value], np.int64))
                     for key, value in (("begin", begin), ("end", end), ("axis", 1))
@@ -190,7 +191,8 @@ class _Reordering:
     def _is_moved(self, tensor: str) -> bool:
         return tensor in self._routes.picks or tensor in self._held
 
-    def _constant(self, name: str, array: Array) -> str:
+    def _constant(self, wanted: str, array: Array) -> str:
+        name = unused_name(wanted, self._taken)
         self._new[name] = np.ascontiguousarray(array)
         return name
 

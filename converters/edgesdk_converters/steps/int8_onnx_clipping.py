@@ -1,13 +1,16 @@
 """The size of a tensor for which int8 without a zero point loses least: rare large values may be cut.
 
-Rule: of a histogram over some samples, the size with the smallest squared error, rounding and cutting together. Half of
-such a range is unused behind a ReLU, so that each step counts: for FastestDet this is 3 dB on the scores against the plain
-extremes. With a zero point it gained 0.1 dB there, and on pictures unlike the calibration's it lost MobileNetV2 two points
-of agreement: there the extremes stay.
+Rule: of a histogram over some samples, the size with the smallest squared error, rounding and cutting together, and of that and
+the extreme the geometric mean. Half of such a range is unused behind a ReLU, so that each step counts: for FastestDet the smallest
+error is 3 dB on the scores against the plain extremes. But that is on pictures of the calibration's kind, and others reach farther:
+with half of its layers in float FastestDet agrees on 91.7 % of the detections with the former, on 93.3 % half-way, and
+on 94.3 % with the extremes, which with everything in 8 bits lose 3.5 points. With a zero point cutting gained 0.1 dB
+there, and on pictures unlike the calibration's it lost MobileNetV2 two points of agreement: there the extremes stay.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +59,15 @@ def histograms(
 
 
 def best_size(counts: Array, low: float, high: float) -> float:
-    """Return the size, at most that of the extremes, with the smallest squared error in int8."""
+    """Return the size in int8: half-way, as factors go, from that with the smallest squared error to that of the extremes."""
     used = np.flatnonzero(counts)
     centres = (low + (np.arange(_BINS) + 0.5) * (high - low) / _BINS)[used]
-    sizes = max(-low, high) * _SHARES
+    extreme = max(-low, high)
+    sizes = extreme * _SHARES
     errors = [float(counts[used] @ (centres - _held(centres, size / 127)) ** 2) for size in sizes]
     # The widest of equals: what gains nothing is not cut.
-    return float(min(zip(errors, -sizes, strict=True))[1] * -1)
+    closest = -min(zip(errors, -sizes, strict=True))[1]
+    return math.sqrt(float(closest) * extreme)
 
 
 def _held(values: Array, scale: float) -> Array:

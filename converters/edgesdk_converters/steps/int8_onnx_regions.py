@@ -81,6 +81,20 @@ def head_nodes(model: bytes, outputs: Sequence[str] = ()) -> tuple[str, ...]:
     )
 
 
+def depthwise_nodes(model: bytes) -> tuple[str, ...]:
+    """Return the names of the convolutions with as many groups as output channels, in the graph's order."""
+    graph = parse_onnx(model).graph
+    name_nodes(graph)
+    outputs = {weight.name: weight.dims[0] for weight in graph.initializer if weight.dims}
+    return tuple(
+        node.name
+        for node in graph.node
+        if node.op_type == "Conv"
+        and next((a.i for a in node.attribute if a.name == "group"), 1) == outputs.get(node.input[1])
+        and outputs[node.input[1]] > 1
+    )
+
+
 def tail_nodes(graph: onnx.GraphProto) -> set[str]:
     """Return the names of the nodes that only decode: no convolution, product or recurrent layer follows."""
     made = {name: node for node in graph.node for name in node.output}

@@ -11,12 +11,33 @@ if TYPE_CHECKING:
 
 
 def name_nodes(graph: onnx.GraphProto) -> None:
-    """Give every node a name of its own, in place: tools tell nodes apart by it. Those that have one keep it."""
+    """Give every node a name of its own, in place: tools tell nodes apart by it. The first that has one keeps it."""
+    given = {node.name for node in graph.node}
     seen: set[str] = set()
     for place, node in enumerate(graph.node):
         if not node.name or node.name in seen:
-            node.name = f"{node.op_type}_{place}_{next(iter(node.output), '')}"
+            node.name = unused_name(f"{node.op_type}_{place}_{next(iter(node.output), '')}", given)
         seen.add(node.name)
+
+
+def unused_name(wanted: str, taken: set[str]) -> str:
+    """Return a name that is not taken, the wanted one or that with a number, and note it as taken."""
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}/{number}", number + 1
+    taken.add(name)
+    return name
+
+
+def names_in(graph: onnx.GraphProto) -> set[str]:
+    """Return all names that nodes, tensors and constants of a graph have, those of graphs inside its nodes too."""
+    found = {value.name for value in [*graph.input, *graph.output, *graph.initializer]}
+    for node in graph.node:
+        found.update([node.name, *node.input, *node.output])
+        for attribute in node.attribute:
+            for inner in [attribute.g, *attribute.graphs]:
+                found |= names_in(inner)
+    return found
 
 
 def with_named_nodes(content: bytes) -> bytes:
