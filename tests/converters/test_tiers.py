@@ -35,7 +35,7 @@ def test_each_tier_keeps_more_in_float_than_the_one_before() -> None:
     assert all(tier.mixed for tier in found[1:])
 
 
-def test_layers_that_gain_nothing_from_8_bits_are_kept_before_any_is_ranked() -> None:
+def test_layers_with_few_products_are_kept_before_any_is_ranked() -> None:
     light = ["layer1", "layer3", "layer39"]
     found = list(tiers(kept=(), head=given(["layer39"]), ranking=given(LAYERS), light=given(light)))
     assert [tier.name for tier in found[1:3]] == ["head in float", "head and depthwise layers in float"]

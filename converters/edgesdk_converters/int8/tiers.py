@@ -4,7 +4,8 @@
 2. tuned: the same with weights chosen for 8 bits, where that was measured to help; if the gate, too, likes it
    better than plain, all later tries but the last have these weights;
 3. head in float, of a detector: the last convolutions too, where boxes and scores are made;
-4. depthwise layers in float, for TensorRT, where 8 bits make them no faster: many layers, and few of the products;
+4. depthwise layers in float, for TensorRT: many layers, few of the products (of FastestDet's 12 %), and much of the noise. On the
+   other runtimes each float layer amid others in 8 bits would cost two conversions;
 5. ranked: the layers that cost the most by themselves, worst first, in growing numbers;
 6. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
 """
@@ -57,7 +58,7 @@ def tiers(
         head: gives the nodes of a detector's head; nothing for other models, whose last layer is one like the others, and
             often the largest of all.
         ranking: gives the quantisable nodes, the costliest first.
-        light: gives the layers that gain nothing from 8 bits on this runtime.
+        light: gives layers with few products, all kept in float before any is ranked; nothing where that costs speed.
         tuning: tells whether there are weights chosen for 8 bits.
         tuning_helps: asked once they were tried; tells whether they did better than plain.
         mixed_only: leave out what keeps nothing in float.
