@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import torch
 
     from edgesdk.evaluate.gate import AgreementGate
-    from edgesdk_converters.artifact import Progress
     from edgesdk_converters.conversion import Conversion
     from edgesdk_converters.int8.calibrating import Calibrating
     from edgesdk_converters.proving.gate import Gate, Predict
+    from edgesdk_converters.workshop import Progress
     from edgesdk_targets.card import ModelCard
     from edgesdk_targets.tensor import Array
 
