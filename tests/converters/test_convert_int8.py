@@ -271,6 +271,21 @@ def test_a_model_without_numbers_is_refused(pictures: list[Array], tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+class Dazzled(Net):
+    """Has no answer for bright pictures."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * torch.sqrt(0.5 - x.amax())
+
+
+def test_a_model_that_has_no_answer_for_some_pictures_is_named_and_not_its_artifact(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    net = exported(Dazzled().eval(), tmp_path / "in" / "net.onnx")
+    with pytest.raises(InputError, match="model's own answer 'logits' holds NaN for one of the pictures"):
+        convert(net, "generic-onnx", card=CARD, output=tmp_path / "out", precision="fp32")
+    assert not (tmp_path / "out").exists()
+
+
 def test_calibration_and_evaluation_never_share_a_picture(net: Path, pictures: list[Array], tmp_path: Path) -> None:
     pictures = [draw_picture((240, 320), seed) for seed in range(12)]
     for folder, chosen in (("typical", pictures[:8]), ("labelled", pictures[7:])):

@@ -35,20 +35,22 @@ def test_each_tier_keeps_more_in_float_than_the_one_before() -> None:
     assert all(tier.mixed for tier in found[1:])
 
 
-def test_layers_with_few_products_are_kept_before_any_is_ranked() -> None:
+def test_layers_with_few_products_join_the_costliest_eight() -> None:
     light = ["layer1", "layer3", "layer39"]
     found = list(tiers(kept=(), head=given(["layer39"]), ranking=given(LAYERS), light=given(light)))
-    assert [tier.name for tier in found[1:3]] == ["head in float", "head and depthwise layers in float"]
-    assert found[2].keep_float == ("layer39", "layer1", "layer3")
-    assert found[4].keep_float == ("layer39", "layer1", "layer3", "layer0", "layer2", "layer4", "layer5")
-    first = list(itertools.islice(tiers(kept=(), head=given(()), ranking=never, light=given(light)), 2))[1]
-    assert (first.name, first.mixed) == ("depthwise layers in float", True)
+    assert [tier.keep_float for tier in found[2:4]] == [
+        ("layer39", "layer0"),
+        ("layer39", "layer0", "layer1", "layer2", "layer3"),
+    ]
+    assert found[4].name == "the 8 costliest layers and the depthwise ones in float"
+    ranked = tuple(f"layer{number}" for number in (0, 2, 4, 5, 6, 7, 8, 9))
+    assert found[4].keep_float == ("layer39", "layer1", "layer3", *ranked)
 
 
 def test_they_do_not_count_as_what_makes_a_model_mostly_float() -> None:
-    light = LAYERS[8:]
+    light = LAYERS[20:]
     found = list(tiers(kept=(), head=given(()), ranking=given(LAYERS), light=given(light)))
-    assert [len(tier.keep_float) - len(light) for tier in found[1:]] == [0, 1, 4], "half of the eight others, not more"
+    assert [len(tier.keep_float) for tier in found[1:]] == [1, 4, 28], "half of the twenty others, not more"
 
 
 def test_the_search_is_given_up_before_the_model_is_mostly_float() -> None:

@@ -4,10 +4,10 @@
 2. tuned: the same with weights chosen for 8 bits, where that was measured to help; if the gate, too, likes it
    better than plain, all later tries but the last have these weights;
 3. head in float, of a detector: the last convolutions too, where boxes and scores are made;
-4. depthwise layers in float, for TensorRT: many layers, few of the products (of FastestDet's 12 %), and much of the noise. On the
-   other runtimes each float layer amid others in 8 bits would cost two conversions;
-5. ranked: the layers that cost the most by themselves, worst first, in growing numbers;
-6. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
+4. ranked: the layers that cost the most by themselves, worst first, in growing numbers; for TensorRT from eight on with all
+   depthwise layers, which are many, hold few of the products (of FastestDet's 12 %) and much of the noise. On the other runtimes
+   each float layer amid others in 8 bits would cost two conversions;
+5. the runtime's last resort, where it has one: OpenVINO's accuracy control, LiteRT's ranges found while running.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 PLAIN, TUNED = "plain", "tuned weights"
 # How many of the worst layers are kept in float, try by try, beside the head.
 _RANKED = (1, 4, 8, 16, 32)
+# From how many on those with few products join them.
+_WITH_LIGHT = 8
 # A model that is mostly float is no INT8 model: beyond this share of its layers the search is given up.
 _MOST_FLOAT = 0.5
 
@@ -58,7 +60,7 @@ def tiers(
         head: gives the nodes of a detector's head; nothing for other models, whose last layer is one like the others, and
             often the largest of all.
         ranking: gives the quantisable nodes, the costliest first.
-        light: gives layers with few products, all kept in float before any is ranked; nothing where that costs speed.
+        light: gives layers with few products, kept in float together; nothing where that costs speed.
         tuning: tells whether there are weights chosen for 8 bits.
         tuning_helps: asked once they were tried; tells whether they did better than plain.
         mixed_only: leave out what keeps nothing in float.
@@ -73,18 +75,16 @@ def tiers(
     head_nodes = tuple(dict.fromkeys([*kept, *head()]))
     if set(head_nodes) != set(kept):
         yield Tier("head in float", head_nodes, mixed=True, tuned=tuned)
-    light_nodes = tuple(name for name in light() if name not in head_nodes)
-    if light_nodes:
-        name = "head and depthwise layers in float" if head_nodes else "depthwise layers in float"
-        head_nodes = (*head_nodes, *light_nodes)
-        yield Tier(name, head_nodes, mixed=True, tuned=tuned)
-    ranked = [name for name in ranking() if name not in light_nodes]
-    worst = [name for name in ranked if name not in head_nodes]
+    ranked, light_nodes, also = ranking(), light(), ""
     for count in _RANKED:
+        if count == _WITH_LIGHT and light_nodes:
+            head_nodes = tuple(dict.fromkeys([*head_nodes, *light_nodes]))
+            ranked, also = [name for name in ranked if name not in light_nodes], " and the depthwise ones"
         if count > _MOST_FLOAT * len(ranked):
             break
+        worst = [name for name in ranked if name not in head_nodes]
         yield Tier(
-            "the costliest layer in float" if count == 1 else f"the {count} costliest layers in float",
+            "the costliest layer in float" if count == 1 else f"the {count} costliest layers{also} in float",
             (*head_nodes, *worst[:count]),
             mixed=True,
             tuned=tuned,

@@ -6,7 +6,7 @@ next way is taken. What it answers is judged here, on pictures, and not by the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgesdk_converters.quiet import quiet
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.card import ModelCard
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.nvidia_driver import nvidia_driver
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.probe import ProbeLimits, probe, refusal, trial_of_files
@@ -59,6 +60,7 @@ def compare(
     The state of a recurrent model is fed from the reference to both, so that each frame is judged by itself.
 
     Raises:
+        InputError: the source itself answers NaN.
         SessionFailed: the runtime does not load or run the artifact, or dies of it.
     """
     _survive(reference, card, artifact, variant, runtime)
@@ -72,11 +74,21 @@ def compare(
             for feed in (wanted_feed, own_feed):
                 feed.update(carried)
             wanted = reference.run(wanted_feed)
+            _refuse_nan(wanted)
             meter.add(wanted, session.run(own_feed))
             carried = {name: wanted[output].copy() for name, output in states.items()}
     finally:
         session.close()
     return meter.result()
+
+
+def _refuse_nan(answer: Mapping[str, Array]) -> None:
+    """Nothing can be compared with it; and it is the source that is at fault, not the artifact."""
+    if broken := [name for name, array in answer.items() if array.dtype.kind == "f" and np.isnan(array).any()]:
+        raise InputError(
+            f"The model's own answer {broken[0]!r} holds NaN for one of the pictures on which artifacts are compared with it.",
+            hint="Check its weights and its preprocessing; with --data the pictures are yours.",
+        )
 
 
 def _survive(reference: Reference, card: ModelCard, artifact: Artifact, variant: Variant, runtime: Runtime) -> None:
