@@ -275,7 +275,7 @@ class Dazzled(Net):
     """Has no answer for bright pictures."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x) * torch.sqrt(0.5 - x.amax())
+        return super().forward(x) * torch.sqrt(0.5 - x.max())
 
 
 def test_a_model_that_has_no_answer_for_some_pictures_is_named_and_not_its_artifact(tmp_path: Path) -> None:
