@@ -48,10 +48,12 @@ class Plan:
     runtimes: tuple[Runtime, ...]
     picamera2: bool = False
     enrol: bool = False
+    tuf: bool = False
 
     @property
     def extras(self) -> tuple[str, ...]:
-        return ("agent", *(("enrol",) if self.enrol else ()), *(EXTRAS[runtime] for runtime in self.runtimes))
+        asked = [name for name, wanted in (("enrol", self.enrol), ("tuf", self.tuf)) if wanted]
+        return ("agent", *asked, *(EXTRAS[runtime] for runtime in self.runtimes))
 
     @property
     def index(self) -> WheelIndex:
@@ -73,6 +75,7 @@ def main() -> int:
             tuple(Runtime(name) for name in args.runtime),
             picamera2=args.picamera2,
             enrol=args.enrol,
+            tuf=args.tuf,
         )
         if args.dry_run:
             with tempfile.TemporaryDirectory() as temporary:
@@ -101,6 +104,7 @@ def make_plan(
     *,
     picamera2: bool = False,
     enrol: bool = False,
+    tuf: bool = False,
 ) -> Plan:
     """Decide Python, C library and runtimes of a target's wheelhouse.
 
@@ -130,7 +134,7 @@ def make_plan(
             )
     # A Python that none of the target's systems brings was built by its user: stay with the oldest C library.
     oldest = min((p.glibc for p in target.platforms), key=lambda text: int(text.split(".")[1]))
-    return Plan(target, version, platform.glibc if platform else oldest, wanted, picamera2, enrol)
+    return Plan(target, version, platform.glibc if platform else oldest, wanted, picamera2, enrol, tuf)
 
 
 def write_wheelhouse(plan: Plan, output: Path) -> list[Locked]:
@@ -204,7 +208,8 @@ def _write_files(plan: Plan, folder: Path, locked: list[Locked]) -> None:
         "MODULES": " ".join(
             [
                 *("numpy", "cv2", "edgesdk_agent"),
-                *(("cryptography",) if plan.enrol else ()),
+                *(("cryptography",) if plan.enrol or plan.tuf else ()),
+                *(("tuf",) if plan.tuf else ()),
                 *(MODULES[runtime] for runtime in plan.runtimes),
             ]
         ),
@@ -232,7 +237,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--picamera2", action="store_true", help="for a CSI camera through Raspberry Pi OS's Picamera2")
     parser.add_argument(
-        "--enrol", action="store_true", help="with what `edgesdk agent enrol` needs; see docs/enrolling.md"
+        "--enrol",
+        action="store_true",
+        help="with what `edgesdk agent enrol` needs, and signatures; see docs/enrolling.md",
+    )
+    parser.add_argument(
+        "--tuf",
+        action="store_true",
+        help="with what asking a fleet's repository of releases needs; see docs/signing.md",
     )
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: wheelhouse-TARGET-pyVERSION)")
     parser.add_argument("--dry-run", action="store_true", help="only print what requirements.lock would hold")

@@ -186,7 +186,9 @@ class Agent:
             for name, reason in model.choice.failed:
                 reporter.event("variant_failed", "warning", f"{name}: {reason}")
         cameras.announce_to(lambda: hands.say_again(cameras=camera_names(cameras.by_name, policies)))
-        begin_updates(hands, pipeline, told, self._link, self.counts, self._trust, stack, results.tally)
+        begin_updates(
+            hands, pipeline, told, self._link, self.counts, self._trust, stack, results.tally, steering.reload_now
+        )
         return steering
 
     def _connect(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def begin_updates(
     trust: ClockTrust,
     stack: ExitStack,
     results: ResultTally | None,
+    take_over: Callable[[], None],
 ) -> None:
     """Take wishes for another bundle from now on, and watch a trial if this run is one.
 
@@ -39,6 +41,7 @@ def begin_updates(
         reporter: tells what happens; None without a broker, as `link` then is.
         stack: ends it.
         results: what `tally_of` gave.
+        take_over: reads the configuration again, and lets its bundle take over between two frames.
     """
     config = hands.loaded.config
     section = config.update
@@ -51,12 +54,17 @@ def begin_updates(
         return
     from edgesdk_agent.oversight import broker_state
     from edgesdk_agent.update.agent_update import AgentUpdate
+    from edgesdk_agent.update.hot_swap import HotSwap
     from edgesdk_agent.update.launched import launched
-    from edgesdk_agent.update.trial_watch import RunningAgent
+    from edgesdk_agent.update.trial_watch import RunningAgent, memory_bytes
 
     found = launched()
     if found is None or results is None:
         return
+
+    def digest() -> str:
+        return hands.running.model.digest
+
     update = AgentUpdate(
         section,
         found,
@@ -64,7 +72,7 @@ def begin_updates(
             totals=pipeline.stats,
             recent=pipeline.span().read,
             paused=hands.paused,
-            digest=lambda: hands.running.model.digest,
+            digest=digest,
             broker_reached=None if link is None else lambda: broker_state(link)[0],
             results=results,
         ),
@@ -73,6 +81,7 @@ def begin_updates(
         budget_ms=config.health.age_budget_ms,
         tell=_tell_nobody if reporter is None else reporter.event,
         clock_trusted=trust.now,
+        swap=HotSwap(take_over, digest, memory_bytes),
     )
     counts.add("update", update.counts)
     stack.callback(update.stop)

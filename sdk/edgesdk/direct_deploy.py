@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.agent_release.agent_release import open_release
 from edgesdk_targets.errors import DeviceError, InputError
 from edgesdk_targets.signing.check import signatures_of
 
@@ -57,7 +57,7 @@ def deploy_direct(bundle: Path, host: str, config: Path, *, sudo: bool = True, w
     """
     if not _HOST.fullmatch(host):
         raise InputError(f"{host!r} is no host.", hint="Write HOST or USER@HOST, as ssh takes it.")
-    with open_bundle(bundle) as opened:
+    with open_release(bundle) as opened:
         if bundle.is_dir() or signatures_of(opened) is None:
             raise InputError(f"{bundle} is no signed file.", hint="`edgesdk bundle sign BUNDLE --key NAME`")
     folder = _ssh(host, ["mktemp", "-d"], _QUICK_S).stdout.strip()

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -39,11 +39,17 @@ class Ending(Enum):
 def start_child(module: str, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
     """Start `python -m module arguments` in a private folder; what it prints goes to the file `messages` there."""
     path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
+    # `-m` puts the working folder on the path: this one holds no modules.
+    return start_program([sys.executable, "-m", module, *arguments], {**os.environ, "PYTHONPATH": path}, folder=folder)
+
+
+def start_program(words: Sequence[str], environment: Mapping[str, str], *, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a program in a private folder; what it prints goes to the file `messages` there. Raises OSError."""
     with (folder / _MESSAGES).open("ab") as messages:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=folder,  # `-m` puts the working folder on the path: this one holds no modules
-            env={**os.environ, "PYTHONPATH": path},
+            words,
+            cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=messages,
             stderr=messages,

@@ -13,8 +13,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ import pytest
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
+from edgesdk.agent_release import release_from_wheelhouse
+from edgesdk_agent.update.environment.agent_here import build_in_children
+from edgesdk_targets.agent_release.agent_release import open_agent_release
 from edgesdk_targets.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,17 +139,21 @@ def test_the_oldest_c_library_that_will_do_is_read_from_the_wheels(resolving: An
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_every_runtime_of_a_board_resolves_for_each_python(python: str) -> None:
-    done = wheelhouse(
-        "--target", "rpi5", "--python", python, "--runtime", "litert", "--runtime", "onnxruntime", "--dry-run"
-    )
+    runtimes = ["--runtime", "litert", "--runtime", "onnxruntime"]
+    done = wheelhouse("--target", "rpi5", "--python", python, *runtimes, "--enrol", "--tuf", "--dry-run")
     assert done.returncode == 0, done.stderr
     lines = dict(line.split("==") for line in done.stdout.splitlines())
     found = {name.lower(): rest.partition(" ")[0] for name, rest in lines.items()}
     assert found["numpy"] == ("2.2.6" if python == "3.10" else "2.4.6")
     assert found["onnxruntime"] == ("1.23.2" if python == "3.10" else "1.31.1")
-    assert {"ai-edge-litert", "opencv-python-headless", "paho-mqtt", "pydantic", "edgesdk[agent,litert,onnx]"} <= set(
-        found
-    )
+    assert {
+        "ai-edge-litert",
+        "opencv-python-headless",
+        "paho-mqtt",
+        "pydantic",
+        "tuf",
+        "edgesdk[agent,enrol,tuf,litert,onnx]",
+    } <= set(found)
     assert not set(TRAINING) & set(found)
     assert all("--hash=sha256:" in rest for rest in lines.values())
 
@@ -247,6 +256,32 @@ def test_installed_environment_holds_the_agent_and_no_training_framework(install
     assert not set(TRAINING) & set(packages)
 
 
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle that LiteRT runs."""
+    from edgesdk_converters.convert import convert
+
+    targets = ["x86-cpu", "rpi5"]
+    return convert(ROOT / "examples/digits/detector.yaml", targets, output=tmp_path_factory.mktemp("bundle")).path
+
+
+def test_a_release_of_the_agent_becomes_an_environment_that_works(
+    made: tuple[Path, dict[str, Any]], bundle: Path, tmp_path: Path
+) -> None:
+    """The same wheels by the way of an update: packed, unpacked, built and proven with a bundle, and nothing fetched."""
+    release = release_from_wheelhouse(made[0], tmp_path)
+    place = tmp_path / "agents" / "one"
+    place.mkdir(parents=True)
+    build_in_children("", "", threading.Event())(release, place, bundle)
+    said = subprocess.run([place / "bin/edgesdk-agent", "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"edgesdk {version('edgesdk')}\n"
+    files = [path for path in place.rglob("*") if path.is_file()]
+    with open_agent_release(release) as opened:
+        # What is asked for before the first byte is written is enough, and not many times too much.
+        asked = opened.manifest.installed_bytes * 1.6
+    assert asked / 2 < sum(path.stat().st_size for path in files) < asked
+
+
 def test_an_existing_environment_is_brought_up_to_date(made: tuple[Path, dict[str, Any]], installed: Path) -> None:
     done = install(made[0], "--no-compile", installed, python=sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -336,11 +371,8 @@ def python310() -> Path:
     pytest.skip("there is no Python 3.10 on this machine (EDGESDK_PYTHON310 names one)")
 
 
-def test_the_agent_runs_on_python_3_10_with_one_runtime_alone(python310: Path, tmp_path: Path) -> None:
+def test_the_agent_runs_on_python_3_10_with_one_runtime_alone(python310: Path, bundle: Path, tmp_path: Path) -> None:
     """JetPack 6 and Ubuntu 22.04 bring Python 3.10; nothing but `edgesdk[agent,litert]` is installed there."""
-    from edgesdk_converters.convert import convert
-
-    bundle = convert(ROOT / "examples/digits/detector.yaml", ["x86-cpu", "rpi5"], output=tmp_path).path
     wheels, venv = tmp_path / "wheels", tmp_path / "edgesdk"
     done = wheelhouse("--target", "x86-cpu@jammy", "--runtime", "litert", "-o", wheels)
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,8 @@ pytest.importorskip("cryptography")
 from edgesdk.signing.private_key import PrivateKey
 from edgesdk.signing.sign import sign_bundle
 from edgesdk_targets.bundle.archive import pack
-from edgesdk_targets.bundle.bundle import MANIFEST, SIGNATURE, open_bundle
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.package import MANIFEST, SIGNATURE
 from edgesdk_targets.errors import (
     BadHash,
     BadSignature,

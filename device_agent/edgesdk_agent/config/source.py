@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgesdk_agent.config.loading import LoadedConfig, load_config
 from edgesdk_agent.config.overlay import Layer, bundle_in
+
+# The launcher's; its own name for it is in a module that who was not launched does not load.
+_SLOT = "EDGESDK_SLOT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +43,13 @@ class ConfigSource:
 
     def _load(self, values: Mapping[str, tuple[object, str]]) -> LoadedConfig:
         return load_config(
-            self.path, flags=self.flags, environment=self.environment, no_mqtt=self.no_mqtt, overlay=values
+            self.path, flags=self._flags(), environment=self.environment, no_mqtt=self.no_mqtt, overlay=values
         )
+
+    def _flags(self) -> Mapping[str, object]:
+        """Return the flags, the bundle's as of the slot that runs now: it may have been taken over since the start."""
+        if not os.environ.get(_SLOT) or not isinstance(bundle := self.flags.get("bundle"), str):
+            return self.flags
+        from edgesdk_agent.update.launched import bundle_now
+
+        return {**self.flags, "bundle": bundle_now(bundle)}

@@ -64,6 +64,7 @@ class UpdateSection(Section):
         slower: how many times as old as before the results may be.
         unlike: how many standard errors the results may be away from those before; null does not compare them.
         growth_mb: by how many megabytes memory may grow, stretch by stretch; null does not look.
+        swap: let a bundle take over between two frames, where it can; else the agent is started anew.
         trial_s: how long a start on trial may take to show it; trial_starts: and how many starts it has.
     """
 
@@ -78,6 +79,7 @@ class UpdateSection(Section):
     slower: float = Field(default=1.5, ge=1, le=100)
     unlike: float | None = Field(default=4.0, ge=1, le=1000)
     growth_mb: float | None = Field(default=32.0, ge=1, le=1 << 20)
+    swap: bool = True
     trial_s: float = Field(default=600.0, ge=1, le=86400)
     trial_starts: int = Field(default=3, ge=1, le=10)
 
@@ -99,9 +101,11 @@ class UpdateSection(Section):
         """Return what a trial must show; `budget_ms` is how old results may be at all."""
         from edgesdk_agent.update.trial_gate import GateLimits
 
+        # Longer, but not so long that a trial's time is over before.
+        longer_s = min(2 * self.soak_s, (self.soak_s + self.trial_s) / 2)
         return GateLimits(
-            soak_s=self.soak_s, least_frames=self.frames, budget_ms=budget_ms, slower=self.slower, unlike=self.unlike,
-            growth_mb=self.growth_mb,
+            soak_s=self.soak_s, uncompared_soak_s=longer_s, least_frames=self.frames, budget_ms=budget_ms,
+            slower=self.slower, unlike=self.unlike, growth_mb=self.growth_mb,
         )  # fmt: skip
 
     def window(self) -> Window | None:

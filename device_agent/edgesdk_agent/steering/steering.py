@@ -12,6 +12,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -150,6 +152,30 @@ class Steering:
     def reload(self) -> None:
         """Read the configuration again, soon; what comes of it is logged and told."""
         self._runner.soon(self._reload)
+
+    def reload_now(self, within_s: float = 300.0) -> None:
+        """Read the configuration again, and return once it is in effect; not for the commands' own thread.
+
+        Args:
+            within_s: how long a model may take to load; then it is given up, and may still come.
+
+        Raises:
+            EdgeError: as `LiveSettings.reload`; or DeviceError: it is not done in time.
+        """
+        done: Future[object] = Future()
+
+        def reload() -> None:
+            try:
+                done.set_result(self.settings.reload())
+            except BaseException as error:  # noqa: BLE001  (handed to whoever waits)
+                done.set_exception(error)
+
+        if not self._runner.soon(reload):
+            raise DeviceError("There is no room for another job.", hint="It is tried otherwise.")
+        try:
+            done.result(within_s)
+        except FutureTimeout as error:
+            raise DeviceError(f"The configuration is not in effect after {within_s:g} s.") from error
 
     def counts(self) -> dict[str, int]:
         """Return how many commands and desired states came, and what became of them."""

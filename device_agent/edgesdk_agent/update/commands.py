@@ -16,6 +16,7 @@ from edgesdk_targets.errors import DeviceError, InputError
 if TYPE_CHECKING:
     from edgesdk_agent.config.root import AgentConfig
     from edgesdk_agent.config.update import UpdateSection
+    from edgesdk_agent.update.record import Release
     from edgesdk_agent.update.wish import Wish, WishFiles
 
 NAME = "update"
@@ -26,15 +27,17 @@ def add_parser(commands: Any) -> None:
     """Add the command to the agent's command line."""
     group = commands.add_parser(
         NAME,
-        help="change the model of this device, on trial",
+        help="change the model or the agent of this device, on trial",
         description="Another bundle for the agent that runs here under its launcher: checked, tried, and kept only if it does "
         "its work. See docs/updating.md.",
     )
     verbs = group.add_subparsers(dest="update", required=True, metavar="VERB")
     begin = verbs.add_parser("begin", help="put the first bundle into a slot; does nothing where there is one")
     begin.add_argument("--bundle", metavar="BUNDLE", help="another one than the configuration's")
-    install = verbs.add_parser("install", help="ask for another bundle, and wait for what comes of it")
-    install.add_argument("address", metavar="BUNDLE", help="a file, such as on a stick, or https://…/NAME.edgebundle")
+    install = verbs.add_parser("install", help="ask for another bundle or agent, and wait for what comes of it")
+    install.add_argument(
+        "address", metavar="BUNDLE", help="a .edgebundle or .edgeagent: a file, such as on a stick, or https://…"
+    )
     back = verbs.add_parser("back", help="ask for the bundle before this one, which the other slot still holds")
     abort = verbs.add_parser("abort", help="end the update that is under way")
     status = verbs.add_parser("status", help="say what runs, and how far an update is")
@@ -71,8 +74,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _begin(options: argparse.Namespace, config: AgentConfig, section: UpdateSection) -> int:
+    from edgesdk_agent.health.clock_trust import ClockTrust
     from edgesdk_agent.update import launcher
-    from edgesdk_agent.update.agent_update import moment
+    from edgesdk_agent.update.boot_clock import moment
     from edgesdk_agent.update.fetch.sources import Sources
     from edgesdk_agent.update.launcher import held_slots, read_switch
     from edgesdk_agent.update.proof_here import proof_of
@@ -83,7 +87,7 @@ def _begin(options: argparse.Namespace, config: AgentConfig, section: UpdateSect
     if read_switch(root).active or held_slots(root):
         _print(options, {"folder": str(root), "begun": False}, f"{root} has its slots already.")
         return 0
-    proof = proof_of(section, config.target, config.variant, threading.Event())
+    proof = proof_of(section, config.target, config.variant, threading.Event(), ClockTrust().now)
     sources = Sources(proof.accept, bytes_per_s=section.bytes_per_s, authority=section.ca)
     # Links are followed: what a slot holds is a file of its own.
     address = str(Path(options.bundle or config.bundle).resolve())
@@ -163,6 +167,7 @@ def _status(root: Path) -> dict[str, Any]:
     """Return what is known of the updates in a folder."""
     from edgesdk_agent.update.launcher import held_slots, read_switch
     from edgesdk_agent.update.record import RECORD, RecordFile
+    from edgesdk_agent.update.slots import Slots
     from edgesdk_agent.update.wish import WishFiles
 
     try:
@@ -178,17 +183,19 @@ def _status(root: Path) -> dict[str, Any]:
     file, switch = RecordFile(root), read_switch(root)
     if file.damage:
         raise DeviceError(file.damage, hint="The agent begins it anew; the slots tell what was confirmed.")
-    record, answer = file.now, WishFiles(root).answered()
+    record, answer, runs = file.now, WishFiles(root).answered(), Slots(root).content(switch.runs)
     return {
         "folder": str(root),
         "runs": switch.runs,
         "trial": None if switch.trial is None else {"slot": switch.trial.slot, "starts": switch.trial.starts},
         "slots": held_slots(root),
+        "bundle": _told(None if runs is None else runs.bundle),
+        "agent": _told(None if runs is None else runs.agent),
         "step": record.step.value,
         "at_rest": record.step.at_rest,
-        "release": None if record.release is None else record.release.model_dump(),
-        "confirmed": None if record.confirmed is None else record.confirmed.model_dump(),
-        "previous": None if record.previous is None else record.previous.model_dump(),
+        "release": _told(record.release),
+        "confirmed": _told(record.confirmed),
+        "previous": _told(record.previous),
         "floor": record.floor,
         "why": record.why,
         "refused": "" if answer is None or answer.taken or answer.waits else answer.why,
@@ -196,9 +203,17 @@ def _status(root: Path) -> dict[str, Any]:
     }
 
 
+def _told(release: Release | None) -> dict[str, Any] | None:
+    return None if release is None else release.model_dump()
+
+
 def _in_words(found: dict[str, Any]) -> str:
     lines = [f"slot {found['runs'] or '-'} runs" + (" on trial" if found["trial"] else "")]
-    lines += [f"{what}: {_named(found[what])}" for what in ("confirmed", "previous") if found[what] is not None]
+    lines += [
+        f"{what}: {_named(found[what])}"
+        for what in ("bundle", "agent", "confirmed", "previous")
+        if found[what] is not None
+    ]
     release, why = found["release"], found["why"]
     named = "" if release is None else f"{_named(release)}: "
     lines.append(f"update: {named}{found['step']}{f', {why}' if why else ''}")

@@ -8,13 +8,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk_targets.child_watch import Ending, last_message, start_child, watch
-from edgesdk_targets.errors import BundleError, DeviceError, EdgeError
+from edgesdk_agent.update.proving_child import ChildLimits, await_proof
+from edgesdk_targets.child_watch import start_child
+from edgesdk_targets.errors import BundleError, EdgeError
 
 _HINT = "Mend the model, and offer it as a bundle with other content."
 
@@ -23,14 +22,6 @@ class GoldenFailed(BundleError):
     """The candidate does not give the answers that it was made with, or none at all."""
 
     code = "golden_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ChildLimits:
-    """What the child may take: time, with an engine's build; and how much memory it must leave to what runs."""
-
-    longest_s: float = 1800.0
-    keep_free_bytes: int = 64 << 20
 
 
 def golden_in_child(
@@ -52,22 +43,9 @@ def golden_in_child(
         with tempfile.TemporaryDirectory(prefix="edgesdk-golden-") as scratch:
             folder = Path(scratch)
             child = start_child(__name__, *words, folder=folder)
-            until = time.monotonic() + allowed.longest_s
-            ending = watch(
-                child, folder, lambda: 0.0 if stop.is_set() else until, keep_free_bytes=allowed.keep_free_bytes
+            await_proof(
+                child, folder, "golden set", lambda why: GoldenFailed(why, hint=_HINT), limits=allowed, stopping=stop
             )
-            if stop.is_set():
-                raise DeviceError("The agent stops; the golden set begins anew with its next start.")
-            if ending is Ending.TOO_LONG:
-                raise GoldenFailed(f"Its golden set was not over after {allowed.longest_s:g} s.", hint=_HINT)
-            if ending is Ending.TOO_MUCH_MEMORY:
-                raise GoldenFailed("Its golden set left too little memory to what runs.", hint=_HINT)
-            code = child.returncode
-            if code < 0:
-                raise GoldenFailed(f"It crashed with signal {-code} in its golden set.", hint=_HINT)
-            if code:
-                said = last_message(folder) or f"it ended with code {code}"
-                raise GoldenFailed(f"Its golden set is not met: {said[:300]}", hint=_HINT)
 
     return check
 

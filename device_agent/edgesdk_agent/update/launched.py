@@ -1,4 +1,4 @@
-"""Whether the launcher started this process, from which slot, and whether another slot is to take its place."""
+"""Whether the launcher started this process, which slot it runs, and whether another slot is to take its place."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ class Launched:
     def is_replaced(self) -> bool:
         """Say whether the launcher ends this process to run the other slot."""
         return read_switch(self.root).runs != self.slot
+
+    def moved_to(self, slot: str) -> Launched:
+        """Return it as another slot's, also for who asks `launched` from now on, and for a restart of this process."""
+        os.environ[SLOT_VARIABLE] = slot
+        return Launched(self.root, slot)
+
+
+def bundle_now(path: str) -> str:
+    """Return a bundle's path as of the slot that this process runs now, if it is that of one of the slots."""
+    found = launched()
+    if found is None:
+        return path
+    slots = found.root.absolute() / "slots"
+    named = Path(path)
+    in_slot = named.parent.parent == slots and named.parent.name in SLOTS
+    return str(slots / found.slot / named.name) if in_slot else path
 
 
 def launched(environment: Mapping[str, str] | None = None) -> Launched | None:

@@ -3,6 +3,7 @@
     ROOT/switch.json      which slot runs, and which is on trial; written here alone
     ROOT/order.json       what the agent asks for: begin, try, confirm, give_up, damaged; written by the agent alone
     ROOT/slots/a, slots/b what there is to run; complete where there is a `slot.json`
+    ROOT/agents/NAME      environments; a slot that names one is run by the program of COMMAND's name in it
 
     python3 launcher.py ROOT -- COMMAND … {slot} …
 
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 SWITCH, ORDER, SLOT_FILE, SLOTS = "switch.json", "order.json", "slot.json", ("a", "b")
+ENVIRONMENTS = "agents"
 # What the program is told of itself.
 FOLDER_VARIABLE, SLOT_VARIABLE = "EDGESDK_SLOTS", "EDGESDK_SLOT"
 NOT_IN_TIME = "not confirmed in time"
@@ -38,18 +40,23 @@ _WAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _LOOK_S = 1.0
 _STOP_S = 20.0
 _NO_SLOT = 78  # EX_CONFIG: starting again would change nothing
+_NO_PROGRAM = 127  # as of a shell
 _START_WITHIN_S, _PR_SET_PDEATHSIG = 1800, 1  # the first start of a model may build an engine
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A slot that is not proven yet. `starts` were begun of `most_starts`; each may last `deadline_s`."""
+    """A slot that is not proven yet. `starts` were begun of `most_starts`; each may last `deadline_s`.
+
+    Of a `hot` one the program that runs takes over what is in it; that counts as a start.
+    """
 
     slot: str
     id: str
     starts: int = 0
     most_starts: int = 3
     deadline_s: float = 600.0
+    hot: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def obey(switch: Switch, order: dict[str, Any]) -> Switch:
         return replace(done, active=slot, id=named)
     if what == "try" and switch.active and slot != switch.active and trial is None:
         most, deadline = _number(order, "most_starts", 3, 1, 10), _number(order, "deadline_s", 600, 1, 86400)
-        begun = Trial(slot, named, 0, int(most), deadline)
+        begun = Trial(slot, named, 0, int(most), deadline, order.get("hot") is True)
         return replace(done, trial=begun, ended_id="", kept=False, why="", damaged="")
     # Of two that are damaged neither is better: the first one told of is left, and the service manager goes on trying.
     if what == "damaged" and (slot, named, trial, switch.damaged) == (switch.active, switch.id, None, ""):
@@ -134,10 +141,10 @@ def read_switch(root: Path) -> Switch:
     """Return the switch; an empty one where there is none, or none that can be understood."""
     raw = read_json(root / SWITCH)
     try:
-        trial = Trial(**raw["trial"]) if raw.get("trial") else None
-        found = Switch(**{**raw, "trial": trial})
+        trial = Trial(**_known(Trial, raw["trial"])) if raw.get("trial") else None
+        found = Switch(**{**_known(Switch, raw), "trial": trial})
         sound = isinstance(found.order, int) and {found.active, found.runs, found.damaged} <= {*SLOTS, ""}
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError):
         return Switch()
     return found if sound and (trial is None or isinstance(trial.starts, int)) else Switch()
 
@@ -165,6 +172,11 @@ def held_slots(root: Path) -> dict[str, str]:
     """Return what is complete in the slots, by slot."""
     found = {slot: read_json(root / "slots" / slot / SLOT_FILE).get("id") for slot in SLOTS}
     return {slot: named for slot, named in found.items() if isinstance(named, str)}
+
+
+def _known(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
+    """Return what this version knows of a value that another one may have written."""
+    return {name: value for name, value in raw.items() if name in kind.__dataclass_fields__}
 
 
 def _kept(root: Path, switch: Switch) -> bool:
@@ -220,12 +232,13 @@ def run(root: Path, command: list[str]) -> int:
         if not switch.runs or switch.runs not in held_slots(root):
             print(f"launcher: no slot in {root} holds anything to run", file=sys.stderr)  # noqa: T201
             return _NO_SLOT
-        environment = {**os.environ, FOLDER_VARIABLE: str(root), SLOT_VARIABLE: switch.runs}
-        # It names us, and it is the program that tells the service manager that it is alive.
-        environment.pop("WATCHDOG_PID", None)
-        words = [word.replace("{slot}", str(root / "slots" / switch.runs)) for word in command]
-        child = subprocess.Popen(words, env=environment, preexec_fn=as_child)  # noqa: PLW1509  (no threads here)
-        asked_to_stop = _watch(root, child, switch, noted)
+        child = _started(root, switch, command, as_child)
+        if child is None and switch.trial is None:
+            return _NO_PROGRAM
+        if child is None:
+            last = "could not be made"
+            continue
+        asked_to_stop, switch = _watch(root, child, switch, noted)
         code = child.wait()
         last = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
         now = obey_order(root)
@@ -236,6 +249,39 @@ def run(root: Path, command: list[str]) -> int:
         _say_it_begins_anew()
         if now.trial is not None:
             time.sleep(min(now.trial.starts, 5) * 0.2)  # a program that ends at once is not to take the processor
+
+
+def own_program(root: Path, slot: str, program: str) -> str:
+    """Return the program of that name in the slot's own environment; empty where the slot names none."""
+    named = read_json(root / "slots" / slot / SLOT_FILE).get("environment")
+    # One plain name: nothing that a file says leads out of the folder.
+    plain = isinstance(named, str) and named.isalnum()
+    return str(root / ENVIRONMENTS / str(named) / "bin" / Path(program).name) if plain else ""
+
+
+def _started(
+    root: Path, switch: Switch, command: list[str], as_child: Callable[[], None]
+) -> subprocess.Popen[bytes] | None:
+    """Start the slot that runs; None where that cannot be. What is proven and lost its environment is run by the given one."""
+    environment = {**os.environ, FOLDER_VARIABLE: str(root), SLOT_VARIABLE: switch.runs}
+    # It names us, and it is the program that tells the service manager that it is alive.
+    environment.pop("WATCHDOG_PID", None)
+    words = [word.replace("{slot}", str(root / "slots" / switch.runs)) for word in command]
+    own = own_program(root, switch.runs, words[0])
+    ways = [([own, *words[1:]], _without_python_settings(environment))] if own else []
+    if not own or switch.trial is None:
+        ways.append((words, environment))
+    for way, variables in ways:
+        try:
+            return subprocess.Popen(way, env=variables, preexec_fn=as_child)  # noqa: PLW1509  (no threads here)
+        except OSError as error:
+            print(f"launcher: {way[0]} cannot be started: {error}", file=sys.stderr)  # noqa: T201
+    return None
+
+
+def _without_python_settings(environment: dict[str, str]) -> dict[str, str]:
+    """Return them without what would mix another installation's packages into an environment."""
+    return {name: value for name, value in environment.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
 def _childs_beginning() -> Callable[[], None]:
@@ -266,8 +312,8 @@ def _say_it_begins_anew() -> None:
             out.sendto(word.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
-def _watch(root: Path, child: subprocess.Popen[bytes], began: Switch, noted: Switch) -> bool:
-    """Wait until the child ended, ending it where the switch says so; return whether somebody asked us to stop."""
+def _watch(root: Path, child: subprocess.Popen[bytes], began: Switch, noted: Switch) -> tuple[bool, Switch]:
+    """Wait until the child ended, ending it where the switch says so; return whether somebody asked us to stop, and what it ran."""
     until = None if began.trial is None else time.monotonic() + began.trial.deadline_s
     stopping = False
     while child.poll() is None:
@@ -276,6 +322,12 @@ def _watch(root: Path, child: subprocess.Popen[bytes], began: Switch, noted: Swi
             child.send_signal(got.si_signo)
             stopping |= got.si_signo != signal.SIGHUP
         switch = obey_order(root)
+        if switch.trial is not None and switch.trial.hot and not switch.trial.starts and not stopping:
+            # Counted before it is made, as every start is; the program waits for that. Where it cannot be, another one is started.
+            taken = counted(switch, held_slots(root))
+            if _kept(root, taken):
+                began = switch = taken
+                until = None if taken.trial is None else time.monotonic() + taken.trial.deadline_s
         if switch.trial is None:
             until = None
         if until is not None and time.monotonic() >= until:
@@ -283,7 +335,7 @@ def _watch(root: Path, child: subprocess.Popen[bytes], began: Switch, noted: Swi
             _kept(root, switch)
         if switch.runs != began.runs and switch != noted and not stopping:
             _end(child)
-    return stopping
+    return stopping, began
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -18,7 +18,7 @@ def give_order(root: Path, order: Order, switch: Switch, limits: Limits) -> None
     """
     content = {
         "do": order.do, "slot": order.slot, "id": order.id, "why": order.why, "number": switch.order + 1,
-        "most_starts": limits.trial_starts, "deadline_s": limits.trial_s,
+        "most_starts": limits.trial_starts, "deadline_s": limits.trial_s, "hot": order.hot,
     }  # fmt: skip
     if read_json(root / ORDER) != content:
         write_whole(root / ORDER, json.dumps(content).encode(), OWNER_ONLY)

@@ -1,4 +1,4 @@
-"""What a bundle must be before it may be tried: the one that was promised, whole, signed, and for this device."""
+"""What a release must be before it may be tried: the one that was promised, whole, signed, and for this device."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from edgesdk_agent.update.record import Release
+from edgesdk_targets.agent_release.agent_release import kind_of, open_release
 from edgesdk_targets.bundle.archive import Limits
-from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.package import Package
 from edgesdk_targets.errors import BadHash, BundleError
 from edgesdk_targets.signing.check import check_digest, check_signature
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
@@ -43,8 +45,8 @@ class Proof:
             BundleError: it is not. That may be the fault of its way here: somebody in between must not be able to have a good
                 release refused for ever, so nothing is held against the release.
         """
-        with open_bundle(path, self.limits, accept=partial(self.accept, path)) as bundle:
-            self._identity(bundle, release)
+        with open_release(path, self.limits, accept=partial(self.accept, path)) as package:
+            self._identity(package, release)
         self.check_released(release, path)
 
     def check_released(self, release: Release, path: Path | None = None) -> None:
@@ -68,8 +70,8 @@ class Proof:
         if self.trusted is not None:
             check_digest(path, digest, signature, self.trusted())
 
-    def _identity(self, bundle: Bundle, release: Release) -> None:
-        if bundle.digest != release.id:
+    def _identity(self, bundle: Package, release: Release) -> None:
+        if (bundle.digest, kind_of(bundle)) != (release.id, release.kind):
             raise BadHash(
                 f"What came is {bundle.digest[:19]}…, and {release.id[:19]}… was promised.",
                 hint="Offer the bundle again.",

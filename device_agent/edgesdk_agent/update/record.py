@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgesdk_agent.update.result_profile import Spread
+from edgesdk_targets.agent_release.agent_release import Kind
 from edgesdk_targets.card import NAME, VERSION
 from edgesdk_targets.messages.envelope import Count
 from edgesdk_targets.whole_file import OWNER_ONLY, write_whole
@@ -39,12 +40,12 @@ class Step(str, Enum):
 
 
 class Release(BaseModel):
-    """A bundle that is to run.
+    """A bundle, or a release of the agent's own program, that is to run.
 
     Attributes:
-        id: the bundle's digest, so that it is another one as soon as its content is.
-        number: grows with every release; signed with the bundle.
-        size: of the bundle file, in bytes.
+        id: its digest, so that it is another one as soon as its content is.
+        number: grows with every release of its kind; signed with it.
+        size: of its file, in bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -54,6 +55,7 @@ class Release(BaseModel):
     version: str = Field(pattern=VERSION)
     number: int = Field(ge=0, lt=1 << 53)
     size: int = Field(gt=0, le=1 << 40)
+    kind: Kind = "bundle"
 
     @property
     def hex(self) -> str:
@@ -96,8 +98,9 @@ class UpdateRecord(BaseModel):
         before_p95_ms: by camera, how old results were before the trial; before_results: and what they said.
         waited: what the trial waited for, when it last looked.
         confirmed: what the active slot holds and proved; previous: what was there before.
-        floor: the highest number that was confirmed here; nothing below it is taken.
+        floor: the highest number of a bundle that was confirmed here; nothing below it is taken. agent_floor: of the agent.
         back: the update returns to `previous`, which is the one way below the floor.
+        untried: what runs was staged and never tried: the disk lost what ran.
         failed: the newest last.
     """
 
@@ -116,13 +119,18 @@ class UpdateRecord(BaseModel):
     why: _Why = ""
     back: bool = False
     floor: Count = 0
+    agent_floor: Count = 0
     confirmed: Release | None = None
     previous: Release | None = None
+    untried: bool = False
     failed: Annotated[tuple[Failure, ...], Field(max_length=MOST_FAILED)] = ()
 
     def but(self, **changes: object) -> UpdateRecord:
         """Return it with some fields changed."""
         return self.model_copy(update=changes)
+
+    def floor_of(self, kind: Kind) -> int:
+        return self.floor if kind == "bundle" else self.agent_floor
 
     def failure_of(self, release_id: str) -> Failure | None:
         return next((one for one in self.failed if one.id == release_id), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +23,8 @@ MOST_FEATURES = 64
 _BY_HALF, _SCORE_BY = 0.5, 0.25
 # A label that is seen in fewer than one of twenty results is too rare to be missed within a trial.
 _LEAST = 0.05
+# In so many results of a stretch it was there; fewer are mistakes.
+_SEEN = 0.02
 
 
 class Spread(BaseModel):
@@ -29,6 +32,8 @@ class Spread(BaseModel):
 
     Attributes:
         sd: standard deviation between the stretches' means; stretches: how many there were.
+        present: of a label, in which share of the stretches it was seen; longest: for how many in a row it was not; since: for
+            how many it has not been, at the end.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -36,6 +41,9 @@ class Spread(BaseModel):
     mean: float
     sd: float = Field(ge=0)
     stretches: int = Field(ge=1)
+    present: float = Field(default=0.0, ge=0, le=1)
+    longest: int = Field(default=0, ge=0)
+    since: int = Field(default=0, ge=0)
 
 
 def profile_of(stretches: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
@@ -55,9 +63,19 @@ def profile_of(stretches: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
         mean = math.fsum(values) / len(values)
         if math.isfinite(mean):
             sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-            found[name] = Spread(mean=mean, sd=sd, stretches=len(values))
+            seen = _seen(values) if LABEL in name else {}
+            found[name] = Spread(mean=mean, sd=sd, stretches=len(values), **seen)
     kept = sorted(found, key=lambda name: (not _is_always_kept(name), -abs(found[name].mean), name))[:MOST_FEATURES]
     return {name: found[name] for name in sorted(kept)}
+
+
+def _seen(means: Sequence[float]) -> dict[str, Any]:
+    """Return when a label was seen, as `Spread` tells it."""
+    longest = since = 0
+    for mean in means:
+        since = 0 if mean >= _SEEN else since + 1
+        longest = max(longest, since)
+    return {"present": sum(mean >= _SEEN for mean in means) / len(means), "longest": longest, "since": since}
 
 
 def unlike(before: Mapping[str, Spread], now: Mapping[str, Spread], times: float) -> str:
@@ -66,10 +84,9 @@ def unlike(before: Mapping[str, Spread], now: Mapping[str, Spread], times: float
     Args:
         times: how many standard errors a number must be away.
     """
-    known = max((one.stretches for one in before.values()), default=0)
-    seen = max((one.stretches for one in now.values()), default=0)
-    if known < LEAST_STRETCHES or seen < LEAST_STRETCHES:
+    if not is_known(before) or not is_known(now):
         return ""
+    known, seen = stretches_of(before), stretches_of(now)
     worst, said = 0.0, ""
     for name in sorted({*before, *now}):
         old, new = _in_both(name, before, known), _in_both(name, now, seen)
@@ -84,6 +101,16 @@ def unlike(before: Mapping[str, Spread], now: Mapping[str, Spread], times: float
         if apart / larger > worst:
             worst, said = apart / larger, f"{name}: {new.mean:.2f} a result, {old.mean:.2f} before"
     return said
+
+
+def is_known(profile: Mapping[str, Spread]) -> bool:
+    """Say whether there were enough stretches to tell how much the numbers vary."""
+    return stretches_of(profile) >= LEAST_STRETCHES
+
+
+def stretches_of(profile: Mapping[str, Spread]) -> int:
+    """Return how many stretches a profile is of."""
+    return max((one.stretches for one in profile.values()), default=0)
 
 
 def _in_both(name: str, profile: Mapping[str, Spread], stretches: int) -> Spread | None:

@@ -49,18 +49,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the launcher is asked for."""
+    """What the launcher is asked for; `hot`: the program that runs takes the slot over."""
 
     do: Literal["begin", "try", "confirm", "give_up", "damaged"]
     slot: str
     id: str
     why: str = ""
+    hot: bool = False
 
 
 def offered(
-    record: UpdateRecord, switch: Switch, release: Release, now: Moment, limits: Limits, address: str = ""
+    record: UpdateRecord,
+    switch: Switch,
+    release: Release,
+    now: Moment,
+    limits: Limits,
+    address: str = "",
+    beside: Release | None = None,
 ) -> UpdateRecord:
     """Begin an update, or say why not; what is under way or runs already changes nothing.
+
+    Args:
+        beside: what the active slot holds beside what it is named by, as for `observed`.
 
     Raises:
         InputError: another update is under way, no launcher runs here, or this content failed here before.
@@ -75,16 +85,16 @@ def offered(
         )
     if not switch.active:
         raise InputError("This device has no slots yet.", hint="Install the agent with its launcher.")
-    if switch.id == release.id and switch.trial is None:
+    if release.id in {switch.id, "" if beside is None else beside.id} and switch.trial is None:
         return record
     if (failure := record.failure_of(release.id)) is not None:
         raise InputError(
             f"{_named(release)} failed here ({failure.step.value}): {failure.why}", hint="Offer one with other content."
         )
     # What ran and was damaged may come again: it is what the floor stands for.
-    if release.number < record.floor + (not switch.damaged):
+    if release.number < (floor := record.floor_of(release.kind)) + (not switch.damaged):
         raise Downgrade(
-            f"{_named(release)} is release {release.number}; this device has confirmed {record.floor}.",
+            f"{_named(release)} is release {release.number}; this device has confirmed {floor}.",
             hint="Sign it again with a higher release, `edgesdk bundle sign --again`, if you mean it.",
         )
     begun = _begun(record, switch, release).but(address=address, back=False)
@@ -133,16 +143,26 @@ def failed(record: UpdateRecord, why: str, *, final: bool) -> UpdateRecord:
     return _with_failure(ended, record.release.id, record.step, why) if final else ended
 
 
-def observed(record: UpdateRecord, switch: Switch, held: Release | None, now: Moment, limits: Limits) -> UpdateRecord:
+def observed(
+    record: UpdateRecord,
+    switch: Switch,
+    held: Release | None,
+    now: Moment,
+    limits: Limits,
+    beside: Release | None = None,
+) -> UpdateRecord:
     """Bring the record to what the launcher did; to be asked before anything else after a start.
 
     Args:
-        held: what the active slot holds by its own file.
+        held: what the active slot is named by in its own file; beside: the agent of a bundle's slot, the bundle of an agent's.
     """
     release, trial = record.release, switch.trial
     if trial is None and held is not None and held.id == switch.id:
-        # Also what mends a record that was lost: what runs without a trial has been confirmed.
-        record = _gone_over(_confirmed(record, held), record.confirmed, switch)
+        if record.untried or _took_over_untried(record, switch):
+            record = _runs_untried(record, switch)
+        else:
+            # Also what mends a record that was lost: what runs without a trial has been confirmed.
+            record = _gone_over(_confirmed(record, held, beside), record.confirmed, switch)
     if release is None or record.step not in {Step.STAGED, Step.TRIAL}:
         return record
     if trial is not None and trial.id == release.id:
@@ -160,11 +180,14 @@ def observed(record: UpdateRecord, switch: Switch, held: Release | None, now: Mo
     return record
 
 
-def order_for(record: UpdateRecord, switch: Switch, *, healthy: bool = False, unfit: str = "") -> Order | None:
+def order_for(
+    record: UpdateRecord, switch: Switch, *, healthy: bool = False, unfit: str = "", hot: bool = False
+) -> Order | None:
     """Return what the launcher is to be asked for now.
 
     Args:
         healthy: the trial's conditions are met; unfit: why they cannot be.
+        hot: this program can take over what is staged.
     """
     release, trial = record.release, switch.trial
     if trial is not None and (release is None or trial.id != release.id or record.step is not Step.TRIAL):
@@ -172,7 +195,7 @@ def order_for(record: UpdateRecord, switch: Switch, *, healthy: bool = False, un
     if release is None or not record.slot:
         return None
     if record.step is Step.STAGED and trial is None:
-        return Order("try", record.slot, release.id)
+        return Order("try", record.slot, release.id, hot=hot)
     # Who aborts a trial is not to be overtaken by its being found healthy: both orders would have the same number.
     if record.step is Step.TRIAL and (why := record.why or unfit):
         return Order("give_up", record.slot, release.id, why)
@@ -217,14 +240,19 @@ def _begun(record: UpdateRecord, switch: Switch, release: Release) -> UpdateReco
         waited="",
         before_p95_ms={},
         before_results={},
+        untried=False,
     )
 
 
-def _confirmed(record: UpdateRecord, held: Release) -> UpdateRecord:
-    """The floor is raised here and nowhere else: by what runs, and only once its trial is over."""
+def _confirmed(record: UpdateRecord, held: Release, beside: Release | None) -> UpdateRecord:
+    """The floors are raised here and nowhere else: by what runs, and only once its trial is over."""
     same = record.confirmed is not None and record.confirmed.id == held.id
+    highest = {one.kind: max(record.floor_of(one.kind), one.number) for one in (held, beside) if one is not None}
     return record.but(
-        confirmed=held, previous=record.previous if same else record.confirmed, floor=max(record.floor, held.number)
+        confirmed=held,
+        previous=record.previous if same else record.confirmed,
+        floor=highest.get("bundle", record.floor),
+        agent_floor=highest.get("agent", record.agent_floor),
     )
 
 
@@ -237,6 +265,19 @@ def _gone_over(record: UpdateRecord, before: Release | None, switch: Switch) -> 
         # Its slot runs now. Nothing of it was written there yet, else the launcher could not have gone over.
         return record.but(slot=switch.damaged)
     return record.but(step=Step.ROLLED_BACK, release=before, slot=switch.damaged, back=False, why=switch.why[:1024])
+
+
+def _took_over_untried(record: UpdateRecord, switch: Switch) -> bool:
+    """Say whether the launcher went over to what was staged and never tried, as the disk lost what ran."""
+    staged = record.step is Step.STAGED and record.release is not None and record.release.id == switch.id
+    return staged and bool(switch.damaged) and not record.back
+
+
+def _runs_untried(record: UpdateRecord, switch: Switch) -> UpdateRecord:
+    """Note that what runs has shown nothing: no floor rises by it, and nothing is a way back."""
+    why = f"{switch.why}; what was staged runs untried"[:1024]
+    ended = record.but(step=Step.IDLE, deadline=None, why=why) if record.step is Step.STAGED else record
+    return ended.but(untried=True, confirmed=None, previous=None)
 
 
 def _rolled_back(record: UpdateRecord, why: str, *, final: bool) -> UpdateRecord:

@@ -1,8 +1,8 @@
 """The two slots on the disk. What runs is never written: every change is refused for a slot that is active or on trial.
 
-slots/a/model.edgebundle   the bundle
+slots/a/model.edgebundle   the bundle; of a slot that a new agent made, a copy of the one that runs
 slots/a/slot.json          what it is; there only while the bundle is whole, so it goes first and comes last
-incoming/HEX.edgebundle    a download that is whole; it is moved into a slot, not copied
+incoming/HEX.edgebundle    a download that is whole; a bundle is moved into a slot, not copied
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from pydantic import ValidationError
 
 from edgesdk_agent.update.launcher import SLOT_FILE, SLOTS, Switch, held_slots, read_json
 from edgesdk_agent.update.record import Release
+from edgesdk_agent.update.slot_content import SlotContent
 from edgesdk_agent.update.wish import GIVEN
 from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.whole_file import disk_errors, sync_folder, write_whole
+from edgesdk_targets.whole_file import disk_errors, free_bytes_checked, replacing, sync_folder, write_all, write_whole
 
 MODEL = f"model{SUFFIX}"
 _HALF_WRITTEN = ".writing-*"
+_BLOCK = 1 << 20
 
 
 class Slots:
@@ -58,14 +60,24 @@ class Slots:
         """Return where a release lies that has come in whole."""
         return self.incoming / f"{release.hex}{SUFFIX}"
 
-    def held(self, slot: str) -> Release | None:
+    def content(self, slot: str) -> SlotContent | None:
         """Return what is complete in a slot."""
         if slot not in held_slots(self.root):
             return None
         try:
-            return Release.model_validate(read_json(self.root / "slots" / slot / SLOT_FILE))
+            return SlotContent.model_validate(read_json(self.root / "slots" / slot / SLOT_FILE))
         except ValidationError:
             return None
+
+    def held(self, slot: str) -> Release | None:
+        """Return by what a complete slot is named."""
+        content = self.content(slot)
+        return None if content is None else content.release
+
+    def environments(self) -> set[str]:
+        """Return the names of the environments that complete slots run by."""
+        contents = [self.content(slot) for slot in SLOTS]
+        return {content.environment for content in contents if content is not None and content.environment}
 
     def move_in(self, slot: str, release: Release, switch: Switch) -> bool:
         """Put a release that has come in into a slot, not yet complete; tell whether it is there.
@@ -87,14 +99,29 @@ class Slots:
             sync_folder(folder)
         return True
 
-    def complete(self, slot: str, release: Release, switch: Switch) -> None:
+    def copy_in(self, slot: str, switch: Switch) -> None:
+        """Put a copy of the bundle that runs into a slot, not yet complete.
+
+        Raises:
+            InputError: the slot runs, or the disk refuses; NoSpace.
+        """
+        _refuse_running(slot, switch)
+        source = self.bundle(switch.active)
+        with disk_errors(source), source.open("rb") as bundle:
+            self._take_mark(self.root / "slots" / slot)
+            free_bytes_checked(self.bundle(slot), os.fstat(bundle.fileno()).st_size)
+            with replacing(self.bundle(slot)) as handle:
+                while block := bundle.read(_BLOCK):
+                    write_all(handle, block)
+
+    def complete(self, slot: str, content: SlotContent, switch: Switch) -> None:
         """Mark a slot as complete, after what it holds has been proven.
 
         Raises:
             InputError: the slot runs, or the disk refuses; NoSpace.
         """
         _refuse_running(slot, switch)
-        write_whole(self.root / "slots" / slot / SLOT_FILE, release.model_dump_json().encode())
+        write_whole(self.root / "slots" / slot / SLOT_FILE, content.model_dump_json().encode())
 
     def prune(self, slot: str, switch: Switch) -> None:
         """Remove what a slot holds. Raises InputError: the slot runs, or the disk refuses."""

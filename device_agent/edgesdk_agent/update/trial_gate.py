@@ -5,7 +5,7 @@ It waits until every condition holds at once, at the earliest after the soak. Wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -36,7 +36,9 @@ class Figures:
         before_p95_ms: the same of the release before, where it is known.
         starved: cameras whose pictures came in the newest window, and no results.
         unlike: by camera, in what its results differ from those before; absent where they do not.
+        absent: by camera, the label that may have gone, which is waited for.
         growth: how the program's memory grows; empty where it does not.
+        uncompared: what is not compared with before, as too little is known of that; it must do well for longer.
         broker_reached: a report was acknowledged since the start; None where no broker is configured.
     """
 
@@ -46,7 +48,9 @@ class Figures:
     before_p95_ms: Mapping[str, float]
     starved: frozenset[str] = frozenset()
     unlike: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
     growth: str = ""
+    uncompared: str = ""
     broker_reached: bool | None = None
 
 
@@ -55,13 +59,15 @@ class GateLimits:
     """What a trial must show.
 
     Attributes:
-        soak_s: the least time; least_frames: of each camera.
+        soak_s: the least time; uncompared_soak_s: where too little is known to compare with.
+        least_frames: of each camera.
         budget_ms: how old results may be, 0 for no budget; slower: and how many times as old as with the release before.
         unlike: how many standard errors results may be away from those before; None does not compare them.
         growth_mb: by how much memory may grow from stretch to stretch; None does not look.
     """
 
     soak_s: float = 60.0
+    uncompared_soak_s: float = 120.0
     least_frames: int = 30
     budget_ms: float = 0.0
     slower: float = 1.5
@@ -70,11 +76,10 @@ class GateLimits:
 
 
 def judged(figures: Figures, limits: GateLimits) -> Verdict:
-    """Return the verdict on a trial."""
-    for waits in (_for_cameras, _for_ages, _for_sense, _for_surroundings):
-        if (verdict := waits(figures, limits)) is not None:
-            return verdict
-    return Verdict(healthy=True)
+    """Return the verdict on a trial. A doubt comes first: what waits for a camera must not hide what another one shows."""
+    found = [verdict for waits in (_cameras, _ages, _sense, _surroundings) for verdict in waits(figures, limits)]
+    doubts = (verdict for verdict in found if verdict.doubt)
+    return next(doubts, found[0] if found else Verdict(healthy=True))
 
 
 def after_doubts(verdict: Verdict, doubted_s: float, up_s: float, limits: GateLimits) -> Verdict:
@@ -88,42 +93,45 @@ def _doubt(said: str) -> Verdict:
     return Verdict(waits_for=said, doubt=True)
 
 
-def _for_cameras(figures: Figures, limits: GateLimits) -> Verdict | None:
+def _cameras(figures: Figures, limits: GateLimits) -> Iterator[Verdict]:
     for camera, count in figures.frames.items():
         # It brought some, and then no more: a model that hangs is not to be confirmed for how it began.
         if count and camera in figures.starved:
-            return _doubt(f"camera {camera}: pictures come, and no results any more")
-        if count < limits.least_frames:
-            return Verdict(waits_for=f"camera {camera}: {count} of {limits.least_frames} results")
-        if camera not in figures.age_p95_ms:
-            return Verdict(waits_for=f"camera {camera}: no results of late")
-    return None
+            yield _doubt(f"camera {camera}: pictures come, and no results any more")
+        elif count < limits.least_frames:
+            yield Verdict(waits_for=f"camera {camera}: {count} of {limits.least_frames} results")
+        elif camera not in figures.age_p95_ms:
+            yield Verdict(waits_for=f"camera {camera}: no results of late")
 
 
-def _for_ages(figures: Figures, limits: GateLimits) -> Verdict | None:
+def _ages(figures: Figures, limits: GateLimits) -> Iterator[Verdict]:
     for camera, age in figures.age_p95_ms.items():
         before = figures.before_p95_ms.get(camera)
         allowed = _allowed_ms(before, limits)
         if allowed is not None and not age <= allowed:
             said = f"camera {camera}: its results are {age:.0f} ms old, {allowed:.0f} ms are allowed"
-            return Verdict(waits_for=said, doubt=before is not None)
-    return None
+            yield Verdict(waits_for=said, doubt=before is not None)
 
 
-def _for_sense(figures: Figures, _limits: GateLimits) -> Verdict | None:
+def _sense(figures: Figures, _limits: GateLimits) -> Iterator[Verdict]:
     for camera, said in figures.unlike.items():
-        return _doubt(f"camera {camera}: its results are not as before, {said}")
-    return _doubt(figures.growth) if figures.growth else None
+        yield _doubt(f"camera {camera}: its results are not as before, {said}")
+    for camera, said in figures.absent.items():
+        yield Verdict(waits_for=f"camera {camera}: {said}")
+    if figures.growth:
+        yield _doubt(figures.growth)
 
 
-def _for_surroundings(figures: Figures, limits: GateLimits) -> Verdict | None:
+def _surroundings(figures: Figures, limits: GateLimits) -> Iterator[Verdict]:
     if figures.broker_reached is False:
-        return Verdict(waits_for="the broker")
+        yield Verdict(waits_for="the broker")
     if not figures.frames:
-        return Verdict(waits_for="a camera")
-    if figures.up_s < limits.soak_s:
-        return Verdict(waits_for=f"{limits.soak_s - figures.up_s:.0f} s more")
-    return None
+        yield Verdict(waits_for="a camera")
+    soak_s = limits.uncompared_soak_s if figures.uncompared else limits.soak_s
+    if figures.up_s < soak_s:
+        yield Verdict(
+            waits_for=f"{soak_s - figures.up_s:.0f} s more{figures.uncompared and f', as {figures.uncompared}'}"
+        )
 
 
 def _allowed_ms(before: float | None, limits: GateLimits) -> float | None:

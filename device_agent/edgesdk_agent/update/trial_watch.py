@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk_agent.meter import FrameStats
+from edgesdk_agent.update.label_absence import absent_label
 from edgesdk_agent.update.memory_growth import growth
 from edgesdk_agent.update.record import Release
-from edgesdk_agent.update.result_profile import Spread, unlike
+from edgesdk_agent.update.result_profile import Spread, is_known, unlike
 from edgesdk_agent.update.result_tally import ResultTally
 from edgesdk_agent.update.trial_gate import Figures, GateLimits, Verdict, after_doubts, judged
 
@@ -67,9 +69,17 @@ class TrialWatch:
 
     Args:
         clock: monotonic seconds.
+        in_running: what is on trial was taken over by a program that ran before.
     """
 
-    def __init__(self, agent: RunningAgent, limits: GateLimits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        agent: RunningAgent,
+        limits: GateLimits,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        in_running: bool = False,
+    ) -> None:
         self._agent, self._limits, self._clock = agent, limits, clock
         self._window_s = min(_WINDOW_S, limits.soak_s / 2)
         self._stretch_s = min(_WINDOW_S, limits.soak_s / _STRETCHES)
@@ -79,6 +89,9 @@ class TrialWatch:
         self._low: int | None = None
         self._lows: list[int] = []
         self._doubted_at: float | None = None
+        self._settled_from: float | None = None
+        # Of what was taken over in a running program only what came since counts.
+        self._before = {name: one.processed for name, one in agent.totals().cameras.items()} if in_running else {}
 
     def look(self) -> None:
         """Take the figures of now; called about once a second, on trial and before."""
@@ -100,13 +113,14 @@ class TrialWatch:
         """Return what the run showed of late."""
         return Baseline(dict(self._ages), self._agent.results.profiles())
 
-    def verdict(self, release: Release, before: Baseline) -> Verdict:
+    def verdict(self, bundle: Release, before: Baseline) -> Verdict:
         """Judge the run so far.
 
         Args:
+            bundle: of the slot on trial.
             before: the run before. A camera that brought nothing then need not bring anything now.
         """
-        if (running := self._agent.digest()) != release.id:
+        if (running := self._agent.digest()) != bundle.id:
             return Verdict(void=f"{running[:19]}… runs, and not what is on trial: a bundle is set from afar")
         self.look()
         now = self._clock()
@@ -122,27 +136,54 @@ class TrialWatch:
         cameras, paused = self._agent.totals().cameras, self._agent.paused()
         asked = before.p95_ms.keys() & cameras.keys() or cameras.keys()
         broker = self._agent.broker_reached
+        differs, absent = self._compared(before)
         return Figures(
             up_s=now - self._began,
-            frames={name: cameras[name].processed for name in asked if name not in paused},
+            frames={name: cameras[name].processed - self._before.get(name, 0) for name in asked if name not in paused},
             age_p95_ms={name: age for name, age in self._ages.items() if name in asked},
             before_p95_ms=before.p95_ms,
             starved=self._starved,
-            unlike=self._unlike(before),
+            unlike=differs,
+            absent=absent,
+            uncompared=self._uncompared(before, asked),
             growth="" if self._limits.growth_mb is None else growth(self._lows, self._limits.growth_mb),
             broker_reached=None if broker is None else broker(),
         )
 
-    def _unlike(self, before: Baseline) -> dict[str, str]:
-        """Return in what the results of each camera differ from those before."""
-        if self._limits.unlike is None:
-            return {}
-        found = {
-            camera: unlike(before.results[camera], profile, self._limits.unlike)
-            for camera, profile in self._agent.results.profiles().items()
-            if camera in before.results
-        }
-        return {camera: said for camera, said in found.items() if said}
+    def is_settled(self) -> bool:
+        """Say whether what `baseline` returns is of a time without a proof beside it, and enough to compare results with."""
+        now = self._clock()
+        if self._settled_from is None:
+            self._settled_from = now
+            self._read_at = now
+            # What it gives next is of this time alone.
+            self._agent.recent()
+        if now - self._settled_from >= self._limits.soak_s + self._window_s:
+            return True  # a camera that brings too little, which the trial says
+        known = self._agent.results.profiles()
+        missing = [one for one in self._ages if self._is_compared() and not is_known(known.get(one, {}))]
+        return self._read_at > self._settled_from and not missing
+
+    def _is_compared(self) -> bool:
+        return self._limits.unlike is not None
+
+    def _uncompared(self, before: Baseline, asked: AbstractSet[str]) -> str:
+        if not self._is_compared():
+            return ""
+        unknown = sorted(one for one in asked & before.p95_ms.keys() if not is_known(before.results.get(one, {})))
+        return f"what camera {unknown[0]} saw before is not known" if unknown else ""
+
+    def _compared(self, before: Baseline) -> tuple[dict[str, str], dict[str, str]]:
+        """Return in what the results of each camera differ from those before, and which label may have gone."""
+        differs, absent = {}, {}
+        profiles = self._agent.results.profiles() if self._limits.unlike is not None else {}
+        for camera in profiles.keys() & before.results.keys():
+            then, now = before.results[camera], profiles[camera]
+            if said := unlike(then, now, self._limits.unlike or 0.0):
+                differs[camera] = said
+            elif said := absent_label(then, now):
+                absent[camera] = said
+        return differs, absent
 
 
 def _is_starved(recent: FrameStats) -> bool:

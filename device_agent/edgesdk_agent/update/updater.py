@@ -18,6 +18,7 @@ from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import RecordFile, Release, Step, UpdateRecord
 from edgesdk_agent.update.rules import Limits, Moment, Order
 from edgesdk_agent.update.slots import Slots
+from edgesdk_agent.update.staging import Build, NotPromised, Staging
 from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.trial_watch import Baseline
 from edgesdk_targets.errors import BundleError, DeviceError, EdgeError, FetchFailed, InputError, NoSpace
@@ -43,6 +44,8 @@ class Updater:
     Args:
         root: the folder that launcher and agent share.
         clock: seconds since the system's start, and which start; see `Moment`.
+        hot: says whether this program can take over a bundle between two frames.
+        build: makes an agent's environment, see `Staging`; None where agents are not taken.
         changed: told of each new record, after it is written.
         before: returns what the run shows now: what a trial is compared with.
     """
@@ -55,6 +58,8 @@ class Updater:
         clock: Callable[[], Moment],
         *,
         limits: Limits | None = None,
+        build: Build | None = None,
+        hot: Callable[[], bool] = lambda: False,
         changed: Callable[[UpdateRecord], None] | None = None,
         before: Callable[[], Baseline] = lambda: Baseline({}, {}),
     ) -> None:
@@ -62,7 +67,8 @@ class Updater:
         self.slots.prepare()
         self._root, self._fetch, self._proof, self._clock = root, fetch, proof, clock
         self._limits = limits or Limits()
-        self._changed, self._before = changed, before
+        self._changed, self._before, self._hot = changed, before, hot
+        self._staging = Staging(self.slots, proof, build)
         self._file = RecordFile(root)
         # The last act came to no end by no fault of the bundle's: somebody could not be asked, or the disk was full.
         self._put_off = False
@@ -81,20 +87,19 @@ class Updater:
             FetchFailed: it cannot be reached.
         """
         switch = read_switch(self._root)
-        if switch.active:
-            raise InputError("This device has its slots already.", hint="Offer an update.")
+        if switch.active or release.kind != "bundle":
+            told = "This device has its slots already." if switch.active else "A device begins with a bundle."
+            raise InputError(told, hint="Offer an update.")
         self._fetch(release, address, self.slots.arrival(release))
-        self.slots.move_in("a", release, switch)
-        self._proof.identity(self.slots.bundle("a"), release)
-        self._proof.fitness(self.slots.bundle("a"))
-        self.slots.complete("a", release, switch)
+        self._staging.stage("a", release, switch)
         self._order(Order("begin", "a", release.id), switch)
 
     def offer(self, release: Release, address: str = "") -> None:
         """Begin an update. Raises InputError, Downgrade: see `rules.offered`."""
         self._observe()
         switch = read_switch(self._root)
-        self._write(rules.offered(self.record, switch, release, self._clock(), self._limits, address))
+        beside = self._held(switch)[1]
+        self._write(rules.offered(self.record, switch, release, self._clock(), self._limits, address, beside))
 
     def go_back(self, why: str) -> None:
         """Begin the way back to the release before. Raises InputError: see `rules.return_asked`."""
@@ -117,6 +122,13 @@ class Updater:
             and (record.step.at_rest or not record.back)
         ):
             self.go_back(why)
+        elif self.runs(release_id) and record.step.at_rest:
+            raise InputError("This device cannot go back: another release came since.", hint="Offer a bundle instead.")
+
+    def runs(self, release_id: str) -> bool:
+        """Say whether a release runs, and not on trial."""
+        switch = read_switch(self._root)
+        return switch.trial is None and release_id in {one.id for one in self._held(switch) if one is not None}
 
     def abort(self, why: str) -> None:
         """End the update that is under way; a trial by way of the launcher, at the next `step`."""
@@ -167,7 +179,8 @@ class Updater:
 
     def _failed(self, error: BundleError) -> bool:
         try:
-            self._write(rules.failed(self.record, error.message, final=True))
+            final = not isinstance(error, NotPromised)
+            self._write(rules.failed(self.record, error.message, final=final))
         except (NoSpace, InputError) as refused:
             log.warning("update: %s", refused.message)
             return False
@@ -185,7 +198,8 @@ class Updater:
         if record.step is Step.TRIAL and verdict.void and not record.why and record.release is not None:
             self._give_up(record, record.release, verdict.void, switch)
             return False
-        order = rules.order_for(record, switch, healthy=verdict.healthy, unfit=verdict.unfit)
+        hot = record.step is Step.STAGED and self._is_same_program(record.slot, switch) and self._hot()
+        order = rules.order_for(record, switch, healthy=verdict.healthy, unfit=verdict.unfit, hot=hot)
         if order is not None:
             self._order(order, switch)
             return False
@@ -193,6 +207,7 @@ class Updater:
             self.slots.prune(record.slot, switch)
         if record.step.at_rest:
             self.slots.forget_arrivals()
+            self._staging.forget_environments()
         return False
 
     def _download(self, release: Release, address: str) -> bool:
@@ -208,32 +223,21 @@ class Updater:
                 log.warning("update: %s", error.message)
                 return False
         # Before the other slot is touched: what nobody signed must not cost the way back to the release before.
-        if self._is_promised(arrival, release):
-            self._write(rules.passed(self.record, Step.DOWNLOADING, self._clock(), self._limits))
-        return True
-
-    def _is_promised(self, bundle: Path, release: Release) -> bool:
-        """Tell whether a bundle is the one that was promised, signed and whole; else the update ends with the reason."""
-        try:
-            self._proof.identity(bundle, release)
-        except BundleError as error:
-            self._write(rules.failed(self.record, error.message, final=False))
-            return False
+        self._staging.check_promised(arrival, release)
+        self._write(rules.passed(self.record, Step.DOWNLOADING, self._clock(), self._limits))
         return True
 
     def _stage(self, release: Release, slot: str, switch: Switch) -> bool:
-        if not self.slots.move_in(slot, release, switch):
-            if self.slots.held(slot) != release:
-                self._write(rules.lost(self.record, self._clock(), self._limits))
-                return True
+        if not self._staging.stage(slot, release, switch):
+            self._write(rules.lost(self.record, self._clock(), self._limits))
         else:
-            # Again, since a cut of the power may lie between.
-            if not self._is_promised(self.slots.bundle(slot), release):
-                return True
-            self._proof.fitness(self.slots.bundle(slot))
-            self.slots.complete(slot, release, switch)
-        self._write(rules.passed(self.record, Step.VERIFIED, self._clock(), self._limits))
+            self._write(rules.passed(self.record, Step.VERIFIED, self._clock(), self._limits))
         return True
+
+    def _is_same_program(self, slot: str, switch: Switch) -> bool:
+        """Say whether a slot is run by the agent that runs now."""
+        staged, runs = self.slots.content(slot), self.slots.content(switch.active)
+        return staged is not None and runs is not None and staged.environment == runs.environment
 
     def _give_up(self, record: UpdateRecord, release: Release, why: str, switch: Switch) -> None:
         """End a trial by no fault of the release, which the launcher's answer alone would not tell."""
@@ -243,9 +247,14 @@ class Updater:
     def _observe(self) -> Switch:
         """Bring the record to what the launcher did, and return the switch."""
         switch = read_switch(self._root)
-        held = self.slots.held(switch.active) if switch.active else None
-        self._write(rules.observed(self.record, switch, held, self._clock(), self._limits))
+        held, beside = self._held(switch)
+        self._write(rules.observed(self.record, switch, held, self._clock(), self._limits, beside))
         return switch
+
+    def _held(self, switch: Switch) -> tuple[Release | None, Release | None]:
+        """Return by what the active slot is named, and what else is in it."""
+        content = self.slots.content(switch.active) if switch.active else None
+        return (None, None) if content is None else (content.release, content.beside)
 
     def _order(self, order: Order, switch: Switch) -> None:
         give_order(self._root, order, switch, self._limits)

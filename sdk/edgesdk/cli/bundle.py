@@ -1,4 +1,4 @@
-"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys`, `tuf` and `chunks` have files of their own."""
+"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys`, `tuf`, `chunks` and `agent` have files of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgesdk.cli.bundle_agent import agent
 from edgesdk.cli.bundle_chunks import chunks
 from edgesdk.cli.bundle_keys import app as keys_app
 from edgesdk.cli.bundle_sign import sign, signature_facts, signature_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(sign)
 app.command()(chunks)
+app.command()(agent)
 app.add_typer(keys_app, name="keys", help="Make, list, trust and revoke keys.")
 app.add_typer(tuf_app, name="tuf", help="A fleet's repository of what is released, with keys of several people.")
 BundlePath = Annotated[
@@ -54,9 +56,9 @@ def verify(
     json: JsonFlag = False,
 ) -> None:
     """Check that a bundle is whole (container, names, sizes, hashes, schema) and, with --key, from whom it is."""
-    from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.agent_release.agent_release import open_release
 
-    with open_bundle(bundle) as opened:
+    with open_release(bundle) as opened:
         files = opened.manifest.files
         total = sum(entry.size for entry in files.values())
         signature = signature_facts(opened, key or [])
@@ -81,9 +83,9 @@ def unpack(
     json: JsonFlag = False,
 ) -> None:
     """Write a bundle's files into a folder, which can be used in its place."""
-    from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.agent_release.agent_release import open_release
 
-    with open_bundle(bundle) as opened:
+    with open_release(bundle) as opened:
         opened.unpack(output)
         if json:
             print_json({"folder": str(output), "digest": opened.digest, "files": len(opened.manifest.files)})

@@ -12,18 +12,20 @@ from edgesdk_targets.errors import InputError
 
 
 def chunks(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, as it will be served.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle or .edgeagent, as it will be served.")
+    ],
     json: JsonFlag = False,
 ) -> None:
     """Write the list of chunks beside a bundle, for a web server's folder or a stick; again after each signing."""
-    from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.agent_release.agent_release import open_release
     from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX, chunks_of
     from edgesdk_targets.signing.check import signatures_of
     from edgesdk_targets.whole_file import write_whole
 
     if bundle.is_dir():
         raise InputError(f"{bundle} is a folder; devices fetch files.", hint="Give the .edgebundle.")
-    with open_bundle(bundle) as opened:
+    with open_release(bundle) as opened:
         signed = signatures_of(opened)
         found = chunks_of(opened, 0 if signed is None else signed.read_statement().release)
     beside = bundle.with_name(bundle.name + CHUNKS_SUFFIX)

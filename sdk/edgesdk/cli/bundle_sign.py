@@ -15,7 +15,7 @@ from edgesdk_targets.errors import InputError
 if TYPE_CHECKING:
     from edgesdk.signing.key_folder import KeyFolder
     from edgesdk.signing.private_key import PrivateKey
-    from edgesdk_targets.bundle.bundle import Bundle
+    from edgesdk_targets.bundle.package import Package
 
 PASSPHRASE = "EDGESDK_KEY_PASSPHRASE"  # noqa: S105  (the name of a variable)
 FolderOption = Annotated[
@@ -25,7 +25,9 @@ FolderOption = Annotated[
 
 
 def sign(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle file, or an unpacked one's folder.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="A .edgebundle or .edgeagent, or an unpacked one's folder.")
+    ],
     key: Annotated[str, typer.Option("--key", help="The name of your key: `edgesdk bundle keys list`.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write another file; else this one.")] = None,
     release: Annotated[
@@ -38,10 +40,10 @@ def sign(
 ) -> None:
     """Say by your key that this bundle is from you; several keys may sign the same one."""
     from edgesdk.signing.sign import sign_bundle
-    from edgesdk_targets.bundle.bundle import open_bundle
+    from edgesdk_targets.agent_release.agent_release import open_release
 
     private = private_key(key_folder(keys), key)
-    with open_bundle(bundle) as opened:
+    with open_release(bundle) as opened:
         done = sign_bundle(opened, private, output or bundle, release=release, again=again)
     stated = done.statement
     if json:
@@ -64,7 +66,7 @@ def key_folder(path: Path | None) -> KeyFolder:
     return KeyFolder(path or usual_folder())
 
 
-def signature_facts(opened: Bundle, key_files: list[Path]) -> dict[str, Any]:
+def signature_facts(opened: Package, key_files: list[Path]) -> dict[str, Any]:
     """Return what is known of an opened bundle's signatures, as `verify` prints it.
 
     Raises:

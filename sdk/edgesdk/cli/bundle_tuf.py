@@ -102,12 +102,23 @@ def withdraw(
 
 
 @app.command()
-def renew(folder: Repository, online: OnlineKey, keys: FolderOption = None, json: JsonFlag = False) -> None:
-    """Say again what is newest, for a week from now: once a day, by a timer."""
+def renew(
+    folder: Repository,
+    online: OnlineKey,
+    targets: Annotated[
+        str | None, typer.Option("--targets", help="Also what is released, for a year, by the key that releases.")
+    ] = None,
+    keys: FolderOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Say again what is newest, for a week from now: once a day, by a timer; with --targets once a year, by hand."""
     from edgesdk.signing.tuf_repository import TufRepository
 
-    TufRepository(folder).renew(private_key(key_folder(keys), online))
+    own = key_folder(keys)
+    TufRepository(folder).renew(private_key(own, online), None if targets is None else private_key(own, targets))
     if json:
-        print_json({"renewed": True})
+        print_json({"renewed": True, "targets": targets is not None})
         return
-    console().print("good for a week from now", highlight=False)
+    console().print(
+        "good for a week from now" + (", and what is released for a year" if targets else ""), highlight=False
+    )

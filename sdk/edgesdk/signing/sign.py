@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk.signing.private_key import PrivateKey
-from edgesdk_targets.bundle.bundle import Bundle
+from edgesdk_targets.bundle.package import Package
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.signing.check import signatures_of
 from edgesdk_targets.signing.signature_file import Signature, SignatureFile, Statement, signed_bytes
@@ -33,7 +33,7 @@ class SignedBundle:
 
 
 def sign_bundle(
-    bundle: Bundle,
+    bundle: Package,
     key: PrivateKey,
     output: Path,
     *,
@@ -75,7 +75,7 @@ def sign_bundle(
     return SignedBundle(output, statement, tuple(one.key for one in signatures), added=True)
 
 
-def _check_same(bundle: Bundle, statement: Statement, release: int | None) -> None:
+def _check_same(bundle: Package, statement: Statement, release: int | None) -> None:
     """Never put one's name under what somebody else stated of another bundle, or under another number than was meant."""
     if statement.bundle != bundle.digest:
         raise InputError(

@@ -11,14 +11,15 @@ A bundle's name there is its digest, so that it may lie anywhere. `tuf` only in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from edgesdk.signing.private_key import PrivateKey
+from edgesdk_targets.agent_release.agent_release import open_release
 from edgesdk_targets.bundle.archive import SUFFIX
-from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import InputError, MissingExtra
 from edgesdk_targets.signing.public_key import PublicKey
 from edgesdk_targets.whole_file import write_whole
@@ -112,25 +113,26 @@ class TufRepository:
             InputError: the keys do not count here, or there is no root yet; BundleError: it is no bundle.
         """
         api = _api()
-        with open_bundle(bundle) as opened:
+        with open_release(bundle) as opened:
             name = f"{opened.digest.partition(':')[2]}{SUFFIX}"
-        newest = self._newest("targets")
-        signed = self._read(f"{newest}.targets.json", "").signed if newest else api.Targets()
-        signed.targets[name] = api.TargetFile.from_file(name, str(bundle), ["sha256"])
-        self._sign("targets", signed, self._newest("targets") + 1, targets, _SPARSE)
-        self.renew(online)
+        file = api.TargetFile.from_file(name, str(bundle), ["sha256"])
+        self._sign_targets(targets, online, lambda released: released.update({name: file}))
         return name
 
     def withdraw(self, name: str, targets: PrivateKey, online: PrivateKey) -> None:
         """Release a bundle no more. Raises InputError: it is not released, or as `release`."""
-        signed = self._read(f"{self._newest('targets')}.targets.json", "Nothing is released.").signed
-        if signed.targets.pop(name, None) is None:
-            raise InputError(f"{name} is not released.", hint="Name one that is.")
-        self._sign("targets", signed, self._newest("targets") + 1, targets, _SPARSE)
-        self.renew(online)
 
-    def renew(self, online: PrivateKey) -> None:
-        """Say what is newest, for a week from now. Raises InputError: as `release`."""
+        def take_away(released: dict[str, Any]) -> None:
+            if released.pop(name, None) is None:
+                raise InputError(f"{name} is not released.", hint="Name one that is.")
+
+        self._sign_targets(targets, online, take_away)
+
+    def renew(self, online: PrivateKey, targets: PrivateKey | None = None) -> None:
+        """Say what is newest, for a week from now; with their key the targets, for a year. Raises InputError: as `release`."""
+        if targets is not None:
+            self._sign_targets(targets, online, lambda _released: None)
+            return
         api = _api()
         snapshot = api.Snapshot(meta={"targets.json": api.MetaFile(max(self._newest("targets"), 1))})
         version = self._newest("snapshot") + 1
@@ -138,6 +140,16 @@ class TufRepository:
         beside = self._metadata / "timestamp.json"
         last = self._read("timestamp.json", "").signed.version if beside.exists() else 0
         self._sign("timestamp", api.Timestamp(snapshot_meta=api.MetaFile(version)), last + 1, online, _OFTEN)
+
+    def _sign_targets(
+        self, targets: PrivateKey, online: PrivateKey, change: Callable[[dict[str, Any]], object]
+    ) -> None:
+        """Sign what is released anew, changed, and say that this is newest."""
+        newest = self._newest("targets")
+        signed = self._read(f"{newest}.targets.json", "").signed if newest else _api().Targets()
+        change(signed.targets)
+        self._sign("targets", signed, newest + 1, targets, _SPARSE)
+        self.renew(online)
 
     def _sign(self, role: str, signed: Any, version: int, key: PrivateKey, lasts: timedelta) -> None:
         """Write a version of a role."""

@@ -3,102 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk_targets.bundle.archive import Archive, Limits, open_archive, pack
-from edgesdk_targets.bundle.manifest import BundleFile, Manifest, Variant
-from edgesdk_targets.errors import BadBundle, BadHash, InputError, TooLarge
-from edgesdk_targets.whole_file import disk_errors, made_parent, write_whole
-
-MANIFEST = "manifest.json"
-# Made over the manifest, so it cannot be listed in it.
-SIGNATURE = "signature.json"
-MAX_MANIFEST_BYTES = 4 << 20
-MAX_SIGNATURE_BYTES = 1 << 16
+from edgesdk_targets.bundle.archive import Archive, Limits, pack
+from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.bundle.package import MANIFEST, Package, file_entry, open_package
+from edgesdk_targets.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
-    """An opened bundle whose files were all checked against the manifest.
+class Bundle(Package):
+    """An opened bundle whose files were all checked against the manifest."""
 
-    Attributes:
-        digest: `sha256:…` of the manifest, which names the bundle's content.
-    """
-
-    path: Path
     manifest: Manifest
-    digest: str
-    _archive: Archive
-
-    def read(self, name: str) -> bytes:
-        """Return a file's content, checked again against its hash.
-
-        Raises:
-            BadHash: the content differs from the manifest.
-        """
-        data = self._archive.read(name)
-        if hashlib.sha256(data).hexdigest() != self.manifest.files[name].sha256:
-            raise BadHash(f"{name} in {self.path} differs from its manifest.", hint="Copy the bundle again.")
-        return data
 
     def variant_files(self, variant: Variant) -> dict[str, bytes]:
         """Return the content of a variant's files by role."""
         return {role: self.read(path) for role, path in variant.files.items()}
-
-    def signature(self) -> bytes | None:
-        """Return the content of `signature.json`, which nothing has checked yet; None where the bundle is not signed."""
-        return self._archive.read(SIGNATURE) if SIGNATURE in self._archive.sizes else None
-
-    def write_signed(self, path: Path, signature: bytes) -> None:
-        """Write the same bundle with another `signature.json`; every other byte of its content stays, and its digest too.
-
-        Args:
-            path: a bundle file, which may be this one; of an unpacked bundle its own folder.
-
-        Raises:
-            InputError, NoSpace: it cannot be written; what was there stays.
-        """
-        if self.path.is_dir():
-            if path.absolute() != self.path.absolute():
-                raise InputError(f"{self.path} is a folder; it is signed where it is.", hint="Leave -o away.")
-            write_whole(path / SIGNATURE, signature)
-            return
-        files = {name: self.read(name) for name in self.manifest.files}
-        write_whole(path, pack({MANIFEST: self._archive.read(MANIFEST), **files, SIGNATURE: signature}))
-
-    def unpack(self, folder: Path) -> None:
-        """Write all files below `folder`, which must not exist or be empty.
-
-        Raises:
-            InputError: there is something already, or the place cannot be written.
-            BadHash: a file was altered since the bundle was opened.
-            NoSpace: the disk is full; nothing is left behind.
-        """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} is a file, or not empty.", hint="Give a new folder.")
-        with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".unpack-", dir=made_parent(folder)) as scratch:
-            whole = Path(scratch) / "bundle"
-            for name in self._archive.sizes:
-                target = whole / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                # The manifest and its signature are not in the manifest's own table.
-                listed = name in self.manifest.files
-                target.write_bytes(self.read(name) if listed else self._archive.read(name))
-            if folder.exists():
-                folder.rmdir()
-            whole.rename(folder)
-
-    def close(self) -> None:
-        self._archive.close()
-
-    def __enter__(self) -> Bundle:  # noqa: PYI034  (typing.Self came with Python 3.11)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_bundle(
@@ -113,25 +36,12 @@ def open_bundle(
     Raises:
         BundleError: one of its kinds, by what is wrong.
     """
-    path = Path(path)
-    archive = open_archive(path, limits or Limits())
-    try:
-        if MANIFEST not in archive.sizes:
-            raise BadBundle(f"{path} has no {MANIFEST}.", hint="Give a file made by `edgesdk convert`.")
-        if archive.sizes[MANIFEST] > MAX_MANIFEST_BYTES:
-            raise TooLarge(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES} bytes.", hint="Make the bundle again.")
-        if archive.sizes.get(SIGNATURE, 0) > MAX_SIGNATURE_BYTES:
-            raise TooLarge(f"{SIGNATURE} is larger than {MAX_SIGNATURE_BYTES} bytes.", hint="Do not use this file.")
-        data = archive.read(MANIFEST)
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if accept is not None:
-            accept(digest, archive.read(SIGNATURE) if SIGNATURE in archive.sizes else None)
-        bundle = Bundle(path, Manifest.from_bytes(data), digest, archive)
-        _check_files(bundle, archive)
-        return bundle
-    except BaseException:
-        archive.close()
-        raise
+    return open_package(path, limits, accept, read_bundle)
+
+
+def read_bundle(path: Path, manifest: bytes, digest: str, archive: Archive) -> Bundle:
+    """Return a bundle by its manifest. Raises UnknownSchema, BadBundle."""
+    return Bundle(path, Manifest.from_bytes(manifest), digest, archive)
 
 
 def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
@@ -150,23 +60,3 @@ def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     content = pack({MANIFEST: raw, **files})
     write_whole(path, content)
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
-
-
-def file_entry(data: bytes) -> BundleFile:
-    """Return the manifest's entry for a file of this content."""
-    return BundleFile(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-
-
-def _check_files(bundle: Bundle, archive: Archive) -> None:
-    declared = bundle.manifest.files
-    present = set(archive.sizes) - {MANIFEST}
-    if missing := sorted(set(declared) - present):
-        raise BadBundle(f"{bundle.path} lacks {missing[0]}.", hint="Copy the bundle again.")
-    if extra := sorted(present - set(declared) - {SIGNATURE}):
-        raise BadBundle(
-            f"{bundle.path} holds {extra[0]}, which its manifest does not list.", hint="Do not use this file."
-        )
-    for name, entry in declared.items():
-        if archive.sizes[name] != entry.size:
-            raise BadHash(f"{name} in {bundle.path} has another size than its manifest says.", hint="Copy it again.")
-        bundle.read(name)

@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edgesdk_targets.bundle.bundle import Bundle
+from edgesdk_targets.agent_release.agent_release import Kind, kind_of
+from edgesdk_targets.bundle.package import Package
+from edgesdk_targets.bundle.segments import MOST_SEGMENTS, Segment, segments_of
 from edgesdk_targets.card import NAME, VERSION
 from edgesdk_targets.errors import BadBundle, InputError
 
@@ -28,25 +30,31 @@ class ChunkList(BaseModel):
 
     Attributes:
         bundle: the digest of the bundle, `sha256:…` of its manifest.
-        name, version: of the bundle; release: as it is signed, 0 where it is not.
+        kind: a bundle, or a release of the agent's own program.
+        name, version: of it; release: as it is signed, 0 where it is not.
         size: of the file, in bytes.
+        segments: runs of bytes that a device may hold already in another file.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_id: Literal["chunks/1"] = Field(default="chunks/1", alias="schema")
     bundle: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    kind: Kind = "bundle"
     name: str = Field(pattern=NAME)
     version: str = Field(pattern=VERSION)
     release: int = Field(default=0, ge=0, lt=1 << 53)
     size: int = Field(gt=0, le=1 << 40)
     chunk_bytes: int = Field(default=CHUNK_BYTES, ge=1 << 10, le=MOST_CHUNK_BYTES)
     sha256: Annotated[tuple[_Digest, ...], Field(max_length=8192)]
+    segments: Annotated[tuple[Segment, ...], Field(max_length=MOST_SEGMENTS)] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> ChunkList:
         if len(self.sha256) != -(-self.size // self.chunk_bytes):
             raise ValueError("another number of chunks than the size asks for")
+        if any(segment.end > self.size for segment in self.segments):
+            raise ValueError("a segment beyond the end")
         return self
 
     def span(self, number: int) -> tuple[int, int]:
@@ -76,7 +84,7 @@ class ChunkList(BaseModel):
             raise BadBundle("The list of chunks is none.", hint="Publish the bundle again.") from error
 
 
-def chunks_of(bundle: Bundle, release: int = 0, chunk_bytes: int = CHUNK_BYTES) -> ChunkList:
+def chunks_of(bundle: Package, release: int = 0, chunk_bytes: int = CHUNK_BYTES) -> ChunkList:
     """Return the list of an opened bundle's file.
 
     Args:
@@ -91,9 +99,10 @@ def chunks_of(bundle: Bundle, release: int = 0, chunk_bytes: int = CHUNK_BYTES) 
             while chunk := file.read(chunk_bytes):
                 found.append(hashlib.sha256(chunk).hexdigest())
                 size += len(chunk)
+        segments = segments_of(bundle.path)
     except OSError as error:
         raise InputError(f"{bundle.path} cannot be read: {error.strerror or error}.", hint="Give a file.") from error
     return ChunkList(
-        bundle=bundle.digest, name=bundle.manifest.name, version=bundle.manifest.version, release=release,
-        size=size, chunk_bytes=chunk_bytes, sha256=tuple(found),
+        bundle=bundle.digest, kind=kind_of(bundle), name=bundle.manifest.name, version=bundle.manifest.version, release=release,
+        size=size, chunk_bytes=chunk_bytes, sha256=tuple(found), segments=segments,
     )  # fmt: skip

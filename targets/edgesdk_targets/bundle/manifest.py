@@ -131,6 +131,8 @@ class Manifest(LateModel):
         except (ValueError, RecursionError) as error:
             raise BadBundle(f"manifest.json is not JSON: {error}.", hint="Make the bundle again.") from error
         schema = raw.get("schema") if isinstance(raw, dict) else None
+        if isinstance(schema, str) and schema.startswith("agentrelease/"):
+            raise BadBundle("This is a release of the agent's program, and no model.", hint="Give a .edgebundle.")
         if schema != SCHEMA:
             raise UnknownSchema(
                 f"This bundle has the schema {schema!r}; this edgesdk reads {SCHEMA!r}.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk_targets.bundle.bundle import SIGNATURE, Bundle
+from edgesdk_targets.bundle.package import SIGNATURE, Package
 from edgesdk_targets.errors import BadSignature, RevokedKey, UnknownKey, Unsigned
 from edgesdk_targets.signing.public_key import PublicKey
 from edgesdk_targets.signing.signature_file import SignatureFile, Statement, signed_bytes
@@ -30,7 +30,7 @@ class Signed:
     by: tuple[PublicKey, ...]
 
 
-def signatures_of(bundle: Bundle) -> SignatureFile | None:
+def signatures_of(bundle: Package) -> SignatureFile | None:
     """Return what an opened bundle carries, unchecked; None where it is not signed.
 
     Raises:
@@ -40,7 +40,7 @@ def signatures_of(bundle: Bundle) -> SignatureFile | None:
     return None if data is None else SignatureFile.from_bytes(data)
 
 
-def check_signature(bundle: Bundle, trusted: TrustedKeys) -> Signed:
+def check_signature(bundle: Package, trusted: TrustedKeys) -> Signed:
     """Return who of the trusted signed an opened bundle, and what was stated.
 
     Raises:

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgesdk_targets.bundle.bundle import MAX_SIGNATURE_BYTES as MAX_BYTES
-from edgesdk_targets.bundle.bundle import SIGNATURE
+from edgesdk_targets.bundle.package import MAX_SIGNATURE_BYTES as MAX_BYTES
+from edgesdk_targets.bundle.package import SIGNATURE
 from edgesdk_targets.card import NAME, VERSION
 from edgesdk_targets.errors import BadSignature
 

@@ -13,8 +13,9 @@ import pytest
 
 pytest.importorskip("cryptography")
 
-from edgesdk_agent.update import launcher, rules
-from edgesdk_agent.update.agent_update import AgentUpdate, moment
+from edgesdk_agent.update import agent_update, launcher, rules
+from edgesdk_agent.update.agent_update import AgentUpdate
+from edgesdk_agent.update.boot_clock import moment
 from edgesdk_agent.update.record import RecordFile, Step, UpdateRecord
 from edgesdk_agent.update.rules import Limits, deadline_in
 from edgesdk_agent.update.wish import Wish, WishFiles
@@ -30,6 +31,7 @@ def wish(do: Any, token: str, address: object = "") -> Wish:
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.look", lambda _: None)
+    monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.is_settled", lambda _: True)
     first_install(tmp_path / "update", make(tmp_path, 2))
     one = Device(tmp_path)
     yield one
@@ -121,7 +123,8 @@ class Turns:
     def __init__(self, device: Device, **section: Any) -> None:
         self.update: AgentUpdate = device.agent(started=False, **section)
         self.told: list[tuple[str, str]] = []
-        self.update._tell = lambda name, severity, _message, **_: self.told.append((name, severity))
+        tell = lambda name, severity, _message, **_: self.told.append((name, severity))  # noqa: E731
+        self.update._tell = self.update._desk._tell = tell
 
     def turn(self) -> None:
         """Look once, as if all waiting were over."""
@@ -130,12 +133,14 @@ class Turns:
 
     def open_hours(self) -> None:
         self.update._section = self.update._section.model_copy(update={"hours": None})
+        self.update._desk._longest_s = self.update._section.limits().downloading_s
 
 
 def seven_hours_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = moment()
+    now = agent_update.moment()
     later = replace(now, at_s=now.at_s + 7 * 3600)
-    monkeypatch.setattr("edgesdk_agent.update.agent_update.moment", lambda: later)
+    for module in ("agent_update", "wish_desk"):
+        monkeypatch.setattr(f"edgesdk_agent.update.{module}.moment", lambda: later)
 
 
 def test_a_wish_waits_for_its_hours_however_far_they_are(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +186,23 @@ def test_what_is_staged_lasts_until_its_hours(device: Device, monkeypatch: pytes
     assert (RecordFile(device.root).now.step, order(device)) == (Step.STAGED, "try")
 
 
+def test_a_download_that_runs_into_closed_hours_lasts_until_they_are_open(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, file = Turns(device, hours=far_hours()), RecordFile(device.root)
+    made = device.made(3)
+    release = made.release.model_copy(update={"size": made.path.stat().st_size})
+    switch = launcher.read_switch(device.root)
+    file.write(rules.offered(file.now, switch, release, moment(), Limits(), str(made.path)))
+    # Its own time would be over.
+    seven_hours_later(monkeypatch)
+    turns.turn()
+    assert RecordFile(device.root).now.step is Step.DOWNLOADING
+    turns.open_hours()
+    turns.turn()
+    assert RecordFile(device.root).now.step is Step.VERIFIED
+
+
 def test_what_is_staged_in_open_hours_has_its_time(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
     staged(device, back=False)
@@ -206,7 +228,7 @@ def test_a_repository_that_does_not_answer_is_asked_ever_less_often(device: Devi
             asked.append(bundle)
             raise FetchFailed("The fleet's repository cannot be read.")
 
-    turns.update._proof = replace(turns.update._proof, released=released)
+    turns.update._proof = turns.update._desk._proof = replace(turns.update._proof, released=released)
     WishFiles(device.root).ask(wish("install", "1", device.made(3).path))
     until = time.monotonic() + 60
     while not asked:
@@ -252,7 +274,7 @@ def test_a_disk_that_is_full_for_a_repositorys_files_makes_a_wish_wait(device: D
     def released(_digest: str, _bundle: Path | None) -> None:
         raise NoSpace("The disk is full.")
 
-    turns.update._proof = replace(turns.update._proof, released=released)
+    turns.update._proof = turns.update._desk._proof = replace(turns.update._proof, released=released)
     WishFiles(device.root).ask(wish("install", "1", device.made(3).path))
     turns.turn()
     answer = WishFiles(device.root).answered()

@@ -25,8 +25,9 @@ from edgesdk_agent.update.record import RecordFile, Step
 from edgesdk_agent.update.wish import Wish
 from edgesdk_targets.bundle import archive
 from edgesdk_targets.bundle.archive import pack
-from edgesdk_targets.bundle.bundle import SIGNATURE, open_bundle
+from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX, ChunkList, chunks_of
+from edgesdk_targets.bundle.package import SIGNATURE
 from edgesdk_targets.messages import Command, encode
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
 from edgesdk_testkit.range_server import serving
@@ -40,6 +41,7 @@ ENDLESS = "endless"
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.look", lambda _: None)
+    monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.is_settled", lambda _: True)
     first_install(tmp_path / "update", make(tmp_path, 2))
     one = Device(tmp_path)
     yield one
@@ -297,23 +299,25 @@ LATE = datetime.now(timezone.utc) - timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("topic", "command", "retained"),
+    ("topic", "command", "retained", "told"),
     [
-        (TOPIC, partial(_command), True),
-        (TOPIC, partial(_command, deadline=LATE, at=LATE), False),
-        ("edgesdk/1/local.other/down/cmd", partial(_command), False),
-        (TOPIC, partial(_command, node="local.other"), False),
-        ("edgesdk/1/local.gate/down/ack", partial(_command), False),
+        (TOPIC, partial(_command), True, {"malformed": 1}),
+        (TOPIC, partial(_command, deadline=LATE, at=LATE), False, {"commands": 1, "offered": 1, "refused_expired": 1}),
+        ("edgesdk/1/local.other/down/cmd", partial(_command), False, {"malformed": 1}),
+        (TOPIC, partial(_command, node="local.other"), False, {"malformed": 1}),
+        ("edgesdk/1/local.gate/down/ack", partial(_command), False, {}),  # which commands do not listen to
     ],
     ids=["kept by the broker", "replayed after its deadline", "spoofed topic", "spoofed node", "another channel"],
 )
 def test_by_a_command_that_is_not_for_now_or_not_for_this_device(
-    asked: tuple[Bench, list[str]], topic: str, command: Callable[[], bytes], retained: bool
+    asked: tuple[Bench, list[str]], topic: str, command: Callable[[], bytes], retained: bool, told: dict[str, int]
 ) -> None:
+    """Telemetry counts each: an event for each would let whoever may write to the broker fill the outbox."""
     bench, addresses = asked
     bench.say(topic, command(), retained=retained)
     bench.run()
     assert addresses == []
+    assert bench.steering.counts() == told
 
 
 def test_by_a_command_that_is_replayed(asked: tuple[Bench, list[str]]) -> None:
@@ -322,3 +326,4 @@ def test_by_a_command_that_is_replayed(asked: tuple[Bench, list[str]]) -> None:
         bench.say(TOPIC, _command())
         bench.run()
     assert addresses == ["https://models.example.com/m.edgebundle"]
+    assert bench.steering.counts() == {"commands": 3, "offered": 3, "done": 1, "repeated": 2}

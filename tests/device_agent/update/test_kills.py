@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from edgesdk_agent.update import launcher
 from edgesdk_targets.errors import NoSpace
-from edgesdk_testkit.update_life import Life, first_install, make, problems
+from edgesdk_testkit.update_life import Life, Made, first_install, make, make_agent, problems
 
 LONGEST_S = 120
 # `python -m edgesdk_testkit.update_kills FOLDER 1` kills at each of them, in half a minute.
@@ -33,11 +34,14 @@ def test_killed_at_a_file_operation_it_goes_on_and_ends_as_it_would_have(tmp_pat
     assert found["problems"] == []
     assert found["kills"] > 150 // EVERY
     # Killed before the offer was written the device stays as it is; after it, the good release comes and the bad one never.
-    assert set(found["ended"]) == {"1.0.2", "1.0.3"}
+    assert set(found["ended"]) == {"1.0.2", "1.0.3", "2.0.3"}
 
 
-def test_a_disk_that_is_full_from_any_write_on_leaves_what_runs_and_lets_it_go_on_later(tmp_path: Path) -> None:
-    now, new = make(tmp_path, 2), make(tmp_path, 3)
+@pytest.mark.parametrize("made", [make, make_agent])
+def test_a_disk_that_is_full_from_any_write_on_leaves_what_runs_and_lets_it_go_on_later(
+    tmp_path: Path, made: Callable[[Path, int], Made]
+) -> None:
+    now, new = make(tmp_path, 2), made(tmp_path, 3)
     server = {one.release.id: one for one in (now, new)}
     first_install(tmp_path / "template", now)
     ended, number, was_full = set(), 0, True
@@ -58,7 +62,7 @@ def test_a_disk_that_is_full_from_any_write_on_leaves_what_runs_and_lets_it_go_o
         assert problems(root, server) == []
         ended.add(launcher.read_json(root / "slots" / switch.active / launcher.SLOT_FILE)["version"])
     assert number > 8
-    assert ended == {"1.0.2", "1.0.3"}
+    assert ended == {"1.0.2", new.release.version}
 
 
 def _filling(patch: pytest.MonkeyPatch, number: int) -> Any:

@@ -232,6 +232,140 @@ class TestWithRealPrograms:
         assert start(tmp_path / "empty", started).wait(PATIENCE_S) == 78
 
 
+class TestOwnPrograms:
+    """A slot that names an environment is run by the program of the same name in that."""
+
+    @pytest.fixture
+    def own(self, root: Path) -> Path:
+        """Let slot b name an environment, and return its program, which is not there yet."""
+        (root / "slots/b/slot.json").write_text(json.dumps({"id": "two", "environment": "abc"}))
+        (root / "agents/abc/bin").mkdir(parents=True)
+        return root / "agents/abc/bin" / Path(sys.executable).name
+
+    @staticmethod
+    def write(own: Path, interpreter: str = "/bin/sh") -> None:
+        own.write_text(
+            f'#!{interpreter}\necho "own ${{PYTHONPATH-none}}" >> "$EDGESDK_SLOTS/own"\nexec {sys.executable} "$@"\n'
+        )
+        own.chmod(0o700)
+
+    def test_it_runs_and_no_other_packages_are_mixed_in(self, root: Path, own: Path, started: Any) -> None:
+        self.write(own)
+        (root / "slots/b/program.py").write_text(CONFIRMS)
+        order(root)
+        started.append(subprocess.Popen(words(root), env={**ENVIRONMENT, "PYTHONPATH": "/elsewhere"}))
+        wait_for(lambda: read_switch(root).kept)
+        assert (root / "own").read_text() == "own none\n"
+        assert began(root) == ["b"]
+
+    @pytest.mark.parametrize("lost", ["it is not there", "its interpreter is not there", "it may not be run"])
+    def test_on_trial_one_that_cannot_be_started_is_counted_and_left(
+        self, root: Path, own: Path, started: Any, lost: str
+    ) -> None:
+        if lost != "it is not there":
+            self.write(own, "/bin/sh" if "may not" in lost else "/none/python")
+            own.chmod(0o600 if "may not" in lost else 0o700)
+        order(root)
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        assert read_switch(root).why == "not confirmed in 3 starts, the last of which could not be made"
+        assert one.poll() is None
+
+    def test_once_confirmed_the_given_program_stands_in_for_a_lost_one(
+        self, root: Path, own: Path, started: Any
+    ) -> None:
+        launcher.write_switch(root, Switch("b", "two"))
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["b"])
+        assert not (root / "own").exists()
+        assert one.poll() is None
+
+    def test_without_any_program_it_says_so_and_ends(self, root: Path) -> None:
+        done = subprocess.run(
+            [*words(root)[:6], "/none/program", "{slot}"], env=ENVIRONMENT, capture_output=True, check=False
+        )
+        assert done.returncode == 127
+        assert b"/none/program cannot be started" in done.stderr
+
+
+FOLLOWS = """
+def switch():
+    return json.loads((root / "switch.json").read_text())
+def ask(do, number):
+    told = dict(json.loads((root / "order.json").read_text()), do=do, number=number)
+    (root / "order.new").write_text(json.dumps(told)); os.replace(root / "order.new", root / "order.json")
+while not ((switch().get("trial") or {}).get("starts")):
+    time.sleep(0.02)
+with (root / "began").open("a") as log:
+    log.write("took-over\\n")
+"""
+
+
+class TestHotTrials:
+    """What runs takes over what is on trial: no program ends for it, and every way back is as ever."""
+
+    def test_it_is_counted_before_it_is_made_and_the_same_program_stays(self, root: Path, started: Any) -> None:
+        (root / "slots/a/program.py").write_text(FOLLOWS + "ask('confirm', 2)\ntime.sleep(60)")
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        order(root, hot=True)
+        wait_for(lambda: read_switch(root).kept)
+        assert read_switch(root) == Switch("b", "two", None, 2, "two", kept=True)
+        # The launcher looks once a second, and would have ended it by now.
+        time.sleep(2.5)
+        assert began(root) == ["a", "took-over"]
+        assert one.poll() is None
+
+    def test_once_confirmed_its_end_is_the_service_managers_business(self, root: Path, started: Any) -> None:
+        ends = "while switch().get('trial'): time.sleep(0.02)\nsys.exit(4)"
+        (root / "slots/a/program.py").write_text(FOLLOWS + "ask('confirm', 2)\n" + ends)
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        order(root, hot=True)
+        assert one.wait(PATIENCE_S) == 4
+        assert began(root) == ["a", "took-over"]
+
+    def test_given_up_the_old_one_is_started(self, root: Path, started: Any) -> None:
+        (root / "slots/a/program.py").write_text(
+            "if (root / 'order.json').exists(): time.sleep(60)\nimport time\n"
+            "while not (root / 'order.json').exists(): time.sleep(0.02)\n"
+            + FOLLOWS
+            + "ask('give_up', 2)\ntime.sleep(60)"
+        )
+        one = start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        order(root, hot=True)
+        wait_for(lambda: began(root) == ["a", "took-over", "a"])
+        switch = read_switch(root)
+        assert (switch.active, switch.trial, switch.kept) == ("a", None, False)
+        assert one.poll() is None
+
+    def test_a_crash_counts_and_the_next_starts_are_made_from_the_slot(self, root: Path, started: Any) -> None:
+        first = "if (root / 'order.json').exists(): time.sleep(60)\nwhile not (root / 'order.json').exists(): time.sleep(0.02)\n"
+        (root / "slots/a/program.py").write_text(first + FOLLOWS + "os.kill(os.getpid(), 9)")
+        (root / "slots/b/program.py").write_text("sys.exit(3)")
+        start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        order(root, hot=True)
+        wait_for(lambda: began(root) == ["a", "took-over", "b", "b", "a"])
+        assert read_switch(root).why == "not confirmed in 3 starts, the last of which ended with code 3"
+
+    def test_one_that_hangs_is_left_after_its_time(self, root: Path, started: Any) -> None:
+        first = "if (root / 'order.json').exists(): time.sleep(60)\nwhile not (root / 'order.json').exists(): time.sleep(0.02)\n"
+        (root / "slots/a/program.py").write_text(first + FOLLOWS + "time.sleep(60)")
+        start(root, started)
+        wait_for(lambda: began(root) == ["a"])
+        order(root, hot=True, deadline_s=1)
+        wait_for(lambda: began(root) == ["a", "took-over", "a"])
+        assert read_switch(root).why == "not confirmed in time"
+
+    def test_where_nothing_runs_that_could_take_over_it_is_a_start_as_ever(self, root: Path, started: Any) -> None:
+        order(root, hot=True)
+        (root / "slots/b/program.py").write_text("sys.exit(3)")
+        start(root, started)
+        wait_for(lambda: began(root) == ["b", "b", "b", "a"])
+
+
 class TestRules:
     def test_an_order_is_carried_out_once(self) -> None:
         told = {"number": 1, "do": "try", "slot": "b", "id": "two"}

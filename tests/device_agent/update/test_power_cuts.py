@@ -16,28 +16,39 @@ import pytest
 from edgesdk_agent.update import launcher
 from edgesdk_agent.update.slots import Slots
 from edgesdk_testkit.power_cuts import FileOperations, Image, crash_images, one_left_out, written_to
-from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, problems, without_syncs
+from edgesdk_testkit.update_life import (
+    BROKEN,
+    HEALTHY,
+    Life,
+    Made,
+    first_install,
+    make,
+    make_agent,
+    problems,
+    without_syncs,
+)
 
 
 @dataclass
 class Site:
-    """A device that runs release 2 in slot a, with release 1 left over in slot b, and is offered release 3."""
+    """A device that runs release 2 in slot a, with release 1 left over in slot b, and is offered release 3, or another agent."""
 
     root: Path
     old: Made
     now: Made
     new: Made
+    agent: Made
 
     @property
     def server(self) -> dict[str, Made]:
-        return {one.release.id: one for one in (self.old, self.now, self.new)}
+        return {one.release.id: one for one in (self.old, self.now, self.new, self.agent)}
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     old, now, new = (make(tmp_path, number) for number in (1, 2, 3))
     first_install(tmp_path / "update", now, old)
-    return Site(tmp_path / "update", old, now, new)
+    return Site(tmp_path / "update", old, now, new, make_agent(tmp_path, 3))
 
 
 def install(site: Site, told: Callable[[str], None]) -> None:
@@ -66,7 +77,17 @@ def prune(site: Site, told: Callable[[str], None]) -> None:
     told("pruned")
 
 
-PATHS = [install, roll_back, crash, prune]
+def upgrade(site: Site, told: Callable[[str], None]) -> None:
+    """Fetch another agent, build its environment, try and confirm."""
+    Life(site.root, site.server, HEALTHY, told).live(site.agent)
+
+
+def upgrade_and_back(site: Site, told: Callable[[str], None]) -> None:
+    """Fetch another agent, build, try, give up; then remove its environment and its slot."""
+    Life(site.root, site.server, BROKEN, told).live(site.agent)
+
+
+PATHS = [install, roll_back, crash, prune, upgrade, upgrade_and_back]
 
 
 def recorded(site: Site, path: Callable[[Site, Callable[[str], None]], None]) -> FileOperations:
@@ -94,7 +115,7 @@ def test_every_disk_that_can_be_found_is_usable_and_comes_to_the_end(
         for number, image in enumerate(images):
             root = _found(image, tmp_path / str(number))
             assert problems(root, site.server, image.marks) == [], (number, image.marks)
-            verdict = BROKEN if path is roll_back else HEALTHY
+            verdict = BROKEN if path in {roll_back, upgrade_and_back} else HEALTHY
             switch = Life(root, site.server, verdict, boot="boot-2").live()
             assert switch.trial is None
             assert problems(root, site.server) == []
@@ -103,7 +124,7 @@ def test_every_disk_that_can_be_found_is_usable_and_comes_to_the_end(
         again()
     # Where the cut came before the offer was written, the old release runs on; an update never ends at release 1.
     assert ended <= {2, 3}
-    assert (3 in ended) == (path in {install, crash})
+    assert (3 in ended) == (path in {install, crash, upgrade})
 
 
 @pytest.mark.parametrize("path", PATHS)

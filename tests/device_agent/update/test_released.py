@@ -126,6 +126,44 @@ class TestWhatIsReleased:
             fleet.check(fleet.made[0])
 
 
+class TestRenewing:
+    def test_the_targets_for_another_year_by_their_own_key(self, fleet: Fleet) -> None:
+        later = NOW + timedelta(days=364)
+        fleet.repository(later).renew(ONLINE)
+        fleet.now = later + timedelta(days=2)
+        with pytest.raises(FetchFailed, match="expired"):
+            fleet.check(fleet.made[0])
+        with pytest.raises(InputError, match="does not count for targets"):
+            fleet.repository(fleet.now).renew(ONLINE, EVE)
+        # What is the newest root is over as well: people sign it, and nothing of this does.
+        fleet.rooted(roles(ALICE, BOB, CAROL), ALICE, CAROL, now=fleet.now)
+        fleet.repository(fleet.now).renew(ONLINE, TARGETS)
+        fleet.check(fleet.made[0])
+
+
+class TestWhatADeviceKeeps:
+    def test_is_synced_before_it_is_relied_on(self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced, real = set[str](), os.fsync
+
+        def sync(handle: int) -> None:
+            synced.add(str(Path(f"/proc/self/fd/{handle}").readlink()))
+            real(handle)
+
+        monkeypatch.setattr(os, "fsync", sync)
+        fleet.check(fleet.release(2))
+        kept = [path for path in (fleet.folder / "kept").rglob("*") if not path.is_symlink()]
+        assert {str(path) for path in (*kept, fleet.folder / "kept")} <= synced
+        assert len(kept) >= 4
+
+    @pytest.mark.parametrize("left", [b"", b'{"signed": {'], ids=["empty", "half"])
+    def test_is_begun_anew_where_a_cut_of_the_power_left_it_half_written(self, fleet: Fleet, left: bytes) -> None:
+        kept = [path for path in (fleet.folder / "kept").rglob("*.json") if not path.is_symlink()]
+        for path in kept:
+            path.write_bytes(left)
+        fleet.check(fleet.release(2))
+        assert all(json.loads(path.read_bytes()) for path in (fleet.folder / "kept").rglob("*.json"))
+
+
 class TestKeysAreChanged:
     def test_by_as_many_as_the_old_root_asks_for(self, fleet: Fleet) -> None:
         online = PrivateKey.new("online-2")
@@ -327,6 +365,7 @@ def test_a_device_says_so_and_what_runs_is_not_touched(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: Any, event: str, code: str
 ) -> None:
     monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.look", lambda _: None)
+    monkeypatch.setattr("edgesdk_agent.update.trial_watch.TrialWatch.is_settled", lambda _: True)
     first_install(tmp_path / "update", make(tmp_path, 2))
     device = Device(tmp_path)
     if event == "update_waits":

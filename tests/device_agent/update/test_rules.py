@@ -171,6 +171,30 @@ class TestADamagedSlot:
         assert (over.step, over.slot, over.release) == (step, "a", release(6))
 
 
+class TestADamagedSlotBesideOneThatWasStaged:
+    """What was never tried runs, as something must; it has shown nothing."""
+
+    OVER = Switch("b", release(6).id, order=3, why="slot a is damaged: x", damaged="a")
+
+    def test_raises_no_floor_and_is_said(self) -> None:
+        over = rules.observed(at(Step.STAGED), self.OVER, release(6), NOW, LIMITS)
+        assert (over.step, over.untried, over.floor) == (Step.IDLE, True, 5)
+        assert (over.confirmed, over.previous) == (None, None)
+        assert over.why == "slot a is damaged: x; what was staged runs untried"
+        # Looked at again, and after a start of the agent.
+        assert rules.observed(over, self.OVER, release(6), NOW, LIMITS) == over
+
+    def test_takes_another_one_and_forgets_it_with_that(self) -> None:
+        over = rules.observed(at(Step.STAGED), self.OVER, release(6), NOW, LIMITS)
+        begun = rules.offered(over, self.OVER, release(5), NOW, LIMITS)
+        assert (begun.step, begun.slot, begun.untried) == (Step.DOWNLOADING, "a", False)
+
+    def test_so_it_is_not_on_the_way_back_to_what_was_confirmed_before(self) -> None:
+        back = rules.return_asked(IDLE, RUNS, "worse at night", NOW, LIMITS)
+        over = rules.observed(back, Switch("b", release(4).id, damaged="a"), release(4), NOW, LIMITS)
+        assert (over.untried, over.confirmed) == (False, release(4))
+
+
 class TestDeadlines:
     def test_run_by_the_systems_clock(self) -> None:
         record = at(Step.VERIFIED)

@@ -21,6 +21,7 @@ from edgesdk_agent.cameras.conveyor import ConveyorCamera
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.embedding import Pipeline
 from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.update.label_absence import absent_label
 from edgesdk_agent.update.memory_growth import growth
 from edgesdk_agent.update.record import Release
 from edgesdk_agent.update.result_features import features_of
@@ -121,18 +122,99 @@ class TestProfiles:
         assert unlike(before, now, 6.0) == ""
 
 
+def comes_and_goes(chance: np.random.Generator, count: int, share: float, stays: float) -> list[float]:
+    """Return the means of a label that is there for a while and then not.
+
+    Args:
+        share: of the stretches that it is in; stays: how probably the next stretch is as this one, but for chance.
+    """
+    there, means = bool(chance.random() < share), []
+    for _ in range(count):
+        if chance.random() > stays:
+            there = bool(chance.random() < share)
+        means.append(float(there) * (0.2 + chance.random()))
+    return means
+
+
+Scene = Mapping[str, list[float]]
+
+
+def scene(chance: np.random.Generator, count: int, share: float, stays: float) -> dict[str, list[float]]:
+    return {f"label {number}": comes_and_goes(chance, count, share, stays) for number in range(10)}
+
+
+def profile_after(shown: Scene, count: int) -> Any:
+    rows = zip(*(means[:count] for means in shown.values()), strict=True)
+    return profile_of([{RESULTS: 1.0, **dict(zip(shown, row, strict=True))} for row in rows])
+
+
+def confirms_at(before: Scene, now: Scene) -> int | None:
+    """Return after how many stretches a trial that soaks for six waits for no label; None where it does to its end."""
+    profile = profile_after(before, 30)
+    counts = range(6, len(now["label 0"]) + 1)
+    return next((count for count in counts if not absent_label(profile, profile_after(now, count))), None)
+
+
+class TestAbsence:
+    BEFORE = stretches(1.0, 0.8, 0, 1.1, 0.9, 1.0, 0, 1.2, 0.7, 1.0, 0.9, 1.1)
+
+    @pytest.mark.parametrize(
+        ("now", "waits"),
+        [
+            ((1.0, 0, 0.8, 0.9), False),
+            ((1.0, 0.9, 0.8, 0), False),
+            ((1.0, 0.9, 0, 0, 0), True),
+            ((0, 0, 0, 0), True),
+            ((0.01,) * 8, True),
+            ((1.0, 0.9, 0, 0, 0, 0, 0, 0.8), False),
+        ],
+        ids=["as before", "as long as before", "longer", "gone", "mistakes now and then", "back again"],
+    )
+    def test_is_waited_for_where_it_lasts_longer_than_ever(self, now: tuple[float, ...], waits: bool) -> None:
+        assert bool(absent_label(self.BEFORE, stretches(*now))) is waits
+
+    def test_of_a_rare_label_or_of_too_few_stretches_says_nothing(self) -> None:
+        assert absent_label(stretches(*([0.0] * 10 + [1.0])), stretches(*[0.0] * 9)) == ""
+        assert absent_label(stretches(1.0, 1.0), stretches(*[0.0] * 9)) == ""
+
+    def test_of_what_was_recorded_by_an_agent_of_before_says_nothing(self) -> None:
+        old = {name: one.model_copy(update={"present": 0.0, "longest": 0}) for name, one in self.BEFORE.items()}
+        assert absent_label(old, stretches(*[0.0] * 9)) == ""
+
+    @pytest.mark.parametrize(("stays", "most"), [(0.0, 0.01), (0.5, 0.01), (0.8, 0.2)])
+    def test_healthy_scenes_are_confirmed_before_their_time_is_over(self, stays: float, most: float) -> None:
+        """Ten labels each, thirty stretches before, and sixty as a trial of ten minutes has."""
+        chance = np.random.default_rng(3)
+        shares = [0.3, 0.6, 0.9] * 25
+        found = [confirms_at(scene(chance, 30, one, stays), scene(chance, 60, one, stays)) for one in shares]
+        assert found.count(None) <= most * len(shares)
+
+    @pytest.mark.parametrize(("share", "stays"), [(0.6, 0.0), (0.9, 0.0), (0.9, 0.5)])
+    def test_a_common_label_that_dies_soon_is_never_confirmed(self, share: float, stays: float) -> None:
+        chance, confirmed = np.random.default_rng(4), 0
+        for _ in range(20):
+            now = scene(chance, 60, share, stays)
+            now["label 9"][1:] = [0.0] * 59
+            confirmed += confirms_at(scene(chance, 30, share, stays), now) is not None
+        assert confirmed <= 2
+
+
 class TestMemory:
     @pytest.mark.parametrize(
         ("lows", "grows"),
         [
             ([100, 150, 190, 230, 270, 310], True),
             ([100, 300, 310, 311, 312, 313], False),  # it settles
-            ([100, 150, 190, 230, 229, 310], False),  # and gives back
+            ([100, 150, 190, 230, 230, 310], True),  # one stretch stood still
+            ([100, 150, 190, 230, 229, 310], True),  # or gave a little back
+            ([100, 150, 250, 249, 251, 248], False),  # full, and moving
+            ([100, 150, 200, 250, 250, 250], False),
+            ([100, 300, 200, 300, 200, 300], False),
             ([100, 150, 190], False),  # too early to say
         ],
-        ids=["leaks", "settles", "gives back", "early"],
+        ids=["leaks", "settles", "flat once", "gives back once", "moves", "fills", "up and down", "early"],
     )
-    def test_grows_where_each_stretch_has_more(self, lows: list[int], grows: bool) -> None:
+    def test_grows_where_most_stretches_have_more_than_those_before(self, lows: list[int], grows: bool) -> None:
         assert bool(growth([low * MB for low in lows], 32.0)) is grows
 
 
@@ -162,6 +244,23 @@ def test_only_what_the_release_can_be_the_reason_for_is_a_doubt(change: Mapping[
     assert after_doubts(verdict, limits.soak_s - 1, 600.0, limits) == verdict
     lasted = after_doubts(verdict, limits.soak_s, 600.0, limits)
     assert lasted == (Verdict(unfit=verdict.waits_for) if doubt else verdict)
+
+
+def test_what_waits_for_one_camera_hides_no_doubt_of_another() -> None:
+    figures = {**GOOD, "frames": {"door": 3, "gate": 100}, "age_p95_ms": {"gate": 40.0}}
+    assert judged(Figures(**figures), GateLimits()).waits_for == "camera door: 3 of 30 results"
+    doubted = judged(Figures(**{**figures, "unlike": {"gate": "label ant"}}), GateLimits())
+    assert (doubted.doubt, "camera gate" in doubted.waits_for) == (True, True)
+    late = judged(Figures(**{**figures, "broker_reached": False, "growth": "its memory grows"}), GateLimits())
+    assert late == Verdict(waits_for="its memory grows", doubt=True)
+
+
+def test_what_cannot_be_compared_must_do_well_for_longer() -> None:
+    figures = {**GOOD, "uncompared": "what camera gate saw before is not known"}
+    said = judged(Figures(**figures), GateLimits()).waits_for
+    assert said == "59 s more, as what camera gate saw before is not known"
+    assert judged(Figures(**{**figures, "up_s": 120.0}), GateLimits()).healthy
+    assert judged(Figures(**GOOD), GateLimits()).healthy
 
 
 @pytest.fixture(scope="module")

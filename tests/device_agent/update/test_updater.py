@@ -21,8 +21,9 @@ from edgesdk_agent.update.slots import Slots
 from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.updater import Updater
 from edgesdk_targets.bundle.archive import pack
-from edgesdk_targets.bundle.bundle import SIGNATURE, open_bundle, write_bundle
+from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
+from edgesdk_targets.bundle.package import SIGNATURE
 from edgesdk_targets.errors import BundleError, Downgrade, EdgeError, FetchFailed, InputError, NoSpace
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
 from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, problems

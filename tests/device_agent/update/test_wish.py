@@ -21,6 +21,7 @@ from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.update.launched import launched
 from edgesdk_agent.update.launcher import Switch, write_switch
 from edgesdk_agent.update.record import Release
+from edgesdk_agent.update.result_profile import Spread
 from edgesdk_agent.update.result_tally import ResultTally
 from edgesdk_agent.update.trial_gate import GateLimits
 from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
@@ -163,16 +164,18 @@ NOTHING_KNOWN = Baseline({}, {})
 class _Agent:
     """A running agent of two cameras, as a trial sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, compares: bool = False) -> None:
         self.now, self.digest, self.paused = 0.0, NEW.id, frozenset[str]()
         self.frames = {"gate": 0, "door": 0}
+        self.tally, self.unlike = ResultTally(), None if not compares else 4.0
         self.silent = frozenset[str]()
 
     def watch(self) -> TrialWatch:
         agent = RunningAgent(
-            self._stats, self._recent, lambda: self.paused, lambda: self.digest, lambda: True, ResultTally()
+            self._stats, self._recent, lambda: self.paused, lambda: self.digest, lambda: True, self.tally
         )
-        return TrialWatch(agent, GateLimits(soak_s=4.0, least_frames=5, budget_ms=100.0), lambda: self.now)
+        limits = GateLimits(soak_s=4.0, uncompared_soak_s=8.0, least_frames=5, budget_ms=100.0, unlike=self.unlike)
+        return TrialWatch(agent, limits, lambda: self.now)
 
     def _stats(self) -> FrameStats:
         cameras = {
@@ -215,6 +218,45 @@ class TestTheTrial:
         assert watch.verdict(NEW, NOTHING_KNOWN).waits_for == "camera door: no results of late"
         agent.silent, agent.now = frozenset(), 9.0
         assert watch.verdict(NEW, NOTHING_KNOWN).healthy
+
+    def test_nothing_to_compare_with_is_said_and_takes_longer(self) -> None:
+        agent = _Agent(compares=True)
+        watch = agent.watch()
+        agent.frames, agent.now = {"gate": 9, "door": 9}, 5.0
+        known = {"gate": 20.0}
+        assert (
+            watch.verdict(NEW, Baseline(known, {})).waits_for == "3 s more, as what camera gate saw before is not known"
+        )
+        spread = {"results": Spread(mean=1.0, sd=0.0, stretches=3)}
+        assert watch.verdict(NEW, Baseline(known, {"gate": spread})).healthy
+        agent.now = 9.0
+        assert watch.verdict(NEW, Baseline(known, {})).healthy
+
+    def test_what_it_is_compared_with_is_of_a_time_without_a_proof_beside_it(self) -> None:
+        agent = _Agent()
+        watch = agent.watch()
+        agent.frames["gate"], agent.now = 9, 5.0
+        watch.look()
+        assert watch.baseline().p95_ms == {"gate": 20.0}
+        # Of the time before this was asked nothing counts, however much there was.
+        assert not watch.is_settled()
+        agent.now = 6.0
+        watch.look()
+        assert not watch.is_settled()
+        agent.now = 7.0
+        watch.look()
+        assert watch.is_settled()
+
+    def test_too_few_stretches_are_waited_for_though_not_for_ever(self) -> None:
+        agent = _Agent(compares=True)
+        watch = agent.watch()
+        agent.frames["gate"] = 9
+        assert not watch.is_settled()
+        for agent.now in (2.5, 3.0, 5.0):
+            watch.look()
+            assert not watch.is_settled()
+        agent.now = 6.0
+        assert watch.is_settled()
 
     def test_where_something_else_runs_it_says_nothing_of_the_release(self) -> None:
         agent = _Agent()

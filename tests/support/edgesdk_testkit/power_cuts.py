@@ -23,7 +23,7 @@ MOST_COMBINATIONS = 4096
 
 @dataclass(frozen=True)
 class Effect:
-    """One change of the disk. `what` is create, truncate, write, rename, unlink, sync_file, sync_folder or mark."""
+    """One change of the disk. `what` is create, truncate, write, rename, unlink, sync_file, sync_folder, sync_all or mark."""
 
     what: str
     inode: int = -1
@@ -43,7 +43,7 @@ class Image:
 
 @dataclass
 class FileOperations:
-    """Record what is done below a folder by `os.open`, `write`, `fsync`, `replace`, `rename` and `unlink`.
+    """Record what is done below a folder by `os.open`, `write`, `fsync`, `sync`, `replace`, `rename` and `unlink`.
 
     Everything is also done. Files that are there at the beginning count as synced.
     """
@@ -70,6 +70,7 @@ class FileOperations:
         """Begin to record, until the patch is undone."""
         instead = {
             "open": self._opened, "close": self._closed, "write": self._written, "fsync": self._synced,
+            "sync": self._all_synced,
             "replace": self._renamed, "rename": self._renamed, "unlink": self._unlinked,
         }  # fmt: skip
         self._real: dict[str, Any] = {name: getattr(os, name) for name in instead}
@@ -110,6 +111,10 @@ class FileOperations:
             kind = "folder" if inode < 0 else "file"
             if kind != self.without:
                 self.effects.append(Effect(f"sync_{kind}", inode, name))
+
+    def _all_synced(self) -> None:
+        # Of this folder as of all the machine's disks, which need not be kept busy for it.
+        self.effects.append(Effect("sync_all"))
 
     def _renamed(self, source: Any, target: Any) -> None:
         self._real["replace"](source, target)
@@ -186,6 +191,8 @@ def _disks(before: dict[str, bytes], done: Sequence[Effect]) -> Iterator[dict[st
 
 def _is_synced(effect: Effect, done: Sequence[Effect]) -> bool:
     later = done[next(i for i, one in enumerate(done) if one is effect) + 1 :]
+    if any(one.what == "sync_all" for one in later):
+        return True
     if effect.what in {"write", "truncate"}:
         return any(one.what == "sync_file" and one.inode == effect.inode for one in later)
     folder = str(Path(effect.to or effect.name).parent)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk_agent.update import launcher
-from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, first_install, make, problems, without_syncs
+from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, first_install, make, make_agent, problems, without_syncs
 
-_WATCHED = ("open", "write", "fsync", "replace", "unlink", "close")
+_WATCHED = ("open", "write", "fsync", "sync", "replace", "unlink", "close")
 
 
 def at_operation(number: int, act: Callable[[], None]) -> Callable[[], int]:
@@ -41,20 +41,21 @@ def at_operation(number: int, act: Callable[[], None]) -> Callable[[], int]:
 
 
 def killed_everywhere(folder: Path, every: int) -> dict[str, Any]:
-    """Kill at each operation of an install and of a roll-back, live on, and return what was found."""
+    """Kill at each operation of an install, of a roll-back and of another agent's, live on, and return what was found."""
     old, now, new = (make(folder, number) for number in (1, 2, 3))
-    server = {one.release.id: one for one in (old, now, new)}
+    agent = make_agent(folder, 3)
+    server = {one.release.id: one for one in (old, now, new, agent)}
     first_install(folder / "template", now, old)
     # A killed process loses nothing that it wrote, synced or not: the system still has it.
     without_syncs()
     found: dict[str, Any] = {"kills": 0, "problems": [], "ended": {}}
-    for verdict in (HEALTHY, BROKEN):
+    for offer, verdict in ((new, HEALTHY), (new, BROKEN), (agent, HEALTHY)):
         number, alive = 1 - every, False
         while not alive:
             number += every
-            root = folder / f"{verdict.healthy}-{number}"
+            root = folder / f"{offer.release.kind}-{verdict.healthy}-{number}"
             shutil.copytree(folder / "template", root)
-            alive = not _killed(number, Life(root, server, verdict), new)
+            alive = not _killed(number, Life(root, server, verdict), offer)
             found["kills"] += not alive
             wrong = problems(root, server)
             switch = Life(root, server, verdict, boot="after").live()

@@ -20,10 +20,13 @@ from edgesdk_agent.update.rules import Limits, Moment
 from edgesdk_agent.update.slots import Slots
 from edgesdk_agent.update.trial_gate import Verdict
 from edgesdk_agent.update.updater import Updater
+from edgesdk_targets.agent_release.agent_release import open_agent_release, open_release, write_agent_release
+from edgesdk_targets.agent_release.manifest import LOCK, AgentManifest
 from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.package import file_entry
 from edgesdk_targets.errors import BundleError, EdgeError
 from edgesdk_targets.target import Runtime
-from edgesdk_targets.whole_file import replacing, write_all
+from edgesdk_targets.whole_file import disk_errors, replacing, write_all
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 
 HEALTHY, BROKEN = Verdict(healthy=True), Verdict(unfit="its results are implausible")
@@ -52,6 +55,38 @@ def make(folder: Path, number: int) -> Made:
     return Made(path, release)
 
 
+def make_agent(folder: Path, number: int) -> Made:
+    """Write a release of the agent, version `2.0.NUMBER`, release NUMBER, whose one wheel only says which it is."""
+    path = folder / f"{number}.edgeagent"
+    files = {LOCK: b"", "wheels/edgesdk.whl": f"2.0.{number}".encode()}
+    table = {name: file_entry(content) for name, content in files.items()}
+    manifest = AgentManifest(
+        version=f"2.0.{number}", python="3.11", arch="x86_64", glibc="2.17", modules=("edgesdk_agent",),
+        installed_bytes=0, files=table,
+    )  # fmt: skip
+    write_agent_release(path, manifest, files)
+    with open_agent_release(path) as release:
+        made = Release(
+            id=release.digest, kind="agent", name=manifest.name, version=manifest.version, number=number,
+            size=path.stat().st_size,
+        )  # fmt: skip
+    return Made(path, made)
+
+
+def build(file: Path, place: Path, _bundle: Path) -> None:
+    """Build an environment as pip does: files that nobody synced. Its program only says which release it is of."""
+    with open_agent_release(file) as release:
+        said = release.read("wheels/edgesdk.whl")
+    (place / "bin").mkdir()
+    for name in ("bin/edgesdk-agent", "pyvenv.cfg"):
+        with disk_errors(place):
+            handle = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
+            try:
+                write_all(handle, said)
+            finally:
+                os.close(handle)
+
+
 @dataclass
 class Life:
     """One device's life on a folder.
@@ -74,7 +109,13 @@ class Life:
             self.told(f"record {updater.record.step.value}")
 
         updater = Updater(
-            self.root, self._fetch, self.proof, lambda: Moment(self.boot, 0.0), limits=Limits(), changed=changed
+            self.root,
+            self._fetch,
+            self.proof,
+            lambda: Moment(self.boot, 0.0),
+            limits=Limits(),
+            build=build,
+            changed=changed,
         )
         return updater
 
@@ -181,18 +222,29 @@ def _slot_problems(slots: Slots, slot: str, allowed: dict[str, Made]) -> list[st
     held = slots.held(slot)
     if held is None or held.id not in allowed:
         return [f"slot {slot} holds something unknown"]
-    return _whole(slots.bundle(slot), held)
+    content = slots.content(slot)
+    assert content is not None
+    model, agent = content.bundle, content.agent
+    found = ["it holds no bundle"] if model is None else _whole(slots.bundle(slot), model)
+    if agent is not None:
+        program = Path(launcher.own_program(slots.root, slot, "/opt/edgesdk/bin/edgesdk-agent"))
+        said = [(program.parent.parent / name) for name in ("bin/edgesdk-agent", "pyvenv.cfg")]
+        if any(not path.exists() or path.read_text() != agent.version for path in said):
+            found.append(f"slot {slot} is run by an environment that is not whole")
+    return found
 
 
 def _arrived_problems(slots: Slots, release: Release, slot: str) -> list[str]:
     """What was verified lies whole in one of its two places."""
+    if slots.held(slot) == release:
+        return _slot_problems(slots, slot, {release.id: Made(Path(), release)})
     places = [path for path in (slots.arrival(release), slots.bundle(slot)) if path.exists()]
     return [] if any(not _whole(path, release) for path in places) else [f"{release.version} was verified and is lost"]
 
 
 def _whole(path: Path, release: Release) -> list[str]:
     try:
-        with open_bundle(path) as bundle:
+        with open_release(path) as bundle:
             return [] if bundle.digest == release.id else [f"{path.name} is another bundle than its slot says"]
     except (EdgeError, BundleError) as error:
         return [f"{path.parent.name}/{path.name}: {error.message}"]
@@ -225,6 +277,7 @@ def _rank(step: Step) -> int:
 
 def without_syncs() -> Callable[[], None]:
     """Make `fsync` do nothing, for lives of which no cut of the power is tried; return what puts it back."""
-    real = os.fsync
-    os.fsync = lambda _handle: None
-    return lambda: setattr(os, "fsync", real)
+    real = {name: getattr(os, name) for name in ("fsync", "sync")}
+    for name in real:
+        setattr(os, name, lambda *_handle: None)
+    return lambda: [setattr(os, name, one) for name, one in real.items()] and None

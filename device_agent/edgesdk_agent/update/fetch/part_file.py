@@ -30,6 +30,8 @@ class PartFile:
         self._part = path.with_name(path.name + PART)
         self._handle = -1
         self._good: set[int] = set()
+        # What was copied of chunks that are not good yet: where each run begins and ends.
+        self._copied: list[tuple[int, int]] = []
 
     def __enter__(self) -> PartFile:  # noqa: PYI034  (typing.Self came with Python 3.11)
         with disk_errors(self._part):
@@ -61,6 +63,42 @@ class PartFile:
             os.fsync(self._handle)
         self._good.add(number)
         return True
+
+    def lacks(self, start: int, end: int) -> bool:
+        """Say whether a run of bytes lies in a chunk, or several, that are not there."""
+        size = self._chunks.chunk_bytes
+        return any(number not in self._good for number in range(start // size, -(-end // size)))
+
+    def copy_in(self, start: int, data: bytes) -> None:
+        """Write bytes that are not known to be good, where no good chunk lies. Raises NoSpace, InputError."""
+        at = start
+        while at < start + len(data):
+            number = at // self._chunks.chunk_bytes
+            begin, length = self._chunks.span(number)
+            until = min(begin + length, start + len(data))
+            if number not in self._good:
+                with disk_errors(self._part):
+                    os.lseek(self._handle, at, os.SEEK_SET)
+                    write_all(self._handle, data[at - start : until - start])
+                self._copied.append((at, until))
+            at = until
+
+    def settle(self) -> int:
+        """Make what was copied lasting, take the chunks that it completes, and return their bytes. Raises NoSpace, InputError."""
+        if not self._copied:
+            return 0
+        with disk_errors(self._part):
+            os.fsync(self._handle)
+            found = {number for number in self.missing if self._is_there(number)}
+        self._good |= found
+        return sum(self._chunks.span(number)[1] for number in found)
+
+    def copied(self, number: int) -> list[tuple[int, bytes]]:
+        """Return what was copied of a chunk: where each run begins within it, and its bytes."""
+        begin, length = self._chunks.span(number)
+        runs = sorted((start, end) for start, end in self._copied if begin <= start < begin + length)
+        with disk_errors(self._part):
+            return [(start - begin, os.pread(self._handle, end - start, start)) for start, end in runs]
 
     def finish(self) -> None:
         """Give the file its name, once no chunk is missing.

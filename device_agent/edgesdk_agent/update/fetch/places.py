@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from edgesdk_agent.server_address import ServerAddress
 from edgesdk_agent.update.fetch.bandwidth import Bandwidth
-from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.agent_release.agent_release import open_release
 from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX, MAX_LIST_BYTES, chunks_of
 from edgesdk_targets.errors import FetchFailed, InputError
 from edgesdk_targets.signing.check import signatures_of
@@ -71,7 +71,7 @@ class LocalPlace:
     def chunk_list(self) -> bytes:
         if not self._path.is_file():
             raise FetchFailed(f"There is no file {self._path}.", hint="Is the stick in, and may the service see it?")
-        with open_bundle(self._path, accept=self._accept) as bundle:
+        with open_release(self._path, accept=self._accept) as bundle:
             signed = signatures_of(bundle)
             return chunks_of(bundle, 0 if signed is None else signed.read_statement().release).to_bytes()
 

@@ -9,6 +9,8 @@ one that somebody set forward, locks no device out.
 from __future__ import annotations
 
 import errno
+import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 from edgesdk_agent.update.fetch.places import RefusedByServer, ServerPlace
 from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.errors import BundleError, EdgeError, FetchFailed, InputError, MissingExtra, NoSpace
+from edgesdk_targets.whole_file import sync_folder
 
 _FOLDER = "metadata"
 # More than any of its files may have by the client's own limits.
@@ -83,6 +86,7 @@ class Released:
             raise MissingExtra("tuf", "tuf") from error
         try:
             target = self._client().get_targetinfo(f"{digest.partition(':')[2]}{SUFFIX}")
+            self._make_lasting()
             if target is None:
                 raise NotReleased(f"The fleet has not released {digest[:19]}….", hint="`edgesdk bundle tuf release`.")
             if bundle is not None:
@@ -114,11 +118,30 @@ class Released:
                 hint="Bring the fleet's root to this device.",
             ) from error
         self._kept.mkdir(parents=True, exist_ok=True)
+        self._remove_half_written()
         client = Updater(str(self._kept), f"{self._url}/{_FOLDER}/", fetcher=_fetcher(self._authority), bootstrap=root)
         # The client takes the clock as it is; there is no other way to tell it better.
         trusted = client._trusted_set  # noqa: SLF001
         trusted.reference_time = self._now() if self._clock_trusted() else datetime.min.replace(tzinfo=timezone.utc)
         return client
+
+    def _make_lasting(self) -> None:
+        """Sync what the client wrote: else a cut of the power could take a device back to older metadata."""
+        for path in sorted(self._kept.rglob("*")):
+            if path.is_dir():
+                sync_folder(path)
+            elif path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        sync_folder(self._kept)
+
+    def _remove_half_written(self) -> None:
+        """Remove what a cut of the power left empty or half written: it is fetched again, and a root begun anew from the first."""
+        for path in sorted(self._kept.rglob("*.json")):
+            try:
+                json.loads(path.read_bytes())
+            except (FileNotFoundError, ValueError):  # of a link, what it led to may be gone
+                path.unlink()
 
 
 def _by_the_disk(kept: Path, error: OSError) -> EdgeError:

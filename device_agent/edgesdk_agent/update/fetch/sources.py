@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgesdk_agent.update.fetch.bandwidth import Bandwidth
-from edgesdk_agent.update.fetch.download import download
+from edgesdk_agent.update.fetch.download import Downloaded, download
 from edgesdk_agent.update.fetch.places import LocalPlace, Place, ServerPlace
 from edgesdk_agent.update.record import Release
 from edgesdk_targets.bundle.archive import Limits
@@ -28,6 +28,10 @@ class Sources:
         stopping: ends a download between two blocks.
         authority: a PEM file of whom to trust as a server; the system's authorities unless given.
         largest_bytes: that a bundle file may have.
+        held: returns the files of this device that may hold some of what is fetched.
+
+    Attributes:
+        last: what the last download brought.
     """
 
     def __init__(
@@ -39,9 +43,12 @@ class Sources:
         stopping: threading.Event | None = None,
         authority: Path | None = None,
         largest_bytes: int = Limits().total_bytes,
+        held: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         self._accept, self._open_now, self._largest_bytes = accept, open_now, largest_bytes
         self._stopping, self._authority = stopping or threading.Event(), authority
+        self._held = held
+        self.last = Downloaded(0, 0)
         self._bandwidth = Bandwidth(bytes_per_s, wait=self._stopping.wait)
 
     def release_at(self, address: str) -> Release:
@@ -62,14 +69,19 @@ class Sources:
             # It says so itself, and a disk is not to be filled before that is seen to be true.
             raise TooLarge(f"It has {chunks.size} bytes; {self._largest_bytes} are taken.", hint="Make it smaller.")
         return Release(
-            id=chunks.bundle, name=chunks.name, version=chunks.version, number=chunks.release, size=chunks.size
+            id=chunks.bundle,
+            kind=chunks.kind,
+            name=chunks.name,
+            version=chunks.version,
+            number=chunks.release,
+            size=chunks.size,
         )
 
     def __call__(self, release: Release, address: str, into: Path) -> None:
         """Bring a release to `into`; see `download`."""
         self._check_hour()
         place = self._place(address, self._check_hour)
-        download(place, release, into, told=lambda _there, _of: self._check_hour())
+        self.last = download(place, release, into, held=self._held(), told=lambda _there, _of: self._check_hour())
 
     def _check_hour(self) -> None:
         if self._stopping.is_set():
