@@ -105,7 +105,7 @@ def _kill_one(site: Site, chance: random.Random) -> str:
     if chance.random() < 0.5:
         site.kill_launcher()
         return f"launcher, {step}"
-    if process := agent_of(site.root, switch.runs):
+    if process := agent_of(site.root, switch.runs) or agent_of(site.root, switch.active):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         return f"agent, {step}"

@@ -152,7 +152,7 @@ def _is_result(one: Heard, version: str) -> bool:
 
 
 def agent_of(root: Path, slot: str) -> int:
-    """Return the process of the agent that runs a slot; 0 where none does."""
+    """Return the process of the agent that was started from a slot, whatever it took over since; 0 where none does."""
     wanted = [f"EDGESDK_SLOTS={root}".encode(), f"EDGESDK_SLOT={slot}".encode()]
     for folder in Path("/proc").iterdir():
         try:
