@@ -132,7 +132,7 @@ def test_under_the_launcher_a_model_is_changed_and_systemd_sees_one_service(
         maker.wait_for_results("1.0.1")
         agent(machine, "update", "install", "/srv/edgesdk/2.edgebundle", "--config", CONFIG_FILE)
         maker.wait_for_results("1.0.2")
-        # The agent was another process meanwhile, and the launcher, which is the service, the same.
+        # Whatever became of the agent meanwhile, the launcher, which is the service, is the same.
         assert machine.shows(UNIT_NAME, "NRestarts") == "0"
         machine.run("kill", "-KILL", machine.shows(UNIT_NAME, "MainPID"))
         machine.until(UNIT_NAME, "NRestarts", "1")
