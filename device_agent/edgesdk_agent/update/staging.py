@@ -15,7 +15,7 @@ from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import Release
 from edgesdk_agent.update.slot_content import SlotContent
 from edgesdk_agent.update.slots import Slots
-from edgesdk_targets.errors import BundleError, InputError
+from edgesdk_targets.errors import BundleError, EdgeError, InputError
 
 # From a release of the agent to its environment in an empty folder, proven with a bundle; raises as `build_environment`.
 Build = Callable[[Path, Path, Path], None]
@@ -77,7 +77,12 @@ class Staging:
         self.check_promised(arrival, release)
         self.forget_environments()
         name = self.environments.begin(release)
-        self._build(arrival, self.environments.place(name), self._slots.bundle(switch.active))
+        try:
+            self._build(arrival, self.environments.place(name), self._slots.bundle(switch.active))
+        except EdgeError:
+            # Half of one is of no use, and on a full disk in everybody's way.
+            self.forget_environments()
+            raise
         self.environments.make_lasting()
         self._slots.copy_in(slot, switch)
         self._check_copy(slot, runs.bundle)
