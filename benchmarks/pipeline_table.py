@@ -1,6 +1,6 @@
 """Measure the pipeline against its limit and its peers: throughput, age, memory, many cameras.
 
-    python benchmarks/pipeline_table.py [--only A C …] [--rounds 5] [--quick] [--soak]
+    python benchmarks/pipeline_table.py [--only A C …] [--rounds 5] [--quick] [--soak 10]
 
     A  every frame of a film: the practical limit, ours, naive loops, and the libraries that do this
     B  a live camera: how old results are, by the stamp in the pixels, over MJPEG and RTSP
@@ -10,6 +10,7 @@
     F  memory and start
     G  four cameras on one model: fairness
     H  a user's slow code beside the pipeline (hooks.py), and what tuning chose (tuning.py, run before)
+    I  memory over ten minutes, or so many as --soak says
 
 Programs take turns in one run, so ratios hold whatever the machine is like; each turn waits for a quiet second, and is
 repeated when other processes took more than 12 % of a core. Writes `benchmarks/results/pipeline.json`, the tables of
@@ -41,6 +42,7 @@ PARTS = {
     "F": "footprint",
     "G": "fairness",
     "H": "user_code",
+    "I": "growth",
 }
 RESULTS = ROOT / "benchmarks/results/pipeline.json"
 PAGE = ROOT / "docs/performance.md"
@@ -56,8 +58,7 @@ def main() -> None:
     from pipeline.parts.plan import Plan
     from pipeline.workshop import Workshop
 
-    soak_s = options.soak * 60.0 if options.soak else 0.0
-    plan = Plan(options.rounds, options.quick, soak_s, tuple(options.contestants))
+    plan = Plan(options.rounds, options.quick, options.soak * 60.0, tuple(options.contestants))
     guard = LoadGuard(0.0 if options.no_guard else _PATIENCE_S)
     cache = Path(os.environ.get("EDGESDK_BENCHMARK_CACHE") or ROOT / ".cache/pipeline_table")
     out = options.out or (cache / "quick.json" if options.quick or options.contestants else RESULTS)
@@ -87,7 +88,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="short turns; publishes nothing")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="part F: watch the agent's memory so long")
+    parser.add_argument(
+        "--soak", type=float, default=10.0, metavar="MINUTES", help="part I: watch the agent's memory so long"
+    )
     parser.add_argument(
         "--contestants", nargs="+", default=[], metavar="WORD", help="only rows with such a word in them"
     )

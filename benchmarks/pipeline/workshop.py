@@ -75,7 +75,7 @@ class Workshop:
         Args:
             sources: what is read: each copy of a program gets its own of several; the agent gets all of them.
             seconds: of a live run; None plays files to their end.
-            stage_ms: by how much the model is slowed.
+            stage_ms: how long an inference takes in all, as on a slow device; 0 is this machine as it is.
             witness: note the stamps at the agent's cameras.
         """
         reason = missing(contestant)

@@ -108,7 +108,9 @@ def _tuned(config: AgentConfig, bundle: Bundle, given: Given, base: SessionOptio
         return TunedOptions(variant, untuned_options(hint, given, base), "")
     rates = [camera.detect_fps or camera.fps or _USUAL_FPS for camera in config.cameras]
     patience_s = config.pipeline.probe_timeout_s or PATIENCE_S
-    how = TuneOptions(config.target or None, variant, given, fps=max(rates), patience_s=patience_s)
+    how = TuneOptions(
+        config.target or None, variant, given, fps=max(rates), cameras=len(config.cameras), patience_s=patience_s
+    )
     tuned = tuned_options(bundle, hint, how, options=base)
     log.info("Tuned for %s on %d cores: %s", hint.value, len(os.sched_getaffinity(0)), tuned.why)
     return tuned

@@ -24,10 +24,9 @@ class Wake:
             self._writer.send(b"\0")
 
     def clear(self) -> None:
-        """Take the signal back; only by the thread that waits."""
+        """Take the signal back; only by the thread that waits. Of very many, what is left makes the next poll return."""
         with contextlib.suppress(BlockingIOError):
-            while self._reader.recv(4096):
-                pass
+            self._reader.recv(4096)
 
     def close(self) -> None:
         self._reader.close()

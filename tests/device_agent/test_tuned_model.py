@@ -93,9 +93,19 @@ def test_the_model_is_loaded_as_it_was_tuned_and_the_log_says_why(
         assert model.lanes == 2
     ((hint, how),) = asked
     assert (hint, how.fps) == (Hint.AGE, 12)
+    assert how.cameras == 1
     assert how.variant is None
     assert how.given.pins == (False, True)
     assert "it is best" in caplog.text
+
+
+def test_the_tuning_knows_how_many_cameras_share_the_model(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]
+) -> None:
+    with ExitStack() as stack:
+        load_tuned_model(config(LIVE, {**LIVE, "name": "gate"}), stack)
+    ((_, how),) = asked
+    assert how.cameras == 2
 
 
 def test_what_the_user_sets_is_kept(config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]) -> None:

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from pipeline.load_guard import LoadGuard  # noqa: E402
 from pipeline.page import page_text, summary_text  # noqa: E402
 from pipeline.parts import ages, fairness  # noqa: E402
 from pipeline.process_cost import machine_busy_s, own_busy_s  # noqa: E402
+from pipeline.programs import slow_device  # noqa: E402
 from pipeline.programs.detections import detections  # noqa: E402
 from pipeline.turn import Stream, Turn  # noqa: E402
 
@@ -108,6 +110,18 @@ def test_boxes_of_one_class_suppress_each_other_and_of_two_do_not() -> None:
     scores = np.array([[[0.9, 0], [0.8, 0], [0, 0.7]]], np.float32)
     assert [(c, round(s, 1)) for c, s, _ in detections(boxes, scores)] == [(0, 0.9), (1, 0.7)]
     assert detections(boxes, scores * 0.5) == []
+
+
+def test_a_stage_on_a_slow_device_takes_its_time_in_all_whatever_the_inference_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, slept = [0.0], []
+    monkeypatch.setattr(slow_device, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=slept.append))
+    device = slow_device.SlowDevice(60)
+    for taken_s in (0.02, 0.08):
+        with device.inference():
+            now[0] += taken_s
+    assert slept == pytest.approx([0.04, 0.0])
 
 
 def test_a_peer_that_is_not_there_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     }
     findings = Findings(
         "Four cameras on one model",
-        f"{_CAMERAS} MJPEG cameras of 640x360 at {_FPS:g} frames a second, each from a process of its own; then with "
-        f"{_SLOW_MS:g} ms more a frame, which lets through about 40 a second. Its limit is one camera of {_ONE_FPS:g}.",
+        f"{_CAMERAS} MJPEG cameras of 640x360 at {_FPS:g} frames a second, each from a process of its own; then with an "
+        f"inference of {_SLOW_MS:g} ms in all, which lets through 40 a second. Its limit is one camera of {_ONE_FPS:g}.",
     )
     rounds = Rounds()
     film, seconds = workshop.artifacts.video, plan.seconds(_SECONDS)

@@ -21,13 +21,13 @@ class Plan:
     Attributes:
         count: rounds.
         quick: short turns, to try the machinery; the figures are worth little.
-        soak_s: of the run whose memory is watched; 0 leaves it out.
+        soak_s: of the run whose memory is watched.
         chosen: only contestants with one of these words in their name; empty for all.
     """
 
     count: int
     quick: bool = False
-    soak_s: float = 0.0
+    soak_s: float = 600.0
     chosen: tuple[str, ...] = ()
 
     def rounds(self) -> range:

@@ -1,4 +1,4 @@
-"""Part C: a live camera before a model of 60 ms more: age stays at its bound, and every frame is accounted for."""
+"""Part C: a live camera before a model of 60 ms: age stays at its bound, and every frame is accounted for."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
         "stage_p50_ms": _stage,
     }
     findings = Findings(
-        f"A live camera and a model of {_STAGE_MS:g} ms more",
-        f"As B over MJPEG. The model is followed by a sleep of {_STAGE_MS:g} ms, without Python's lock and one at a time, as "
-        "on one device. Each contestant starts at three offsets to the camera.",
+        f"A live camera and a model of {_STAGE_MS:g} ms",
+        f"As B over MJPEG. An inference takes {_STAGE_MS:g} ms in all, as on one slow device: what the real one leaves of them is "
+        "slept away without Python's lock, for every contestant alike. Each starts at three offsets to the camera.",
     )
     rounds = Rounds()
     for number, offset in enumerate(_OFFSETS_S):

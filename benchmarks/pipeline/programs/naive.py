@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from pipeline.programs.detections import SIDE, Array, detections
 from pipeline.programs.finish import Finish, blank
+from pipeline.programs.slow_device import SlowDevice
 
 Infer = Callable[[Array], tuple[Array, Array]]
 
@@ -34,11 +34,11 @@ def openvino_at_defaults(options: argparse.Namespace) -> Infer:
 
     compiled = openvino.Core().compile_model(f"{options.artifacts}/float_input.xml", "CPU")
     request = compiled.create_infer_request()
+    device = SlowDevice(options.stage_ms)
 
     def infer(prepared: Array) -> tuple[Array, Array]:
-        request.infer([prepared], share_inputs=True)
-        if options.stage_ms:
-            time.sleep(options.stage_ms / 1e3)
+        with device.inference():
+            request.infer([prepared], share_inputs=True)
         return request.get_tensor("boxes").data, request.get_tensor("scores").data
 
     request.infer([blank(SIDE)])

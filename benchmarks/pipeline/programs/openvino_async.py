@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 import cv2
@@ -22,8 +21,6 @@ def async_infer_queue(options: argparse.Namespace, finish: Finish) -> None:
     queue = openvino.AsyncInferQueue(compiled)
 
     def done(request: Any, userdata: tuple[int, Array]) -> None:
-        if options.stage_ms:
-            time.sleep(options.stage_ms / 1e3)
         frame, image = userdata
         seen = detections(request.get_tensor("boxes").data, request.get_tensor("scores").data)
         finish(seen, finish.stamp_of(image), frame)
@@ -61,18 +58,16 @@ def model_api(options: argparse.Namespace, finish: Finish) -> None:
     )
     pipeline = AsyncPipeline(Detector(adapter, {"scale_values": [255.0], "resize_type": "standard"}))
     finish.begin()
-    _feed(options, finish, pipeline, cv2.VideoCapture(options.source))
+    _feed(finish, pipeline, cv2.VideoCapture(options.source))
 
 
-def _feed(options: argparse.Namespace, finish: Finish, pipeline: Any, capture: Any) -> None:
+def _feed(finish: Finish, pipeline: Any, capture: Any) -> None:
     asked = told = 0
     images: dict[int, Array] = {}
     ended = False
     while not finish.over and not (ended and told == asked):
         answer = pipeline.get_result(told)
         if answer:
-            if options.stage_ms:
-                time.sleep(options.stage_ms / 1e3)
             finish(answer[0], finish.stamp_of(images.pop(told)))
             told += 1
         elif ended:

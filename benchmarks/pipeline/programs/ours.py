@@ -2,24 +2,20 @@
 
 The witness reads the stamp that the camera drew into each picture, right where the agent takes it over, and notes it with
 the frame's number: the receiver then knows of each of the agent's messages how old it really is, and what the agent says it
-dropped is compared with what the camera sent. A slow model is the real one and a sleep, one at a time, as on one device.
+dropped is compared with what the camera sent. A slow model is the real one on a `SlowDevice`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.programs.detections import Array
     from pipeline.programs.finish import Finish
-
-# One slow device: what sleeps in its place sleeps one after the other.
-_DEVICE = threading.Lock()
+    from pipeline.programs.slow_device import SlowDevice
 
 
 def embedded(options: argparse.Namespace, finish: Finish) -> None:
@@ -110,28 +106,28 @@ class _Witness:
 
 
 class _SlowSlot:
-    """A slot whose inference takes so much longer, without Python's lock."""
+    """A slot that is inferred on a slow device."""
 
-    def __init__(self, slot: Any, seconds: float) -> None:
+    def __init__(self, slot: Any, device: SlowDevice) -> None:
         self._slot = slot
-        self._seconds = seconds
+        self._device = device
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._slot, name)
 
     def infer(self, *arguments: Any, **keywords: Any) -> Any:
-        with _DEVICE:
-            result = self._slot.infer(*arguments, **keywords)
-            time.sleep(self._seconds)
-        return result
+        with self._device.inference():
+            return self._slot.infer(*arguments, **keywords)
 
 
 def _slow_down(model: Any, stage_ms: float) -> None:
     if not stage_ms:
         return
-    slots = model.slots
+    from pipeline.programs.slow_device import SlowDevice
+
+    slots, device = model.slots, SlowDevice(stage_ms)
 
     def slower(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        return tuple(_SlowSlot(slot, stage_ms / 1e3) for slot in slots(self, *arguments, **keywords))
+        return tuple(_SlowSlot(slot, device) for slot in slots(self, *arguments, **keywords))
 
     model.slots = slower

@@ -62,7 +62,7 @@ def _options(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--notes", default="", help="a file for what ours says of itself at the end")
     parser.add_argument("--live", action="store_true", help="pictures carry stamps; ends after --seconds")
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--stage-ms", type=float, default=0.0, help="the model takes so much longer")
+    parser.add_argument("--stage-ms", type=float, default=0.0, help="an inference takes so long in all")
     return parser.parse_args(words)
 
 

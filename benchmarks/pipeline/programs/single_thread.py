@@ -7,7 +7,6 @@ the precision that the bundle was verified in (f32 where it is not INT8); OpenVI
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -131,6 +130,4 @@ def _loop(options: argparse.Namespace, finish: Finish, loaded: Loaded) -> None:
         cv2.resize(image, (SIDE, SIDE), dst=pixels[0])
         stamp = finish.stamp_of(image)
         answer = run()
-        if options.stage_ms:
-            time.sleep(options.stage_ms / 1e3)
         finish(detections(*answer), stamp)

@@ -163,11 +163,15 @@ class Connection:
             poll = select.poll()
             poll.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
             poll.register(self._ends.wake, select.POLLIN)
-            poll.poll(0 if waiting else max(timeout_s, 0) * 1e3)
-            self._ends.wake.clear()
+            broker = sock.fileno()
+            ready = {number for number, _ in poll.poll(0 if waiting else max(timeout_s, 0) * 1e3)}
+            # Nothing is asked of what has nothing: at each frame and each acknowledgement one of the two is silent.
+            if ready - {broker}:
+                self._ends.wake.clear()
             try:
-                self._client.loop_write()
-                self._client.loop_read()
+                if waiting or broker in ready:
+                    self._client.loop_write()
+                    self._client.loop_read()
                 self._client.loop_misc()
             except Exception as error:  # the library's border: a packet that it cannot parse raises anything
                 raise ConnectionLost(broker_problem.closed(self._ends.address)) from error

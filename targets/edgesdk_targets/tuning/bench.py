@@ -59,6 +59,7 @@ class SessionBench:
         # A model that takes clips is asked once in so many frames.
         asked = fps / window.stride if window else fps
         self._period_s = 1.0 / max(asked, _SLOWEST_FPS) if hint is Hint.AGE else 0.0
+        self._period_ms = 1e3 / asked if hint is Hint.AGE else 0.0
         self._cache_dir = cache_dir
         self._open: dict[Setting, Loaded] = {}
         self._prepare_ms: dict[str, float] = {}
@@ -77,7 +78,7 @@ class SessionBench:
         self._open[setting] = Loaded(session, bindings)
         taken = _turn(bindings, _FIRST_LOOK_S, self._period_s)
         grown = max(0, held_bytes(os.getpid()) - before)
-        return Measured(setting, self._prepare_ms.get(setting.variant, 0.0), grown, (taken,))
+        return Measured(setting, self._prepare_ms.get(setting.variant, 0.0), grown, (taken,), self._period_ms)
 
     def turn(self, setting: Setting) -> Slice:
         return _turn(self._open[setting].bindings, _LIVE_TURN_S if self._period_s else _TURN_S, self._period_s)

@@ -1,7 +1,8 @@
 """Which settings are looked at (pure).
 
 For one answer at a time only the number of threads counts; for many a second, the ways to fill the cores: few streams of
-several threads, or many of one. Whoever gives threads or streams himself leaves only the rest open.
+several threads, or many of one. Live cameras that share a model are answered at once as far as there are cores. Whoever gives
+threads or streams himself leaves only the rest open.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ class Given:
     pins: tuple[bool, ...] = (False,)
 
 
-def ways(hint: Hint, cores: int, given: Given, *, one_stream: bool = False) -> tuple[tuple[int, int], ...]:
+def ways(
+    hint: Hint, cores: int, given: Given, *, one_stream: bool = False, cameras: int = 1
+) -> tuple[tuple[int, int], ...]:
     """Return (threads, streams), the usual best first.
 
     Args:
         one_stream: the model's answers depend on the frame before.
+        cameras: that share the model, for `Hint.AGE`.
     """
     streams = 1 if one_stream else given.streams
-    if hint is not Hint.THROUGHPUT:
-        found = [(threads, streams or 1) for threads in _threads(cores)]
-    else:
-        found = [(threads, streams or max(1, cores // threads)) for threads in reversed(_threads(cores))]
-    if given.threads:
-        fitting = streams or (1 if hint is not Hint.THROUGHPUT else max(1, cores // given.threads))
-        found = [(given.threads, fitting)]
-    return tuple(dict.fromkeys(found))
+    most = {Hint.LATENCY: 1, Hint.AGE: cameras, Hint.THROUGHPUT: cores}[hint]
+    counts = [given.threads] if given.threads else _threads(cores)
+    if hint is Hint.THROUGHPUT:
+        counts.reverse()
+    return tuple((threads, streams or min(most, max(1, cores // threads))) for threads in counts)
 
 
 def _threads(cores: int) -> list[int]:
@@ -55,11 +56,17 @@ def _threads(cores: int) -> list[int]:
 
 
 def settings_of(
-    variants: Sequence[tuple[Variant, Runtime]], manifest: Manifest, hint: Hint, cores: int, given: Given
+    variants: Sequence[tuple[Variant, Runtime]],
+    manifest: Manifest,
+    hint: Hint,
+    cores: int,
+    given: Given,
+    cameras: int = 1,
 ) -> tuple[tuple[Setting, ...], ...]:
     """Return for each variant its settings, the one that is looked at first in front."""
     # A frame's answer depends on the frames before: of one camera, one at a time.
-    open_ways = ways(hint, cores, given, one_stream=bool(manifest.state) or manifest.window is not None)
+    one_stream = bool(manifest.state) or manifest.window is not None
+    open_ways = ways(hint, cores, given, one_stream=one_stream, cameras=cameras)
     groups = []
     for variant, runtime in variants:
         pins = given.pins if runtime is Runtime.OPENVINO else (False,)

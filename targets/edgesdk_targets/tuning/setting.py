@@ -15,7 +15,7 @@ class Hint(str, Enum):
 
     LATENCY: the quickest answer to one picture.
     THROUGHPUT: the most pictures a second, each a little later.
-    AGE: the youngest answers for a live camera, without cores that bring next to nothing.
+    AGE: young answers for a live camera, without cores that bring next to nothing beside a frame's own time.
     """
 
     LATENCY = "latency"
@@ -86,12 +86,14 @@ class Measured:
         prepare_ms: preprocessing of one picture for this variant's input, one thread.
         rss_bytes: by how much the process grew when the setting was opened and first run.
         rounds: its turns; those of settings that were kept to the end were taken by turns with each other.
+        period_ms: from frame to frame of the live camera that it was measured for; 0 without one.
     """
 
     setting: Setting
     prepare_ms: float
     rss_bytes: int
     rounds: tuple[Slice, ...]
+    period_ms: float = 0.0
 
     def with_round(self, taken: Slice) -> Measured:
         return replace(self, rounds=(*self.rounds, taken))
@@ -115,11 +117,16 @@ class Measured:
         return self.prepare_ms + statistics.median(one.cpu_ms for one in self.rounds)
 
     def cost(self, hint: Hint, rounds: slice = slice(None)) -> float:
-        """Return what the hint wants to be small, in milliseconds: of one answer, or of each of many."""
+        """Return what the hint wants to be small, in milliseconds.
+
+        Of one answer, or of each of many; for a live camera the oldest that what is known of its scene gets: an answer
+        stands until the next frame's, so that a frame's time is part of it.
+        """
         taken = self.rounds[rounds]
         if hint is Hint.THROUGHPUT:
             return 1000.0 / statistics.median(one.fps for one in taken)
-        return self.prepare_ms + statistics.median(one.p50_ms for one in taken)
+        answer_ms = self.prepare_ms + statistics.median(one.p50_ms for one in taken)
+        return answer_ms + self.period_ms if hint is Hint.AGE else answer_ms
 
     def least_cost(self, hint: Hint) -> float:
         """Return the cost of the best turn: what disturbs a turn makes it only longer."""
@@ -134,6 +141,7 @@ class Measured:
             "cpu_ms": _short(self.cpu_ms),
             "prepare_ms": _short(self.prepare_ms),
             "rss_bytes": self.rss_bytes,
+            "period_ms": _short(self.period_ms),
             "rounds": [{name: _short(value) for name, value in asdict(one).items()} for one in self.rounds],
         }
 
@@ -148,7 +156,7 @@ class Measured:
         if not rounds or any(one.fps <= 0 for one in rounds):
             raise ValueError("no turns")
         setting = Setting.from_json(data["setting"])
-        return cls(setting, float(data["prepare_ms"]), int(data["rss_bytes"]), rounds)
+        return cls(setting, float(data["prepare_ms"]), int(data["rss_bytes"]), rounds, float(data["period_ms"]))
 
 
 def _short(value: float) -> float:

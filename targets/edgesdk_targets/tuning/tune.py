@@ -57,7 +57,7 @@ def tune(bundle: Bundle, hint: Hint, how: TuneOptions | None = None) -> Tuning:
     how = how or TuneOptions()
     variants, refused = _able(bundle, how)
     cores = len(os.sched_getaffinity(0))
-    groups = settings_of(variants, bundle.manifest, hint, cores, how.given)
+    groups = settings_of(variants, bundle.manifest, hint, cores, how.given, how.cameras)
     if not groups:
         return Tuning(hint, refused=refused, why=_why_not(refused))
     cache = AnswerCache((how.cache_dir or default_cache_dir()) / "tuning")

@@ -18,7 +18,7 @@ class TuneOptions:
     Attributes:
         target, variant: only this target's variants, or this variant.
         given: what the user decided about threads and streams, and whether pinning may be tried.
-        fps: of the live camera, for `Hint.AGE`.
+        fps: of the live camera, for `Hint.AGE`; cameras: how many share the model.
         budget_s: for measuring; starting Python and the runtimes comes on top.
         patience_s: one step of one variant that takes longer is a hang.
         cache_dir: where answers are kept; None for the user's cache folder.
@@ -30,6 +30,7 @@ class TuneOptions:
     variant: str | None = None
     given: Given = field(default_factory=Given)
     fps: float = 30.0
+    cameras: int = 1
     budget_s: float = BUDGET_S
     patience_s: float = PATIENCE_S
     cache_dir: Path | None = None
