@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("cryptography")
 
+import edgesdk_testkit
 from edgesdk.fleet.enrol.authority import Authority
 from edgesdk.fleet.enrol.taking_back import TakingBack
 from edgesdk.fleet.rollout.model import Rollout, Status, Step
@@ -20,6 +23,7 @@ from edgesdk_testkit.rollout_store import OneBundle, StoredWorld, stored_world
 from edgesdk_testkit.rollout_world import OLD, Way
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
+CHECKS = (Path(edgesdk_testkit.__file__).parent / "page_checks.js").read_text("utf-8")
 HOLD = Policy(soak_s=100, reports=3, silent_after_s=400, baseline_s=200, on_breach="hold")
 
 
@@ -68,23 +72,32 @@ def shows(browser: Browser, words: str) -> None:
     browser.until(f"return document.querySelector('main').innerText.includes({words!r})")
 
 
-def fits(browser: Browser) -> bool:
-    return bool(browser.run("document.documentElement.scrollWidth <= 390"))
+def fits(browser: Browser, picture: Path) -> bool:
+    """Tell whether a phone's screen holds the page, all of it can be read, and what can be used has a name.
+
+    Args:
+        picture: is kept of it, in EDGESDK_ARTIFACTS where that is set.
+    """
+    browser.picture(Path(os.environ.get("EDGESDK_ARTIFACTS") or picture.parent) / picture.name)
+    wide = browser.run("document.documentElement.scrollWidth")
+    return (wide, browser.run(f"{CHECKS}.nameless()"), browser.run(f"{CHECKS}.faint()")) == (390, [], [])
 
 
-def test_from_the_bundle_to_the_way_back(browser: Browser, service: FleetService, stored: StoredWorld) -> None:
+def test_from_the_bundle_to_the_way_back(
+    browser: Browser, service: FleetService, stored: StoredWorld, tmp_path: Path
+) -> None:
     browser.go(f"{service.url}/rollouts")
     page = browser.run("document.querySelector('main').innerText")
     assert "m 2.0.0" in page
     assert "signed by ab12" in page
     assert "rpi5 onnx int8" in page
-    assert fits(browser)
+    assert fits(browser, tmp_path / "rollouts-390.png")
 
     # First it is seen whom it means; nothing has begun.
     press(browser, "form[action='/rollouts/new'] button")
     shows(browser, "To 40 devices")
     shows(browser, "In waves of 1, 3, 16, 20")
-    assert fits(browser)
+    assert fits(browser, tmp_path / "rollout-new-390.png")
     with service.logged_in("admin") as admin:
         assert admin.get("/api/v1/rollouts").json() == {"rollouts": []}
 
@@ -96,7 +109,7 @@ def test_from_the_bundle_to_the_way_back(browser: Browser, service: FleetService
     # The page goes on by itself.
     stored.run(key, until=lambda now: now.wave == 1)
     shows(browser, "1 of 1 confirmed")
-    assert fits(browser)
+    assert fits(browser, tmp_path / "rollout-wave-390.png")
 
     def of_this_wave(now: Rollout) -> list[str]:
         return [one.node for one in now.devices.values() if one.wave == 1]
@@ -111,7 +124,9 @@ def test_from_the_bundle_to_the_way_back(browser: Browser, service: FleetService
     assert browser.run("document.querySelector('#rollout-live').hasAttribute('hx-get')") is False, "it rests"
 
 
-def test_a_pause_a_reason_and_one_click_back(browser: Browser, service: FleetService, stored: StoredWorld) -> None:
+def test_a_reason_and_one_click_back(
+    browser: Browser, service: FleetService, stored: StoredWorld, tmp_path: Path
+) -> None:
     for model in stored.world.models.values():
         model.way, model.word = Way.GOOD, None
     key = stored.begin(HOLD)
@@ -122,6 +137,7 @@ def test_a_pause_a_reason_and_one_click_back(browser: Browser, service: FleetSer
     shows(browser, "halted")
     # Without a reason the browser sends nothing.
     browser.until("return document.querySelector('[name=why]') !== null")
+    assert fits(browser, tmp_path / "rollout-halted-390.png")
     assert not browser.run("document.querySelector('[name=why]').form.checkValidity()")
     browser.run("document.querySelector('[name=why]').value = 'its lamp is out'")
     press(browser, "#do-resume")
