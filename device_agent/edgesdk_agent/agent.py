@@ -187,8 +187,9 @@ class Agent:
                 reporter.event("variant_failed", "warning", f"{name}: {reason}")
         cameras.announce_to(lambda: hands.say_again(cameras=camera_names(cameras.by_name, policies)))
         begin_updates(
-            hands, pipeline, told, self._link, self.counts, self._trust, stack, results.tally, steering.reload_now
-        )
+            hands, pipeline, told, self._link, self.counts, self._trust, stack, results.tally, steering.reload_now,
+            results.shadow, pictures=results.keeps_pictures,
+        )  # fmt: skip
         return steering
 
     def _connect(self) -> None:

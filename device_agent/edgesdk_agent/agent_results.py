@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from edgesdk_agent.agent_updates import tally_of
+from edgesdk_agent.agent_updates import frames_of, tally_of
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.agent_hooks import AgentHooks
@@ -36,7 +36,8 @@ class AgentResults:
         stack: ends what begins here.
 
     Attributes:
-        pictures: what becomes of pictures; tally: what results say, where another model may be tried here.
+        pictures: what becomes of pictures; tally: what results say, where another model may be tried here; shadow: hands
+            frames to a shadow run, there.
 
     Raises:
         InputError: the configuration names something that the model, the cameras or the hooks do not have.
@@ -67,7 +68,7 @@ class AgentResults:
             reporter=reporter,
             scenes=self._scenes,
         )
-        self.tally = tally_of(config)
+        self.tally, self.shadow = tally_of(config), frames_of(config)
         self.pictures = AgentPictures(config, model, _only_count if reporter is None else reporter.event)
         self.pictures.start(stack, counts)
         if self._scenes is not None:
@@ -89,12 +90,16 @@ class AgentResults:
             from edgesdk_agent.update.result_tally import TalliedDelivery
 
             on_result = TalliedDelivery(self.tally, on_result)
+        if self.shadow is not None:
+            from edgesdk_agent.shadow.next_frame import ShadowedDelivery
+
+            on_result = ShadowedDelivery(self.shadow, on_result, pictures=self.keeps_pictures)
         pipeline = Pipeline(
             model,
             cameras,
             on_result=on_result,
             policy=policies,
-            keep_image=hooks.needs_images or pictures.needed,
+            keep_image=self.keeps_pictures,
             picture_stages=pictures.stages,
             on_frame=hooks.on_frame,
             on_error=on_error,
@@ -103,6 +108,11 @@ class AgentResults:
         if self._agent_scenes is not None:
             pipeline.on_model = self._agent_scenes.take_model
         return pipeline
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether results carry their pictures, for hooks, evidence or the preview."""
+        return self._hooks.needs_images or self.pictures.needed
 
     def steered_by(self, hands: AgentSteering) -> None:
         """Let commands use what is here, and settings from afar reach it."""

@@ -16,6 +16,7 @@ from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.steering.agent_steering import AgentSteering
 
 if TYPE_CHECKING:
+    from edgesdk_agent.shadow.next_frame import NextFrame
     from edgesdk_agent.update.result_tally import ResultTally
 
 log = logging.getLogger(__name__)
@@ -34,14 +35,18 @@ def begin_updates(
     stack: ExitStack,
     results: ResultTally | None,
     take_over: Callable[[], None],
+    frames: NextFrame | None,
+    *,
+    pictures: bool,
 ) -> None:
     """Take wishes for another bundle from now on, and watch a trial if this run is one.
 
     Args:
         reporter: tells what happens; None without a broker, as `link` then is.
         stack: ends it.
-        results: what `tally_of` gave.
+        results: what `tally_of` gave; frames: what `frames_of` did.
         take_over: reads the configuration again, and lets its bundle take over between two frames.
+        pictures: whether results carry their pictures anyway.
     """
     config = hands.loaded.config
     section = config.update
@@ -59,8 +64,10 @@ def begin_updates(
     from edgesdk_agent.update.trial_watch import RunningAgent, memory_bytes
 
     found = launched()
-    if found is None or results is None:
+    if found is None or results is None or frames is None:
         return
+    from edgesdk_agent.shadow.device_shadow import Beside
+    from edgesdk_agent.shadow.shown_agent import ShownAgent
 
     def digest() -> str:
         return hands.running.model.digest
@@ -82,6 +89,13 @@ def begin_updates(
         tell=_tell_nobody if reporter is None else reporter.event,
         clock_trusted=trust.now,
         swap=HotSwap(take_over, digest, memory_bytes),
+        beside=Beside(
+            ShownAgent(hands, pipeline, pictures=pictures),
+            frames,
+            config.target,
+            config.variant,
+            section.shadow.settings,
+        ),
     )
     counts.add("update", update.counts)
     stack.callback(update.stop)
@@ -95,6 +109,15 @@ def tally_of(config: AgentConfig) -> ResultTally | None:
     from edgesdk_agent.update.result_tally import ResultTally
 
     return ResultTally()
+
+
+def frames_of(config: AgentConfig) -> NextFrame | None:
+    """Return what hands frames to a shadow run; None where there can be none."""
+    if config.update is None or not os.environ.get(_SLOT):
+        return None
+    from edgesdk_agent.shadow.next_frame import NextFrame
+
+    return NextFrame()
 
 
 def replaced_by_launcher() -> bool:

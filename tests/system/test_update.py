@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("cryptography")
 
+from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_agent.update import launcher
+from edgesdk_agent.update.wish import Wish, WishFiles
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_testkit.mqtt_listener import Heard
 from edgesdk_testkit.update_site import PATIENCE_S, Site, agent_of, update_site, wait_for
 
 pytestmark = pytest.mark.system
@@ -82,3 +87,55 @@ def test_a_good_model_stays_and_wrong_and_crashing_ones_go(site: Site) -> None:
     )
     assert site.update("status").found["step"] == "rolled back"
     assert launcher.read_json(site.root / "slots/b/slot.json")["version"] == "1.0.2"
+
+
+_QUICK = "shadow: {busy_percent: 101, older: 100, apart_s: 0, look_s: 0.1}"
+
+
+def shadowed(site: Site, token: str, bundle: Path, **plan: Any) -> None:
+    """Ask for a bundle with a shadow run before its trial, in as much time as a busy machine needs."""
+    usual = {"lasts_s": PATIENCE_S * 0.9, "least_s": 0.0, "share": 1.0, **plan}
+    WishFiles(site.root).ask(
+        Wish(do="install", token=token * 16, address=str(bundle), shadow=ShadowPlan.model_validate(usual))
+    )
+
+
+def test_a_shadow_run_promotes_a_good_candidate_and_stops_a_bad_one(tmp_path: Path, digits_bundle: Path) -> None:
+    pytest.importorskip("onnx")
+    from edgesdk_testkit import bad_models
+
+    trial = f"soak_s: 1, frames: 5, slower: 100, unlike: null, trial_s: 100, {_QUICK}"
+    camera = "source: 'conveyor:?fps=30', mode: freshest"
+    with update_site(tmp_path, digits_bundle, trial=trial, camera=camera) as site:
+        site.launch()
+        try:
+            site.wait_for_results("1.0.1")
+            with open_bundle(site.original) as bundle:
+                bad = site.publish(2, *bad_models.with_clock(bundle, bad_models.misses(10, 7), 8))
+            shadowed(site, "2", bad)
+            told = site.wait_for_step("1.0.2", "idle")[-1]
+            assert told["shadow"]["verdict"] == "reject", told
+            assert told["shadow"]["classes"]["7"]["differs"] > 0.5
+            assert "differ" in told["why"]
+            # It never ran as what is executing, nor is it there any more.
+            assert not site.results("1.0.2")
+            wait_for(lambda: not list((site.root / "slots" / "b").iterdir()))
+
+            shadowed(site, "3", site.published(3), then="wait")
+            staged = next(one for one in _told_with_shadow(site, "1.0.3"))
+            assert (staged["step"], staged["shadow"]["verdict"]) == ("staged", "promote"), staged
+            assert site.update("status").found["shadowed"]["verdict"] == "promote"
+            assert not site.results("1.0.3")
+            # Now it is asked for.
+            assert site.update("install", str(site.bundles / "3.edgebundle")).code == 0
+            site.wait_for_results("1.0.3")
+        finally:
+            assert site.end() == 0
+
+
+def _told_with_shadow(site: Site, version: str) -> list[dict[str, Any]]:
+    def told(all_: Sequence[Heard]) -> list[dict[str, Any]]:
+        steps = [one.body["data"] for one in all_ if one.channel == "up/event" and one.body["name"] == "update_step"]
+        return [one for one in steps if one.get("version") == version and "shadow" in one]
+
+    return told(site.listener.wait_until(lambda all_: bool(told(all_)), PATIENCE_S))

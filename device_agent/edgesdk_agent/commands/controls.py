@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
+
+if TYPE_CHECKING:
+    from edgesdk_agent.update.asking import Ask
 
 
 class Settings(Protocol):
@@ -66,8 +69,7 @@ class Controls:
         evidence: makes clips, and sends what is kept; None where there are no pictures.
         snapshot: takes the next picture of a camera, within seconds, sends it on its way, and returns what to answer;
             None where no picture may leave this device.
-        ask_update: asks for an update: what to do, the address (of `back`: the release to be left), why; None where this
-            device takes none.
+        ask_update: asks for an update; None where this device takes none.
     """
 
     settings: Settings
@@ -77,4 +79,4 @@ class Controls:
     restart: Callable[[str], None]
     snapshot: Callable[[str, float], dict[str, JsonValue]] | None = None
     evidence: Evidence | None = None
-    ask_update: Callable[[Literal["install", "back", "abort"], str, str], None] | None = None
+    ask_update: Ask | None = None

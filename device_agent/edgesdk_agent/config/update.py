@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from edgesdk_agent.config.section import Section
+from edgesdk_agent.config.shadow import ShadowSection
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class UpdateSection(Section):
         unlike: how many standard errors the results may be away from those before; null does not compare them.
         growth_mb: by how many megabytes memory may grow, stretch by stretch; null does not look.
         swap: let a bundle take over between two frames, where it can; else the agent is started anew.
+        shadow: what a candidate may take that runs beside the model first.
         trial_s: how long a start on trial may take to show it; trial_starts: and how many starts it has.
     """
 
@@ -82,6 +84,7 @@ class UpdateSection(Section):
     swap: bool = True
     trial_s: float = Field(default=600.0, ge=1, le=86400)
     trial_starts: int = Field(default=3, ge=1, le=10)
+    shadow: ShadowSection = ShadowSection()
 
     @model_validator(mode="after")
     def _can_be_shown(self) -> UpdateSection:

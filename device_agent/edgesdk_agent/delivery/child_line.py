@@ -1,4 +1,4 @@
-"""One process of a hook, and the line to it: start it, ask it, end it. Nothing here decides whether to start another."""
+"""A child process, and the line to it: start it, ask it, end it. Nothing here decides whether to start another."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
+from typing import TypeVar
 
-from edgesdk_agent.delivery.child import RAISED, READY, REFUSED, command
-from edgesdk_agent.delivery.hook_name import HookName
+from edgesdk_agent.delivery.child_loop import RAISED, READY, REFUSED
 from edgesdk_agent.delivery.queued import HookCrashed, HookHung, HookRaised
 from edgesdk_targets.errors import EdgeError, InputError
 
@@ -24,66 +24,90 @@ _ENDS_WITHIN_S = 2.0
 log = logging.getLogger(__name__)
 
 _TIMEVAL = struct.Struct("@ll")
+T = TypeVar("T")
 
 
 class ChildLine:
-    """A running process that calls the hook.
+    """A running process that answers messages, one at a time.
 
     Args:
-        hook: imported there.
-        folder: where to look for it after everything else.
+        what: it is, such as `hook app:count`.
+        command: returns what starts it, given the descriptor of its end of the line.
         pictures: files of the shared pictures.
-        timeout_s: for one call.
+        timeout_s: for one call; starts_within_s: until it is ready.
+        hint: what to do where it does not start.
 
     Raises:
-        EdgeError: the process cannot be started, or refuses the hook.
+        EdgeError: the process cannot be started, or refuses.
     """
 
-    def __init__(self, hook: HookName, folder: Path | None, pictures: list[int], timeout_s: float) -> None:
+    def __init__(
+        self,
+        what: str,
+        command: Callable[[int], list[str]],
+        pictures: list[int],
+        timeout_s: float,
+        *,
+        starts_within_s: float = _STARTS_WITHIN_S,
+        hint: str = "",
+    ) -> None:
         if not sys.executable:
-            raise InputError("A frozen application cannot start Python for a hook.", hint="Use isolate=thread.")
-        self._hook = hook
+            raise InputError(f"A frozen application cannot start Python for the {what}.", hint=hint)
+        self._what, self._hint = what, hint
         self._timeout_s = timeout_s
         ours, theirs = socket.socketpair()
         # The kernel watches the time: a line that waits is one system call, and no thread.
         _limit(ours, socket.SO_SNDTIMEO, timeout_s)
-        _limit(ours, socket.SO_RCVTIMEO, _STARTS_WITHIN_S)
+        _limit(ours, socket.SO_RCVTIMEO, starts_within_s)
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    command(hook, folder, theirs.fileno(), pictures),
+                    command(theirs.fileno()),
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(), *pictures),
                     start_new_session=True,  # Ctrl-C is for us, who end the child
                 )
             except OSError as error:
                 ours.close()
-                raise InputError(f"The process of hook {hook} cannot be started: {error.strerror}.") from error
+                raise InputError(f"The process of {what} cannot be started: {error.strerror}.") from error
         self._line = Connection(ours.fileno())
         self._socket = ours
         try:
-            self._become_ready()
+            self._become_ready(starts_within_s)
         except BaseException:
             self.kill()
             self.close()
             raise
         _limit(ours, socket.SO_RCVTIMEO, timeout_s)
 
-    def call(self, message: bytes) -> None:
-        """Give one result to the hook, and wait until it returned.
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def call(self, message: bytes) -> bytes:
+        """Give the process a message, wait until it is done with it, and return its answer.
 
         Raises:
-            HookRaised, HookCrashed, HookHung: it did not; after the last two the process is of no use.
+            HookRaised, HookCrashed, HookHung: it is not; after the last two the process is of no use.
         """
-        try:
-            self._line.send_bytes(message)
-            answer = self._line.recv_bytes()
-        except BlockingIOError as error:
-            raise HookHung(f"It did not return within {self._timeout_s:g} s; its process is ended.") from error
-        except (EOFError, ConnectionError) as error:
-            raise HookCrashed(self._ending()) from error
+        self.send(message)
+        return self.answer()
+
+    def send(self, message: bytes) -> None:
+        """Give the process a message, of which the answer is to be taken next. Raises HookCrashed, HookHung."""
+        self._translated(lambda: self._line.send_bytes(message))
+
+    def answered(self, within_s: float) -> bool:
+        """Wait for an answer, and say whether there is one to be taken, or an end to be told."""
+        return self._line.poll(within_s)
+
+    def answer(self) -> bytes:
+        """Wait for the answer, and return it. Raises as `call`."""
+        answer = self._translated(self._line.recv_bytes)
         if answer[:1] == RAISED:
             raise HookRaised(answer[1:].decode("utf-8", "replace"))
+        return answer[1:]
 
     def kill(self) -> None:
         """End the process and the programs that it started, at once; from any thread, also where it has ended."""
@@ -105,21 +129,30 @@ class ChildLine:
             self._socket.detach()
             self._line.close()
 
-    def _become_ready(self) -> None:
-        hint = "See what it printed, and try it with isolate=inline."
+    def _translated(self, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except BlockingIOError as error:
+            raise HookHung(f"It did not return within {self._timeout_s:g} s; its process is ended.") from error
+        except (EOFError, ConnectionError) as error:
+            raise HookCrashed(self._ending()) from error
+
+    def _become_ready(self, within_s: float) -> None:
         try:
             answer = self._line.recv_bytes()
         except BlockingIOError as error:
-            message = f"The process of hook {self._hook} was not ready within {_STARTS_WITHIN_S:g} s."
-            raise InputError(message, hint=hint) from error
+            message = f"The process of {self._what} was not ready within {within_s:g} s."
+            raise InputError(message, hint=self._hint) from error
         except (EOFError, ConnectionError) as error:
-            raise InputError(f"The process of hook {self._hook} does not start: {self._ending()}", hint=hint) from error
+            raise InputError(
+                f"The process of {self._what} does not start: {self._ending()}", hint=self._hint
+            ) from error
         if answer[:1] == REFUSED:
             refusal = json.loads(answer[1:])
-            log.debug("The process of hook %s: %s", self._hook, refusal["traceback"])
+            log.debug("The process of %s: %s", self._what, refusal["traceback"])
             raise InputError(refusal["message"], hint=refusal["hint"])
         if answer != READY:
-            raise EdgeError(f"The process of hook {self._hook} answered {answer[:20]!r}.")
+            raise EdgeError(f"The process of {self._what} answered {answer[:20]!r}.")
 
     def _ending(self) -> str:
         """Say how the process ended, which it just did or is about to."""

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from edgesdk_agent.delivery.child import command
 from edgesdk_agent.delivery.child_line import ChildLine
 from edgesdk_agent.delivery.frame_encoding import FrameEncoder
 from edgesdk_agent.delivery.hand_off import Waiting
@@ -113,7 +114,14 @@ class _ChildCall:
             EdgeError: it cannot be started, or there is no such hook.
         """
         self._encoder = FrameEncoder()
-        self._line = ChildLine(self._hook, self._folder, [memory.open() for memory in self._memories], self._timeout_s)
+        pictures = [memory.open() for memory in self._memories]
+        self._line = ChildLine(
+            f"hook {self._hook}",
+            lambda line: command(self._hook, self._folder, line, pictures),
+            pictures,
+            self._timeout_s,
+            hint="See what it printed, and try it with isolate=inline.",
+        )
 
     def __call__(self, waiting: Waiting[SharedPicture]) -> None:
         line = self._line

@@ -172,7 +172,7 @@ class Shadow:
             if state.update.leave:
                 self._ask_update("back", state.update.leave, "the fleet takes it back")
             else:
-                self._ask_update("install", state.update.address, "")
+                self._ask_update("install", state.update.address, "", state.update.shadow)
         except EdgeError as error:
             refused.append(Refusal(what="update", why=f"{error.message} {error.hint}".strip()[:4096]))
             return ()

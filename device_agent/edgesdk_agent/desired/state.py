@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from edgesdk_agent.commands.verbs.log_level import Level
+from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_targets.field_problems import closest, field_problems
 from edgesdk_targets.messages import Refusal
 
@@ -16,18 +17,22 @@ class DesiredUpdate(BaseModel):
 
     Attributes:
         address: of a signed bundle. A path would let whoever steers look for files of the device.
+        shadow: a shadow run that comes before its trial.
         leave: the digest of a bundle: its update ends, and where it runs already, the one before comes back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     address: Annotated[str, Field(pattern=r"^https://", max_length=2048)] = ""
+    shadow: ShadowPlan | None = None
     leave: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] = ""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> DesiredUpdate:
         if bool(self.address) == bool(self.leave):
             raise ValueError("must have either address or leave")
+        if self.leave and self.shadow is not None:
+            raise ValueError("shadow goes with address")
         return self
 
 

@@ -246,6 +246,11 @@ class Handover(CaptureSide):
                     )
                 self._idle.wait(left)
 
+    def keep_images(self, wanted: bool) -> None:
+        """Let results carry their picture from now on, or no longer."""
+        with self._lock:
+            self._keep_image = wanted
+
     def abort(self) -> None:
         """End every thread, and drop what is not in inference yet."""
         with self._lock:

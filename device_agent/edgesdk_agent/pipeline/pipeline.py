@@ -234,6 +234,10 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             self._add_lane(number).start()
         self._handover.swap(slots, lanes, timeout_s)
 
+    def keep_images(self, wanted: bool) -> None:
+        """Let results carry their picture from now on, or no longer, whatever `keep_image` said at the start."""
+        self._handover.keep_images(wanted)
+
     def stats(self) -> FrameStats:
         """Return what happened to the frames since the start."""
         return self._account.totals()

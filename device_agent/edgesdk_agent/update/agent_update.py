@@ -14,6 +14,7 @@ from typing import Any
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.config.update import UpdateSection
+from edgesdk_agent.shadow.device_shadow import Beside, DeviceShadow
 from edgesdk_agent.update.boot_clock import moment
 from edgesdk_agent.update.environment.agent_here import build_in_children, not_in_environment
 from edgesdk_agent.update.fetch.sources import Sources
@@ -52,6 +53,7 @@ class AgentUpdate:
         tell: reports an event.
         swap: takes a bundle over in this program; None starts another one.
         clock_trusted: whether the wall clock can be believed; hours are kept only by one that can.
+        beside: where a shadow run gets its frames; None where there are none.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class AgentUpdate:
         tell: Callable[..., None],
         clock_trusted: Callable[[], bool],
         swap: HotSwap | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._section, self._launched, self._agent = section, launched, agent
         self._tell, self._clock_trusted = tell, clock_trusted
@@ -77,6 +80,7 @@ class AgentUpdate:
             authority=section.ca, held=lambda: [Slots(launched.root).bundle(slot) for slot in SLOTS],
         )  # fmt: skip
         self._wishes = WishFiles(launched.root)
+        self._shadow = DeviceShadow(beside)
         self._swap, self._gate = swap, section.gate(budget_ms)
         self._watch = TrialWatch(agent, self._gate)
         self._backoff = Backoff(first_s=5.0, limit_s=300.0)
@@ -104,6 +108,7 @@ class AgentUpdate:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_S)
+        self._shadow.end()
 
     # --- on its thread
 
@@ -136,6 +141,8 @@ class AgentUpdate:
         step = updater.record.step
         if step in _ASKING and time.monotonic() < self._retry_at:
             return _LOOK_S
+        if self._shadowing(updater):
+            return _LOOK_S
         # A trial may mean seconds without results, which is what hours are kept for; the way back is not put off.
         if step in {Step.DOWNLOADING, Step.STAGED} and not updater.record.back and self._closed():
             updater.hold()
@@ -161,6 +168,28 @@ class AgentUpdate:
             return
         self._launched = moved
         self._watch = TrialWatch(self._agent, self._gate, in_running=True)
+
+    def _shadowing(self, updater: Updater) -> bool:
+        """Let a candidate run beside what runs, where that is asked for; tell whether the trial waits for it."""
+        record = updater.record
+        if record.step is not Step.STAGED or record.shadow is None or record.release is None:
+            self._shadow.end()
+            return False
+        # Its time, and what the launcher did.
+        updater.step()
+        deadline = updater.record.deadline
+        if record.shadowed is not None or updater.record.step is not Step.STAGED or deadline is None:
+            return updater.record.step is Step.STAGED
+        said = self._shadow.look(
+            record.release.id,
+            record.shadow,
+            running=updater.slots.bundle(read_switch(self._launched.root).active),
+            candidate=updater.slots.bundle(record.slot),
+            lasts_s=min(record.shadow.lasts_s, deadline.until_s - moment().at_s),
+        )
+        if said is not None:
+            updater.shadowed(said)
+        return updater.record.shadow is not None
 
     def _opened(self) -> Updater:
         updater = Updater(
@@ -211,12 +240,17 @@ class AgentUpdate:
         release = record.release
         failed = record.step is Step.ROLLED_BACK or (record.step is Step.IDLE and record.why != "")
         told: dict[str, Any] = {"step": record.step.value, "why": record.why, "executing": self._agent.digest()}
+        if record.shadowed is not None:
+            told["shadow"] = record.shadowed.model_dump(mode="json")
         if release is not None:
             told |= {"id": release.id, "name": release.name, "version": release.version, "release": release.number}
         if record.step is Step.VERIFIED:
             told |= {"fetched_bytes": self._sources.last.fetched, "reused_bytes": self._sources.last.reused}
         named = "" if release is None else f"{release.name} {release.version}: "
-        message = f"{named}{record.step.value}{f', {record.why}' if record.why else ''}"
+        why = record.why or (
+            "" if record.shadowed is None or record.step is not Step.STAGED else record.shadowed.in_words()
+        )
+        message = f"{named}{record.step.value}{f', {why}' if why else ''}"
         if record.step.at_rest:
             self._wishes.take_away(record.address)
             self._counts[record.step.value.replace(" ", "_") if record.step is not Step.IDLE else "failed"] += 1
@@ -245,4 +279,4 @@ class AgentUpdate:
 
 def _told_of(record: UpdateRecord) -> tuple[object, ...]:
     """Return what of a record is told."""
-    return record.step, record.release, record.why
+    return record.step, record.release, record.why, record.shadowed

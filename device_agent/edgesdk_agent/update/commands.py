@@ -25,6 +25,8 @@ _LOOK_S = 0.2
 
 def add_parser(commands: Any) -> None:
     """Add the command to the agent's command line."""
+    from edgesdk_agent.shadow.asked import add_arguments
+
     group = commands.add_parser(
         NAME,
         help="change the model or the agent of this device, on trial",
@@ -38,6 +40,7 @@ def add_parser(commands: Any) -> None:
     install.add_argument(
         "address", metavar="BUNDLE", help="a .edgebundle or .edgeagent: a file, such as on a stick, or https://…"
     )
+    add_arguments(install)
     back = verbs.add_parser("back", help="ask for the bundle before this one, which the other slot still holds")
     abort = verbs.add_parser("abort", help="end the update that is under way")
     status = verbs.add_parser("status", help="say what runs, and how far an update is")
@@ -107,6 +110,7 @@ def _ask(options: argparse.Namespace, section: UpdateSection) -> int:
     """Write a wish and follow what becomes of it."""
     import secrets  # 10 ms, which the other commands need not wait for
 
+    from edgesdk_agent.shadow.asked import plan_of
     from edgesdk_agent.update.wish import Wish, WishFiles
 
     files, token = WishFiles(section.folder), secrets.token_hex(8)
@@ -115,7 +119,8 @@ def _ask(options: argparse.Namespace, section: UpdateSection) -> int:
         if not Path(address).is_file():
             raise InputError(f"There is no file {address}.", hint="Name a .edgebundle, or an address with https://.")
         address = files.give(Path(address), token)
-    wish = Wish(do=options.update, token=token, address=address, why=getattr(options, "why", "")[:300])
+    shadow = plan_of(options) if options.update == "install" else None
+    wish = Wish(do=options.update, token=token, address=address, shadow=shadow, why=getattr(options, "why", "")[:300])
     files.ask(wish)
     if options.update == "abort" or options.no_wait:
         _print(
@@ -127,7 +132,7 @@ def _ask(options: argparse.Namespace, section: UpdateSection) -> int:
     said = _await_answer(files, wish, options.answer_within)
     found = _status(section.folder) if said else _await_rest(options, section.folder)
     _print(options, {**found, "said": said}, said or _in_words(found))
-    return 0 if said or found["step"] == "confirmed" else 1
+    return 0 if said or found["step"] in {"confirmed", "staged"} else 1
 
 
 def _await_answer(files: WishFiles, wish: Wish, within_s: float) -> str:
@@ -158,7 +163,7 @@ def _await_rest(options: argparse.Namespace, root: Path) -> dict[str, Any]:
         if found["step"] != told and not options.quiet:
             told = found["step"]
             sys.stderr.write(f"{told}\n")
-        if found["at_rest"]:
+        if found["at_rest"] or (found["step"] == "staged" and found["shadowed"] is not None):
             return found
         time.sleep(_LOOK_S)
 
@@ -196,6 +201,8 @@ def _status(root: Path) -> dict[str, Any]:
         "release": _told(record.release),
         "confirmed": _told(record.confirmed),
         "previous": _told(record.previous),
+        "shadow": None if record.shadow is None else record.shadow.model_dump(),
+        "shadowed": None if record.shadowed is None else record.shadowed.model_dump(),
         "floor": record.floor,
         "why": record.why,
         "refused": "" if answer is None or answer.taken or answer.waits else answer.why,
@@ -217,6 +224,8 @@ def _in_words(found: dict[str, Any]) -> str:
     release, why = found["release"], found["why"]
     named = "" if release is None else f"{_named(release)}: "
     lines.append(f"update: {named}{found['step']}{f', {why}' if why else ''}")
+    if found["step"] == "staged" and found["shadow"] is not None:
+        lines.append("shadow run: " + ("it is promoted, and waits to be asked for" if found["shadowed"] else "goes on"))
     lines += [f"{what}: {found[what]}" for what in ("waits", "refused") if found[what]]
     return "\n".join(lines)
 

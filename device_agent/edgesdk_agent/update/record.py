@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgesdk_agent.shadow.plan import ShadowPlan, ShadowSummary
 from edgesdk_agent.update.result_profile import Spread
 from edgesdk_targets.agent_release.agent_release import Kind
 from edgesdk_targets.card import NAME, VERSION
@@ -96,6 +97,7 @@ class UpdateRecord(BaseModel):
         address: where the release is fetched.
         after: the launcher's last order before the update; what it says of a trial from before then is another trial's.
         before_p95_ms: by camera, how old results were before the trial; before_results: and what they said.
+        shadow: the shadow run that comes before the trial; shadowed: and what it said.
         waited: what the trial waited for, when it last looked.
         confirmed: what the active slot holds and proved; previous: what was there before.
         floor: the highest number of a bundle that was confirmed here; nothing below it is taken. agent_floor: of the agent.
@@ -114,6 +116,8 @@ class UpdateRecord(BaseModel):
     after: Count = 0
     before_p95_ms: dict[str, float] = Field(default_factory=dict)
     before_results: dict[str, dict[str, Spread]] = Field(default_factory=dict)
+    shadow: ShadowPlan | None = None
+    shadowed: ShadowSummary | None = None
     waited: _Why = ""
     deadline: Deadline | None = None
     why: _Why = ""

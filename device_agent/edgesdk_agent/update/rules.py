@@ -5,7 +5,8 @@
                           └────── failed ─────────┴───────────────────┴──▶ idle
 
 Whoever drives them writes the record that a rule returns before doing anything more, and asks `observed` first after every
-start. The launcher's switch is the truth of what runs; where the record says otherwise, the record is mended.
+start. What is staged with a shadow run stays so until that has promoted it. The launcher's switch is the truth of what
+runs; where the record says otherwise, the record is mended.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edgesdk_agent.shadow.plan import ShadowPlan, ShadowSummary
 from edgesdk_agent.update.launcher import NOT_IN_TIME, SLOTS, Switch
 from edgesdk_agent.update.record import MOST_FAILED, Deadline, Failure, Release, Step, UpdateRecord
 from edgesdk_targets.errors import Downgrade, InputError
 
 # A step that was begun anew by so many starts of the system is over: else a device that reboots often would never end it.
 MOST_BOOTS = 8
+# What a shadow run takes beside its own time; and how long what it promoted waits to be asked for.
+_SHADOW_BEGINS_S, _SHADOW_WAITS_S = 600.0, 14 * 86400.0
 _ACTIVE: tuple[Step, ...] = (Step.DOWNLOADING, Step.VERIFIED, Step.STAGED, Step.TRIAL)
 
 
@@ -66,11 +70,13 @@ def offered(
     limits: Limits,
     address: str = "",
     beside: Release | None = None,
+    shadow: ShadowPlan | None = None,
 ) -> UpdateRecord:
     """Begin an update, or say why not; what is under way or runs already changes nothing.
 
     Args:
         beside: what the active slot holds beside what it is named by, as for `observed`.
+        shadow: comes before the trial. Offered without it, what waits after one, or for its end, goes on at once.
 
     Raises:
         InputError: another update is under way, no launcher runs here, or this content failed here before.
@@ -78,6 +84,9 @@ def offered(
     """
     if record.step in _ACTIVE and record.release is not None:
         if record.release.id == release.id:
+            if record.shadow is not None and shadow is None:
+                without = record.but(shadow=None)
+                return _at(without, Step.STAGED, now, limits) if record.step is Step.STAGED else without
             # It may be to be had elsewhere by now, such as on a stick.
             return record.but(address=address) if record.step is Step.DOWNLOADING else record
         raise InputError(
@@ -97,7 +106,7 @@ def offered(
             f"{_named(release)} is release {release.number}; this device has confirmed {floor}.",
             hint="Sign it again with a higher release, `edgesdk bundle sign --again`, if you mean it.",
         )
-    begun = _begun(record, switch, release).but(address=address, back=False)
+    begun = _begun(record, switch, release).but(address=address, back=False, shadow=shadow)
     return _at(begun, Step.DOWNLOADING, now, limits)
 
 
@@ -129,6 +138,22 @@ def passed(record: UpdateRecord, step: Step, now: Moment, limits: Limits) -> Upd
 def lost(record: UpdateRecord, now: Moment, limits: Limits) -> UpdateRecord:
     """Fetch again what was verified and is no longer there."""
     return _at(record, Step.DOWNLOADING, now, limits) if record.step in {Step.VERIFIED, Step.STAGED} else record
+
+
+def shadowed(record: UpdateRecord, said: ShadowSummary, now: Moment, limits: Limits) -> UpdateRecord:
+    """Note what a shadow run said: the trial follows, or waits to be asked for, or the update ends.
+
+    Nothing is held against a release that is not promoted: another answer than before may be the better one, and whoever sees
+    the reasons may offer it without a shadow run.
+    """
+    if record.step is not Step.STAGED or record.shadow is None:
+        return record
+    plan, record = record.shadow, record.but(shadowed=said)
+    if said.verdict != "promote":
+        return record.but(step=Step.IDLE, deadline=None, why=said.in_words()[:1024])
+    if plan.then == "wait":
+        return record.but(deadline=deadline_in(_SHADOW_WAITS_S, now))
+    return _at(record.but(shadow=None), Step.STAGED, now, limits)
 
 
 def failed(record: UpdateRecord, why: str, *, final: bool) -> UpdateRecord:
@@ -194,7 +219,7 @@ def order_for(
         return Order("give_up", trial.slot, trial.id, "nobody knows of this trial")
     if release is None or not record.slot:
         return None
-    if record.step is Step.STAGED and trial is None:
+    if record.step is Step.STAGED and trial is None and record.shadow is None:
         return Order("try", record.slot, release.id, hot=hot)
     # Who aborts a trial is not to be overtaken by its being found healthy: both orders would have the same number.
     if record.step is Step.TRIAL and (why := record.why or unfit):
@@ -228,7 +253,10 @@ def deadline_in(lasts_s: float, now: Moment) -> Deadline:
 
 
 def _at(record: UpdateRecord, step: Step, now: Moment, limits: Limits) -> UpdateRecord:
-    return record.but(step=step, deadline=deadline_in(limits.of(step), now))
+    lasts_s = limits.of(step)
+    if step is Step.STAGED and record.shadow is not None:
+        lasts_s = record.shadow.lasts_s + _SHADOW_BEGINS_S
+    return record.but(step=step, deadline=deadline_in(lasts_s, now))
 
 
 def _begun(record: UpdateRecord, switch: Switch, release: Release) -> UpdateRecord:
@@ -241,6 +269,8 @@ def _begun(record: UpdateRecord, switch: Switch, release: Release) -> UpdateReco
         before_p95_ms={},
         before_results={},
         untried=False,
+        shadow=None,
+        shadowed=None,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from edgesdk_agent.shadow.plan import ShadowPlan, ShadowSummary
 from edgesdk_agent.update import rules
 from edgesdk_agent.update.launcher import Switch, read_switch
 from edgesdk_agent.update.orders import give_order
@@ -94,12 +95,12 @@ class Updater:
         self._staging.stage("a", release, switch)
         self._order(Order("begin", "a", release.id), switch)
 
-    def offer(self, release: Release, address: str = "") -> None:
+    def offer(self, release: Release, address: str = "", shadow: ShadowPlan | None = None) -> None:
         """Begin an update. Raises InputError, Downgrade: see `rules.offered`."""
         self._observe()
         switch = read_switch(self._root)
         beside = self._held(switch)[1]
-        self._write(rules.offered(self.record, switch, release, self._clock(), self._limits, address, beside))
+        self._write(rules.offered(self.record, switch, release, self._clock(), self._limits, address, beside, shadow))
 
     def go_back(self, why: str) -> None:
         """Begin the way back to the release before. Raises InputError: see `rules.return_asked`."""
@@ -137,6 +138,10 @@ class Updater:
             self._give_up(record, record.release, why, switch)
         else:
             self._write(rules.failed(record, why, final=False))
+
+    def shadowed(self, said: ShadowSummary) -> None:
+        """Note what a shadow run said; see `rules.shadowed`. Raises NoSpace, InputError."""
+        self._write(rules.shadowed(self.record, said, self._clock(), self._limits))
 
     def hold(self) -> None:
         """Keep the step's time from being over while it may not go on; seldom written. Raises NoSpace, InputError."""
@@ -191,7 +196,7 @@ class Updater:
             return self._download(record.release, record.address)
         if record.step is Step.VERIFIED and record.release is not None:
             return self._stage(record.release, record.slot, switch)
-        if record.step is Step.STAGED and not record.before_p95_ms:
+        if record.step is Step.STAGED and not record.before_p95_ms and record.shadow is None:
             before = self._before()
             results = {camera: dict(profile) for camera, profile in before.results.items()}
             self._write(record.but(before_p95_ms=dict(before.p95_ms), before_results=results))
@@ -203,7 +208,9 @@ class Updater:
         if order is not None:
             self._order(order, switch)
             return False
-        if record.step is Step.ROLLED_BACK and not record.back and record.slot not in {"", switch.active}:
+        left = record.step is Step.ROLLED_BACK and not record.back
+        refused = record.step is Step.IDLE and record.shadowed is not None and record.why != ""
+        if (left or refused) and record.slot not in {"", switch.active}:
             self.slots.prune(record.slot, switch)
         if record.step.at_rest:
             self.slots.forget_arrivals()

@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_agent.update.record import Deadline
 from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.errors import InputError
@@ -39,6 +40,7 @@ class Wish(BaseModel):
         token: by which its answer is found.
         address: of the bundle that is to run: a path, or https; for `install`.
         release: for `back`, the digest of the bundle that is to be left: nothing is to be done where another one runs.
+        shadow: of `install`: a shadow run that comes before its trial.
         why: for the log and for people.
     """
 
@@ -48,6 +50,7 @@ class Wish(BaseModel):
     token: str = Field(pattern=r"^[0-9a-f]{16}$")
     address: str = Field(default="", max_length=4096)
     release: str = Field(default="", pattern=r"^(sha256:[0-9a-f]{64})?$")
+    shadow: ShadowPlan | None = None
     why: str = Field(default="", max_length=300)
 
 

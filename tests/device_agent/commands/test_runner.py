@@ -14,6 +14,7 @@ from edgesdk_agent.commands.deadline import seconds_left
 from edgesdk_agent.commands.table import VERBS
 from edgesdk_agent.commands.verb import Verb
 from edgesdk_agent.commands.verbs import update
+from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.messages import Command, Reply
 from edgesdk_testkit.slots import wait_until
@@ -245,11 +246,23 @@ def test_a_command_that_was_cut_off_and_cannot_be_answered_keeps_no_other_from_b
 def test_an_update_is_asked_for_from_an_address_and_never_from_a_path(bench: Bench) -> None:
     refused = _ask(bench, "update", address="https://models.example.com/m.edgebundle")[-1]
     assert (refused.ok, "takes no updates" in refused.message) == (False, True)
-    asked: list[tuple[str, str, str]] = []
+    asked: list[tuple[Any, ...]] = []
     controls = replace(bench.steering._runner._controls, ask_update=lambda *given: asked.append(given))
     for wrong in ({"address": "/etc/m.edgebundle"}, {"do": "back", "address": "https://x/m"}, {}):
         with pytest.raises(InputError, match="address"):
             update.VERB.run(controls, update.UpdateArguments.model_validate(wrong))
     for right in ({"address": "https://x/m.edgebundle"}, {"do": "back", "why": "worse"}):
         update.VERB.run(controls, update.UpdateArguments.model_validate(right))
-    assert asked == [("install", "https://x/m.edgebundle", ""), ("back", "", "worse")]
+    assert asked == [("install", "https://x/m.edgebundle", "", None), ("back", "", "worse", None)]
+
+
+def test_a_shadow_run_goes_with_an_install_alone(bench: Bench) -> None:
+    asked: list[tuple[Any, ...]] = []
+    controls = replace(bench.steering._runner._controls, ask_update=lambda *given: asked.append(given))
+    arguments = {"address": "https://x/m.edgebundle", "shadow": {"lasts_s": 600, "then": "wait"}}
+    update.VERB.run(controls, update.UpdateArguments.model_validate(arguments))
+    assert asked[0][3] == ShadowPlan(lasts_s=600, then="wait")
+    with pytest.raises(InputError, match="goes with install"):
+        update.VERB.run(controls, update.UpdateArguments.model_validate({"do": "abort", "shadow": {}}))
+    with pytest.raises(ValueError, match="share"):
+        update.UpdateArguments.model_validate({**arguments, "shadow": {"share": 2}})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_testkit.steered import Bench, why
 
 AT = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
@@ -135,7 +137,7 @@ def test_an_update_is_asked_for_once_with_each_version_and_is_pending(bench: Ben
     address = "https://models.example.com/m.edgebundle"
     assert "takes no updates" in why(bench.want(1, update={"address": address}))["update"]
     asked: list[str] = []
-    bench.steering._shadow._ask_update = lambda _do, given, _why: asked.append(given)
+    bench.steering._shadow._ask_update = lambda _do, given, _why, _shadow=None: asked.append(given)
     # What was refused is tried again when it comes again; what was taken up is not.
     for _ in range(2):
         report = bench.want(1, update={"address": address})
@@ -147,18 +149,29 @@ def test_an_update_is_asked_for_once_with_each_version_and_is_pending(bench: Ben
 @pytest.mark.parametrize("wrong", ["https", "http://x/m", "/media/stick/m.edgebundle", "file:///m"])
 def test_an_update_comes_from_https_alone(bench: Bench, wrong: str) -> None:
     asked: list[str] = []
-    bench.steering._shadow._ask_update = lambda _do, given, _why: asked.append(given)
+    bench.steering._shadow._ask_update = lambda _do, given, _why, _shadow=None: asked.append(given)
     assert "update" in why(bench.want(1, update={"address": wrong}))
     assert asked == []
 
 
 def test_a_bundle_that_is_to_be_left_is_asked_for_by_its_digest(bench: Bench) -> None:
     asked: list[tuple[str, str]] = []
-    bench.steering._shadow._ask_update = lambda do, given, _why: asked.append((do, given))
+    bench.steering._shadow._ask_update = lambda do, given, _why, _shadow=None: asked.append((do, given))
     digest = "sha256:" + "a" * 64
     assert bench.want(1, update={"leave": digest}).pending == ("update",)
     assert asked == [("back", digest)]
     both = {"leave": digest, "address": "https://models.example.com/m.edgebundle"}
     for number, wrong in enumerate(({"leave": "a" * 64}, both, {}), start=2):
         assert "update" in why(bench.want(number, update=wrong))
+    assert len(asked) == 1
+
+
+def test_a_shadow_run_is_asked_for_with_an_address_alone(bench: Bench) -> None:
+    asked: list[Any] = []
+    bench.steering._shadow._ask_update = lambda _do, _given, _why, shadow=None: asked.append(shadow)
+    bench.want(1, update={"address": "https://x/m.edgebundle", "shadow": {"lasts_s": 600, "then": "wait"}})
+    assert asked == [ShadowPlan(lasts_s=600, then="wait")]
+    for number, wrong in enumerate(({"share": 0}, {"faster": 1}, {"lasts_s": 1e9}), start=2):
+        assert "update" in why(bench.want(number, update={"address": "https://x/m.edgebundle", "shadow": wrong}))
+    assert "update" in why(bench.want(9, update={"leave": "sha256:" + "a" * 64, "shadow": {}}))
     assert len(asked) == 1

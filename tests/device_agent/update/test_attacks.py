@@ -272,7 +272,7 @@ def test_negative_control_a_good_one_goes_further(device: Device, server: str) -
 def asked(tmp_path: Path) -> tuple[Bench, list[str]]:
     """A device that takes commands, and the addresses of the updates that it was asked for."""
     bench, addresses = Bench(tmp_path), list[str]()
-    ask: Ask = lambda _do, address, _why: addresses.append(address)  # noqa: E731
+    ask: Ask = lambda _do, address, _why, _shadow=None: addresses.append(address)  # noqa: E731
     runner = bench.steering._runner
     runner._controls = replace(runner._controls, ask_update=ask)
     return bench, addresses

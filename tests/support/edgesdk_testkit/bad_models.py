@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Manifest
@@ -42,17 +43,42 @@ def is_slow() -> list[Any]:
     return _counting("some")
 
 
-def leaks() -> list[Any]:
+def is_slower() -> list[Any]:
+    """Count for a few milliseconds, as much again as a small model takes, and more."""
+    return _counting("few")
+
+
+def leaks(cells: str = "quarter") -> list[Any]:
     """Take two megabytes more with each picture, which the runtime keeps."""
     return [
         _node("Mul", ["clock_next", "late"], ["grown"]),
-        _node("Mul", ["grown", "quarter"], ["cells_float"]),
+        _node("Mul", ["grown", cells], ["cells_float"]),
         _node("Cast", ["cells_float"], ["cells_square"], to=TensorProto.INT64),
         _node("Reshape", ["cells_square", "line"], ["cells"]),
         _node("ConstantOfShape", ["cells"], ["block"]),
         _node("ReduceSum", ["block"], ["sum"], keepdims=0),
         _node("Mul", ["sum", "zero"], ["harm"]),
     ]
+
+
+def drips() -> list[Any]:
+    """Take 64 kB more with each picture: too little to take longer by it."""
+    return leaks("few_cells")
+
+
+def noisy(bundle: Bundle, share: float) -> tuple[Manifest, dict[str, bytes]]:
+    """Return a bundle whose weights are off by so much of their own spread, at random."""
+    variant = next(one for one in bundle.manifest.variants if one.runtime is Runtime.ONNXRUNTIME)
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    model = onnx.load_from_string(files[variant.files["model"]])
+    random = np.random.default_rng(7)
+    for weights in model.graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if values.dtype == np.float32 and values.size > 16:
+            off = random.normal(0, share * values.std(), values.shape).astype(np.float32)
+            weights.CopyFrom(numpy_helper.from_array(values + off, weights.name))
+    files[variant.files["model"]] = bytes(model.SerializeToString())
+    return bundle.manifest, files
 
 
 def misses(classes: int, dead: int) -> Callable[[], list[Any]]:
@@ -102,8 +128,10 @@ def _harmed(content: bytes, harm: list[Any], after: int) -> bytes:
             _constant("zero", [0.0], []),
             _constant("one", [0.0], [1]),
             _constant("quarter", [524288.0], []),
+            _constant("few_cells", [16384.0], []),
             _constant("many", [10**12], [], TensorProto.INT64),
             _constant("some", [10**6], [], TensorProto.INT64),
+            _constant("few", [10**4], [], TensorProto.INT64),
             _constant("line", [1], [1], TensorProto.INT64),
             _node("Add", [_CLOCK, "tick"], [_NEXT]),
             _node("Greater", [_NEXT, "after"], ["is_late"]),

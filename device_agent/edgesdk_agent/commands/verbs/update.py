@@ -8,15 +8,17 @@ from pydantic import Field
 
 from edgesdk_agent.commands.controls import Controls
 from edgesdk_agent.commands.verb import Answer, Arguments, Verb
+from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_targets.errors import InputError
 
 
 class UpdateArguments(Arguments):
-    """What: `install` from an address, `back` to the bundle before, or `abort`."""
+    """What: `install` from an address, with a shadow run before its trial where that is asked for; `back`; or `abort`."""
 
     do: Literal["install", "back", "abort"] = "install"
     address: Annotated[str, Field(max_length=2048)] = ""
     why: Annotated[str, Field(max_length=300)] = ""
+    shadow: ShadowPlan | None = None
 
 
 def _run(controls: Controls, arguments: UpdateArguments) -> Answer:
@@ -25,7 +27,9 @@ def _run(controls: Controls, arguments: UpdateArguments) -> Answer:
     # A path would let whoever may command look for files of the device.
     if (arguments.do == "install") != arguments.address.startswith("https://"):
         raise InputError("An update comes from an address.", hint="address=https://host/NAME.edgebundle, with install.")
-    controls.ask_update(arguments.do, arguments.address, arguments.why)
+    if arguments.shadow is not None and arguments.do != "install":
+        raise InputError("A shadow run goes with install.", hint="Leave shadow out.")
+    controls.ask_update(arguments.do, arguments.address, arguments.why, arguments.shadow)
     return {"asked": arguments.do}
 
 

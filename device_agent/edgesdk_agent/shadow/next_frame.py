@@ -1,0 +1,94 @@
+"""From the pipeline to a shadow run: room for one frame, the newest when one is asked for. The pipeline never waits here."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.picture_memory import SharedPicture
+from edgesdk_agent.frame import FrameResult
+
+
+class NextFrame:
+    """Hands over a frame that was asked for, copied into memory that other processes see."""
+
+    def __init__(self) -> None:
+        self._picture = SharedPicture()
+        self._condition = threading.Condition()
+        # Read without the lock by whoever brings results: it is nothing most of the time.
+        self._skips: int | None = None
+        self._digest = ""
+        self._frame: FrameResult | None = None
+
+    def open(self) -> int:
+        """Make room, and return the file to hand to those who are to see it."""
+        with self._condition:
+            return self._picture.open()
+
+    def want(self, digest: str, skips: int) -> None:
+        """Ask for one frame that this bundle answers, after so many that are left out."""
+        with self._condition:
+            self._frame, self._digest, self._skips = None, digest, skips
+
+    def no_longer(self) -> None:
+        """Ask for none, and let go of the memory."""
+        with self._condition:
+            self._frame = self._skips = None
+            self._picture.close()
+
+    def take(self, timeout_s: float) -> FrameResult | None:
+        """Wait for the frame that was asked for, and return it; None where none came in time."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._frame is not None, timeout_s)
+            return self._frame
+
+    def offer(self, result: FrameResult) -> None:
+        """Take a result where it is wanted; its picture is copied before this returns."""
+        if self._skips is None or result.image is None:
+            return
+        with self._condition:
+            if self._skips is None or result.digest != self._digest:
+                return
+            if self._skips > 0:
+                self._skips -= 1
+                return
+            self._skips = None
+            self._frame = replace(result, image=self._picture.hold(result.image))
+            self._condition.notify()
+
+
+class ShadowedDelivery:
+    """Offer each result to a shadow run, and deliver it.
+
+    Args:
+        delivery: gets the results, with their pictures where `pictures` says so.
+    """
+
+    def __init__(self, next_frame: NextFrame, delivery: Delivery, *, pictures: bool) -> None:
+        self._next, self._delivery, self._pictures = next_frame, delivery, pictures
+
+    def start(self) -> None:
+        """Start what gets the results."""
+        self._delivery.start()
+
+    def __call__(self, result: FrameResult) -> None:
+        """Offer a result, and deliver it."""
+        # Before, as whoever gets the picture may hide parts of it; the model saw it whole.
+        self._next.offer(result)
+        if result.image is not None and not self._pictures:
+            # Kept for the shadow run alone, it is nobody else's.
+            result = replace(result, image=None)
+        self._delivery(result)
+
+    def close(self, timeout_s: float) -> None:
+        """Close what gets the results."""
+        self._delivery.close(timeout_s)
+
+    def counts(self) -> DeliveryCounts:
+        """Return what became of the results."""
+        return self._delivery.counts()
+
+    def is_current(self) -> bool:
+        """Say whether the caller is the thread of what gets the results."""
+        return is_on_own_thread(self._delivery)
