@@ -118,6 +118,7 @@ class ModelProcess:
         try:
             self._line.send(self._encoder.encode(frame, 0))
             self._wait()
+            self._check_memory()
             found = json.loads(self._line.answer())
             if "failed" in found:
                 raise Faulty(f"it failed with a frame: {found['failed'][:200]}")
@@ -139,16 +140,19 @@ class ModelProcess:
         while not self._line.answered(_LOOK_S):
             if self._stopped():
                 raise Stopped
-            held = held_bytes(self._line.pid)
-            if held > self._limits.memory_bytes:
-                raise Faulty(f"it takes {held // _MB} MB of memory, {self._limits.memory_bytes // _MB} are allowed")
-            if available_bytes() < self._limits.keep_free_bytes:
-                raise NoRoom("memory")
+            self._check_memory()
             waited, worked = time.monotonic() - began, self._used_s() - used
             if max(worked, 0.0 if self._wants_to_run() else waited) >= self._limits.answers_s:
                 raise Faulty(f"it hangs: no answer to a frame after {waited:.0f} s, {worked:.0f} s of them at work")
             if waited >= self._limits.starved_s:
                 raise NoRoom("processor time")
+
+    def _check_memory(self) -> None:
+        held = held_bytes(self._line.pid)
+        if held > self._limits.memory_bytes:
+            raise Faulty(f"it takes {held // _MB} MB of memory, {self._limits.memory_bytes // _MB} are allowed")
+        if available_bytes() < self._limits.keep_free_bytes:
+            raise NoRoom("memory")
 
     def _used_s(self) -> float:
         """Return the processor time of the process so far."""

@@ -81,6 +81,7 @@ class ShadowRun:
         self._lasts_s = lasts_s
         self._began = self._look_at = time.monotonic()
         self._memory: int | None = None
+        self._asked = False
         self._stopping = threading.Event()
         self._ended: ShadowSummary | None = None
         self._thread = threading.Thread(target=self._run, name="edgesdk-shadow", daemon=True)
@@ -158,13 +159,17 @@ class ShadowRun:
     def _one(self, candidate: ModelProcess, control: ModelProcess, share: float) -> None:
         """Compare one frame, and leave the rest of the time to others."""
         began = time.monotonic()
-        # The next ones are left out, evenly spread but for what repeats itself in the scene.
-        self._frames.want(self._pair.digest, round((1 / share - 1) * (0.5 + (self._judge.frames * 0.618) % 1)))
+        if not self._asked:
+            # The next ones are left out, evenly spread but for what repeats itself in the scene. Asked once: a slow camera
+            # takes longer to bring them than this waits at a time.
+            self._frames.want(self._pair.digest, round((1 / share - 1) * (0.5 + (self._judge.frames * 0.618) % 1)))
+            self._asked = True
         frame = self._frames.take(_FRAME_WITHIN_S)
         while frame is None and not self._over() and time.monotonic() - began < self._settings.look_s:
             frame = self._frames.take(_FRAME_WITHIN_S)
         if frame is None:
             return
+        self._asked = False
         began = time.monotonic()
         turn = [candidate, control] if self._judge.frames % 2 else [control, candidate]
         said: dict[ModelProcess, Said] = {}

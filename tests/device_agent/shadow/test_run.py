@@ -138,6 +138,17 @@ def test_one_that_takes_too_much_memory_or_cannot_be_loaded_is_rejected(belt: Be
     assert "it does not start" in ended(belt.begun(nothing)).reasons[0]
 
 
+def test_a_small_share_of_a_slow_camera_comes_too(belt: Belt) -> None:
+    """It takes longer for so many frames to pass than is waited for one at a time."""
+    settings = ShadowSettings(apart_s=0.0, look_s=0.1)
+    pair = Pair(Bundled(belt.original, _TARGET), Bundled(belt.original, _TARGET), belt.digest, "detect")
+    plan = ShadowPlan(lasts_s=PATIENCE_S, share=0.01)
+    run = ShadowRun(pair, plan, belt.frames, belt.facts, lasts_s=PATIENCE_S, settings=settings)
+    belt.runs.append(run)
+    run.start()
+    _wait_until(lambda: run._judge.frames >= 2)
+
+
 def test_its_processes_stand_back_and_go_with_it(belt: Belt) -> None:
     run = belt.begun(belt.original)
     _wait_until(lambda: len(_children()) == 2)
