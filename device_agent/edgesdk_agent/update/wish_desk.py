@@ -13,7 +13,7 @@ from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.rules import counted_on, deadline_in
 from edgesdk_agent.update.updater import Updater
 from edgesdk_agent.update.wish import Wish, WishFiles
-from edgesdk_targets.errors import EdgeError, FetchFailed, NoSpace
+from edgesdk_targets.errors import EdgeError, FetchFailed, InputError, NoSpace
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ class WishDesk:
                     self._files.take_away(wish.address)
                     return Settled.OVER
                 self._proof.check_released(release)
-                updater.offer(release, wish.address)
+                if wish.shadow is not None and release.kind != "bundle":
+                    raise InputError("A shadow run is for a bundle.", hint="Install it without one.")
+                updater.offer(release, wish.address, wish.shadow)
         except (FetchFailed, NoSpace) as error:
             return self._put_off(wish, error)
         except EdgeError as error:
