@@ -26,7 +26,8 @@ from edgesdk_testkit.update_site import PATIENCE_S, Site, wait_for
 RULES = {
     "soak_s": 3, "reports": 2, "silent_after_s": 240, "baseline_s": 60, "shares": [0.5, 1.0],
     # Processes of a busy machine say nothing about a model: what a device itself says is what is tried here.
-    "health": {"fps": 0.05, "age_p95": 0, "latency": 0, "memory": 5, "restarts": 0},
+    # In three seconds a belt that goes on shows other digits than before: what is seen is not compared.
+    "health": {"fps": 0.05, "age_p95": 0, "latency": 0, "memory": 5, "restarts": 0, "results": 0},
 }  # fmt: skip
 
 
