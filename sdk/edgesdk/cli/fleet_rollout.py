@@ -37,6 +37,13 @@ def deploy(
     approve_waves: Annotated[
         bool, typer.Option("--approve-waves", help="A person lets each further wave begin.")
     ] = False,
+    shadow: Annotated[
+        float | None,
+        typer.Option(
+            help="First let devices run it beside what they run, so many seconds at most, and change nothing.", min=1
+        ),
+    ] = None,
+    shadow_devices: Annotated[int, typer.Option(help="How many devices do so.", min=1)] = 1,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="Devices that come to fit later join.")] = False,
     expect: Annotated[
         int | None, typer.Option(help="How many devices you mean; otherwise nothing begins.", min=1)
@@ -56,7 +63,8 @@ def deploy(
     from edgesdk.fleet.store.rollout_begin import begin
     from edgesdk.fleet.store.selection import Selection
 
-    rules = _policy(policy, first=first, approval=approve_waves, dynamic=dynamic)
+    beside = None if shadow is None else {"lasts_s": shadow, "devices": shadow_devices}
+    rules = _policy(policy, first=first, approval=approve_waves, dynamic=dynamic, shadow=beside)
     chosen = Selection(tags=tuple(tag or ()), site=site, target=target, state=state)
     with opened_store(db, create=False) as engine:
         shelved = Shelf(bundles or bundles_beside(parse(db))).put(bundle)
@@ -97,7 +105,7 @@ def rollouts(
         return
     shown = table("roll-out", "is", "wave", "devices", "failed", "why")
     for one in found:
-        wave = f"{one['wave']} of {one['waves']}"
+        wave = f"{one['wave']} of {one['waves']}" if one["wave"] else "shadow"
         add_row(shown, one["key"], one["status"], wave, str(one["devices"]), str(one["failed"]), one["why"])
     console().print(shown)
 
@@ -187,4 +195,5 @@ def _read(engine: Engine, key: str) -> dict[str, Any]:
 def _line(found: dict[str, Any]) -> str:
     steps = ", ".join(f"{count} {step}" for step, count in sorted(found["steps"].items()))
     why = found["driver"] or found["why"]
-    return f"{found['key']}: {found['status']}, wave {found['wave']} of {found['waves']}: {steps}{f' ({why})' if why else ''}"
+    wave = f"wave {found['wave']} of {found['waves']}" if found["wave"] else "shadow wave"
+    return f"{found['key']}: {found['status']}, {wave}: {steps}{f' ({why})' if why else ''}"

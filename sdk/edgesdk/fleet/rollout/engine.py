@@ -18,7 +18,8 @@ from edgesdk.fleet.rollout.health import why_worse
 from edgesdk.fleet.rollout.hearing import heard, recalled, told
 from edgesdk.fleet.rollout.hours import is_open, room
 from edgesdk.fleet.rollout.model import Device, Failure, Rollout, Status, Step, wish_of
-from edgesdk.fleet.rollout.seen import Member, Order, Seen, Verb
+from edgesdk.fleet.rollout.seen import Member, Order, Report, Seen, Verb
+from edgesdk.fleet.rollout.shadow_wave import SHADOW_WAVE, judged_shadow, members_of, silent_shadow, told_shadow
 from edgesdk.fleet.rollout.waves import assigned, place_of, wave_of_late
 from edgesdk_targets.messages.envelope import MAX_SEQ
 
@@ -150,6 +151,8 @@ def _failing(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device
     policy = rollout.policy
     if device.step in _SILENT and device.told_at is not None and now - device.told_at >= policy.silent_after_s:
         return device.but(step=Step.FAILED, failure=Failure.SILENT, why=_silence(device))
+    if policy.shadow is not None:
+        device = silent_shadow(device, policy.shadow, policy.silent_after_s, now)
     if device.wave != rollout.wave:
         return device
     if is_mute(device, rollout, seen.health, now):
@@ -184,7 +187,8 @@ def _silence(device: Device) -> str:
 
 
 def _gated(rollout: Rollout, seen: Seen, now: float) -> Rollout:
-    verdict = judged(rollout, seen.health, now)
+    in_shadow = rollout.wave == SHADOW_WAVE
+    verdict = judged_shadow(rollout) if in_shadow else judged(rollout, seen.health, now)
     if verdict.breach:
         return _breached(rollout, verdict.breach)
     if rollout.status is not Status.RUNNING:
@@ -192,15 +196,18 @@ def _gated(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     if verdict.waits_for:
         return rollout.but(why=verdict.waits_for)
     steps = Counter(one.step for one in rollout.devices.values())
-    if not steps[Step.WAITING] and steps[Step.LEAVING]:
+    waiting = any(step.waits for step in steps)
+    if not waiting and steps[Step.LEAVING]:
         # A roll-out that has ended asks nobody again.
         return rollout.but(why=f"{steps[Step.LEAVING]} {Step.LEAVING.value}")
     if rollout.policy.dynamic and not any(step.counts for step in steps):
         return rollout.but(why="waits for a device that fits")
-    if not steps[Step.WAITING]:
+    if not waiting:
         return rollout.but(status=Status.DONE, why="")
     if rollout.policy.approval:
-        return rollout.but(status=Status.AWAITING, why=f"wave {rollout.wave + 1} has passed")
+        return rollout.but(
+            status=Status.AWAITING, why=f"{'the shadow wave' if in_shadow else f'wave {rollout.wave + 1}'} has passed"
+        )
     return rollout.but(wave=rollout.wave + 1, wave_at=now, why="")
 
 
@@ -208,7 +215,9 @@ def _breached(rollout: Rollout, why: str) -> Rollout:
     if rollout.policy.on_breach == "hold":
         return rollout.but(status=Status.HALTED, why=why)
     whole = rollout.policy.on_breach == "rollback-all"
-    back = _recalled(rollout, lambda one: whole or one.wave == rollout.wave)
+    # In the shadow wave nobody has changed: whoever holds it staged lets it go.
+    all_of_them = whole or rollout.wave == SHADOW_WAVE
+    back = _recalled(rollout, lambda one: all_of_them or one.wave == rollout.wave)
     return back.but(status=Status.ROLLING_BACK, then=Status.ROLLED_BACK if whole else Status.HALTED, why=why)
 
 
@@ -217,16 +226,24 @@ def _offered(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     policy = rollout.policy
     if not seen.offers or not is_open(policy.hours, policy.zone, now):
         return rollout
+    in_shadow = rollout.wave == SHADOW_WAVE
+    asked = members_of(rollout) if in_shadow else [one for one in rollout.devices.values() if one.wave <= rollout.wave]
     due = sorted(
-        (one for one in rollout.devices.values() if one.step is Step.WAITING and one.wave <= rollout.wave),
+        (one for one in asked if one.step is Step.WAITING or (one.step.waits and not in_shadow)),
         key=lambda one: (one.wave, place_of(rollout.key, one.node)),
     )
     if not due:
         return rollout
     at = [one.told_at for one in rollout.devices.values() if one.told_at is not None]
     most = room(policy.rate_per_min, at, now)
-    turn = {one.node: told(one, seen.reports.get(one.node), rollout.digest, now) for one in due[:most]}
+    turn = {one.node: _turn(one, seen.reports.get(one.node), rollout, now) for one in due[:most]}
     return rollout.but(devices={**rollout.devices, **turn}) if turn else rollout
+
+
+def _turn(device: Device, report: Report | None, rollout: Rollout, now: float) -> Device:
+    if rollout.wave != SHADOW_WAVE:
+        return told(device, report, rollout.digest, now)
+    return told_shadow(device, report.executing if report is not None else "", now)
 
 
 def _all_back(rollout: Rollout) -> Rollout:
@@ -259,7 +276,16 @@ def _actions(before: Rollout, after: Rollout) -> list[Action]:
     if after.status is not before.status:
         found.append(Action(after.status.value, why=after.why))
     changed = [(before.devices.get(name), one) for name, one in after.devices.items()]
-    for step in (Step.TOLD, Step.CONFIRMED, Step.FAILED, Step.LEAVING, Step.RETURNED, Step.STAYS):
+    for step in (
+        Step.SHADOWING,
+        Step.SHADOWED,
+        Step.TOLD,
+        Step.CONFIRMED,
+        Step.FAILED,
+        Step.LEAVING,
+        Step.RETURNED,
+        Step.STAYS,
+    ):
         nodes = _newly(step, changed)
         if nodes:
             found.append(Action(step.value, nodes))

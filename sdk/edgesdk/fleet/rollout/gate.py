@@ -32,11 +32,11 @@ def judged(rollout: Rollout, health: Mapping[str, Compared], now: float) -> Verd
     """Return the verdict on the wave under way."""
     wave = rollout.of_wave(rollout.wave)
     so_far = [one for one in rollout.devices.values() if one.wave <= rollout.wave and one.step.counts]
-    for devices, named in ((wave, f"wave {rollout.wave + 1}"), (so_far, "all waves so far")):
+    for devices, where in ((wave, f"wave {rollout.wave + 1}"), (so_far, "all waves so far")):
         counted = [one for one in devices if one.excused_at is None]
         failed = [one for one in counted if one.failure is not Failure.NONE]
         if len(failed) > allowed(len(counted), rollout.policy.success):
-            return Verdict(breach=f"{len(failed)} of {len(counted)} devices failed in {named}: {_named(failed)}")
+            return Verdict(breach=f"{len(failed)} of {len(counted)} devices failed in {where}: {named(failed)}")
     waiting = Counter(_waits_for(one, rollout, health, now) for one in wave)
     del waiting[""]
     return Verdict(waits_for=", ".join(f"{count} {why}" for why, count in waiting.most_common()))
@@ -96,7 +96,7 @@ def _has_reported(device: Device, rollout: Rollout, health: Mapping[str, Compare
     return one is not None and one.after.samples >= rollout.policy.reports
 
 
-def _named(failed: Iterable[Device]) -> str:
+def named(failed: Iterable[Device]) -> str:
     found = sorted(failed, key=lambda one: one.node)
     words = [f"{one.node} ({one.failure.value}{f': {one.why}' if one.why else ''})" for one in found[:_NAMED]]
     more = len(found) - _NAMED

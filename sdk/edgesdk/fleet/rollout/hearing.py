@@ -1,5 +1,6 @@
 """What a device's own report makes of it in a roll-out. Pure, and the report always wins over what was believed.
 
+waiting ─▶ shadow run ─▶ promoted ─▶ as waiting
 waiting ─ told ─▶ told ─▶ updating ─▶ confirmed ─ asked to ─▶ going back ─▶ back
 └────────┴──▶ failed ─────────────┘             └─▶ stays
 """
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 from edgesdk.fleet.rollout.model import Device, Failure, Step
 from edgesdk.fleet.rollout.seen import UNDER_WAY, Report
+from edgesdk.fleet.rollout.shadow_wave import heard_shadow
 
+_SHADOW = frozenset({Step.SHADOWING, Step.SHADOWED})
 _ON_THE_WAY = frozenset({Step.TOLD, Step.UPDATING})
 _LEFT = "it runs another bundle by now"
 
@@ -22,9 +25,11 @@ def heard(device: Device, report: Report, digest: str, now: float) -> Device:
     runs_it = report.executing == digest
     said = report.word.step if report.word is not None else ""
     device = device.but(said=said) if said and said != device.said else device
-    if device.step is Step.WAITING:
+    if device.step is Step.WAITING or (device.step in _SHADOW and runs_it):
         # Somebody else brought it, or this is an old backup: what is there, is there.
         return told(device, report, digest, now) if runs_it else device
+    if device.step in _SHADOW and not runs_it:
+        return heard_shadow(device, report)
     if device.step in _ON_THE_WAY or device.step is Step.FAILED:
         return _updating(device, report, runs_it=runs_it)
     if device.step is Step.CONFIRMED and report.executing and not runs_it:

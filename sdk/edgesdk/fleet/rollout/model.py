@@ -35,10 +35,13 @@ class Step(str, Enum):
     """Where a device is, as far as the fleet knows.
 
     `already`: it ran the bundle before. `unfit`: the bundle has nothing for it. `gone`: it left the group, or the fleet,
-    before its turn. `stays`: it was asked to go back, and cannot.
+    before its turn. `stays`: it was asked to go back, and cannot. `shadow run`: it compares the bundle with what it runs;
+    `promoted`: it did, and waits for its turn.
     """
 
     WAITING = "waiting"
+    SHADOWING = "shadow run"
+    SHADOWED = "promoted"
     TOLD = "told"
     UPDATING = "updating"
     CONFIRMED = "confirmed"
@@ -54,6 +57,11 @@ class Step(str, Enum):
     def counts(self) -> bool:
         """Whether it is one of those that a wave is made of."""
         return self not in {Step.ALREADY, Step.UNFIT, Step.GONE}
+
+    @property
+    def waits(self) -> bool:
+        """Whether its wave has not asked it yet."""
+        return self in {Step.WAITING, Step.SHADOWED}
 
     @property
     def recalled(self) -> bool:
@@ -144,7 +152,9 @@ class Rollout:
 
 
 def wish_of(device: Device) -> str:
-    """Return what is wanted of a device now: `install`, `leave`, or nothing."""
+    """Return what is wanted of a device now: `install`, `shadow`, `leave`, or nothing."""
+    if device.step in {Step.SHADOWING, Step.SHADOWED}:
+        return "shadow"
     if device.step.recalled:
         return "leave"
     if device.step in {Step.TOLD, Step.UPDATING, Step.CONFIRMED}:

@@ -53,6 +53,24 @@ class HealthLimits(BaseModel):
     memory_slack_mb: Annotated[float, Field(ge=0)] = 50.0
 
 
+class ShadowRules(BaseModel):
+    """A shadow wave before the first one: devices compare the bundle with what they run, and change nothing.
+
+    Attributes:
+        devices: how many take part; lasts_s: how long at most.
+        share: of its frames and its time that a device may spend; differ: how far answers may differ, by the task unless
+            given; slower: how many times as long it may take.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    devices: Annotated[int, Field(ge=1, le=1000)] = 1
+    lasts_s: Annotated[float, Field(ge=1, le=14 * 86400)] = 3600.0
+    share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    differ: Annotated[float, Field(gt=0, lt=1)] | None = None
+    slower: Annotated[float, Field(ge=1, le=100)] = 1.5
+
+
 class Policy(BaseModel):
     """One roll-out's rules; they do not change while it runs.
 
@@ -68,6 +86,7 @@ class Policy(BaseModel):
         on_breach: what follows a halt.
         dynamic: devices that come to fit the selection later join; else the list is that of the beginning.
         first: the device of the first wave; the hash chooses unless given.
+        shadow: a shadow wave before it; none unless given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +110,7 @@ class Policy(BaseModel):
     dynamic: bool = False
     first: Annotated[str, Field(max_length=129)] = ""
     health: HealthLimits = HealthLimits()
+    shadow: ShadowRules | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> Policy:

@@ -26,6 +26,7 @@ class Word:
     """What a device said last of this bundle.
 
     Attributes:
+        shadow: the verdict of its shadow run, where it told of one.
         step: as the device names it; `refused` where it did not take the bundle, `stays` where it cannot leave it.
         at: when the fleet heard it, in seconds.
     """
@@ -33,6 +34,7 @@ class Word:
     step: str
     at: float
     why: str = ""
+    shadow: str = ""
 
 
 @dataclass(frozen=True, slots=True)

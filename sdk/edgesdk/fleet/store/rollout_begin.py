@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from edgesdk.fleet.rollout.model import Status, Step
 from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.shadow_wave import SHADOW_WAVE
 from edgesdk.fleet.rollout.shelf import Shelved
 from edgesdk.fleet.rollout.waves import assigned, wave_sizes
 from edgesdk.fleet.store.audit import add_entry
@@ -55,7 +56,8 @@ def begin(
         insert(rollouts).returning(rollouts.c.id).values(
             key=key, digest=bundle.digest, bundle_name=bundle.name, bundle_version=bundle.version,
             release=bundle.release, policy=policy.model_dump(mode="json"), selection=selection.to_json(),
-            status=Status.RUNNING.value, wave=0, waves=max(1, len(_waves(len(wanted), policy))),
+            status=Status.RUNNING.value, wave=0 if policy.shadow is None else SHADOW_WAVE,
+            waves=max(1, len(_waves(len(wanted), policy))),
             wave_ms=now_ms, after_return=Status.ROLLED_BACK.value, actor=plain_text(actor, 100), created_ms=now_ms,
         )
     ).scalar_one()  # fmt: skip

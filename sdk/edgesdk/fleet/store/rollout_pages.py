@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from edgesdk.fleet.rollout.engine import may, needs_reason
 from edgesdk.fleet.rollout.model import UNCOUNTED, Failure, Step
+from edgesdk.fleet.rollout.shadow_wave import members_of
 from edgesdk.fleet.store.jobs import LEASE_MS
 from edgesdk.fleet.store.rollout_orders import unheard
 from edgesdk.fleet.store.rollouts import JOB, VERBS, load
@@ -57,6 +58,7 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
             "wave": number + 1, "devices": len(members), "done": sum(one.step is Step.CONFIRMED for one in members),
             "failed": sum(one.failure is not Failure.NONE for one in members), "current": number == rollout.wave,
         })  # fmt: skip
+    beside = members_of(rollout)
     order = sorted(rollout.devices.values(), key=lambda one: (one.failure is Failure.NONE, one.wave, one.node))
     devices = [
         {
@@ -71,6 +73,10 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
         select(rollout_log).where(rollout_log.c.rollout == stored.id).order_by(rollout_log.c.id.desc()).limit(_LOG)
     )
     return {
+        "shadow": None if not beside else {
+            "devices": len(beside), "failed": sum(one.failure is not Failure.NONE for one in beside),
+            "promoted": sum(one.step not in {Step.WAITING, Step.SHADOWING, Step.FAILED} for one in beside),
+        },
         **brief, "gates": waves, "policy": rollout.policy.model_dump(mode="json"), "shown": devices,
         "selection": stored.selection.to_json(), "may": [verb for verb in VERBS if may(rollout, verb)],
         "needs_reason": [verb for verb in VERBS if needs_reason(rollout, verb)],

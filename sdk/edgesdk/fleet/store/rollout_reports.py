@@ -20,7 +20,9 @@ _STEP, _REFUSED = "update_step", "update_refused"
 _AT_ONCE = 500
 _WHY_CHARACTERS = 500
 # Of these something is still to come that was said as an event.
-_OPEN = frozenset({Step.TOLD, Step.UPDATING, Step.FAILED, Step.LEAVING, Step.STAYS, Step.RETURNED})
+_OPEN = frozenset(
+    {Step.SHADOWING, Step.SHADOWED, Step.TOLD, Step.UPDATING, Step.FAILED, Step.LEAVING, Step.STAYS, Step.RETURNED}
+)
 
 
 def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
@@ -94,7 +96,11 @@ def _word(row: Any, digest: str) -> Word | None:
     if row.name == _REFUSED:
         step = "refused" if data.get("do") == "install" else "stays"
         return Word(step, row.received_ms / 1000, row.message[:_WHY_CHARACTERS])
-    return Word(str(data.get("step", ""))[:40], row.received_ms / 1000, str(data.get("why") or "")[:_WHY_CHARACTERS])
+    step, shadow = str(data.get("step", ""))[:40], data.get("shadow")
+    verdict = str(shadow.get("verdict", ""))[:40] if isinstance(shadow, dict) else ""
+    # What a shadow run promoted is no failure, and said in the message alone.
+    why = str(data.get("why") or (row.message if verdict and step == "staged" else ""))
+    return Word(step, row.received_ms / 1000, why[:_WHY_CHARACTERS], verdict)
 
 
 def _parts(numbers: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from edgesdk.fleet.rollout.engine import advance
 from edgesdk.fleet.rollout.model import Rollout, Step, wish_of
 from edgesdk.fleet.rollout.seen import Seen
+from edgesdk.fleet.rollout.shadow_wave import plan_of
 from edgesdk.fleet.rollout.shelf import Shelf, Shelved
 from edgesdk.fleet.service.rollouts.gate_figures import GateFigures, Judged
 from edgesdk.fleet.service.rollouts.shelf_routes import address_for
@@ -133,7 +134,9 @@ class Driver:
         return self._gates[stored.id]
 
     def _cannot_offer(self, rollout: Rollout) -> str:
-        waits = any(one.step is Step.WAITING or wish_of(one) == "install" for one in rollout.devices.values())
+        waits = any(
+            one.step is Step.WAITING or wish_of(one) in {"install", "shadow"} for one in rollout.devices.values()
+        )
         if not waits or rollout.status.ended or self.shelf.find(rollout.digest) is not None:
             return ""
         return f"{rollout.key}: {NO_BUNDLE} {self.shelf.folder}"
@@ -145,8 +148,10 @@ class Driver:
             wish = wish_of(device)
             if wish == "leave":
                 found[name] = {"leave": rollout.digest}
-            elif wish == "install" and bundle is not None and self.server:
+            elif wish and bundle is not None and self.server:
                 found[name] = {"address": self._address(name, bundle)}
+                if wish == "shadow" and rollout.policy.shadow is not None:
+                    found[name]["shadow"] = plan_of(rollout.policy.shadow)
         return found
 
     def _address(self, node: str, bundle: Shelved) -> str:
@@ -170,7 +175,7 @@ def told(rollout: Rollout, kept: Kept) -> dict[str, tuple[str, int]]:
         if update.get("leave") == rollout.digest:
             found[node] = ("leave", version)
         elif place in str(update.get("address", "")):
-            found[node] = ("install", version)
+            found[node] = ("shadow" if update.get("shadow") else "install", version)
     return found
 
 
