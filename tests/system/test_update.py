@@ -104,7 +104,7 @@ def test_a_shadow_run_promotes_a_good_candidate_and_stops_a_bad_one(tmp_path: Pa
     pytest.importorskip("onnx")
     from edgesdk_testkit import bad_models
 
-    trial = f"soak_s: 1, frames: 5, slower: 100, unlike: null, trial_s: 100, {_QUICK}"
+    trial = f"soak_s: 1, frames: 5, slower: 100, unlike: off, trial_s: 100, {_QUICK}"
     camera = "source: 'conveyor:?fps=30', mode: freshest"
     with update_site(tmp_path, digits_bundle, trial=trial, camera=camera) as site:
         site.launch()

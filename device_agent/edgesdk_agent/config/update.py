@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -63,8 +63,8 @@ class UpdateSection(Section):
         hours: `22:00-05:30`, by this device's clock: when an update may come and be tried; at any time unless set.
         soak_s, frames: what a trial must show: so long, and so many results of each camera.
         slower: how many times as old as before the results may be.
-        unlike: how many standard errors the results may be away from those before; null does not compare them.
-        growth_mb: by how many megabytes memory may grow, stretch by stretch; null does not look.
+        unlike: how many standard errors the results may be away from those before; `off` does not compare them.
+        growth_mb: by how many megabytes memory may grow, stretch by stretch; `off` does not look.
         swap: let a bundle take over between two frames, where it can; else the agent is started anew.
         shadow: what a candidate may take that runs beside the model first.
         trial_s: how long a start on trial may take to show it; trial_starts: and how many starts it has.
@@ -79,8 +79,8 @@ class UpdateSection(Section):
     soak_s: float = Field(default=60.0, ge=0.1, le=86400)
     frames: int = Field(default=30, ge=1, le=1_000_000)
     slower: float = Field(default=1.5, ge=1, le=100)
-    unlike: float | None = Field(default=4.0, ge=1, le=1000)
-    growth_mb: float | None = Field(default=32.0, ge=1, le=1 << 20)
+    unlike: Annotated[float, Field(ge=1, le=1000)] | Literal["off"] = 4.0
+    growth_mb: Annotated[float, Field(ge=1, le=1 << 20)] | Literal["off"] = 32.0
     swap: bool = True
     trial_s: float = Field(default=600.0, ge=1, le=86400)
     trial_starts: int = Field(default=3, ge=1, le=10)
@@ -108,7 +108,9 @@ class UpdateSection(Section):
         longer_s = min(2 * self.soak_s, (self.soak_s + self.trial_s) / 2)
         return GateLimits(
             soak_s=self.soak_s, uncompared_soak_s=longer_s, least_frames=self.frames, budget_ms=budget_ms,
-            slower=self.slower, unlike=self.unlike, growth_mb=self.growth_mb,
+            slower=self.slower,
+            unlike=None if self.unlike == "off" else self.unlike,
+            growth_mb=None if self.growth_mb == "off" else self.growth_mb,
         )  # fmt: skip
 
     def window(self) -> Window | None:

@@ -193,6 +193,19 @@ def test_an_empty_section_takes_its_defaults(tmp_path: Path) -> None:
     assert _load(_write(tmp_path, MINIMAL + "telemetry:\n")).config.telemetry.interval_s == 10
 
 
+def test_a_part_of_a_trial_is_switched_off_by_a_word(tmp_path: Path) -> None:
+    """`null` means "not given", as everywhere: it leaves the default."""
+    (tmp_path / "me.pub").touch()
+    told = MINIMAL + "update: {keys: [me.pub], unlike: %s, growth_mb: %s}\n"
+    found = []
+    for word in ("off", "null", "8"):
+        update = _load(_write(tmp_path, told % (word, word))).config.update
+        assert update is not None
+        limits = update.gate(100.0)
+        found.append((limits.unlike, limits.growth_mb))
+    assert found == [(None, None), (4.0, 32.0), (8.0, 8.0)]
+
+
 class TestSecrets:
     def test_no_secret_is_printed(self, tmp_path: Path) -> None:
         text = MINIMAL.replace("mqtt://broker", "mqtt://u:hunter2@broker") + "  password: hunter2\n"

@@ -59,7 +59,7 @@ class Site:
     key: PrivateKey = field(default_factory=lambda: PrivateKey.new("box"))
     process: subprocess.Popen[bytes] | None = None
     camera: str = "source: 'conveyor:?fps=10', mode: freshest"
-    trial: str = "soak_s: 1, frames: 5, slower: 100, unlike: null, trial_s: 100, trial_starts: 2"
+    trial: str = "soak_s: 1, frames: 5, slower: 100, unlike: off, trial_s: 100, trial_starts: 2"
     more: str = ""
 
     def set_up(self, broker: object) -> None:
