@@ -57,6 +57,7 @@ def test_top1(tmp_path: Path) -> None:
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert (card.metrics["top1"].value, card.metrics["top1"].n) == (0.75, 4)
     assert card.by_class == {"cat": 0.5, "dog": 1.0, "owl": 1.0}
+    assert "are 4 independent samples" in card.warnings[-1]
     document = json.loads(json.dumps(card.to_json()))
     assert set(document) >= {"task", "metrics", "verdict"}
     assert set(document["metrics"]["top1"]) == {"value", "low", "high", "n"}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from edgesdk.evaluate.intervals import jackknifed
 from edgesdk.evaluate.metrics.arrays import defined_mean, shares, sums_by
 from edgesdk.evaluate.metrics.bootstrap import bootstrapped, rate, share
 from edgesdk.evaluate.metrics.classes import ClassOutcomes
@@ -74,11 +75,25 @@ def test_the_same_data_give_the_same_interval() -> None:
     assert rate(parts, wholes, np.arange(4)) == rate(parts, wholes, np.arange(4))
 
 
-def test_one_picture() -> None:
+def test_one_picture_does_not_say_how_far_off_its_figure_is() -> None:
     (metric,) = bootstrapped(
         lambda draws: shares(draws @ np.asarray([2.5]), draws[:, 0])[:, None], np.zeros(1, int), is_share=False
     )
-    assert (metric.value, metric.low, metric.high, metric.n) == (2.5, 2.5, 2.5, 1)
+    assert (metric.value, metric.n) == (2.5, 1)
+    assert np.isnan([metric.low, metric.high]).all()
+    assert metric.to_json() == {"value": 2.5, "low": None, "high": None, "n": 1}
+    assert metric.in_words() == ("2.5000", "undefined")
+
+
+def test_one_clip_is_one_sample() -> None:
+    """However many frames it has: a share has Wilson's interval of one."""
+    right = np.arange(100) < 93
+    one = share(right, np.zeros(100, int))
+    assert (one.value, one.n) == (0.93, 100)
+    assert (one.low, one.high) == (pytest.approx(0.1789, abs=1e-3), pytest.approx(0.9988, abs=1e-3))
+    above = rate(np.asarray([3, 5]), np.asarray([2, 4]), np.zeros(2, int))
+    assert (above.value, above.to_json()["low"]) == (pytest.approx(8 / 6), None)
+    assert jackknifed(0.93, np.asarray([np.nan]), 100).low < 0.3
 
 
 def test_draws_that_are_not_defined_tell_nothing() -> None:

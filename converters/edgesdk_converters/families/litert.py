@@ -6,6 +6,7 @@ taken in steps, XNNPACK does not take them: such a model always comes from ONNX,
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from edgesdk_converters.artifact import Artifact
@@ -24,6 +25,7 @@ from edgesdk_targets.tensor import TensorSpec
 
 _TOOLS = ("torch", "onnx", "litert-torch", "litert-converter", "ai-edge-quantizer")
 _STEPS = "edgesdk_converters.steps"
+_log = logging.getLogger(__name__)
 
 
 def build_litert(workshop: Workshop, precision: Precision, int8: Int8Order | None) -> Artifact:
@@ -66,7 +68,7 @@ def _float(workshop: Workshop, precision: Precision, fold: Fold | None) -> tuple
             return _from_onnx(workshop, reordered, precision, fold), ()
     except StepFailed as error:
         # The way from torch takes ops that ours over ONNX does not.
-        notes = (f"made from torch, its channels as they were: {error.message}",)
+        notes = (f"made from torch, its channels as they were: {_failed(error)}",)
     return _from_torch(workshop, precision, fold), notes
 
 
@@ -89,10 +91,17 @@ def _to_quantise(
             if order.tuned:
                 raise
             if order.model != workshop.onnx():
-                notes = (f"channels are not evened out: {error.message}",)
+                notes = (f"channels are not evened out: {_failed(error)}",)
             order = replace(order, model=workshop.onnx())
     files, said = _float(workshop, Precision.FP32, fold)
     return files, order, (*notes, *said)
+
+
+def _failed(error: StepFailed) -> str:
+    """Return which step failed: its text may name a folder or a process, and the bundle would differ from run to run."""
+    _log.warning("%s", error.message)
+    step, colon, _ = error.message.partition(":")
+    return f"{step if colon and step.isidentifier() else 'a step'} failed ({error.code})"
 
 
 def _from_onnx(workshop: Workshop, model: bytes, precision: Precision, fold: Fold | None) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ that cannot be told apart by speed, the smallest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -43,10 +44,12 @@ class Figure:
         return -self.value if self.higher_is_better else self.value
 
     def text(self) -> str:
-        return f"{self.value:.4f} ({self.low:.4f} … {self.high:.4f})"
+        between = "undefined" if math.isnan(self.low) else f"{self.low:.4f} … {self.high:.4f}"
+        return f"{self.value:.4f} ({between})"
 
     def to_json(self) -> dict[str, object]:
-        rounded = {name: round(getattr(self, name), 6) for name in ("value", "low", "high")}
+        ends = {name: getattr(self, name) for name in ("value", "low", "high")}
+        rounded = {name: None if math.isnan(end) else round(end, 6) for name, end in ends.items()}
         return {"name": self.name, **rounded, "n": self.n}
 
 

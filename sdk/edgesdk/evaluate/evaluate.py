@@ -24,6 +24,9 @@ _MEASURES: dict[str, Callable[[Dataset, Answers, Array], Scorecard]] = {
     "regress": measure_values,
 }
 
+# Of fewer independent samples draws are too much alike: intervals are too narrow.
+_FEW = 5
+
 
 def evaluate(predict: Predict, dataset: Dataset, *, progress: Progress | None = None) -> Scorecard:
     """Measure `predict` on every picture of `dataset`.
@@ -46,8 +49,16 @@ def scorecard(dataset: Dataset, answers: Answers) -> Scorecard:
         InputError: the answers are for another task, or are no numbers.
     """
     check_answers(dataset, answers)
-    card = _MEASURES[dataset.task](dataset, answers, units_of(answers.paths, answers.thumbnails, dataset.groups))
-    return replace(card, warnings=(*dataset.warnings, *card.warnings))
+    units = units_of(answers.paths, answers.thumbnails, dataset.groups)
+    card = _MEASURES[dataset.task](dataset, answers, units)
+    return replace(card, warnings=(*dataset.warnings, *card.warnings, *_few(int(units.max()) + 1)))
+
+
+def _few(units: int) -> tuple[str, ...]:
+    if units >= _FEW:
+        return ()
+    what = "is 1 independent sample" if units == 1 else f"are {units} independent samples"
+    return (f"There {what} (frames of a clip count as one): figures may be further off than their intervals say.",)
 
 
 def check_answers(dataset: Dataset, answers: Answers) -> None:

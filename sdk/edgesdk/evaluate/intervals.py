@@ -32,7 +32,7 @@ class Metric:
 
     Attributes:
         value, low, high: as fractions, 0..1 (a character error rate may exceed 1); NaN where the figure is not defined, such
-            as the precision of a class that was never answered.
+            as the precision of a class that was never answered. The ends alone are NaN where one sample tells nothing of them.
         n: how many samples it is measured on.
     """
 
@@ -48,13 +48,13 @@ class Metric:
     def to_json(self) -> dict[str, float | int | None]:
         """Return the figure for JSON, which has no NaN: what is not defined is null."""
         ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {**{name: round(end, 6) if self.is_defined else None for name, end in ends.items()}, "n": self.n}
+        return {**{name: None if math.isnan(end) else round(end, 6) for name, end in ends.items()}, "n": self.n}
 
     def in_words(self) -> tuple[str, str]:
         """Return the value and its interval for a table."""
         if not self.is_defined:
             return "undefined", ""
-        return f"{self.value:.4f}", f"{self.low:.4f} … {self.high:.4f}"
+        return f"{self.value:.4f}", "undefined" if math.isnan(self.low) else f"{self.low:.4f} … {self.high:.4f}"
 
 
 def proportion(successes: float, n: int) -> Metric:
@@ -131,8 +131,9 @@ def jackknifed(value: float, left_out: Array, n: int) -> Metric:
     """
     error = math.sqrt(jackknife_variance(left_out))
     if error < 1e-12 or not 0 < value < 1:
-        # No picture made a difference; that of so many none is wrong is all that is known.
-        edges = proportion(value * n, n)
+        # No picture made a difference; that of so many none is wrong is all that is known. One block is one sample.
+        samples = 1 if len(left_out) == 1 else n
+        edges = proportion(value * samples, samples)
         return Metric(value, min(edges.low, value), max(edges.high, value), n)
     half = student(max(1, len(left_out) - 1)) * error / (value * (1 - value))
     odds = math.log(value / (1 - value))

@@ -91,6 +91,29 @@ def test_it_is_ended_or_taken_back(policy: OnBreach, verb: str, status: Status, 
     assert runs == {0: {first}, 1: {second}, 2: {OLD}}
 
 
+def test_where_the_first_one_failed_another_has_it_before_the_next_wave() -> None:
+    world = fleet([Way.GOOD] * 300)
+    rollout = world.begun(POLICY.model_copy(update={"on_breach": "rollback-wave"}))
+    (first,) = (name for name, one in rollout.devices.items() if one.wave == 0)
+    world.models[first].way = Way.FAILS
+    rollout = world.run(rollout, until=lambda now: now.status is Status.HALTED)
+    rollout = world.turn(rollout, "resume", why=WHY)
+    assert len([one for one in rollout.devices.values() if one.step is Step.TOLD]) == 1
+    rollout = world.run(rollout, until=lambda now: now.wave == 1)
+    assert [one.failure for one in rollout.of_wave(0)].count(Failure.NONE) == 1
+    assert world.run(rollout, until=at_rest).status is Status.DONE
+    assert "cut into waves anew" in {action.what for action in world.actions}
+
+
+def test_where_the_first_one_is_removed_another_has_it_before_the_next_wave() -> None:
+    world = fleet([Way.SLOW] * 300)
+    rollout = world.turn(world.begun(POLICY))
+    world.removed |= {name for name, one in rollout.devices.items() if one.wave == 0}
+    rollout = world.turn(world.turn(rollout))
+    assert rollout.wave == 0
+    assert len([one for one in rollout.devices.values() if one.step is Step.TOLD]) == 1
+
+
 def test_a_paused_one_goes_on_without_a_word() -> None:
     world = fleet([Way.GOOD] * 5)
     rollout = world.turn(world.turn(world.begun(POLICY)), "pause")

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select
 
+from edgesdk.fleet.rollout.health import Figures
 from edgesdk.fleet.rollout.model import Rollout, Status, Step
 from edgesdk.fleet.rollout.policy import Policy
 from edgesdk.fleet.service.rollouts import gate_figures
 from edgesdk.fleet.store import rollups
 from edgesdk.fleet.store.batch import Kind
 from edgesdk.fleet.store.engine import reading, writing
+from edgesdk.fleet.store.rollout_baselines import Baseline, read_baselines
 from edgesdk.fleet.store.rollout_figures import figures_after, figures_before
 from edgesdk.fleet.store.tables import records, rollout_baselines, sample_minutes, samples
 from edgesdk_testkit.rollout_store import StoredWorld, stored_world
@@ -169,3 +171,30 @@ def test_minutes_hold_what_a_device_did(tmp_path: Path) -> None:
     assert (found.samples, found.fps) == (5, 20)
     assert found.memory_mb == pytest.approx(100, rel=0.01)
     assert none.samples == 0
+
+
+def test_what_another_release_kept_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    with stored_world([Way.GOOD] * 2, tmp_path / "fleet.db", tmp_path) as stored:
+        key = stored.begin(POLICY)
+        stored.look()
+        with writing(stored.engine) as connection:
+            connection.execute(delete(rollout_baselines))
+            row = {"rollout": 1, "node": 1, "until_ms": 5, "figures": {"samples": 7, "fps": 12.5, "watts": 3}}
+            connection.execute(insert(rollout_baselines), [row])
+            found = read_baselines(connection, 1)
+        assert found == {1: Baseline(5, Figures(samples=7, fps=12.5))}
+        stored.driver = stored.new_driver(tmp_path)
+        stored.tick(61)
+        assert stored.run(key).status is Status.DONE
+
+
+def test_figures_of_a_device_that_a_backup_took_away_are_not_kept(tmp_path: Path) -> None:
+    with stored_world([Way.GOOD] * 3, tmp_path / "fleet.db", tmp_path) as stored:
+        key = stored.begin(POLICY)
+        stored.look()
+        (gate,) = stored.driver._gates.values()
+        gate.unwritten[999] = Baseline(5, Figures())
+        assert stored.run(key).status is Status.DONE
+        assert gate.unwritten == {}
+        with reading(stored.engine) as connection:
+            assert set(read_baselines(connection, 1)) == {1, 2, 3}

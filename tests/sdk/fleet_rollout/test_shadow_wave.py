@@ -8,11 +8,13 @@ import pytest
 
 from edgesdk.fleet.rollout.engine import advance
 from edgesdk.fleet.rollout.model import Device, Rollout, Status, Step, wish_of
-from edgesdk.fleet.rollout.policy import Policy, ShadowRules
+from edgesdk.fleet.rollout.policy import OnBreach, Policy, ShadowRules
 from edgesdk.fleet.rollout.seen import Order, Report, Seen, Verb, Word
 from edgesdk.fleet.rollout.shadow_wave import SHADOW_WAVE, members_of, plan_of
 from edgesdk.fleet.rollout.waves import assigned
 from edgesdk_agent.shadow.plan import ShadowPlan
+from edgesdk_testkit.rollout_world import Way
+from edgesdk_testkit.rollout_world import fleet as fleet_of
 
 NEW, OLD = "sha256:" + "b" * 64, "sha256:" + "a" * 64
 RULES = ShadowRules(devices=3, lasts_s=3600)
@@ -26,6 +28,7 @@ class Fleet:
     policy: Policy = field(default_factory=lambda: Policy(shadow=RULES, silent_after_s=600))
     words: dict[str, Word] = field(default_factory=dict)
     executing: dict[str, str] = field(default_factory=lambda: dict.fromkeys(NODES, OLD))
+    actions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     now: float = 1000.0
 
     def begun(self) -> Rollout:
@@ -41,7 +44,9 @@ class Fleet:
             for node in NODES
         }
         seen = Seen(reports=reports, told=told, orders=[Order(verb) for verb in orders])
-        return advance(rollout, seen, self.now)[0]
+        after, actions = advance(rollout, seen, self.now)
+        self.actions |= {one.what: one.nodes for one in actions}
+        return after
 
     def say(self, rollout: Rollout, step: str, shadow: str = "", why: str = "") -> None:
         for one in members_of(rollout):
@@ -142,3 +147,47 @@ def test_who_runs_it_already_needs_no_shadow_run() -> None:
 def test_without_the_rule_there_is_none() -> None:
     fleet = Fleet(Policy())
     assert members_of(fleet.begun()) == []
+
+
+def test_one_that_failed_and_was_allowed_to_halts_no_later_wave_and_the_first_that_promoted_comes_first() -> None:
+    rules = Policy(shadow=ShadowRules(devices=5), silent_after_s=600, success=0.8)
+    fleet = Fleet(rules)
+    rollout = fleet.turn(fleet.begun())
+    beside = [one.node for one in members_of(rollout)]
+    fleet.say(rollout, "staged", "promote")
+    fleet.words[beside[0]] = Word("idle", fleet.now, "a camera was away", "reject")
+    rollout = fleet.turn(fleet.turn(rollout))
+    assert (rollout.status, rollout.wave) == (Status.RUNNING, 0), rollout.why
+    assert {name for name, one in rollout.devices.items() if one.excused_at is not None} == {beside[0]}
+    assert fleet.actions["counts no more"] == (beside[0],)
+    assert {name for name, one in rollout.devices.items() if wish_of(one) == "install"} == {beside[1]}
+    # They stay the ones that the page tells of.
+    assert [one.node for one in members_of(rollout)] == beside
+    for _ in range(3):
+        rollout = fleet.turn(rollout)
+    assert (rollout.status, rollout.wave) == (Status.RUNNING, 0), rollout.why
+
+
+@pytest.mark.parametrize("policy", ["hold", "rollback-wave"])
+def test_who_goes_on_after_its_halt_lets_one_device_have_it_first(policy: OnBreach) -> None:
+    """Of three hundred the first waves are those that failed beside what they run: nobody in them is left to be told."""
+    world = fleet_of([Way.GOOD] * 300)
+    beside = ShadowRules(devices=4, lasts_s=600)
+    rules = Policy(soak_s=200, reports=5, silent_after_s=600, baseline_s=600, shadow=beside, on_breach=policy)
+    rollout = world.turn(world.begun(rules).but(wave=SHADOW_WAVE))
+    first = [one.node for one in members_of(rollout)]
+    for node in first:
+        world.models[node].say("idle", world.now, "its answers differ")
+    rollout = world.run(rollout, until=lambda now: now.status is Status.HALTED)
+    rollout = world.turn(rollout, "resume", why="the lamp was out")
+    runs: list[int] = []
+    for _ in range(100):
+        rollout = world.turn(rollout)
+        world.tick(20)
+        told = sum(wish_of(one) == "install" for one in rollout.devices.values())
+        runs += [told] if told and told not in runs else []
+        if rollout.status is not Status.RUNNING:
+            break
+    assert rollout.status is Status.DONE, rollout.why
+    assert runs == [1, 3, 30, 148, 296]
+    assert [one.node for one in members_of(rollout)] == first

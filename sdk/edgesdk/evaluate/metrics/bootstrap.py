@@ -5,7 +5,8 @@ draws, moved by how much the draws lie to one side of the figure (bias) and by h
 from leaving each group out). Draws in which the figure is not defined tell nothing, and are left out.
 
 Where no draw makes a difference and the figure is 0 or 1, resampling would say "certain": that so many independent
-samples show no error is all that is known, and Wilson's interval says how much that is.
+samples show no error is all that is known, and Wilson's interval says how much that is. One clip is one sample: no draw
+differs from it, so a share has Wilson's interval of one, and how far off another figure is is not known.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def bootstrapped(
 ) -> list[Metric]:
     """Return each figure with its interval; one that is not defined is NaN, and so are its ends.
 
+    Where all pictures belong together, figures that are no shares have no ends either.
+
     Args:
         figures: computes K figures for each draw.
         units: (n,) which pictures belong together, as numbers from 0 without gaps.
@@ -51,9 +54,11 @@ def bootstrapped(
     """
     n, count = len(units), int(units.max()) + 1
     values = figures(whole(n))[0]
+    sizes = np.full(len(values), n) if sizes is None else sizes
+    if count == 1:
+        return [_of_one(float(value), int(size), is_share=is_share) for value, size in zip(values, sizes, strict=True)]
     without = _in_parts(figures, left_out(units))
     drawn = _in_parts(figures, resampled_counts(count, resamples), units)
-    sizes = np.full(len(values), n) if sizes is None else sizes
     independent = np.full(len(values), count) if independent is None else independent
     return [
         _metric(float(values[k]), drawn[:, k], without[:, k], int(sizes[k]), int(independent[k]) if is_share else 0)
@@ -89,6 +94,13 @@ def _in_parts(figures: Figures, draws: Array, units: Array | None = None) -> Arr
     rows = max(1, _CHUNK // (draws.shape[1] if units is None else len(units)))
     parts = (draws[start : start + rows] for start in range(0, len(draws), rows))
     return np.concatenate([figures(part if units is None else part[:, units]) for part in parts])
+
+
+def _of_one(value: float, n: int, *, is_share: bool) -> Metric:
+    if not is_share or not 0 <= value <= 1:
+        return Metric(value, np.nan, np.nan, n)
+    edges = proportion(value, 1)
+    return Metric(value, min(edges.low, value), max(edges.high, value), n)
 
 
 def _metric(value: float, drawn: Array, without: Array, n: int, independent: int) -> Metric:

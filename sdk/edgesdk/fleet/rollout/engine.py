@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from edgesdk.fleet.rollout.canary import with_canary
 from edgesdk.fleet.rollout.gate import is_mute, judged
 from edgesdk.fleet.rollout.health import why_worse
 from edgesdk.fleet.rollout.hearing import heard, recalled, told
@@ -51,7 +52,7 @@ def advance(rollout: Rollout, seen: Seen, now: float) -> tuple[Rollout, list[Act
     if rollout.status.watched:
         rollout = _grouped(rollout, seen)
         rollout = _each(rollout, lambda one: _failing(one, rollout, seen, now))
-        rollout = _gated(rollout, seen, now)
+        rollout = with_canary(_gated(with_canary(rollout, now), seen, now), now)
     if rollout.status is Status.RUNNING:
         rollout = _offered(rollout, seen, now)
     rollout = _each(rollout, lambda one: _unanswered(one, before.devices.get(one.node), rollout, seen, now))
@@ -195,6 +196,9 @@ def _gated(rollout: Rollout, seen: Seen, now: float) -> Rollout:
         return rollout
     if verdict.waits_for:
         return rollout.but(why=verdict.waits_for)
+    if in_shadow:
+        # What so few did not promote is let be, and halts no later wave.
+        rollout = _each(rollout, lambda one: _excused(one, now))
     steps = Counter(one.step for one in rollout.devices.values())
     waiting = any(step.waits for step in steps)
     if not waiting and steps[Step.LEAVING]:
@@ -276,6 +280,11 @@ def _actions(before: Rollout, after: Rollout) -> list[Action]:
     if after.status is not before.status:
         found.append(Action(after.status.value, why=after.why))
     changed = [(before.devices.get(name), one) for name, one in after.devices.items()]
+    known = [(was, one) for was, one in changed if was is not None]
+    if moved := tuple(one.node for was, one in known if was.step.counts and one.step.waits and one.wave != was.wave):
+        found.append(Action("cut into waves anew", moved, "nobody runs the bundle: one device first"))
+    if left := tuple(one.node for was, one in known if one.excused_at != was.excused_at):
+        found.append(Action("counts no more", left))
     for step in (
         Step.SHADOWING,
         Step.SHADOWED,

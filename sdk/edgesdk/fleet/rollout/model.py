@@ -93,7 +93,8 @@ class Device:
         told_version: of the desired state that says what is wanted now; 0 while the broker does not have it.
         before: digest of what it ran at its turn.
         said: its last word on this bundle; why: of its failure, or of what it cannot do.
-        excused_at: when a person let the roll-out go on in spite of this device: the gate counts it no more.
+        excused_at: when a person let the roll-out go on in spite of this device, or the shadow wave passed in which it
+            failed: the gate counts it no more.
         changed_at: when anything of it changed last, which says for how long there is no answer.
     """
 

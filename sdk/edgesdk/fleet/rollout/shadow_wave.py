@@ -24,7 +24,7 @@ def members_of(rollout: Rollout) -> list[Device]:
     if rollout.policy.shadow is None:
         return []
     count = [one for one in rollout.devices.values() if one.step.counts]
-    count.sort(key=lambda one: (one.wave, place_of(rollout.key, one.node)))
+    count.sort(key=lambda one: (one.wave, one.node != rollout.policy.first, place_of(rollout.key, one.node)))
     return count[: rollout.policy.shadow.devices]
 
 

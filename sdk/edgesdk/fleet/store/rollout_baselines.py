@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -12,6 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from edgesdk.fleet.rollout.health import Figures
 from edgesdk.fleet.store.engine import is_sqlite
 from edgesdk.fleet.store.tables import rollout_baselines
+
+_NAMES = frozenset(one.name for one in fields(Figures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,13 @@ def read_baselines(connection: Connection, rollout: int) -> dict[int, Baseline]:
     """Return what is kept for a roll-out, by the row of each device."""
     kept = rollout_baselines.c
     asked = select(kept.node, kept.until_ms, kept.figures).where(kept.rollout == rollout)
-    return {row.node: Baseline(row.until_ms, Figures(**row.figures)) for row in connection.execute(asked)}
+    rows = connection.execute(asked)
+    return {row.node: Baseline(row.until_ms, _figures(row.figures)) for row in rows if row.figures is not None}
+
+
+def _figures(kept: Mapping[str, Any]) -> Figures:
+    """Return what another release may have kept: what it did not know is not known, and what only it knows is left out."""
+    return Figures(**{name: kept[name] for name in _NAMES & kept.keys()})
 
 
 def keep_baselines(connection: Connection, rollout: int, baselines: Mapping[int, Baseline]) -> None:

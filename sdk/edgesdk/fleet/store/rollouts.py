@@ -87,8 +87,9 @@ def save(
         update(rollouts)
         .where(rollouts.c.id == stored.id, rollouts.c.revision == stored.revision)
         .values(
-            status=after.status.value, wave=after.wave, wave_ms=_ms(after.wave_at), why=plain_text(after.why, _WHY_CHARACTERS),
-            after_return=after.then.value, ended_ms=now_ms if ended else None, revision=stored.revision + 1,
+            status=after.status.value, wave=after.wave, waves=after.waves, wave_ms=_ms(after.wave_at),
+            why=plain_text(after.why, _WHY_CHARACTERS), after_return=after.then.value,
+            ended_ms=now_ms if ended else None, revision=stored.revision + 1,
         )
     )  # fmt: skip
     if done.rowcount != 1:

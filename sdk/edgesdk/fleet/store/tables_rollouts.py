@@ -61,7 +61,7 @@ rollout_baselines = Table(
     reference("rollout", "rollouts", nullable=False),
     reference("node", "nodes", nullable=False),
     moment("until_ms", nullable=False),
-    document("figures"),
+    document("figures", nullable=False),
     PrimaryKeyConstraint("rollout", "node"),
 )
 

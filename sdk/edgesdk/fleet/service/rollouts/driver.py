@@ -114,7 +114,9 @@ class Driver:
                 # Another process was here meanwhile; what it wrote is looked at next time.
                 return stored.rollout, {}
             if gate is not None:
-                keep_baselines(connection, stored.id, gate.unwritten)
+                # A backup that was put back meanwhile may not know some of them, whose rows others may have by now.
+                here = set(stored.numbers.values())
+                keep_baselines(connection, stored.id, {row: one for row, one in gate.unwritten.items() if row in here})
             for name, device in after.devices.items():
                 was = stored.rollout.devices.get(name)
                 if was is not None and device.told_version > was.told_version:

@@ -26,7 +26,7 @@ def upgrade() -> None:
         _of("rollout", "rollouts"),
         _of("node", "nodes"),
         sa.Column("until_ms", sa.BigInteger, nullable=False),
-        sa.Column("figures", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("figures", sa.JSON(none_as_null=True), nullable=False),
         sa.PrimaryKeyConstraint("rollout", "node", name="pk_rollout_baselines"),
     )
     op.create_index("events_by_name", "events", ["node", "name", "received_ms"])
