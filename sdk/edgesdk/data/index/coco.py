@@ -59,8 +59,15 @@ def unlisted(parts: tuple[Part, ...], root: Path, items: list[Item]) -> tuple[li
     beside = [path for path in pictures_below(root) if path not in listed]
     tables = ", ".join(part.table.name for part in parts if part.table is not None)
     names = [path.relative_to(root).as_posix() for path in beside]
-    found = [Finding("no-label", name, f"is not listed in {tables}") for name in names]
-    return [Item(path, name, name, labelled=False) for path, name in zip(beside, names, strict=True)], found
+    found: list[Finding] = []
+    more: list[Item] = []
+    for path, name in zip(beside, names, strict=True):
+        if leads_out(path, root):
+            found.append(Finding("outside", name, "a link to elsewhere, not followed"))
+        else:
+            found.append(Finding("no-label", name, f"is not listed in {tables}"))
+            more.append(Item(path, name, name, labelled=False))
+    return more, found
 
 
 def _classes_by_picture(

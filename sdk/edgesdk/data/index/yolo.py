@@ -25,7 +25,7 @@ def index_yolo(part: Part, root: Path, named: dict[int, str] | None) -> tuple[li
     groups = read_groups(root)
     for path in pictures_below(part.pictures):
         name, place = path.relative_to(root).as_posix(), path.relative_to(part.pictures)
-        if path.is_symlink() and leads_out(path, root):
+        if leads_out(path, root):
             found.append(Finding("outside", name, "a link to elsewhere, not followed", part.split))
             continue
         label = part.labels / place.with_suffix(".txt")
@@ -36,7 +36,8 @@ def index_yolo(part: Part, root: Path, named: dict[int, str] | None) -> tuple[li
         group = groups.get(path) or video_of(path) or ""
         labelled = problem is None or problem[0] in {"bad-label", "unknown-class"}
         items.append(Item(path, name, place.as_posix(), part.split, classes, labelled, group))
-    for label in sorted(part.labels.rglob("*.txt")):
+    strays = [] if leads_out(part.labels, root) else sorted(part.labels.rglob("*.txt"))
+    for label in strays:
         if label not in met and label.name != "classes.txt":
             name = label.relative_to(root).as_posix()
             found.append(Finding("no-picture", name, "there is no picture of this name", part.split))
@@ -49,7 +50,7 @@ def _classes_of(
     """Return the classes of a label file, and the kind and detail of what is wrong with it."""
     if not label.is_file():
         return (), ("no-label", "there is no text file of this name; an empty one says that nothing is in it")
-    if label.is_symlink() and leads_out(label, root):
+    if leads_out(label, root):
         return (), ("outside", "its label is a link to elsewhere, not followed")
     try:
         numbers = {class_id for _, class_id, _ in read_boxes(label)}

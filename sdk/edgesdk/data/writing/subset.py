@@ -114,7 +114,7 @@ def _write_coco(index: Index, names: Mapping[Item, str], folder: Path) -> None:
         data = load_coco(part.table)
         numbers: dict[Any, int] = {}
         for entry in data["images"]:
-            name = of_place.get((part.split, str(entry.get("file_name")))) if isinstance(entry, dict) else None
+            name = of_place.pop((part.split, str(entry.get("file_name"))), None) if isinstance(entry, dict) else None
             if name is not None:
                 numbers[entry.get("id")] = len(images) + 1
                 images.append({**entry, "id": len(images) + 1, "file_name": name})
