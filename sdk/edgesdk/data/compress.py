@@ -18,7 +18,7 @@ from edgesdk.data.picture_file import decode_whole, read_bytes
 from edgesdk.data.ssim import ssim
 from edgesdk.data.stream.pipeline import Progress
 from edgesdk.data.stream.read_ahead import in_order, threads
-from edgesdk.data.writing.new_folder import new_folder, set_folder
+from edgesdk.data.writing.new_folder import new_folder, set_folder, sets_of
 from edgesdk.data.writing.subset import write_subset
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import decode_image
@@ -119,10 +119,8 @@ def compress(
         return places
 
     with new_folder(folder) as place:
-        for split in index.splits:
-            write_subset(
-                index, [item for item in index.items if item.split == split], set_folder(place, split), put_all
-            )
+        for name, items in sets_of(index, index.items).items():
+            write_subset(index, items, set_folder(place, name), put_all)
     return done
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from edgesdk.data.index.item import Index, Layout
 from edgesdk.data.index.open_index import open_index
+from edgesdk.layouts.labels_csv import read_value_table
+from edgesdk.layouts.yolo_text import named_classes, read_boxes
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.picture_sets import (
     scene,
@@ -180,3 +182,20 @@ def test_an_unlisted_picture_that_is_a_link_to_elsewhere_is_outside(tmp_path: Pa
     index = open_index([tmp_path / "set"])
     assert ("outside", "link.png") in kinds(index)
     assert len(index) == 2
+
+
+def test_a_class_number_that_is_no_decimal_is_not_one(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names:\n  0: cat\n  ²: dog\n")
+    assert named_classes(tmp_path) == {0: "cat"}
+
+
+def test_a_label_that_goes_while_it_is_read_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.txt cannot be read"):
+        read_boxes(tmp_path / "gone.txt")
+
+
+def test_the_column_of_sets_is_no_number(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", scene(0))
+    (tmp_path / "labels.csv").write_text("file,split,angle\na.png,train,1.5\n")
+    _, names = read_value_table(tmp_path / "labels.csv", ())
+    assert names == ("angle",)

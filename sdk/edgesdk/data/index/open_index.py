@@ -20,9 +20,8 @@ from edgesdk.data.index.inside import leads_out, pictures_below
 from edgesdk.data.index.item import Index, Item, Layout, Part
 from edgesdk.data.index.table import index_table
 from edgesdk.data.index.video import index_videos, videos_in
-from edgesdk.data.index.yolo import index_yolo
+from edgesdk.data.index.yolo import index_yolo, names_of
 from edgesdk.layouts.coco_json import looks_like_coco
-from edgesdk.layouts.yolo_text import named_classes
 from edgesdk_targets.errors import InputError
 
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -79,7 +78,7 @@ def _listed(
     names: dict[str, None] = {}
     for part in parts:
         if layout is Layout.YOLO:
-            named = _named(part, root)
+            named = names_of(part, root)
             names.update(dict.fromkeys((named or {}).values()))
             new, wrong = index_yolo(part, root, named)
         elif layout is Layout.COCO:
@@ -148,6 +147,8 @@ def _parts(place: Path, name: str, root: Path, outside: list[Finding]) -> list[t
     if (place / "images").is_dir() and (place / "labels").is_dir():
         return _yolo_parts(place, name, root, outside)
     tables = [p for p in sorted([*place.glob("*.json"), *place.glob("annotations/*.json")]) if looks_like_coco(p)]
+    # Captions beside boxes are of the same pictures, and have no categories.
+    tables = [p for p in tables if not p.stem.startswith("captions")] or tables
     tables = [p for p in tables if _inside(p, root, name, outside)]
     if tables:
         several = len(tables) > 1
@@ -211,12 +212,3 @@ def _names_of(places: Sequence[Path]) -> list[str]:
 
 def _in_order(entry: Path) -> int:
     return SPLITS.index(entry.name.lower())
-
-
-def _named(part: Part, root: Path) -> dict[int, str] | None:
-    """Return the names of a set's classes: from its own folder, or one above it."""
-    for folder in (part.pictures.parent, part.pictures.parent.parent, root):
-        named = named_classes(folder) if folder.is_relative_to(root) else None
-        if named is not None:
-            return named
-    return None

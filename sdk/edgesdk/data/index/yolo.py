@@ -7,9 +7,12 @@ from pathlib import Path
 from edgesdk.data.findings import Finding
 from edgesdk.data.index.inside import leads_out, pictures_below
 from edgesdk.data.index.item import Item, Part
-from edgesdk.layouts.group_names import read_groups, video_of
-from edgesdk.layouts.yolo_text import read_boxes
+from edgesdk.layouts.group_names import groups_from, video_of
+from edgesdk.layouts.yolo_text import named_classes, read_boxes
 from edgesdk_targets.errors import InputError
+
+# Where the classes are named.
+_NAMING = ("classes.txt", "data.yaml", "dataset.yaml")
 
 
 def index_yolo(part: Part, root: Path, named: dict[int, str] | None) -> tuple[list[Item], list[Finding]]:
@@ -22,7 +25,7 @@ def index_yolo(part: Part, root: Path, named: dict[int, str] | None) -> tuple[li
     items: list[Item] = []
     found: list[Finding] = []
     met: set[Path] = set()
-    groups = read_groups(root)
+    groups = groups_from(root, part.pictures.parent)
     for path in pictures_below(part.pictures):
         name, place = path.relative_to(root).as_posix(), path.relative_to(part.pictures)
         if leads_out(path, root):
@@ -42,6 +45,20 @@ def index_yolo(part: Part, root: Path, named: dict[int, str] | None) -> tuple[li
             name = label.relative_to(root).as_posix()
             found.append(Finding("no-picture", name, "there is no picture of this name", part.split))
     return items, found
+
+
+def names_of(part: Part, root: Path) -> dict[int, str] | None:
+    """Return the names of a set's classes: from its own folder, or one above it; None where none names them."""
+    for folder in (part.pictures.parent, part.pictures.parent.parent, root):
+        named = named_classes(folder) if _told_inside(folder, root) else None
+        if named is not None:
+            return named
+    return None
+
+
+def _told_inside(folder: Path, root: Path) -> bool:
+    told = [folder / name for name in _NAMING]
+    return folder.is_relative_to(root) and not any(leads_out(path, root) for path in told if path.is_file())
 
 
 def _classes_of(
