@@ -100,6 +100,11 @@ def _deleted(cleaned: Cleaned, json: bool) -> int:
 def _print(cleaned: Cleaned) -> None:
     out = console()
     out.print(f"{len(cleaned.kept)} of {len(cleaned.index)} pictures stay", highlight=False)
+    doubtful = sum(why.endswith("its label is another") for _, why in cleaned.dropped)
+    if doubtful:
+        note(
+            f"{doubtful} copies have another label than the picture that stays: one of the two is wrong; --list names them"
+        )
     if cleaned.dropped:
         shown = table("why", "how many", "such as")
         kinds = Counter(why.split(":")[0].split(" of ")[0] for _, why in cleaned.dropped)

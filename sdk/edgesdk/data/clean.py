@@ -73,7 +73,8 @@ def clean(
         left = index.keeping([item for item in index.items if item not in reasons])
         for group in find_duplicates(left, workers=workers, progress=progress).groups:
             for item, how in group.others:
-                reasons[item] = f"copy ({how}) of {group.kept.name}"
+                other = "" if not item.labelled or item.classes == group.kept.classes else "; its label is another"
+                reasons[item] = f"copy ({how}) of {group.kept.name}{other}"
     kept = tuple(item for item in index.items if item not in reasons)
     if not kept:
         raise InputError("Nothing would be left.", hint="See what is wrong with `edgesdk data check`.")

@@ -116,3 +116,16 @@ def test_an_error_in_the_middle_says_how_many_went(
         delete(cleaned)
     assert run(["data", "clean", str(tmp_path), "--drop", "copies", "--delete", "--json"]) != 0
     assert json.loads(capsys.readouterr().out)["deleted"] == 0, "of the one that was left"
+
+
+def test_a_copy_with_another_label_goes_with_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_class_folders(tmp_path, {"cat": 2, "dog": 2})
+    shutil.copy(tmp_path / "cat/0000.png", tmp_path / "dog/copy.png")
+    shutil.copy(tmp_path / "cat/0001.png", tmp_path / "cat/copy.png")
+    cleaned = clean(open_index([tmp_path]), ["copies"])
+    assert [why for _, why in cleaned.dropped] == [
+        "copy (exact) of cat/0001.png",
+        "copy (exact) of cat/0000.png; its label is another",
+    ]
+    assert run(["data", "clean", str(tmp_path)]) == 0
+    assert "1 copies have another label" in capsys.readouterr().err
