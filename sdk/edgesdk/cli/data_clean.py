@@ -13,6 +13,7 @@ from edgesdk.cli.output import JsonFlag, add_row, console, next_command, note, p
 
 if TYPE_CHECKING:
     from edgesdk.data.clean import Cleaned
+    from edgesdk.data.index.item import Item
 
 
 def clean(
@@ -41,7 +42,6 @@ def clean(
         edgesdk data clean pictures/ --drop faults,copies,tiny -o cleaned/
     """
     from edgesdk.data.clean import clean as cleaned_by
-    from edgesdk.data.clean import delete as delete_originals
     from edgesdk.data.writing.new_folder import check_new
     from edgesdk_targets.errors import InputError
 
@@ -62,10 +62,10 @@ def clean(
     if listing is not None:
         from edgesdk.data.writing.listing import write_list
 
-        why = {item.name: reason for item, reason in cleaned.dropped}
-        rows = [(item.name, item.split, why.get(item.name, "")) for item in index.items]
+        why = dict(cleaned.dropped)
+        rows = [(item.name, item.split, why.get(item, "")) for item in index.items]
         note(f"list: {write_list(listing, ('file', 'split', 'dropped'), rows)}")
-    deleted = delete_originals(cleaned) if delete else 0
+    deleted = _deleted(cleaned, json) if delete else 0
     if json:
         print_json({**cleaned.to_json(), "written": sum(written.values()), "deleted": deleted})
         return
@@ -73,15 +73,38 @@ def clean(
     if output is not None:
         note(f"{sum(written.values())} pictures written to {output}")
         next_command(f"edgesdk data split {output} --shares train=0.8,val=0.1,test=0.1 -o OUT")
-    elif deleted:
+    elif delete:
         note(f"{deleted} pictures deleted")
+        if deleted < len(cleaned.dropped):
+            note(
+                f"{len(cleaned.dropped) - deleted} stay: pictures that stay are links to them, or they lie behind a link"
+            )
     elif listing is None:
         note("Nothing was written: give -o OUT, --list FILE or --delete.")
+
+
+def _deleted(cleaned: Cleaned, json: bool) -> int:
+    """Delete what goes; an error in the middle is told with how many went, in the document of `--json` too."""
+    from edgesdk.data.clean import delete
+    from edgesdk_targets.errors import EdgeError
+
+    gone: list[Item] = []
+    try:
+        return delete(cleaned, gone)
+    except EdgeError:
+        if json:
+            print_json({**cleaned.to_json(), "written": 0, "deleted": len(gone)})
+        raise
 
 
 def _print(cleaned: Cleaned) -> None:
     out = console()
     out.print(f"{len(cleaned.kept)} of {len(cleaned.index)} pictures stay", highlight=False)
+    doubtful = sum(why.endswith("its label is another") for _, why in cleaned.dropped)
+    if doubtful:
+        note(
+            f"{doubtful} copies have another label than the picture that stays: one of the two is wrong; --list names them"
+        )
     if cleaned.dropped:
         shown = table("why", "how many", "such as")
         kinds = Counter(why.split(":")[0].split(" of ")[0] for _, why in cleaned.dropped)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgesdk.cli.output import note
+
 if TYPE_CHECKING:
     from edgesdk.data.features.table import Features
     from edgesdk.data.index.item import Index, Item
@@ -46,8 +48,13 @@ def open_data(paths: list[Path], every: int, report: Path | None = None) -> Inde
 
 
 def by_split(index: Index, items: Sequence[Item]) -> dict[str, list[Item]]:
-    """Return items by the sets that they lie in, so that a divided dataset stays divided."""
-    return {split: [item for item in items if item.split == split] for split in index.splits}
+    """Return items by the sets that they lie in, and say where those go that are in none."""
+    from edgesdk.data.writing.new_folder import UNLISTED, sets_of
+
+    sets = sets_of(index, items)
+    if "" in index.splits and "" not in sets and sets[UNLISTED]:
+        note(f"{len(sets[UNLISTED])} pictures are in no set: they go to the folder {UNLISTED}")
+    return sets
 
 
 def write_to(

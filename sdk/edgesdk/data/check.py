@@ -16,7 +16,7 @@ from edgesdk.data.findings import Finding
 from edgesdk.data.index.item import Index, Item, Layout
 from edgesdk.data.picture_file import Header, TooManyPixels, decode_whole, read_bytes
 from edgesdk.data.stream.pipeline import Pipeline, Progress, Unread
-from edgesdk.data.stream.read_ahead import in_order
+from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
@@ -130,8 +130,8 @@ def _seen(index: Index, workers: int | None, progress: Progress | None) -> Seque
             Seen(item, problem=("corrupt", _clause(answer.reason, item.path))) if isinstance(answer, Unread) else answer
             for item, answer in stream
         ]
-    seen = []
-    for one in in_order(index.items, _file, workers=workers or 2, ahead=3 * (workers or 2)):
+    seen, count = [], threads(workers)
+    for one in in_order(index.items, _file, workers=count, ahead=3 * count):
         seen.append(one)
         if progress is not None and (len(seen) % _SAY_EVERY == 0 or len(seen) == len(index)):
             progress(f"{len(seen)} of {len(index)} pictures")

@@ -17,8 +17,8 @@ from edgesdk.data.index.item import Index, Item, Layout
 from edgesdk.data.picture_file import decode_whole, read_bytes
 from edgesdk.data.ssim import ssim
 from edgesdk.data.stream.pipeline import Progress
-from edgesdk.data.stream.read_ahead import in_order
-from edgesdk.data.writing.new_folder import new_folder, set_folder
+from edgesdk.data.stream.read_ahead import in_order, threads
+from edgesdk.data.writing.new_folder import new_folder, set_folder, sets_of
 from edgesdk.data.writing.subset import write_subset
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.image_file import decode_image
@@ -103,14 +103,14 @@ def compress(
         raise InputError(f"There is no format {kind!r} here.", hint=f"Known are {', '.join(FORMATS)}.")
     if index.layout is Layout.VIDEO:
         raise InputError("Videos are not encoded again.", hint="Choose frames first: `edgesdk data select … -o OUT`.")
-    done = Compressed()
+    done, count = Compressed(), threads(workers)
 
     def put_all(targets: Mapping[Item, Path]) -> Mapping[Item, Path]:
         places: dict[Item, Path] = {}
-        taken = {str(target).casefold() for target in targets.values()}
+        renamed = _renamed(targets, FORMATS[kind][0])
         jobs: Sequence[tuple[Item, Path]] = list(targets.items())
         for one, place in in_order(
-            jobs, lambda job: _encode(*job, bound, kind, taken), workers=workers or 2, ahead=3 * (workers or 2)
+            jobs, lambda job: _encode(*job, renamed[job[0]], bound, kind), workers=count, ahead=3 * count
         ):
             done.pictures.append(one)
             places[one.item] = place
@@ -119,19 +119,17 @@ def compress(
         return places
 
     with new_folder(folder) as place:
-        for split in index.splits:
-            write_subset(
-                index, [item for item in index.items if item.split == split], set_folder(place, split), put_all
-            )
+        for name, items in sets_of(index, index.items).items():
+            write_subset(index, items, set_folder(place, name), put_all)
     return done
 
 
-def _encode(item: Item, target: Path, bound: float, kind: str, taken: set[str]) -> tuple[Encoded, Path]:
+def _encode(item: Item, target: Path, renamed: Path, bound: float, kind: str) -> tuple[Encoded, Path]:
     data = read_bytes(item.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         header, picture = decode_whole(data, str(item.path))
-        if header.mode in {"RGBA", "LA", "I;16", "I;16B", "I", "F"}:
+        if header.transparent or header.mode in {"I;16", "I;16B", "I", "F"}:
             raise InputError(f"mode {header.mode} would lose its transparency or depth")
         found = smallest(picture, bound, kind)
         why = "" if found is not None else f"no quality up to {_HIGHEST} keeps the bound"
@@ -140,19 +138,26 @@ def _encode(item: Item, target: Path, bound: float, kind: str, taken: set[str]) 
     if found is None or len(found[0]) >= len(data):
         target.write_bytes(data)
         return Encoded(item, len(data), len(data), why_kept=why or "would not be smaller"), target
-    target = _renamed(target, FORMATS[kind][0], taken)
-    target.write_bytes(found[0])
-    return Encoded(item, len(data), len(found[0]), found[1], found[2]), target
+    renamed.write_bytes(found[0])
+    return Encoded(item, len(data), len(found[0]), found[1], found[2]), renamed
 
 
-def _renamed(target: Path, suffix: str, taken: set[str]) -> Path:
-    """Return the target with another suffix; `a.png` beside an `a.jpg` becomes `a_png.jpg`."""
-    if target.suffix.lower() == suffix or (suffix == ".jpg" and target.suffix.lower() == ".jpeg"):
-        return target
-    renamed = target.with_suffix(suffix)
-    if str(renamed).casefold() not in taken:
-        return renamed
-    return target.with_name(f"{target.stem}_{target.suffix[1:].lower()}{suffix}")
+def _renamed(targets: Mapping[Item, Path], suffix: str) -> dict[Item, Path]:
+    """Return the targets with another suffix, no two alike: `a.png` beside an `a.jpg` becomes `a_png.jpg`."""
+    # Nor like one that would stay as it is: only its encoding tells whether it does.
+    taken = {str(target).casefold() for target in targets.values()}
+    renamed: dict[Item, Path] = {}
+    for item, target in targets.items():
+        if target.suffix.lower() == suffix or (suffix == ".jpg" and target.suffix.lower() == ".jpeg"):
+            renamed[item] = target
+            continue
+        place, number = target.with_suffix(suffix), 1
+        while str(place).casefold() in taken:
+            more = f"_{number}" if number > 1 else ""
+            place, number = target.with_name(f"{target.stem}_{target.suffix[1:].lower()}{more}{suffix}"), number + 1
+        taken.add(str(place).casefold())
+        renamed[item] = place
+    return renamed
 
 
 def smallest(picture: Array, bound: float, kind: str) -> tuple[bytes, int, float] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 KINDS: dict[str, tuple[bool, str]] = {
     "corrupt": (True, "damaged, cut off, or no picture"),
     "too-large": (True, "declares more pixels than are decoded: not opened"),
+    "listed-twice": (True, "one file listed twice: the first counts"),
     "outside": (True, "leads out of the dataset's folder"),
     "no-label": (True, "picture without a label"),
     "no-picture": (True, "label without a picture"),

@@ -8,6 +8,7 @@ says nothing; `decode_whole` lets Pillow decode it, too, and refuses such a file
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -35,6 +36,9 @@ _FORMATS = {
     "TIFF": {".tif", ".tiff"},
     "PPM": {".ppm", ".pgm"},
 }
+_WITH_ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
+# What Pillow raises of a damaged file: its own errors, and those of code that trusts what it reads.
+_DAMAGED = (OSError, EOFError, ValueError, SyntaxError, IndexError, KeyError, TypeError, struct.error)
 # Python's list of warnings to ignore is one for all threads.
 _OPENING = threading.Lock()
 
@@ -50,12 +54,14 @@ class Header:
     Attributes:
         kind: JPEG, PNG, …
         mode: Pillow's: RGB, L, RGBA, P, CMYK, I;16, …
+        transparent: it may be seen through in places, by its mode or by one colour of its palette.
     """
 
     kind: str
     mode: str
     width: int
     height: int
+    transparent: bool = False
 
     def fits(self, path: Path) -> bool:
         """Tell whether the file's suffix says the same."""
@@ -87,7 +93,7 @@ def read_header(data: bytes, name: str) -> Header:
         MissingExtra: Pillow is not installed.
     """
     with _opened(data, name) as image:
-        return Header(str(image.format), image.mode, *image.size)
+        return _header(image)
 
 
 def decode_whole(data: bytes, name: str) -> tuple[Header, Array]:
@@ -97,10 +103,10 @@ def decode_whole(data: bytes, name: str) -> tuple[Header, Array]:
         TooManyPixels, InputError, MissingExtra: as `read_header`; InputError also for a damaged picture.
     """
     with _opened(data, name) as image:
-        header = Header(str(image.format), image.mode, *image.size)
+        header = _header(image)
         try:
             image.load()
-        except (OSError, ValueError, SyntaxError) as error:
+        except _DAMAGED as error:
             raise InputError(f"{name} is damaged or cut off: {error}.", hint="Copy it again.") from error
     return header, decode_image(data, name=name)
 
@@ -116,6 +122,11 @@ def read_picture(path: Path) -> Array:
     return decode_image(data, name=str(path))
 
 
+def _header(image: Image.Image) -> Header:
+    transparent = image.mode in _WITH_ALPHA or "transparency" in image.info
+    return Header(str(image.format), image.mode, *image.size, transparent)
+
+
 @contextmanager
 def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
     try:
@@ -128,7 +139,7 @@ def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
             image = Image.open(io.BytesIO(data), formats=[kind for kind in _FORMATS if kind != "MPO"])
         except Image.DecompressionBombError as error:
             raise TooManyPixels(f"{name} declares too many pixels: {error}", hint="Cut it into tiles.") from error
-        except (OSError, ValueError, SyntaxError) as error:
+        except _DAMAGED as error:
             raise InputError(
                 f"{name} is no picture that is known here.", hint="Use JPEG, PNG, BMP, WebP, TIFF."
             ) from error

@@ -98,9 +98,10 @@ def _chosen(counts: list[Counter[str]], totals: Counter[str], order: list[int], 
     chosen: dict[int, int] = {}
     for unit in order:
         mine = counts[unit]
-        # What the sets lack, in parts of what they are to get of each class, squared and summed, falls most by this.
+        # What the sets lack of each class, squared, over what they are to get of it, and summed (as in chi-squared): it falls by
+        # exactly this. Over the square of it, small sets would fill first, and the largest would get what is left.
         gains = [
-            sum(n * lack[name] / totals[name] ** 2 for name, n in mine.items()) / part
+            sum((2 * n * lack[name] - n * n) / totals[name] ** 2 for name, n in mine.items()) / part
             for lack, part in zip(lacking, parts, strict=True)
         ]
         best = max(range(len(parts)), key=gains.__getitem__)

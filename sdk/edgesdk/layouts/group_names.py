@@ -39,6 +39,15 @@ def read_groups(folder: Path) -> dict[Path, str]:
     return found
 
 
+def groups_from(*folders: Path) -> dict[Path, str]:
+    """Read the groups of a dataset and of a set in it, of which the last one has the say.
+
+    Raises:
+        InputError: as `read_groups`.
+    """
+    return {path: group for folder in dict.fromkeys(folders) for path, group in read_groups(folder).items()}
+
+
 def _read(table: Path) -> dict[Path, str]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:

@@ -1,8 +1,8 @@
 """`labels.csv`: a header with `file` and `label`, `text` or columns of numbers, a picture a line.
 
 Several labels that are all right for a picture are separated by semicolons. Numbers are taken from the columns that are
-called as the model's labels; of a model without labels, from every column but `file` and `group`. Further columns are
-left alone.
+called as the model's labels; of a model without labels, from every column but `file`, `group` and `split`. Further columns
+are left alone.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _value_columns(table: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that hold the model's numbers, in its order."""
     columns = columns_of(table)
     if not labels:
-        names = tuple(name for name in columns if name not in {"file", "group"})
+        names = tuple(name for name in columns if name not in {"file", "group", "split"})
         if names:
             return names
         raise InputError(

@@ -74,9 +74,9 @@ def read_boxes(path: Path) -> list[tuple[int, int, tuple[float, float, float, fl
     Raises:
         InputError: it cannot be read, or a line is wrong (file and line are named).
     """
-    if path.stat().st_size > _MAX_LABEL_BYTES:
-        raise InputError(f"{path} is larger than {_MAX_LABEL_BYTES >> 20} MiB.", hint="This is no label file.")
     try:
+        if path.stat().st_size > _MAX_LABEL_BYTES:
+            raise InputError(f"{path} is larger than {_MAX_LABEL_BYTES >> 20} MiB.", hint="This is no label file.")
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.", hint="Save it as text.") from error
@@ -116,4 +116,4 @@ def named_classes(folder: Path) -> dict[int, str] | None:
         given = dict(enumerate(given))
     if not isinstance(given, dict):
         return None
-    return {int(i): str(name) for i, name in given.items() if str(i).isdigit()}
+    return {int(i): str(name) for i, name in given.items() if str(i).isdecimal()}

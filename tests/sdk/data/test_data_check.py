@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from PIL import Image
 from edgesdk.cli.app import run
 from edgesdk.data.check import check
 from edgesdk.data.index.open_index import open_index
+from edgesdk.data.picture_file import decode_whole
+from edgesdk_targets.errors import InputError
 from edgesdk_testkit.picture_sets import huge_png, scene, write_class_folders, write_picture
 
 
@@ -91,3 +94,18 @@ def test_the_command_writes_json_and_a_page_and_ends_with_one_where_there_is_a_f
 
 def test_a_missing_set_is_a_usage_error(tmp_path: Path) -> None:
     assert run(["data", "check", str(tmp_path / "nowhere")]) == 2
+
+
+@pytest.mark.parametrize("error", [struct.error, EOFError, IndexError, KeyError, TypeError])
+@pytest.mark.parametrize("where", ["PIL.Image.open", "PIL.ImageFile.ImageFile.load"])
+def test_whatever_pillow_stumbles_over_is_a_damaged_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception], where: str
+) -> None:
+    write_picture(tmp_path / "a.png", scene(0))
+
+    def stumble(*_: object, **__: object) -> None:
+        raise error("of the file's own")
+
+    monkeypatch.setattr(where, stumble)
+    with pytest.raises(InputError):
+        decode_whole((tmp_path / "a.png").read_bytes(), "a.png")

@@ -9,6 +9,8 @@ import pytest
 
 from edgesdk.data.index.item import Index, Layout
 from edgesdk.data.index.open_index import open_index
+from edgesdk.layouts.labels_csv import read_value_table
+from edgesdk.layouts.yolo_text import named_classes, read_boxes
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.picture_sets import (
     scene,
@@ -145,3 +147,55 @@ def test_sets_of_different_layouts_are_refused(tmp_path: Path) -> None:
     write_yolo(tmp_path / "val", [[0]])
     with pytest.raises(InputError, match="different layouts"):
         open_index([tmp_path])
+
+
+def test_a_folder_that_is_a_link_to_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    write_yolo(tmp_path / "elsewhere", [[0], [1]])
+    write_yolo(tmp_path / "set", [[0], [1]])
+    shutil.rmtree(tmp_path / "set/labels")
+    (tmp_path / "set/labels").symlink_to(tmp_path / "elsewhere/labels")
+    with pytest.raises(InputError, match="labels is a link to elsewhere"):
+        open_index([tmp_path / "set"])
+    write_class_folders(tmp_path / "outer", {"cat": 2})
+    write_class_folders(tmp_path / "divided/train", {"cat": 2})
+    (tmp_path / "divided/val").symlink_to(tmp_path / "outer")
+    index = open_index([tmp_path / "divided"])
+    assert ("outside", "val") in kinds(index)
+    assert index.splits == ("train",)
+    assert len(open_index([tmp_path / "divided/train", tmp_path / "divided/val"])) == 4, "a link that is named is meant"
+
+
+def test_pictures_and_labels_behind_a_link_of_a_folder_are_outside(tmp_path: Path) -> None:
+    write_yolo(tmp_path / "elsewhere", [[0], [1]])
+    write_yolo(tmp_path / "set", [[0], [1]])
+    write_picture(tmp_path / "set/images/more/0000.jpg", scene(7))
+    (tmp_path / "set/labels/more").symlink_to(tmp_path / "elsewhere/labels")
+    found = open_index([tmp_path / "set"])
+    assert ("outside", "images/more/0000.jpg") in kinds(found)
+    assert not next(item for item in found.items if item.name == "images/more/0000.jpg").labelled
+
+
+def test_an_unlisted_picture_that_is_a_link_to_elsewhere_is_outside(tmp_path: Path) -> None:
+    write_picture(tmp_path / "secret.png", scene(1))
+    write_table(tmp_path / "set", ["cat", "dog"])
+    (tmp_path / "set/link.png").symlink_to(tmp_path / "secret.png")
+    index = open_index([tmp_path / "set"])
+    assert ("outside", "link.png") in kinds(index)
+    assert len(index) == 2
+
+
+def test_a_class_number_that_is_no_decimal_is_not_one(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names:\n  0: cat\n  ²: dog\n")
+    assert named_classes(tmp_path) == {0: "cat"}
+
+
+def test_a_label_that_goes_while_it_is_read_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.txt cannot be read"):
+        read_boxes(tmp_path / "gone.txt")
+
+
+def test_the_column_of_sets_is_no_number(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", scene(0))
+    (tmp_path / "labels.csv").write_text("file,split,angle\na.png,train,1.5\n")
+    _, names = read_value_table(tmp_path / "labels.csv", ())
+    assert names == ("angle",)

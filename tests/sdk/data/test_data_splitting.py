@@ -95,3 +95,10 @@ def test_one_picture_and_too_few_groups_are_refused_by_name(tmp_path: Path) -> N
         assign([("a",)] * 9, ["x"] * 5 + ["y"] * 4, SHARES)
     write_picture(tmp_path / "cat/one.png", scene(0))
     assert run(["data", "split", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize("first", ["test", "train"])
+def test_one_large_group_goes_where_it_fits(first: str) -> None:
+    shares = sorted([Share("test", 0.2), Share("train", 0.8)], key=lambda share: share.name != first)
+    groups = ["long"] * 600 + [f"short {n}" for n in range(4) for _ in range(100)]
+    assert Counter(assign([()] * 1000, groups, shares)) == {"train": 800, "test": 200}

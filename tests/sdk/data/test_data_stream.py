@@ -13,7 +13,7 @@ from edgesdk.data.index.item import Item
 from edgesdk.data.index.open_index import open_index
 from edgesdk.data.stream.frame_cache import FrameCache
 from edgesdk.data.stream.pipeline import Pipeline, Unread
-from edgesdk.data.stream.read_ahead import in_order
+from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk.data.stream.stages import FitWithin, Stretch
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.picture_sets import huge_png, scene, write_picture
@@ -132,3 +132,9 @@ def test_stages() -> None:
     assert FitWithin(100)(wide).shape == (25, 100, 3)
     assert FitWithin(400)(wide) is wide
     assert Stretch(32, 48)(wide).shape == (32, 48, 3)
+
+
+def test_there_is_one_default_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    assert threads(None) == 3
+    assert threads(1) == 1

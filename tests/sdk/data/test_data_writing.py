@@ -11,9 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgesdk.cli.app import run
 from edgesdk.data.clean import clean
+from edgesdk.data.compress import compress
 from edgesdk.data.index.open_index import open_index
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk_targets.errors import InputError
@@ -162,6 +164,27 @@ def test_two_pictures_that_differ_in_their_suffix_stay_two(tmp_path: Path) -> No
     write_picture(tmp_path / "set/a.jpg", scene(2))
     assert run(["data", "compress", str(tmp_path / "set"), "--ssim", "0.9", "-o", str(tmp_path / "out")]) == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.jpg", "a_png.jpg"}
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_pictures_that_would_get_one_name_stay_as_many(tmp_path: Path, kind: str) -> None:
+    for number, name in enumerate(["a.png", "a.bmp", "a.jpg", "a_png.webp", "A.TIF"]):
+        write_picture(tmp_path / "set" / name, scene(number))
+    done = compress(open_index([tmp_path / "set"]), tmp_path / "out", bound=0.8, kind=kind, workers=3)
+    assert len(done.pictures) == len(list((tmp_path / "out").iterdir())) == 5
+
+
+@pytest.mark.parametrize("mode", ["P", "PA", "LA", "RGBA"])
+def test_what_is_transparent_in_places_stays_as_it_is(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(scene(1)).convert("P")
+    kept = {} if mode != "P" else {"transparency": 3}
+    suffix = ".png" if mode != "PA" else ".tif"
+    (tmp_path / "set").mkdir()
+    picture.convert(mode).save(tmp_path / f"set/a{suffix}", **kept)
+    write_picture(tmp_path / "set/b.png", scene(2))
+    run(["data", "compress", str(tmp_path / "set"), "--ssim", "0.6", "-o", str(tmp_path / "out")])
+    assert (tmp_path / f"out/a{suffix}").read_bytes() == (tmp_path / f"set/a{suffix}").read_bytes()
+    assert (tmp_path / "out/b.jpg").exists(), "negative control"
 
 
 def test_few_frames_of_a_video_become_a_set_of_pictures(tmp_path: Path) -> None:

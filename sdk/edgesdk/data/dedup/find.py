@@ -20,7 +20,7 @@ from edgesdk.data.dedup.describe import Described, describe
 from edgesdk.data.index.item import Index, Item
 from edgesdk.data.stream.frame_cache import FrameCache
 from edgesdk.data.stream.pipeline import Progress
-from edgesdk.data.stream.read_ahead import in_order
+from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk_targets.errors import NoSpace
 
 _SAY_EVERY = 2000
@@ -120,7 +120,7 @@ def find_duplicates(
         first: dict[str, int] = {}
         firsts = sorted({first.setdefault(one.likeness.pixels, place) for place, one in enumerate(described)})
         near: dict[int, set[int]] = defaultdict(set)
-        for i, j in () if exact else _near(described, firsts, small, workers or 2, progress):
+        for i, j in () if exact else _near(described, firsts, small, threads(workers), progress):
             near[i].add(j)
             near[j].add(i)
     finally:

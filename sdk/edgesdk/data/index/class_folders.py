@@ -26,7 +26,7 @@ def index_class_folders(part: Part, root: Path) -> tuple[list[Item], list[Findin
     groups = read_groups(part.pictures)
     for path in pictures_below(part.pictures):
         name, place = path.relative_to(root).as_posix(), path.relative_to(part.pictures)
-        if path.is_symlink() and leads_out(path, root):
+        if leads_out(path, root):
             found.append(Finding("outside", name, "a link to elsewhere, not followed", part.split))
             continue
         if len(place.parts) != 2:
@@ -45,7 +45,7 @@ def index_pictures(part: Part, root: Path) -> tuple[list[Item], list[Finding]]:
     found: list[Finding] = []
     for path in pictures_below(part.pictures):
         name = path.relative_to(root).as_posix()
-        if path.is_symlink() and leads_out(path, root):
+        if leads_out(path, root):
             found.append(Finding("outside", name, "a link to elsewhere, not followed", part.split))
             continue
         group = groups.get(path) or video_of(path) or ""

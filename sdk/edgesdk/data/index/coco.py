@@ -10,7 +10,7 @@ from edgesdk.data.findings import Finding
 from edgesdk.data.index.inside import leads_out, pictures_below
 from edgesdk.data.index.item import Item, Part
 from edgesdk.layouts.coco_json import load_coco, picture_folders, read_box
-from edgesdk.layouts.group_names import read_groups, video_of
+from edgesdk.layouts.group_names import groups_from, video_of
 from edgesdk.layouts.named_files import find_picture
 from edgesdk_targets.errors import InputError
 
@@ -28,7 +28,7 @@ def index_coco(part: Part, root: Path) -> tuple[list[Item], list[Finding], tuple
         e["id"]: str(e["name"]) for e in data["categories"] if isinstance(e, dict) and {"id", "name"} <= e.keys()
     }
     classes = _classes_by_picture(data["annotations"], categories, part, found)
-    groups = read_groups(root)
+    groups = groups_from(root, part.pictures)
     items: list[Item] = []
     for i, entry in enumerate(data["images"]):
         if not isinstance(entry, dict) or "file_name" not in entry or not _is_key(entry.get("id")):
@@ -59,8 +59,15 @@ def unlisted(parts: tuple[Part, ...], root: Path, items: list[Item]) -> tuple[li
     beside = [path for path in pictures_below(root) if path not in listed]
     tables = ", ".join(part.table.name for part in parts if part.table is not None)
     names = [path.relative_to(root).as_posix() for path in beside]
-    found = [Finding("no-label", name, f"is not listed in {tables}") for name in names]
-    return [Item(path, name, name, labelled=False) for path, name in zip(beside, names, strict=True)], found
+    found: list[Finding] = []
+    more: list[Item] = []
+    for path, name in zip(beside, names, strict=True):
+        if leads_out(path, root):
+            found.append(Finding("outside", name, "a link to elsewhere, not followed"))
+        else:
+            found.append(Finding("no-label", name, f"is not listed in {tables}"))
+            more.append(Item(path, name, name, labelled=False))
+    return more, found
 
 
 def _classes_by_picture(

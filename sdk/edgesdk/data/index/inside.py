@@ -11,7 +11,7 @@ from edgesdk_targets.preprocess.image_file import IMAGE_SUFFIXES
 
 
 def leads_out(path: Path, root: Path) -> bool:
-    """Tell whether a path that was found below `root` is a link to elsewhere, or to nothing."""
+    """Tell whether a path that was found below `root` lies elsewhere (by a link, its own or of a folder), or nowhere."""
     try:
         return not path.resolve(strict=True).is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # a link to nothing, or to itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesdk.data.findings import Finding
+from edgesdk.data.index.inside import leads_out
 from edgesdk.data.index.item import Item, Part
 from edgesdk_targets.preprocess.opencv import cv2
 
@@ -26,6 +27,9 @@ def index_videos(part: Part, root: Path, every: int) -> tuple[list[Item], list[F
     found: list[Finding] = []
     for path in videos_in(part.pictures):
         name = path.relative_to(root).as_posix() if path != root else path.name
+        if path != part.pictures and leads_out(path, root):
+            found.append(Finding("outside", name, "a link to elsewhere, not followed", part.split))
+            continue
         frames = _frames(path)
         if not frames:
             found.append(Finding("corrupt", name, "not a video that can be read, or without frames", part.split))

@@ -8,7 +8,6 @@ nothing. Frames of a video are decoded one after the other by the thread that as
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from edgesdk.data.index.item import Item
 from edgesdk.data.picture_file import read_picture
 from edgesdk.data.stream.frame_cache import FrameCache
-from edgesdk.data.stream.read_ahead import in_order
+from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk.data.stream.stages import Stage, composed
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.opencv import cv2
@@ -69,7 +68,7 @@ class Pipeline(Generic[Answer]):
     ) -> None:
         self._items, self._work, self._cache = items, work, cache
         self._prepare = composed(tuple(stages))
-        self._workers = workers or len(os.sched_getaffinity(0))
+        self._workers = threads(workers)
         self._ahead = ahead or 3 * self._workers
         self._progress = progress
 

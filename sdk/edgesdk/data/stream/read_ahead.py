@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,11 @@ from typing import TypeVar
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
+
+
+def threads(workers: int | None) -> int:
+    """Return how many threads to use: as many as asked for, or one a core that this process may use."""
+    return workers or len(os.sched_getaffinity(0))
 
 
 def in_order(jobs: Iterable[Job], work: Callable[[Job], Answer], *, workers: int, ahead: int) -> Iterator[Answer]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgesdk.data.index.item import Index, Layout
+from edgesdk.data.index.item import Index, Item, Layout
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.whole_file import disk_errors, made_parent
+
+# The folder of pictures that are in none of the sets.
+UNLISTED = "unlisted"
 
 
 def check_new(folder: Path, index: Index) -> None:
@@ -48,6 +51,19 @@ def new_folder(folder: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(writing, ignore_errors=True)
             raise
+
+
+def sets_of(index: Index, items: Sequence[Item]) -> dict[str, list[Item]]:
+    """Return items by the sets that they lie in, so that a divided dataset stays divided; "" where it is not.
+
+    In a divided one, what no set has goes to a folder of its own: in the folder above the sets it would hide them.
+    """
+    divided = any(index.splits)
+    sets: dict[str, list[Item]] = {}
+    for split in index.splits:
+        mine = [item for item in items if item.split == split]
+        sets.setdefault(split or (UNLISTED if divided else ""), []).extend(mine)
+    return sets
 
 
 def set_folder(place: Path, split: str) -> Path:

@@ -13,16 +13,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgesdk.data.index.inside import leads_out
 from edgesdk.data.index.item import Index, Item, Layout, Part
+from edgesdk.data.index.yolo import names_of
 from edgesdk.data.writing.put import PutAll
 from edgesdk.layouts.coco_json import load_coco
 from edgesdk.layouts.group_names import video_of
 from edgesdk.layouts.labels_csv import read_rows
+from edgesdk_targets.errors import InputError
 
 _GROUPS = "groups.csv"
-# Where YOLO's datasets name their classes.
-_NAMING = ("classes.txt", "data.yaml", "dataset.yaml")
+# A number that no category has.
+_UNKNOWN = -1
 
 
 def write_subset(index: Index, items: Sequence[Item], folder: Path, put_all: PutAll) -> int:
@@ -67,6 +68,7 @@ def _part_of(index: Index, item: Item) -> Part:
 
 
 def _write_yolo(index: Index, names: Mapping[Item, str], folder: Path) -> None:
+    named = _one_naming(index)
     for item, name in names.items():
         labels = _part_of(index, item).labels
         source = labels / PurePosixPath(item.place).with_suffix(".txt") if labels is not None else None
@@ -75,13 +77,34 @@ def _write_yolo(index: Index, names: Mapping[Item, str], folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
     (folder / "labels").mkdir(exist_ok=True)
-    for part in index.parts:
-        for above in (part.pictures.parent, part.pictures.parent.parent, index.root):
-            for name in _NAMING:
-                source = above / name
-                wanted = source.is_file() and not leads_out(source, index.root)
-                if wanted and not any((folder / n).exists() for n in _NAMING):
-                    (folder / name).write_bytes(source.read_bytes())
+    if sorted(named) == list(range(len(named))):
+        lines = [" ".join(named[number].split()) for number in range(len(named))]
+        if lines:
+            (folder / "classes.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        lines = ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in sorted(named.items()))]
+        (folder / "data.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _one_naming(index: Index) -> dict[int, str]:
+    """Return the names of the class numbers, which must be the same in all sets; none where no set has names.
+
+    Raises:
+        InputError: a number means one class here and another there.
+    """
+    of_parts = [(part, names_of(part, index.root) or {}) for part in index.parts]
+    first, named = of_parts[0]
+    for part, other in of_parts:
+        if other != named:
+            listed = (
+                f"{p.split or p.pictures} ({', '.join(n.values()) or 'none'})"
+                for p, n in ((first, named), (part, other))
+            )
+            raise InputError(
+                f"The sets number their classes differently: {', '.join(listed)}.",
+                hint="Write each set by itself, or give all the same classes.txt.",
+            )
+    return named
 
 
 def _write_table(index: Index, names: Mapping[Item, str], folder: Path) -> None:
@@ -95,7 +118,7 @@ def _write_table(index: Index, names: Mapping[Item, str], folder: Path) -> None:
             name = of_place.pop((split, (row["file"] or "").strip()), None)
             if name is not None:
                 rows.append({**row, "file": name})
-                columns.update(dict.fromkeys(key for key in row if key is not None))
+                columns.update(dict.fromkeys(key for key in row if key not in {None, "split"}))
     out = io.StringIO()
     writer = csv.DictWriter(out, list(columns) or ["file"], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -104,32 +127,62 @@ def _write_table(index: Index, names: Mapping[Item, str], folder: Path) -> None:
 
 
 def _write_coco(index: Index, names: Mapping[Item, str], folder: Path) -> None:
-    """Join what is kept of all sets' files; numbers of pictures are given anew, as two files may have the same."""
+    """Join what is kept of all sets' files; numbers are given anew, as two files may have the same for different things."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    categories: dict[Any, Any] = {}
+    tables = [(part, load_coco(part.table)) for part in index.parts if part.table is not None]
+    categories, renumbered = _one_numbering([data["categories"] for _, data in tables])
     of_place = {(item.split, item.place): name for item, name in names.items()}
-    for part in index.parts:
-        assert part.table is not None  # noqa: S101  (what makes it COCO's)
-        data = load_coco(part.table)
+    for (part, data), new in zip(tables, renumbered, strict=True):
         numbers: dict[Any, int] = {}
         for entry in data["images"]:
-            name = of_place.get((part.split, str(entry.get("file_name")))) if isinstance(entry, dict) else None
+            name = of_place.pop((part.split, str(entry.get("file_name"))), None) if isinstance(entry, dict) else None
             if name is not None:
                 numbers[entry.get("id")] = len(images) + 1
                 images.append({**entry, "id": len(images) + 1, "file_name": name})
         for entry in data["annotations"]:
             if isinstance(entry, dict) and entry.get("image_id") in numbers:
-                annotations.append({**entry, "id": len(annotations) + 1, "image_id": numbers[entry["image_id"]]})
-        categories.update({e["id"]: e for e in data["categories"] if isinstance(e, dict) and "id" in e})
+                more: dict[str, Any] = {"id": len(annotations) + 1, "image_id": numbers[entry["image_id"]]}
+                category = entry.get("category_id")
+                if len(tables) > 1 and isinstance(category, (int, str)):
+                    # One that its own file does not list must not become one that another file lists.
+                    more["category_id"] = new.get(category, _UNKNOWN)
+                annotations.append({**entry, **more})
     (folder / "annotations").mkdir(exist_ok=True)
-    document = {"images": images, "annotations": annotations, "categories": list(categories.values())}
+    document = {"images": images, "annotations": annotations, "categories": categories}
     (folder / "annotations" / "instances.json").write_text(json.dumps(document), encoding="utf-8")
 
 
+def _one_numbering(lists: Sequence[Sequence[Any]]) -> tuple[list[dict[str, Any]], list[dict[Any, Any]]]:
+    """Return one list of categories for several files, a name once, and for each file the new number of each of its own."""
+    categories: list[dict[str, Any]] = []
+    of_name: dict[str, Any] = {}
+    taken: set[Any] = set()
+    renumbered: list[dict[Any, Any]] = []
+    for entries in lists:
+        new: dict[Any, Any] = {}
+        for entry in entries:
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
+                continue
+            name = str(entry.get("name"))
+            if name not in of_name or len(lists) == 1:
+                free = 1 + max((key for key in taken if isinstance(key, int)), default=0)
+                of_name[name] = entry["id"] if entry["id"] not in taken else free
+                taken.add(of_name[name])
+                categories.append({**entry, "id": of_name[name]})
+            new[entry["id"]] = of_name[name]
+        renumbered.append(new)
+    return categories, renumbered
+
+
 def _write_groups(names: Mapping[Item, str], below: Path, folder: Path) -> None:
-    """Keep what belongs together, where the names do not say it."""
-    told = {name: item.group for item, name in names.items() if item.group and video_of(below / name) is None}
+    """Keep what belongs together, where the new names do not say the same."""
+
+    def says(item: Item, name: str) -> bool:
+        by_name = item.frame is not None or item.group == video_of(item.path)
+        return by_name and video_of(below / name) is not None
+
+    told = {name: item.group for item, name in names.items() if item.group and not says(item, name)}
     if told:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
