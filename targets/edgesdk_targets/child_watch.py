@@ -131,6 +131,15 @@ def held_bytes(pid: int) -> int:
         return 0
 
 
+def own_bytes(pid: int) -> int:
+    """Return how much memory a process holds that is nobody else's nor a file's; 0 where it has ended."""
+    try:
+        _, resident, shared = Path(f"/proc/{pid}/statm").read_text("ascii").split()[:3]
+        return (int(resident) - int(shared)) * resource.getpagesize()
+    except (OSError, ValueError):  # it has just ended
+        return 0
+
+
 def _ended(child: subprocess.Popen[bytes], within_s: float) -> bool:
     try:
         child.wait(within_s)

@@ -17,7 +17,7 @@ from edgesdk_agent.delivery.frame_encoding import FrameDecoder
 from edgesdk_agent.delivery.picture_memory import SharedView
 from edgesdk_agent.shadow.agreement import Agreement, Difference
 from edgesdk_agent.shadow.scenes import Scenes
-from edgesdk_targets.child_watch import held_bytes
+from edgesdk_targets.child_watch import own_bytes
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
@@ -52,7 +52,7 @@ def main() -> None:
             found = Difference(None) if result is None else agreement.difference(frame.result, result)
             said = {
                 "begins": scenes.begins(frame.camera, frame.captured_at, frame.image), "whole": found.whole,
-                "classes": dict(found.classes), "took_s": took, "memory": held_bytes(os.getpid()),
+                "classes": dict(found.classes), "took_s": took, "memory": own_bytes(os.getpid()),
             }  # fmt: skip
             return json.dumps(said).encode()
 

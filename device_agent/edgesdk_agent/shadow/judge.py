@@ -24,7 +24,8 @@ Verdict = Literal["promote", "hold", "reject"]
 _TIMES = 5
 # Memory: the least of so many frames, after so many blocks in which caches fill.
 _BLOCK, _SETTLES = 10, 3
-# A rise counts as so many times the one that is allowed at most, so that a single large one proves nothing.
+# A rise counts as so many times the one that is allowed at most, so that a single large one proves nothing; a fall likewise, so
+# that memory which goes up and down does not grow.
 _LEAKS_AT_MOST = 3
 # A class that is rare and bad so often is no chance.
 _SUSPECT = 3
@@ -67,7 +68,7 @@ class Compared:
         differs: of the candidate's answer from the running model's, 0 to 1; None where neither found anything.
         classes: the same by each class that the running model saw.
         control_differs: of the control's answer.
-        times_s, memory_bytes: of the candidate and of the control.
+        times_s, memory_bytes: of the candidate and of the control; memory that is their own, without mapped files.
     """
 
     begins: bool
@@ -113,7 +114,7 @@ class Judge:
         self.answers = self._test(limits.differ)
         self.classes: dict[str, MeanTest] = {}
         self.times = self._test(0.5)
-        self.memory = self._test(1 / _LEAKS_AT_MOST)
+        self.memory = self._test(0.5 + 1 / (2 * _LEAKS_AT_MOST))
         self.ratios: list[float] = []
         self.lows: list[tuple[int, int]] = []
         self._units: dict[str, _Unit] = {}
@@ -198,7 +199,7 @@ class Judge:
         if len(self.lows) > _SETTLES + 1:
             before = self.lows[-2]
             rises = (mine - before[0]) - (control - before[1])
-            self.memory.add(rises / (_LEAKS_AT_MOST * self._limits.leak_bytes * _BLOCK))
+            self.memory.add(0.5 + rises / (2 * _LEAKS_AT_MOST * self._limits.leak_bytes * _BLOCK))
 
     def _reasons(self) -> list[str]:
         limits, found = self._limits, []

@@ -181,7 +181,7 @@ class ShadowRun:
                     raise NoRoom(f"for the running model's copy, as {error}") from error
                 raise
         mine, theirs = said[candidate], said[control]
-        self._memory = mine.memory_bytes
+        self._memory = mine.held_bytes
         self._judge.take(
             Compared(
                 begins=mine.begins,

@@ -23,13 +23,14 @@ class Candidate:
 
     Attributes:
         wrong: share of scenes that it answers otherwise; broken: a class that it never sees.
-        slower: times as long; leaks: bytes a frame.
+        slower: times as long; leaks: bytes a frame; swings: bytes that it holds more in each second block.
     """
 
     wrong: float = 0.0
     broken: str = ""
     slower: float = 1.0
     leaks: int = 0
+    swings: int = 0
 
 
 def frames(candidate: Candidate, seed: int, *, scene: float = 4.0, alone: bool = False) -> Iterator[Compared]:
@@ -59,7 +60,7 @@ def frames(candidate: Candidate, seed: int, *, scene: float = 4.0, alone: bool =
             classes={label: float(wrong)},
             control_differs=0.0,
             times_s=(took * candidate.slower * rng.lognormvariate(0, 0.2) + stall, took),
-            memory_bytes=(held - settling, control - settling),
+            memory_bytes=(held - settling + candidate.swings * (number // 10 % 2), control - settling),
         )
 
 
@@ -81,8 +82,18 @@ def verdict(candidate: Candidate, seed: int, **how: float) -> str:
         (Candidate(broken="class 7"), "reject"),
         (Candidate(slower=3.0), "reject"),
         (Candidate(leaks=100_000), "reject"),
+        (Candidate(swings=200_000), "promote"),
+        (Candidate(leaks=30_000, swings=200_000), "reject"),
     ],
-    ids=["same", "slightly-noisy", "one-class-broken", "three-times-slower", "leaking"],
+    ids=[
+        "same",
+        "slightly-noisy",
+        "one-class-broken",
+        "three-times-slower",
+        "leaking",
+        "up-and-down",
+        "leaking-up-and-down",
+    ],
 )
 def test_verdicts_are_right(candidate: Candidate, right: str) -> None:
     found = Counter(verdict(candidate, seed) for seed in range(100))
