@@ -89,7 +89,7 @@ class ModelProcess:
         stopped: whether everything is to end.
 
     Raises:
-        Faulty, NoRoom: it cannot be started.
+        Faulty, NoRoom: it cannot be started; Stopped: everything ended before it was ready.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class ModelProcess:
                 [picture],
                 limits.starved_s,
                 starts_within_s=_STARTS_WITHIN_S,
+                look=self._go_on,
             )
         except EdgeError as error:
             raise _fault(f"it does not start: {error.message}") from error
@@ -143,14 +144,17 @@ class ModelProcess:
     def _wait(self) -> None:
         began, used = time.monotonic(), self._used_s()
         while not self._line.answered(_LOOK_S):
-            if self._stopped():
-                raise Stopped
+            self._go_on()
             self._check_memory()
             waited, worked = time.monotonic() - began, self._used_s() - used
             if max(worked, 0.0 if self._wants_to_run() else waited) >= self._limits.answers_s:
                 raise Faulty(f"it hangs: no answer to a frame after {waited:.0f} s, {worked:.0f} s of them at work")
             if waited >= self._limits.starved_s:
                 raise NoRoom("processor time")
+
+    def _go_on(self) -> None:
+        if self._stopped():
+            raise Stopped
 
     def _check_memory(self) -> int:
         held = held_bytes(self._line.pid)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from edgesdk_agent.health.facts import Facts
 from edgesdk_agent.shadow.judge import Compared, Judge, Judgement, Limits
 from edgesdk_agent.shadow.model_process import Bundled, Faulty, ModelProcess, NoRoom, ProcessLimits, Said, Stopped
-from edgesdk_agent.shadow.next_frame import NextFrame
+from edgesdk_agent.shadow.next_frame import NextFrame, RunFrames
 from edgesdk_agent.shadow.pace import Pace, PaceMarks
 from edgesdk_agent.shadow.plan import ShadowPlan, ShadowSummary
 from edgesdk_agent.shadow.summary import summary_of
@@ -74,7 +74,8 @@ class ShadowRun:
         lasts_s: float,
         settings: ShadowSettings | None = None,
     ) -> None:
-        self._pair, self._plan, self._frames, self._facts = pair, plan, frames, facts
+        self._pair, self._plan, self._shown, self._facts = pair, plan, frames, facts
+        self._frames = RunFrames()
         self._settings = settings or ShadowSettings()
         self._judge = Judge(Limits(differ=plan.differ_of(pair.task), slower=plan.slower))
         self._pace = Pace(plan.share, self._settings.pace)
@@ -93,6 +94,8 @@ class ShadowRun:
 
     def start(self) -> None:
         """Begin."""
+        # Here and not on its thread, so that of two runs the later one gets the frames.
+        self._frames = self._shown.begin()
         self._thread.start()
 
     def stop(self) -> None:
@@ -114,7 +117,7 @@ class ShadowRun:
             log.exception("The shadow run failed")
             self._end("hold", f"the shadow run itself failed: {type(error).__name__}")
         finally:
-            self._frames.no_longer()
+            self._frames.close()
 
     def _compare(self) -> None:
         while True:
@@ -165,8 +168,16 @@ class ShadowRun:
             self._frames.want(self._pair.digest, round((1 / share - 1) * (0.5 + (self._judge.frames * 0.618) % 1)))
             self._asked = True
         frame = self._frames.take(_FRAME_WITHIN_S)
-        while frame is None and not self._over() and time.monotonic() - began < self._settings.look_s:
+        while (
+            frame is None
+            and not self._frames.problem
+            and not self._over()
+            and time.monotonic() - began < self._settings.look_s
+        ):
             frame = self._frames.take(_FRAME_WITHIN_S)
+        if self._frames.problem:
+            self._asked = False
+            raise NoRoom(self._frames.problem)
         if frame is None:
             return
         self._asked = False
