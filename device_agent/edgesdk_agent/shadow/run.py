@@ -205,7 +205,14 @@ class ShadowRun:
             )
         )
         took = time.monotonic() - began
-        self._stopping.wait(min(took * (1 / share - 1), self._settings.look_s))
+        self._rest(took * (1 / share - 1))
+
+    def _rest(self, seconds: float) -> None:
+        """Leave the device to others for so long, and go on looking how it is. Raises Stopped."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._over():
+            self._stopping.wait(min(left, self._settings.look_s))
+            self._share()
 
     def _share(self) -> float:
         now = time.monotonic()
