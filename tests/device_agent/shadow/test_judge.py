@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -183,3 +184,19 @@ def test_what_the_control_does_too_is_not_held_against_the_candidate() -> None:
         seen(judge, 1, memory_bytes=(held, held))
     assert judge.judgement().verdict == "promote"
     assert judge.growth_bytes == 0
+
+
+def test_two_weeks_take_no_more_memory_than_an_hour() -> None:
+    judge, sizes = Judge(Limits()), []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            for number in range(2_500):
+                took = 0.004 + number % 1000 / 1e6
+                # A belt that shows something else each time, and a wall that never does.
+                seen(judge, 1, times_s=(took, 0.004), differs=number % 1000 / 1e5, classes={"cup": number % 1000 / 1e5})
+                seen(judge, 1, camera="wall", begins=False)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[2] - sizes[1] < 20_000, sizes
