@@ -29,6 +29,8 @@ _FRAME_WITHIN_S = 0.5
 _IDLE_S = 0.2
 # After the device had no room, a new process is tried no sooner.
 _AGAIN_S = 30.0
+# A copy of the running model that fails so often before a frame is compared never will be a control.
+_COPY_FAILS = 5
 _STOP_S = 3.0
 
 
@@ -54,6 +56,13 @@ class Pair:
     running: Bundled
     digest: str
     task: str
+
+
+class _CopyFaulty(NoRoom):
+    """The copy of the running model is at fault, which says nothing of the candidate."""
+
+    def __init__(self, error: Faulty) -> None:
+        super().__init__(f"for the running model's copy, as {error}")
 
 
 class ShadowRun:
@@ -120,6 +129,7 @@ class ShadowRun:
             self._frames.close()
 
     def _compare(self) -> None:
+        fails = frames = 0
         while True:
             try:
                 with ExitStack() as stack:
@@ -128,6 +138,11 @@ class ShadowRun:
             except NoRoom as error:
                 reason = f"no room: {error}"
                 self._pace.paused[reason] += 1
+                fails = fails + 1 if self._judge.frames == frames else 1
+                fails, frames = fails if isinstance(error, _CopyFaulty) else 0, self._judge.frames
+                if fails >= _COPY_FAILS:
+                    self._end("hold", reason)
+                    return
                 log.info("shadow: %s; it is tried again", reason)
                 if self._wait(_AGAIN_S):
                     return
@@ -157,7 +172,7 @@ class ShadowRun:
         try:
             return stack.enter_context(closing(self._process("running model's copy", self._pair.running, picture)))
         except Faulty as error:
-            raise NoRoom(f"for the running model's copy, as {error}") from error
+            raise _CopyFaulty(error) from error
 
     def _one(self, candidate: ModelProcess, control: ModelProcess, share: float) -> None:
         """Compare one frame, and leave the rest of the time to others."""
@@ -189,7 +204,7 @@ class ShadowRun:
                 said[one] = one.ask(frame)
             except Faulty as error:
                 if one is control:
-                    raise NoRoom(f"for the running model's copy, as {error}") from error
+                    raise _CopyFaulty(error) from error
                 raise
         mine, theirs = said[candidate], said[control]
         self._memory = mine.held_bytes

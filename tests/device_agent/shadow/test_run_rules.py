@@ -14,7 +14,7 @@ import pytest
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.health.facts import Facts
 from edgesdk_agent.shadow import run as run_module
-from edgesdk_agent.shadow.model_process import Bundled, Said
+from edgesdk_agent.shadow.model_process import Bundled, Faulty, NoRoom, Said
 from edgesdk_agent.shadow.next_frame import NextFrame
 from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_agent.shadow.run import Pair, ShadowRun, ShadowSettings
@@ -101,3 +101,35 @@ def test_after_slow_models_it_rests_for_as_long_as_its_share_says(bench: Bench) 
     bench.wait_until(lambda: bench.looks >= looks + 5)
     # Nor is another frame asked for.
     assert (len(bench.asked), run._asked) == (2, False)
+
+
+def test_a_copy_of_the_running_model_that_always_fails_holds_the_candidate(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_AGAIN_S", 0.0)
+
+    def too_large(what: str) -> Said:
+        if "copy" in what:
+            raise Faulty("it takes 2000 MB of memory, 1024 are allowed")
+        return SAID
+
+    bench.answer = too_large
+    run = bench.begun(1.0)
+    bench.wait_until(lambda: run.summary is not None or len(bench.started) > 20)
+    assert run.summary is not None
+    assert (run.summary.verdict, len(bench.started)) == ("hold", 10)
+    assert "the running model's copy, as it takes 2000 MB" in run.summary.reasons[0]
+
+
+def test_want_of_memory_passes_and_holds_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_AGAIN_S", 0.0)
+
+    def pressed(_: str) -> Said:
+        if len(bench.started) < 20:
+            raise NoRoom("memory")
+        return SAID
+
+    bench.answer = pressed
+    run = bench.begun(1.0)
+    bench.wait_until(lambda: run._judge.frames >= 2)
+    assert run.summary is None
