@@ -133,3 +133,10 @@ def test_want_of_memory_passes_and_holds_nothing(bench: Bench, monkeypatch: pyte
     run = bench.begun(1.0)
     bench.wait_until(lambda: run._judge.frames >= 2)
     assert run.summary is None
+
+
+def test_a_small_share_of_a_slow_camera_comes_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer for so many frames to pass than is waited for one at a time: a hundred by one a millisecond."""
+    monkeypatch.setattr(run_module, "_FRAME_WITHIN_S", 0.005)
+    run = bench.begun(0.05)
+    bench.wait_until(lambda: run._judge.frames >= 2)
