@@ -20,7 +20,7 @@ from edgesdk_agent.shadow.plan import ShadowPlan
 from edgesdk_agent.shadow.run import Pair, ShadowRun, ShadowSettings
 from edgesdk_targets.results import Text
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 DIGEST = "sha256:" + "a" * 64
 SAID = Said(True, 0.0, {}, 0.01, 100 << 20, 100 << 20)
 
@@ -136,7 +136,7 @@ def test_want_of_memory_passes_and_holds_nothing(bench: Bench, monkeypatch: pyte
 
 
 def test_a_small_share_of_a_slow_camera_comes_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes longer for so many frames to pass than is waited for one at a time: a hundred by one a millisecond."""
+    """It takes longer for so many frames to pass than is waited for one at a time; they are counted once."""
     monkeypatch.setattr(run_module, "_FRAME_WITHIN_S", 0.005)
-    run = bench.begun(0.05)
+    run = bench.begun(0.01)
     bench.wait_until(lambda: run._judge.frames >= 2)
