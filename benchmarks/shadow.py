@@ -41,17 +41,12 @@ class ByTurns(NextFrame):
         self.counted = 0
         self.ages: dict[bool, list[float]] = {True: [], False: []}
 
-    def take(self, timeout_s: float) -> FrameResult | None:
-        """Wait for a frame, and count it."""
-        frame = super().take(timeout_s)
-        self.counted += frame is not None
-        return frame
-
-    def offer(self, result: FrameResult) -> None:
+    def offer(self, result: FrameResult) -> bool:
         """Take a result's age, and the result where it is open."""
         self.ages[self.on].append(result.age_s)
-        if self.on:
-            super().offer(result)
+        taken = self.on and super().offer(result)
+        self.counted += taken
+        return taken
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,13 @@ from edgesdk_agent.health.clock_trust import ClockTrust
 from edgesdk_agent.link.reporter import Reporter
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.steering.agent_steering import AgentSteering
+from edgesdk_agent.update.was_launched import was_launched
 
 if TYPE_CHECKING:
     from edgesdk_agent.shadow.next_frame import NextFrame
     from edgesdk_agent.update.result_tally import ResultTally
 
 log = logging.getLogger(__name__)
-
-# The launcher's; its own name for it is in a module that who was not launched does not load.
-_SLOT = "EDGESDK_SLOT"
 
 
 def begin_updates(
@@ -52,7 +49,7 @@ def begin_updates(
     section = config.update
     if section is None:
         return
-    if not os.environ.get(_SLOT):
+    if not was_launched():
         log.warning(
             "`update` is configured, and no launcher started this agent: its bundle stays. See docs/updating.md."
         )
@@ -104,7 +101,7 @@ def begin_updates(
 
 def tally_of(config: AgentConfig) -> ResultTally | None:
     """Return what gathers the results that a trial is judged by; None where no trial can be."""
-    if config.update is None or not os.environ.get(_SLOT):
+    if config.update is None or not was_launched():
         return None
     from edgesdk_agent.update.result_tally import ResultTally
 
@@ -113,7 +110,7 @@ def tally_of(config: AgentConfig) -> ResultTally | None:
 
 def frames_of(config: AgentConfig) -> NextFrame | None:
     """Return what hands frames to a shadow run; None where there can be none."""
-    if config.update is None or not os.environ.get(_SLOT):
+    if config.update is None or not was_launched():
         return None
     from edgesdk_agent.shadow.next_frame import NextFrame
 
@@ -122,7 +119,7 @@ def frames_of(config: AgentConfig) -> NextFrame | None:
 
 def replaced_by_launcher() -> bool:
     """Say whether this process ends so that the launcher runs the other slot."""
-    if not os.environ.get(_SLOT):
+    if not was_launched():
         return False
     from edgesdk_agent.update.launched import launched
 
@@ -132,7 +129,7 @@ def replaced_by_launcher() -> bool:
 
 def tell_launcher_of_damage() -> None:
     """Say that this start failed since the disk damaged its bundle, if that is so: the launcher has another one."""
-    if os.environ.get(_SLOT):
+    if was_launched():
         from edgesdk_agent.update.damage import tell_damage
 
         tell_damage()

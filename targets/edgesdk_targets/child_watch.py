@@ -25,6 +25,7 @@ _MAX_MESSAGES_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
 # The first to be killed when the device runs out of memory.
 _OOM_SCORE = 1000
+_CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -108,12 +109,39 @@ def behave_as_child() -> None:
 
 
 def available_bytes() -> int:
-    """Return how much memory the kernel could still give; on a Jetson it is also the GPU's."""
+    """Return how much memory the kernel could still give, also by the limits of this service; on a Jetson it is also the GPU's."""
+    left = _left_of_groups(_CGROUPS, _OWN_CGROUP)
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    return sys.maxsize
+                return min(left, int(line.split()[1]) << 10)
+    return left
+
+
+def _left_of_groups(root: Path, own: Path) -> int:
+    """Return how much the control groups (v2) that this process is in may still take, of which the strictest counts."""
+    left = sys.maxsize
+    try:
+        found = next(line[4:] for line in own.read_text("utf-8").splitlines() if line.startswith("0::/"))
+    except (OSError, StopIteration):
+        return left
+    group = root / found
+    while True:
+        with suppress(OSError, ValueError):  # not limited: there is no file, or it says `max`
+            most = int((group / "memory.max").read_text("ascii"))
+            left = min(left, max(0, most - int((group / "memory.current").read_text("ascii")) + _files_of(group)))
+        if group == root or root not in group.parents:
+            return left
+        group = group.parent
+
+
+def _files_of(group: Path) -> int:
+    """Return how much of a group's memory are files that were read, which the kernel drops where it needs room."""
+    with suppress(OSError):
+        for line in (group / "memory.stat").read_text("ascii").splitlines():
+            if line.startswith("inactive_file "):
+                return int(line.split()[1])
+    return 0
 
 
 def _cut_messages(folder: Path) -> None:
@@ -128,6 +156,15 @@ def held_bytes(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * resource.getpagesize()
     except (OSError, IndexError, ValueError):  # it has just ended
+        return 0
+
+
+def own_bytes(pid: int) -> int:
+    """Return how much memory a process holds that is nobody else's nor a file's; 0 where it has ended."""
+    try:
+        _, resident, shared = Path(f"/proc/{pid}/statm").read_text("ascii").split()[:3]
+        return (int(resident) - int(shared)) * resource.getpagesize()
+    except (OSError, ValueError):  # it has just ended
         return 0
 
 

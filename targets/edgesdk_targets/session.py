@@ -214,6 +214,11 @@ def passed_over(session: Session) -> tuple[tuple[str, str], ...]:
     return found
 
 
+def is_accelerated(session: Session) -> bool:
+    """Say whether a session computes elsewhere than on the processor, whose time then says nothing of it."""
+    return bool(getattr(session, "accelerated", False))
+
+
 def failed(runtime: str, doing: str, error: BaseException) -> SessionFailed:
     """Translate a runtime's own exception, keeping its first telling line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -16,7 +16,7 @@ from edgesdk_targets.model import load_model
 from edgesdk_targets.runtimes import onnxruntime_providers, tensorrt
 from edgesdk_targets.runtimes.cuda_memory import Cuda
 from edgesdk_targets.runtimes.onnxruntime import open_session
-from edgesdk_targets.session import Load, SessionOptions, by_logical_name, passed_over
+from edgesdk_targets.session import Load, Session, SessionOptions, by_logical_name, is_accelerated, passed_over
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_testkit.simulated_cuda import SimulatedCuda
 from edgesdk_testkit.tiny_bundles import tiny_variant, write_tiny_bundle
@@ -81,6 +81,17 @@ def opened(
     precision: Precision = Precision.FP32,
 ) -> dict[str, str]:
     """Open the tiny model, check its answer, and return what was passed over and why."""
+    return dict(passed_over(session_of(build, monkeypatch, tmp_path, runtime, precision)))
+
+
+def session_of(
+    build: GpuBuild,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    runtime: Runtime = Runtime.TENSORRT,
+    precision: Precision = Precision.FP32,
+) -> Session:
+    """Open the tiny model, and check its answer."""
     monkeypatch.setitem(sys.modules, "onnxruntime", build)  # type: ignore[arg-type]
     variant, files = tiny_variant(CNN, "jetson-orin-nano", runtime)
     variant = variant.model_copy(update={"precision": precision})
@@ -94,7 +105,7 @@ def opened(
     session = open_session(load)
     feeds = CNN.feeds()
     np.testing.assert_allclose(session.run(feeds)["logits"], CNN.reference(feeds)["logits"], atol=1e-5)
-    return dict(passed_over(session))
+    return session
 
 
 def test_the_fastest_is_asked_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -202,3 +213,8 @@ def test_the_whole_chain_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with load_model(bundle, options=options) as model:
         assert "tensorrt is not installed" in dict(model.choice.rejected)[f"{variant} by tensorrt"]
         assert model.choice.failed == ()
+
+
+def test_it_is_known_whether_the_processor_computes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert is_accelerated(session_of(GpuBuild(CUDA), monkeypatch, tmp_path))
+    assert not is_accelerated(session_of(GpuBuild(), monkeypatch, tmp_path))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgesdk_agent.config.loading import LoadedConfig, load_config
 from edgesdk_agent.config.overlay import Layer, bundle_in
-
-# The launcher's; its own name for it is in a module that who was not launched does not load.
-_SLOT = "EDGESDK_SLOT"
+from edgesdk_agent.update.was_launched import was_launched
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class ConfigSource:
 
     def _flags(self) -> Mapping[str, object]:
         """Return the flags, the bundle's as of the slot that runs now: it may have been taken over since the start."""
-        if not os.environ.get(_SLOT) or not isinstance(bundle := self.flags.get("bundle"), str):
+        if not was_launched() or not isinstance(bundle := self.flags.get("bundle"), str):
             return self.flags
         from edgesdk_agent.update.launched import bundle_now
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -21,6 +22,7 @@ from edgesdk_targets.errors import EdgeError, InputError
 
 _STARTS_WITHIN_S = 60.0  # Python and numpy, from a slow card
 _ENDS_WITHIN_S = 2.0
+_LOOK_S = 0.25
 log = logging.getLogger(__name__)
 
 _TIMEVAL = struct.Struct("@ll")
@@ -36,6 +38,7 @@ class ChildLine:
         pictures: files of the shared pictures.
         timeout_s: for one call; starts_within_s: until it is ready.
         hint: what to do where it does not start.
+        look: called a few times a second until it is ready; what it raises ends the process.
 
     Raises:
         EdgeError: the process cannot be started, or refuses.
@@ -50,6 +53,7 @@ class ChildLine:
         *,
         starts_within_s: float = _STARTS_WITHIN_S,
         hint: str = "",
+        look: Callable[[], None] | None = None,
     ) -> None:
         if not sys.executable:
             raise InputError(f"A frozen application cannot start Python for the {what}.", hint=hint)
@@ -73,7 +77,7 @@ class ChildLine:
         self._line = Connection(ours.fileno())
         self._socket = ours
         try:
-            self._become_ready(starts_within_s)
+            self._become_ready(starts_within_s, look)
         except BaseException:
             self.kill()
             self.close()
@@ -137,8 +141,13 @@ class ChildLine:
         except (EOFError, ConnectionError) as error:
             raise HookCrashed(self._ending()) from error
 
-    def _become_ready(self, within_s: float) -> None:
+    def _become_ready(self, within_s: float, look: Callable[[], None] | None) -> None:
+        ends_at = time.monotonic() + within_s
         try:
+            while look is not None and not self._line.poll(_LOOK_S):
+                look()
+                if time.monotonic() >= ends_at:
+                    raise BlockingIOError
             answer = self._line.recv_bytes()
         except BlockingIOError as error:
             message = f"The process of {self._what} was not ready within {within_s:g} s."

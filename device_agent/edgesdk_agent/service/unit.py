@@ -84,7 +84,8 @@ RestartSec=3
 WatchdogSec={_WATCHDOG_S}
 TimeoutStartSec={START_WITHIN_S}
 TimeoutStopSec=15
-OOMPolicy=stop
+# A shadow run's process is the first to go, which is no reason to stop the agent; the main process's own end is Restart's.
+OOMPolicy=continue
 {memory}
 User={service.user}
 Group={service.user}

@@ -17,11 +17,10 @@ from edgesdk_agent.delivery.frame_encoding import FrameDecoder
 from edgesdk_agent.delivery.picture_memory import SharedView
 from edgesdk_agent.shadow.agreement import Agreement, Difference
 from edgesdk_agent.shadow.scenes import Scenes
-from edgesdk_targets.child_watch import held_bytes
+from edgesdk_targets.child_watch import own_bytes
 from edgesdk_targets.errors import EdgeError
 from edgesdk_targets.model import load_model
-from edgesdk_targets.session import SessionOptions
-from edgesdk_targets.target import Runtime
+from edgesdk_targets.session import Session, SessionOptions, is_accelerated
 
 _PREPARE = "from edgesdk_agent.shadow.quiet import stand_back; stand_back(); "
 
@@ -37,8 +36,7 @@ def main() -> None:
         view = SharedView(int(picture))
         decoder = FrameDecoder(lambda at: view.picture(at[1], at[2]))
         agreement, scenes = Agreement(model.manifest.postprocess.score_threshold), Scenes(float(apart_s))
-        # A processor's time says how long it takes whoever else runs; of an accelerator only the clock knows.
-        clock = time.perf_counter if model.runtime is Runtime.TENSORRT else time.process_time
+        clock = clock_of(model.session)
 
         def answer(message: bytes) -> bytes:
             frame = decoder.decode(message)
@@ -52,13 +50,18 @@ def main() -> None:
             found = Difference(None) if result is None else agreement.difference(frame.result, result)
             said = {
                 "begins": scenes.begins(frame.camera, frame.captured_at, frame.image), "whole": found.whole,
-                "classes": dict(found.classes), "took_s": took, "memory": held_bytes(os.getpid()),
+                "classes": dict(found.classes), "took_s": took, "memory": own_bytes(os.getpid()),
             }  # fmt: skip
             return json.dumps(said).encode()
 
         return answer
 
     serve(int(line), begin)
+
+
+def clock_of(session: Session) -> Callable[[], float]:
+    """Return what tells how long it takes: the processor's time, whoever else runs; of an accelerator only the clock knows."""
+    return time.perf_counter if is_accelerated(session) else time.process_time
 
 
 def command(bundle: Path, target: str, variant: str, apart_s: float, line: int, picture: int) -> list[str]:

@@ -11,8 +11,8 @@ Frames that look alike say the same thing again, so they count once, by their me
 
 from __future__ import annotations
 
-import math
 import statistics
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,8 +24,11 @@ Verdict = Literal["promote", "hold", "reject"]
 _TIMES = 5
 # Memory: the least of so many frames, after so many blocks in which caches fill.
 _BLOCK, _SETTLES = 10, 3
-# A rise counts as so many times the one that is allowed at most, so that a single large one proves nothing.
+# A rise counts as so many times the one that is allowed at most, so that a single large one proves nothing; a fall likewise, so
+# that memory which goes up and down does not grow.
 _LEAKS_AT_MOST = 3
+# How many times as long is said of the last so many medians.
+_RATIOS = 1000
 # A class that is rare and bad so often is no chance.
 _SUSPECT = 3
 # Of the frames, as the control answers otherwise: from there on its answers say nothing of the candidate's either.
@@ -67,7 +70,7 @@ class Compared:
         differs: of the candidate's answer from the running model's, 0 to 1; None where neither found anything.
         classes: the same by each class that the running model saw.
         control_differs: of the control's answer.
-        times_s, memory_bytes: of the candidate and of the control.
+        times_s, memory_bytes: of the candidate and of the control; memory that is their own, without mapped files.
     """
 
     begins: bool
@@ -101,7 +104,22 @@ class _Unit:
 
     frames: int = 0
     differs: float = 0.0
-    classes: dict[str, list[float]] = field(default_factory=dict)
+    classes: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Lows:
+    """What the blocks' least memory was, of the candidate and of the control: once settled, and last."""
+
+    count: int = 0
+    settled: tuple[int, int] = (0, 0)
+    last: tuple[int, int] = (0, 0)
+
+    def take(self, low: tuple[int, int]) -> None:
+        self.count += 1
+        self.last = low
+        if self.count == _SETTLES + 1:
+            self.settled = low
 
 
 class Judge:
@@ -113,9 +131,9 @@ class Judge:
         self.answers = self._test(limits.differ)
         self.classes: dict[str, MeanTest] = {}
         self.times = self._test(0.5)
-        self.memory = self._test(1 / _LEAKS_AT_MOST)
-        self.ratios: list[float] = []
-        self.lows: list[tuple[int, int]] = []
+        self.memory = self._test(0.5 + 1 / (2 * _LEAKS_AT_MOST))
+        self._ratios: deque[float] = deque(maxlen=_RATIOS)
+        self._lows = _Lows()
         self._units: dict[str, _Unit] = {}
         self._times: list[tuple[float, float]] = []
         self._block: list[tuple[int, int]] = []
@@ -136,11 +154,12 @@ class Judge:
         unit.frames += 1
         unit.differs += one.differs
         for label, differs in one.classes.items():
-            unit.classes.setdefault(label, []).append(differs)
+            total, count = unit.classes.get(label, (0.0, 0))
+            unit.classes[label] = total + differs, count + 1
 
     def begins_anew(self) -> None:
         """Take what follows as of new processes, whose memory begins again."""
-        self._block, self.lows = [], []
+        self._block, self._lows = [], _Lows()
 
     def judgement(self) -> Judgement:
         """Return what is known by now."""
@@ -154,16 +173,16 @@ class Judge:
     @property
     def slower(self) -> float | None:
         """How many times as long as the control the candidate takes, by the median."""
-        return statistics.median(self.ratios) if self.ratios else None
+        return statistics.median(self._ratios) if self._ratios else None
 
     @property
     def growth_bytes(self) -> float | None:
         """By how much the candidate's memory rises with each frame, beyond the control's; None where it is not known yet."""
-        settled = self.lows[_SETTLES:]
-        if len(settled) < 2:
+        settled = self._lows.count - _SETTLES
+        if settled < 2:
             return None
-        (first, control), (last, then) = settled[0], settled[-1]
-        return ((last - first) - (then - control)) / ((len(settled) - 1) * _BLOCK)
+        (first, control), (last, then) = self._lows.settled, self._lows.last
+        return ((last - first) - (then - control)) / ((settled - 1) * _BLOCK)
 
     def _test(self, limit: float, of: int = 0) -> MeanTest:
         # Of many classes each has its part of what all together may be wrong by: 1/2 + 1/6 + 1/12 + … = 1.
@@ -174,10 +193,10 @@ class Judge:
         if not unit.frames:
             return
         self.answers.add(unit.differs / unit.frames)
-        for label, found in unit.classes.items():
+        for label, (total, count) in unit.classes.items():
             if label not in self.classes:
                 self.classes[label] = self._test(self._limits.class_differ, of=len(self.classes) + 1)
-            self.classes[label].add(math.fsum(found) / len(found))
+            self.classes[label].add(total / count)
 
     def _take_times(self, times: tuple[float, float]) -> None:
         self._times.append(times)
@@ -185,7 +204,7 @@ class Judge:
             return
         mine, control = (statistics.median(one) for one in zip(*self._times, strict=True))
         self._times = []
-        self.ratios.append(mine / control if control > 0 else 1.0)
+        self._ratios.append(mine / control if control > 0 else 1.0)
         self.times.add(float(mine > control * self._limits.slower + self._limits.slack_s))
 
     def _take_memory(self, held: tuple[int, int]) -> None:
@@ -194,11 +213,11 @@ class Judge:
             return
         mine, control = (min(one) for one in zip(*self._block, strict=True))
         self._block = []
-        self.lows.append((mine, control))
-        if len(self.lows) > _SETTLES + 1:
-            before = self.lows[-2]
+        before = self._lows.last
+        self._lows.take((mine, control))
+        if self._lows.count > _SETTLES + 1:
             rises = (mine - before[0]) - (control - before[1])
-            self.memory.add(rises / (_LEAKS_AT_MOST * self._limits.leak_bytes * _BLOCK))
+            self.memory.add(0.5 + rises / (2 * _LEAKS_AT_MOST * self._limits.leak_bytes * _BLOCK))
 
     def _reasons(self) -> list[str]:
         limits, found = self._limits, []

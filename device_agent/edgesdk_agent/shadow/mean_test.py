@@ -14,11 +14,14 @@ fractions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 # Of what a player may lose at most. Small ones for a mean near the limit, large ones for a mean far from it.
 _FRACTIONS = (0.03, 0.08, 0.18, 0.35, 0.55, 0.75, 0.95)
 _STEPS = 24
+# A run may last for weeks: of what came only so fine a histogram is kept.
+_FINE = 1000
 
 
 class MeanTest:
@@ -37,20 +40,25 @@ class MeanTest:
         self.above = self.below = False
         self._needed = math.log(1 / above_alpha), math.log(1 / below_alpha)
         self._wealth = [0.0] * len(_FRACTIONS), [0.0] * len(_FRACTIONS)
-        self._values: list[float] = []
+        self._count, self._sum = 0, 0.0
+        # Of both sides, as the interval must hold the mean whatever was rounded.
+        self._least: Counter[float] = Counter()
+        self._most: Counter[float] = Counter()
 
     def __len__(self) -> int:
-        return len(self._values)
+        return self._count
 
     @property
     def mean(self) -> float | None:
         """The mean of what came; None before anything did."""
-        return math.fsum(self._values) / len(self._values) if self._values else None
+        return self._sum / self._count if self._count else None
 
     def add(self, value: float) -> None:
         """Take an observation; what is outside of 0 to 1 counts as the nearer end."""
         value = min(1.0, max(0.0, value))
-        self._values.append(value)
+        self._count, self._sum = self._count + 1, self._sum + value
+        self._least[math.floor(value * _FINE) / _FINE] += 1
+        self._most[1 - math.ceil(value * _FINE) / _FINE] += 1
         high, low = self._wealth
         _bet(high, value, self.limit)
         _bet(low, 1 - value, 1 - self.limit)
@@ -60,8 +68,8 @@ class MeanTest:
     def interval(self, alpha: float = 0.05) -> tuple[float, float]:
         """Return between what the mean is, with a probability of 1 - alpha at any time that one asks."""
         needed = math.log(2 / alpha)
-        low = _least_mean(self._values, needed)
-        high = 1 - _least_mean([1 - value for value in self._values], needed)
+        low = _least_mean(self._least, needed)
+        high = 1 - _least_mean(self._most, needed)
         return (low, high) if low <= high else (high, low)
 
 
@@ -70,12 +78,15 @@ def _bet(wealth: list[float], value: float, limit: float) -> None:
         wealth[at] += math.log1p(fraction * (value - limit) / limit)
 
 
-def _least_mean(values: list[float], needed: float) -> float:
+def _least_mean(values: Mapping[float, int], needed: float) -> float:
     """Return the greatest limit above which the mean is known to be; 0 where none is."""
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         limit = (low + high) / 2
-        wealth = [math.fsum(math.log1p(f * (v - limit) / limit) for v in values) for f in _FRACTIONS]
+        wealth = [
+            math.fsum(count * math.log1p(f * (value - limit) / limit) for value, count in values.items())
+            for f in _FRACTIONS
+        ]
         low, high = (limit, high) if _log_mean_exp(wealth) >= needed else (low, limit)
     return low
 

@@ -66,13 +66,18 @@ class Bundled:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a process says of a frame; see `child`."""
+    """What a process says of a frame; see `child`.
+
+    Attributes:
+        memory_bytes: that are its own; held_bytes: with the files that it maps.
+    """
 
     begins: bool
     differs: float | None
     classes: dict[str, float]
     took_s: float
     memory_bytes: int
+    held_bytes: int
 
 
 class ModelProcess:
@@ -84,7 +89,7 @@ class ModelProcess:
         stopped: whether everything is to end.
 
     Raises:
-        Faulty, NoRoom: it cannot be started.
+        Faulty, NoRoom: it cannot be started; Stopped: everything ended before it was ready.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class ModelProcess:
                 [picture],
                 limits.starved_s,
                 starts_within_s=_STARTS_WITHIN_S,
+                look=self._go_on,
             )
         except EdgeError as error:
             raise _fault(f"it does not start: {error.message}") from error
@@ -118,11 +124,11 @@ class ModelProcess:
         try:
             self._line.send(self._encoder.encode(frame, 0))
             self._wait()
-            self._check_memory()
+            held = self._check_memory()
             found = json.loads(self._line.answer())
             if "failed" in found:
                 raise Faulty(f"it failed with a frame: {found['failed'][:200]}")
-            return _said(found)
+            return _said(found, held)
         except HookRaised as error:
             raise Faulty(f"it failed with a frame: {_last_line(str(error))}") from error
         except HookCrashed as error:
@@ -138,8 +144,7 @@ class ModelProcess:
     def _wait(self) -> None:
         began, used = time.monotonic(), self._used_s()
         while not self._line.answered(_LOOK_S):
-            if self._stopped():
-                raise Stopped
+            self._go_on()
             self._check_memory()
             waited, worked = time.monotonic() - began, self._used_s() - used
             if max(worked, 0.0 if self._wants_to_run() else waited) >= self._limits.answers_s:
@@ -147,12 +152,17 @@ class ModelProcess:
             if waited >= self._limits.starved_s:
                 raise NoRoom("processor time")
 
-    def _check_memory(self) -> None:
+    def _go_on(self) -> None:
+        if self._stopped():
+            raise Stopped
+
+    def _check_memory(self) -> int:
         held = held_bytes(self._line.pid)
         if held > self._limits.memory_bytes:
             raise Faulty(f"it takes {held // _MB} MB of memory, {self._limits.memory_bytes // _MB} are allowed")
         if available_bytes() < self._limits.keep_free_bytes:
             raise NoRoom("memory")
+        return held
 
     def _used_s(self) -> float:
         """Return the processor time of the process so far."""
@@ -175,8 +185,8 @@ def _fault(said: str) -> Faulty | NoRoom:
     return NoRoom("memory") if _KILLED in said else Faulty(said)
 
 
-def _said(found: dict[str, Any]) -> Said:
-    return Said(found["begins"], found["whole"], found["classes"], found["took_s"], found["memory"])
+def _said(found: dict[str, Any], held: int) -> Said:
+    return Said(found["begins"], found["whole"], found["classes"], found["took_s"], found["memory"], held)
 
 
 def _last_line(text: str) -> str:

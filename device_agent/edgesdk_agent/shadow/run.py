@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from edgesdk_agent.health.facts import Facts
 from edgesdk_agent.shadow.judge import Compared, Judge, Judgement, Limits
 from edgesdk_agent.shadow.model_process import Bundled, Faulty, ModelProcess, NoRoom, ProcessLimits, Said, Stopped
-from edgesdk_agent.shadow.next_frame import NextFrame
+from edgesdk_agent.shadow.next_frame import NextFrame, RunFrames
 from edgesdk_agent.shadow.pace import Pace, PaceMarks
 from edgesdk_agent.shadow.plan import ShadowPlan, ShadowSummary
 from edgesdk_agent.shadow.summary import summary_of
@@ -29,6 +29,8 @@ _FRAME_WITHIN_S = 0.5
 _IDLE_S = 0.2
 # After the device had no room, a new process is tried no sooner.
 _AGAIN_S = 30.0
+# A copy of the running model that fails so often before a frame is compared never will be a control.
+_COPY_FAILS = 5
 _STOP_S = 3.0
 
 
@@ -56,6 +58,13 @@ class Pair:
     task: str
 
 
+class _CopyFaulty(NoRoom):
+    """The copy of the running model is at fault, which says nothing of the candidate."""
+
+    def __init__(self, error: Faulty) -> None:
+        super().__init__(f"for the running model's copy, as {error}")
+
+
 class ShadowRun:
     """Compare a candidate with the model that runs, until that is clear or its time is over.
 
@@ -74,7 +83,8 @@ class ShadowRun:
         lasts_s: float,
         settings: ShadowSettings | None = None,
     ) -> None:
-        self._pair, self._plan, self._frames, self._facts = pair, plan, frames, facts
+        self._pair, self._plan, self._shown, self._facts = pair, plan, frames, facts
+        self._frames = RunFrames()
         self._settings = settings or ShadowSettings()
         self._judge = Judge(Limits(differ=plan.differ_of(pair.task), slower=plan.slower))
         self._pace = Pace(plan.share, self._settings.pace)
@@ -93,6 +103,8 @@ class ShadowRun:
 
     def start(self) -> None:
         """Begin."""
+        # Here and not on its thread, so that of two runs the later one gets the frames.
+        self._frames = self._shown.begin()
         self._thread.start()
 
     def stop(self) -> None:
@@ -114,9 +126,10 @@ class ShadowRun:
             log.exception("The shadow run failed")
             self._end("hold", f"the shadow run itself failed: {type(error).__name__}")
         finally:
-            self._frames.no_longer()
+            self._frames.close()
 
     def _compare(self) -> None:
+        fails = frames = 0
         while True:
             try:
                 with ExitStack() as stack:
@@ -125,6 +138,11 @@ class ShadowRun:
             except NoRoom as error:
                 reason = f"no room: {error}"
                 self._pace.paused[reason] += 1
+                fails = fails + 1 if self._judge.frames == frames else 1
+                fails, frames = fails if isinstance(error, _CopyFaulty) else 0, self._judge.frames
+                if fails >= _COPY_FAILS:
+                    self._end("hold", reason)
+                    return
                 log.info("shadow: %s; it is tried again", reason)
                 if self._wait(_AGAIN_S):
                     return
@@ -154,7 +172,7 @@ class ShadowRun:
         try:
             return stack.enter_context(closing(self._process("running model's copy", self._pair.running, picture)))
         except Faulty as error:
-            raise NoRoom(f"for the running model's copy, as {error}") from error
+            raise _CopyFaulty(error) from error
 
     def _one(self, candidate: ModelProcess, control: ModelProcess, share: float) -> None:
         """Compare one frame, and leave the rest of the time to others."""
@@ -165,8 +183,16 @@ class ShadowRun:
             self._frames.want(self._pair.digest, round((1 / share - 1) * (0.5 + (self._judge.frames * 0.618) % 1)))
             self._asked = True
         frame = self._frames.take(_FRAME_WITHIN_S)
-        while frame is None and not self._over() and time.monotonic() - began < self._settings.look_s:
+        while (
+            frame is None
+            and not self._frames.problem
+            and not self._over()
+            and time.monotonic() - began < self._settings.look_s
+        ):
             frame = self._frames.take(_FRAME_WITHIN_S)
+        if self._frames.problem:
+            self._asked = False
+            raise NoRoom(self._frames.problem)
         if frame is None:
             return
         self._asked = False
@@ -178,10 +204,10 @@ class ShadowRun:
                 said[one] = one.ask(frame)
             except Faulty as error:
                 if one is control:
-                    raise NoRoom(f"for the running model's copy, as {error}") from error
+                    raise _CopyFaulty(error) from error
                 raise
         mine, theirs = said[candidate], said[control]
-        self._memory = mine.memory_bytes
+        self._memory = mine.held_bytes
         self._judge.take(
             Compared(
                 begins=mine.begins,
@@ -194,7 +220,14 @@ class ShadowRun:
             )
         )
         took = time.monotonic() - began
-        self._stopping.wait(min(took * (1 / share - 1), self._settings.look_s))
+        self._rest(took * (1 / share - 1))
+
+    def _rest(self, seconds: float) -> None:
+        """Leave the device to others for so long, and go on looking how it is. Raises Stopped."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._over():
+            self._stopping.wait(min(left, self._settings.look_s))
+            self._share()
 
     def _share(self) -> float:
         now = time.monotonic()

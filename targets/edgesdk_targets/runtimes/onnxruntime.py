@@ -11,7 +11,7 @@ from typing import Any
 
 from edgesdk_targets.errors import MissingExtra
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
-from edgesdk_targets.runtimes.onnxruntime_providers import NAME, PassedOver, start
+from edgesdk_targets.runtimes.onnxruntime_providers import CPU, NAME, PassedOver, start
 from edgesdk_targets.session import Load, Session, failed
 from edgesdk_targets.tensor import Array, check_feeds
 
@@ -53,10 +53,12 @@ class OnnxRuntimeSession:
 
     Attributes:
         passed_over: (provider, reason) of the faster providers that do not run it here.
+        accelerated: whether a provider other than the processor's runs it.
     """
 
     def __init__(self, session: Any, load: Load, passed_over: PassedOver = ()) -> None:
         self.passed_over = passed_over
+        self.accelerated = session.get_providers()[0] != CPU
         self.inputs = load.inputs
         self.outputs = load.outputs
         self.streams = load.options.streams

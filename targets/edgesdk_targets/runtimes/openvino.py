@@ -95,6 +95,7 @@ class OpenVinoSession(RunByBinding):
         self.streams = int(compiled.get_property("NUM_STREAMS"))
         self._input_ports = [compiled.input(spec.name) for spec in load.variant.inputs]
         self._output_ports = [compiled.output(spec.name) for spec in load.variant.outputs]
+        self.accelerated = any(not name.startswith("CPU") for name in compiled.get_property("EXECUTION_DEVICES"))
         self._compiled: Any = compiled
 
     def bind(self, slots: int = 1) -> tuple[OpenVinoBinding, ...]:

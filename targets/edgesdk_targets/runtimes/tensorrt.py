@@ -85,6 +85,8 @@ class TensorRtSession(RunByBinding):
     The memory in which a model computes is the context's, so that more bindings than lanes cost only their tensors.
     """
 
+    accelerated = True
+
     def __init__(self, trt: TensorRt, engine: Any, cuda: Cuda, load: Load) -> None:
         inputs, outputs = trt.found(engine)
         check_agreement(NAME, "input", load.variant.inputs, inputs)

@@ -68,6 +68,7 @@ def test_a_watchdog_a_restart_and_its_own_user_are_in_it() -> None:
         "Type=notify",
         "WatchdogSec=120",
         "Restart=always",
+        "OOMPolicy=continue",
         "User=edgesdk",
         "StateDirectory=edgesdk",
         "CacheDirectory=edgesdk",

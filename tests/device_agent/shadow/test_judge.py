@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ class Candidate:
 
     Attributes:
         wrong: share of scenes that it answers otherwise; broken: a class that it never sees.
-        slower: times as long; leaks: bytes a frame.
+        slower: times as long; leaks: bytes a frame; swings: bytes that it holds more in each second block.
     """
 
     wrong: float = 0.0
     broken: str = ""
     slower: float = 1.0
     leaks: int = 0
+    swings: int = 0
 
 
 def frames(candidate: Candidate, seed: int, *, scene: float = 4.0, alone: bool = False) -> Iterator[Compared]:
@@ -59,7 +61,7 @@ def frames(candidate: Candidate, seed: int, *, scene: float = 4.0, alone: bool =
             classes={label: float(wrong)},
             control_differs=0.0,
             times_s=(took * candidate.slower * rng.lognormvariate(0, 0.2) + stall, took),
-            memory_bytes=(held - settling, control - settling),
+            memory_bytes=(held - settling + candidate.swings * (number // 10 % 2), control - settling),
         )
 
 
@@ -81,8 +83,18 @@ def verdict(candidate: Candidate, seed: int, **how: float) -> str:
         (Candidate(broken="class 7"), "reject"),
         (Candidate(slower=3.0), "reject"),
         (Candidate(leaks=100_000), "reject"),
+        (Candidate(swings=200_000), "promote"),
+        (Candidate(leaks=30_000, swings=200_000), "reject"),
     ],
-    ids=["same", "slightly-noisy", "one-class-broken", "three-times-slower", "leaking"],
+    ids=[
+        "same",
+        "slightly-noisy",
+        "one-class-broken",
+        "three-times-slower",
+        "leaking",
+        "up-and-down",
+        "leaking-up-and-down",
+    ],
 )
 def test_verdicts_are_right(candidate: Candidate, right: str) -> None:
     found = Counter(verdict(candidate, seed) for seed in range(100))
@@ -172,3 +184,19 @@ def test_what_the_control_does_too_is_not_held_against_the_candidate() -> None:
         seen(judge, 1, memory_bytes=(held, held))
     assert judge.judgement().verdict == "promote"
     assert judge.growth_bytes == 0
+
+
+def test_two_weeks_take_no_more_memory_than_an_hour() -> None:
+    judge, sizes = Judge(Limits()), []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            for number in range(2_500):
+                took = 0.004 + number % 1000 / 1e6
+                # A belt that shows something else each time, and a wall that never does.
+                seen(judge, 1, times_s=(took, 0.004), differs=number % 1000 / 1e5, classes={"cup": number % 1000 / 1e5})
+                seen(judge, 1, camera="wall", begins=False)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[2] - sizes[1] < 20_000, sizes

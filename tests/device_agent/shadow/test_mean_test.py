@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections import Counter
 
 import pytest
 
-from edgesdk_agent.shadow.mean_test import MeanTest
+from edgesdk_agent.shadow.mean_test import MeanTest, _least_mean
 
 
 def streams(mean: float, count: int, length: int, limit: float) -> list[MeanTest]:
@@ -57,6 +59,17 @@ def test_the_interval_holds_the_mean_and_shrinks() -> None:
             widths.append(high - low)
     assert widths[0] > widths[1] > widths[2]
     assert widths[2] < 0.05
+
+
+def test_the_interval_is_as_if_each_value_were_kept() -> None:
+    """Kept is a histogram, of which each side is rounded so that the interval is the wider one."""
+    rng, test = random.Random(4), MeanTest(0.1, 0.05, 0.05)
+    values = [rng.random() ** 3 for _ in range(500)]
+    for value in values:
+        test.add(value)
+    low, high = test.interval()
+    exact = _least_mean(Counter(values), math.log(40)), 1 - _least_mean(Counter(1 - v for v in values), math.log(40))
+    assert exact[0] - 0.002 < low <= exact[0] < exact[1] <= high < exact[1] + 0.002
 
 
 def test_what_is_outside_counts_as_the_nearer_end() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.picture_memory import SharedPicture
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.shadow.next_frame import NextFrame, ShadowedDelivery
+from edgesdk_agent.shadow.next_frame import NextFrame, RunFrames, ShadowedDelivery
 from edgesdk_targets.results import Text
 from edgesdk_targets.tensor import Array
 
@@ -26,14 +27,19 @@ def picture(value: int) -> Array:
 
 
 @pytest.fixture
-def frames() -> Iterator[NextFrame]:
-    one = NextFrame()
+def shown() -> NextFrame:
+    return NextFrame()
+
+
+@pytest.fixture
+def frames(shown: NextFrame) -> Iterator[RunFrames]:
+    one = shown.begin()
     one.open()
     yield one
-    one.no_longer()
+    one.close()
 
 
-def test_nothing_is_copied_unless_it_is_wanted(frames: NextFrame) -> None:
+def test_nothing_is_copied_unless_it_is_wanted(frames: RunFrames) -> None:
     frames.offer(result(1, picture(1)))
     assert frames.take(0.0) is None
     frames.want(DIGEST, 0)
@@ -46,7 +52,7 @@ def test_nothing_is_copied_unless_it_is_wanted(frames: NextFrame) -> None:
     assert (taken.seq, int(taken.image.max()) if taken.image is not None else 0) == (2, 2)
 
 
-def test_what_another_bundle_answered_has_no_picture_or_comes_too_early_is_left_out(frames: NextFrame) -> None:
+def test_what_another_bundle_answered_has_no_picture_or_comes_too_early_is_left_out(frames: RunFrames) -> None:
     frames.want(DIGEST, 2)
     frames.offer(result(0, picture(1), "sha256:" + "b" * 64))
     frames.offer(result(1))
@@ -59,11 +65,11 @@ def test_what_another_bundle_answered_has_no_picture_or_comes_too_early_is_left_
     assert taken.seq == 4
 
 
-def test_nobody_who_asked_holds_the_pipeline(frames: NextFrame) -> None:
+def test_nobody_who_asked_holds_the_pipeline(shown: NextFrame, frames: RunFrames) -> None:
     """It asks, and then never comes: results pass, and the newest wish counts."""
     frames.want(DIGEST, 0)
     got: list[FrameResult] = []
-    delivery = ShadowedDelivery(frames, InlineDelivery(got.append), pictures=False)
+    delivery = ShadowedDelivery(shown, InlineDelivery(got.append), pictures=False)
     done = threading.Thread(target=lambda: [delivery(result(seq, picture(seq))) for seq in range(200)])
     done.start()
     done.join(30.0)
@@ -72,15 +78,49 @@ def test_nobody_who_asked_holds_the_pipeline(frames: NextFrame) -> None:
     assert [(one.seq, one.image) for one in got] == [(seq, None) for seq in range(200)]
 
 
-def test_after_the_end_nothing_is_taken(frames: NextFrame) -> None:
+def test_after_the_end_nothing_is_taken(frames: RunFrames) -> None:
     frames.want(DIGEST, 0)
-    frames.no_longer()
+    frames.close()
     frames.offer(result(1, picture(1)))
     assert frames.take(0.0) is None
 
 
-def test_hooks_that_have_pictures_keep_them(frames: NextFrame) -> None:
+def test_hooks_that_have_pictures_keep_them(shown: NextFrame) -> None:
     got: list[FrameResult] = []
-    delivery = ShadowedDelivery(frames, InlineDelivery(got.append), pictures=True)
+    delivery = ShadowedDelivery(shown, InlineDelivery(got.append), pictures=True)
     delivery(result(1, picture(1)))
     assert got[0].image is not None
+
+
+def test_an_old_run_that_ends_late_takes_nothing_from_the_new_one(shown: NextFrame, frames: RunFrames) -> None:
+    """Aborted and installed again while its first model still loads."""
+    new = shown.begin()
+    new.open()
+    frames.close()
+    new.want(DIGEST, 0)
+    frames.want("sha256:" + "b" * 64, 7)
+    ShadowedDelivery(shown, InlineDelivery(lambda _: None), pictures=False)(result(1, picture(3)))
+    taken = new.take(0.0)
+    assert taken is not None
+    assert (taken.seq, frames.take(0.0)) == (1, None)
+    new.close()
+
+
+def test_without_memory_for_a_picture_the_pipeline_runs_on(
+    shown: NextFrame, frames: RunFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hold(_: SharedPicture, __: Array) -> Array:
+        raise OSError(28, "No space left on device")
+
+    got: list[FrameResult] = []
+    delivery = ShadowedDelivery(shown, InlineDelivery(got.append), pictures=False)
+    frames.want(DIGEST, 0)
+    with monkeypatch.context() as changed:
+        changed.setattr(SharedPicture, "hold", hold)
+        delivery(result(1, picture(1)))
+        delivery(result(2, picture(1)))
+    assert ([one.seq for one in got], frames.take(60.0)) == ([1, 2], None)
+    assert "No space left" in frames.problem
+    frames.want(DIGEST, 0)
+    delivery(result(3, picture(1)))
+    assert (frames.problem, frames.take(0.0) is None) == ("", False)

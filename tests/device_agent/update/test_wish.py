@@ -15,16 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import edgesdk_agent
 from edgesdk_agent.latency_histogram import Percentiles
 from edgesdk_agent.main import run
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.update.launched import launched
-from edgesdk_agent.update.launcher import Switch, write_switch
+from edgesdk_agent.update.launcher import SLOT_VARIABLE, Switch, write_switch
 from edgesdk_agent.update.record import Release
 from edgesdk_agent.update.result_profile import Spread
 from edgesdk_agent.update.result_tally import ResultTally
 from edgesdk_agent.update.trial_gate import GateLimits
 from edgesdk_agent.update.trial_watch import Baseline, RunningAgent, TrialWatch
+from edgesdk_agent.update.was_launched import was_launched
 from edgesdk_agent.update.window import Window
 from edgesdk_agent.update.wish import Wish, WishFiles
 from edgesdk_targets.errors import InputError
@@ -153,6 +155,19 @@ def test_who_was_launched_knows_its_slot_and_that_another_takes_its_place(tmp_pa
     assert not found.is_replaced()
     write_switch(tmp_path, Switch("b", "two"))
     assert found.is_replaced()
+
+
+def test_the_agent_looks_for_the_name_that_the_launcher_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SLOT_VARIABLE, raising=False)
+    assert not was_launched()
+    monkeypatch.setenv(SLOT_VARIABLE, "a")
+    assert was_launched()
+
+
+def test_the_name_is_written_by_the_launcher_and_once_more_by_the_agent() -> None:
+    folder = Path(str(edgesdk_agent.__file__)).parent
+    named = {path.name for path in folder.rglob("*.py") if '"EDGESDK_SLOT"' in path.read_text("utf-8")}
+    assert named == {"launcher.py", "was_launched.py"}
 
 
 NEW = Release(id=f"sha256:{'a' * 64}", name="cnn", version="1.0.3", number=3, size=1)
