@@ -74,10 +74,13 @@ class Slots:
         content = self.content(slot)
         return None if content is None else content.release
 
-    def environments(self) -> set[str]:
-        """Return the names of the environments that complete slots run by."""
-        contents = [self.content(slot) for slot in SLOTS]
-        return {content.environment for content in contents if content is not None and content.environment}
+    def environments(self) -> set[str] | None:
+        """Return the names of the environments that complete slots run by; None while a slot cannot tell."""
+        contents = {slot: self.content(slot) for slot in SLOTS}
+        # What cannot be read now, or not by this version, does not say that nothing runs by an environment.
+        if any(content is None and not _is_absent(self._mark(slot)) for slot, content in contents.items()):
+            return None
+        return {content.environment for content in contents.values() if content is not None and content.environment}
 
     def move_in(self, slot: str, release: Release, switch: Switch) -> bool:
         """Put a release that has come in into a slot, not yet complete; tell whether it is there.
@@ -141,12 +144,25 @@ class Slots:
                 if not kept or not path.name.startswith(kept):
                     os.unlink(path)  # noqa: PTH108
 
+    def _mark(self, slot: str) -> Path:
+        return self.root / "slots" / slot / SLOT_FILE
+
     @staticmethod
     def _take_mark(folder: Path) -> None:
         """Make a slot incomplete, for good, before anything in it is touched."""
         if (folder / SLOT_FILE).exists():
             os.unlink(folder / SLOT_FILE)  # noqa: PTH108
             sync_folder(folder)
+
+
+def _is_absent(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _refuse_running(slot: str, switch: Switch) -> None:

@@ -6,6 +6,7 @@ slots, and the slot gets a copy of the bundle that runs now: with that the new a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,13 +76,13 @@ class Staging:
         if self._build is None or runs is None or runs.bundle is None:
             raise InputError("This device takes no other agent.", hint="Install it with its launcher.")
         self.check_promised(arrival, release)
-        self.forget_environments()
+        self.forget_environments(switch)
         name = self.environments.begin(release)
         try:
             self._build(arrival, self.environments.place(name), self._slots.bundle(switch.active))
         except EdgeError:
             # Half of one is of no use, and on a full disk in everybody's way.
-            self.forget_environments()
+            self.forget_environments(switch)
             raise
         self.environments.make_lasting()
         self._slots.copy_in(slot, switch)
@@ -96,6 +97,9 @@ class Staging:
         except BundleError as error:
             raise InputError(f"The bundle that runs could not be copied: {error.message}", hint=error.hint) from error
 
-    def forget_environments(self) -> None:
-        """Remove what no complete slot runs by. Raises NoSpace, InputError."""
-        self.environments.forget(but=self._slots.environments())
+    def forget_environments(self, switch: Switch) -> None:
+        """Remove what no complete slot runs by, once it is known what runs. Raises NoSpace, InputError."""
+        kept = self._slots.environments()
+        if kept is not None and self._slots.content(switch.active) is not None:
+            # This process needs its own whatever the slots say.
+            self.environments.forget(but=kept | {Path(sys.prefix).name})

@@ -214,7 +214,7 @@ class Updater:
             self.slots.prune(record.slot, switch)
         if record.step.at_rest:
             self.slots.forget_arrivals()
-            self._staging.forget_environments()
+            self._staging.forget_environments(switch)
         return False
 
     def _download(self, release: Release, address: str) -> bool:

@@ -195,6 +195,32 @@ def test_a_launcher_that_knows_no_agents_is_found_out(life: Life) -> None:
     assert not not_in_environment(life.root, SlotContent.of(agent_of(life), None, ""))
 
 
+@pytest.mark.parametrize("content", [b"{", b'{"id": 1}', None], ids=["damaged", "of another version", "no answer"])
+def test_an_environment_stays_while_its_slot_cannot_tell_that_it_runs_by_it(life: Life, content: bytes | None) -> None:
+    switch = life.live(life.server[agent_of(life).id])
+    running = life.root / "agents"
+    names = sorted(one.name for one in running.iterdir())
+    mark = life.root / "slots" / switch.active / launcher.SLOT_FILE
+    if content is None:
+        mark.unlink()
+        mark.mkdir()  # which cannot be read, as one of a disk that fails
+    else:
+        mark.write_bytes(content)
+    life.updater().step()
+    assert sorted(one.name for one in running.iterdir()) == names
+
+
+def test_the_environment_of_this_process_stays_whatever_the_slots_say(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = life.root / "agents/kept", life.root / "agents/gone"
+    for one in (kept, gone):
+        one.mkdir(parents=True)
+    monkeypatch.setattr("sys.prefix", str(kept))
+    life.live()
+    assert (kept.exists(), gone.exists()) == (True, False)
+
+
 @pytest.mark.parametrize(
     "named", ["../../../../bin", "..", "/bin", "", 5, None], ids=["up", "dots", "root", "empty", "number", "null"]
 )
