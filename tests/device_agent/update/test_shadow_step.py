@@ -53,6 +53,12 @@ def test_no_trial_before_it_is_promoted() -> None:
     assert on.shadowed is not None
 
 
+def test_offered_without_it_from_elsewhere_it_is_fetched_there() -> None:
+    record = rules.offered(IDLE, RUNS, release(6), NOW, LIMITS, "https://away", shadow=PLAN)
+    again = rules.offered(record, RUNS, release(6), NOW, LIMITS, "/stick")
+    assert (again.step, again.shadow, again.address) == (Step.DOWNLOADING, None, "/stick")
+
+
 def test_an_older_agent_reads_the_record_of_a_newer_one(tmp_path: Path) -> None:
     """It would forget which releases failed here, for one word of a plan that it does not know."""
     record = rules.failed(staged(), "it hangs", final=True).but(shadow=PLAN)
