@@ -59,7 +59,7 @@ def build_environment(release: AgentRelease, place: Path, *, limits: ChildLimits
         "--disable-pip-version-check",
         "--no-cache-dir",
     ]
-    install = ["install", "--quiet", "--no-input", "--no-index", "--no-deps", "--require-hashes"]
+    install = ["install", "--quiet", "--no-input", "--no-index", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     environment: list[str | Path] = [sys.executable, "-I", "-m", "venv", *more, place]
     installation = [*pip, *install, "--find-links", wheels, "-r", wheels / LOCK]
     try:
