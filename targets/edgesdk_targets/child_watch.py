@@ -25,6 +25,7 @@ _MAX_MESSAGES_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
 # The first to be killed when the device runs out of memory.
 _OOM_SCORE = 1000
+_LAST = 19
 _CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
@@ -96,8 +97,17 @@ def watch(
         return Ending.BY_ITSELF
     finally:
         if child.poll() is None:
-            child.kill()
+            _kill(child)
             _ended(child, _DIES_WITHIN_S)
+
+
+def put_last(child: subprocess.Popen[bytes]) -> None:
+    """Give a child, and what it starts, what others leave: the last turn at the cores, and the first end for want of memory."""
+    # It may have ended, and a container may have /proc read-only.
+    with suppress(OSError):
+        Path(f"/proc/{child.pid}/oom_score_adj").write_text(str(_OOM_SCORE), "ascii")
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, child.pid, _LAST)
 
 
 def behave_as_child() -> None:
@@ -106,6 +116,13 @@ def behave_as_child() -> None:
     with suppress(OSError):  # a container may have /proc read-only
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), "ascii")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child with what it has started, which is of its session."""
+    with suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
 
 
 def available_bytes() -> int:

@@ -307,7 +307,7 @@ class TestStream:
                 sources, attempts=1, on_camera_error=lambda name, error: failed.append((name, error.message))
             )
             assert [frame.camera for frame in frames] == ["belt"] * 12
-            with pytest.raises(edgesdk.EdgeError, match="it is refused"):
+            with pytest.raises(edgesdk.EdgeError, match="nobody answers there"):
                 model.stream({"one": sources["gone"], "two": sources["gone"]})
         assert [name for name, _ in failed] == ["gone"]
         assert "did not answer after 1 attempts" in failed[0][1]

@@ -133,7 +133,7 @@ def test_a_sample_that_is_committed_late_is_not_passed_over_by_the_roll_up(postg
 def test_each_day_is_a_partition_that_is_dropped_whole(postgresql: PostgresqlServer) -> None:
     store = Ingest(postgresql.new_database("days"), wall=lambda: NOW_MS / 1000)
     today = NOW_MS // DAY
-    times = [NOW_MS, NOW_MS - DAY, NOW_MS - 3 * DAY, NOW_MS - 400 * DAY, 0]
+    times = [NOW_MS, NOW_MS - DAY, NOW_MS - 3 * DAY, NOW_MS - 400 * DAY, NOW_MS - 500 * DAY]
     for seq, at in enumerate(times, 1):
         store.commit(reading_of(telemetry("shop.a", seq, at)))
     with reading(store.engine) as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.loading import LoadedConfig
@@ -88,7 +88,7 @@ def settings_for(settings: SceneSettings, model: Model | Chain, cameras: Mapping
     Raises:
         InputError: the model cannot answer what a rule asks, or a rule names a camera that there is not.
     """
-    _check(settings, model, cameras)
+    check_rules(settings, model, list(cameras))
     if "high_score" not in settings.tracker.model_fields_set and model.manifest.task == "detect":
         tracker = settings.tracker.model_copy(update={"high_score": _threshold(model, settings)})
         settings = settings.model_copy(update={"tracker": tracker})
@@ -100,7 +100,8 @@ def _threshold(model: Model | Chain, settings: SceneSettings) -> float:
     return max(settings.tracker.low_score, settings.tracker.high_score if threshold is None else float(threshold))
 
 
-def _check(settings: SceneSettings, model: Model | Chain, cameras: Mapping[str, Camera]) -> None:
+def check_rules(settings: SceneSettings, model: Model | Chain, cameras: Sequence[str]) -> None:
+    """Refuse rules that the model cannot answer, or for a camera that there is not. Raises InputError."""
     task = model.manifest.task
     if settings.needs_objects and task != "detect":
         raise InputError(

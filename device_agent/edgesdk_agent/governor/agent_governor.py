@@ -56,7 +56,7 @@ class AgentGovernor:
                 held=model.held,
             )
         section = config.governor
-        _check_names(config, model.now)
+        check_names(config, model.now)
         self._actuator = PipelineActuator(pipeline, fps, section.important, self._swap, tell)
         settings = section.settings(config.health.age_budget_ms, _usual(config, model.now))
         self._governor = Governor(settings, self._actuator, tell)
@@ -96,7 +96,8 @@ class AgentGovernor:
         self._actuator.close()
 
 
-def _check_names(config: AgentConfig, model: Model | Chain) -> None:
+def check_names(config: AgentConfig, model: Model | Chain) -> None:
+    """Refuse a camera or a variant that there is not. Raises InputError."""
     cameras = [camera.name for camera in config.cameras]
     for name in config.governor.important:
         if name not in cameras:

@@ -35,7 +35,7 @@ class AgentPrivacy:
     def __init__(self, config: AgentConfig, model: Model | Chain) -> None:
         privacy, cameras = config.privacy, [camera.name for camera in config.cameras]
         masks = _masks(config, cameras)
-        _check_classes(privacy.blur, _labels(model))
+        check_blur(privacy.blur, model)
         objects: dict[str, HiddenObjects] = {}
         if privacy.blur:
             from edgesdk_agent.privacy.hidden_objects import HiddenObjects
@@ -67,8 +67,9 @@ def _labels(model: Model | Chain) -> tuple[str, ...]:
     return (*labels, *model.then.manifest.labels) if isinstance(model, Chain) else labels
 
 
-def _check_classes(wanted: Sequence[str], labels: Sequence[str]) -> None:
-    """Refuse a class that no model will ever name: it would be seen in every picture."""
+def check_blur(wanted: Sequence[str], model: Model | Chain) -> None:
+    """Refuse a class that the model will never name: it would be seen in every picture. Raises InputError."""
+    labels = _labels(model)
     for name in wanted:
         if name not in labels:
             near = difflib.get_close_matches(name, labels, 1)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from edgesdk_agent.config.root import AgentConfig
+from edgesdk_agent.steering.model_fit import check_fits
 from edgesdk_agent.tuned_model import load_second_model, load_tuned_model
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.chain import Chain
@@ -59,7 +60,7 @@ class RunningModel:
         """Take on the model of the start, which `first` gives with what closes it.
 
         Raises:
-            EdgeError: as `load_tuned_model`.
+            EdgeError: as `load_tuned_model` and `check_fits`.
         """
         self.model = _complete(config, first(self._stack), self._stack, prove=None)
         return self.model
@@ -91,7 +92,8 @@ class RunningModel:
             announce: is told of the bundle before its first result comes.
 
         Raises:
-            EdgeError: it cannot be loaded, or gives other answers than when it was built; the old one goes on.
+            EdgeError: it cannot be loaded, gives other answers than when it was built, or does not go with the configuration; the
+                old one goes on.
         """
         stack = ExitStack()
         with stack:
@@ -139,11 +141,14 @@ def _complete(config: AgentConfig, model: Model, stack: ExitStack, *, prove: boo
         model.keep_weak(config.events.tracker.low_score)
     then = config.then
     if then is None:
+        check_fits(config, model)
         return model
     second = load_second_model(config, then, model, stack)
     if prove is not None:
         _prove(str(then.bundle), second, required=prove)
-    return Chain(model, second, **then.rule())
+    chain = Chain(model, second, **then.rule())
+    check_fits(config, chain)
+    return chain
 
 
 def _prove(path: str, model: Model, *, required: bool) -> None:

@@ -128,17 +128,14 @@ class AgentUpdate:
         """Do one thing, and return when to look again."""
         updater = self._updater = self._updater or self._opened()
         self._follow(updater)
+        if self._launched.is_replaced():
+            # The launcher ends this process: what it still runs from is not to be tidied away under it.
+            return _LOOK_S
         self._watch.look()
-        wish = self._wishes.wish()
-        if wish is not None and self._is_news(wish):
-            settled = self._desk.settle(updater, wish)
-            self._waiting = wish.token if settled is Settled.WAITS else ""
-            if self._waiting:
-                self._try_later()
-            elif settled is Settled.TAKEN:
-                self._retry_at = 0.0
-                self._backoff.reset()
+        self._take_wish(updater)
         step = updater.record.step
+        if step is not Step.STAGED:
+            self._watch.unsettle()
         if step in _ASKING and time.monotonic() < self._retry_at:
             return _LOOK_S
         if self._shadowing(updater):
@@ -156,6 +153,19 @@ class AgentUpdate:
         if updater.record.step in _ASKING:
             self._try_later()
         return _LOOK_S
+
+    def _take_wish(self, updater: Updater) -> None:
+        """Settle what is asked for, if something is."""
+        wish = self._wishes.wish()
+        if wish is None or not self._is_news(wish):
+            return
+        settled = self._desk.settle(updater, wish)
+        self._waiting = wish.token if settled is Settled.WAITS else ""
+        if self._waiting:
+            self._try_later()
+        elif settled is Settled.TAKEN:
+            self._retry_at = 0.0
+            self._backoff.reset()
 
     def _follow(self, updater: Updater) -> None:
         """Take over in this program what is on trial, where the launcher has counted that as a start."""

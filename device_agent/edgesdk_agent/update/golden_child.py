@@ -14,6 +14,7 @@ from pathlib import Path
 from edgesdk_agent.update.proving_child import ChildLimits, await_proof
 from edgesdk_targets.child_watch import start_child
 from edgesdk_targets.errors import BundleError, EdgeError
+from edgesdk_targets.whole_file import disk_errors
 
 _HINT = "Mend the model, and offer it as a bundle with other content."
 
@@ -40,7 +41,7 @@ def golden_in_child(
 
     def check(bundle: Path) -> None:
         words = [str(bundle.absolute()), target or "", variant or ""]
-        with tempfile.TemporaryDirectory(prefix="edgesdk-golden-") as scratch:
+        with disk_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="edgesdk-golden-") as scratch:
             folder = Path(scratch)
             child = start_child(__name__, *words, folder=folder)
             await_proof(

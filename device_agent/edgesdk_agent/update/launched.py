@@ -50,4 +50,5 @@ def launched(environment: Mapping[str, str] | None = None) -> Launched | None:
     """
     environment = os.environ if environment is None else environment
     root, slot = environment.get(FOLDER_VARIABLE, ""), environment.get(SLOT_VARIABLE, "")
-    return Launched(Path(root), slot) if root and slot in SLOTS else None
+    # A child that builds an environment works in another folder.
+    return Launched(Path(root).absolute(), slot) if root and slot in SLOTS else None

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgesdk_agent.shadow.plan import ShadowPlan, ShadowSummary
 from edgesdk_agent.update.result_profile import Spread
@@ -22,6 +22,12 @@ RECORD = "update.json"
 _LARGEST_BYTES = 1 << 20
 MOST_FAILED = 64
 _Why = Annotated[str, Field(max_length=1024)]
+
+
+def _known_of_plan(raw: object) -> object:
+    """Leave out what a newer agent asks of a shadow run: after the way back an older one reads the same record."""
+    known = ShadowPlan.model_fields
+    return {name: value for name, value in raw.items() if name in known} if isinstance(raw, dict) else raw
 
 
 class Step(str, Enum):
@@ -116,7 +122,7 @@ class UpdateRecord(BaseModel):
     after: Count = 0
     before_p95_ms: dict[str, float] = Field(default_factory=dict)
     before_results: dict[str, dict[str, Spread]] = Field(default_factory=dict)
-    shadow: ShadowPlan | None = None
+    shadow: Annotated[ShadowPlan | None, BeforeValidator(_known_of_plan)] = None
     shadowed: ShadowSummary | None = None
     waited: _Why = ""
     deadline: Deadline | None = None

@@ -85,8 +85,9 @@ def offered(
     if record.step in _ACTIVE and record.release is not None:
         if record.release.id == release.id:
             if record.shadow is not None and shadow is None:
-                without = record.but(shadow=None)
-                return _at(without, Step.STAGED, now, limits) if record.step is Step.STAGED else without
+                record = record.but(shadow=None)
+                if record.step is Step.STAGED:
+                    return _at(record, Step.STAGED, now, limits)
             # It may be to be had elsewhere by now, such as on a stick.
             return record.but(address=address) if record.step is Step.DOWNLOADING else record
         raise InputError(

@@ -19,7 +19,7 @@ from edgesdk_agent.update.slot_content import SlotContent
 from edgesdk_agent.update.wish import GIVEN
 from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.whole_file import disk_errors, free_bytes_checked, replacing, sync_folder, write_all, write_whole
+from edgesdk_targets.whole_file import EVERYBODY, disk_errors, free_bytes_checked, sync_folder, write_all, write_whole
 
 MODEL = f"model{SUFFIX}"
 _HALF_WRITTEN = ".writing-*"
@@ -74,10 +74,13 @@ class Slots:
         content = self.content(slot)
         return None if content is None else content.release
 
-    def environments(self) -> set[str]:
-        """Return the names of the environments that complete slots run by."""
-        contents = [self.content(slot) for slot in SLOTS]
-        return {content.environment for content in contents if content is not None and content.environment}
+    def environments(self) -> set[str] | None:
+        """Return the names of the environments that complete slots run by; None while a slot cannot tell."""
+        contents = {slot: self.content(slot) for slot in SLOTS}
+        # What cannot be read now, or not by this version, does not say that nothing runs by an environment.
+        if any(content is None and not _is_absent(self._mark(slot)) for slot, content in contents.items()):
+            return None
+        return {content.environment for content in contents.values() if content is not None and content.environment}
 
     def move_in(self, slot: str, release: Release, switch: Switch) -> bool:
         """Put a release that has come in into a slot, not yet complete; tell whether it is there.
@@ -100,7 +103,7 @@ class Slots:
         return True
 
     def copy_in(self, slot: str, switch: Switch) -> None:
-        """Put a copy of the bundle that runs into a slot, not yet complete.
+        """Put a copy of the bundle that runs into a slot, not yet complete, and on the disk for good only by a sync of all of it.
 
         Raises:
             InputError: the slot runs, or the disk refuses; NoSpace.
@@ -109,10 +112,15 @@ class Slots:
         source = self.bundle(switch.active)
         with disk_errors(source), source.open("rb") as bundle:
             self._take_mark(self.root / "slots" / slot)
+            if self.bundle(slot).exists():
+                os.unlink(self.bundle(slot))  # noqa: PTH108
             free_bytes_checked(self.bundle(slot), os.fstat(bundle.fileno()).st_size)
-            with replacing(self.bundle(slot)) as handle:
+            handle = os.open(self.bundle(slot), os.O_WRONLY | os.O_CREAT | os.O_EXCL, EVERYBODY)
+            try:
                 while block := bundle.read(_BLOCK):
                     write_all(handle, block)
+            finally:
+                os.close(handle)
 
     def complete(self, slot: str, content: SlotContent, switch: Switch) -> None:
         """Mark a slot as complete, after what it holds has been proven.
@@ -122,6 +130,12 @@ class Slots:
         """
         _refuse_running(slot, switch)
         write_whole(self.root / "slots" / slot / SLOT_FILE, content.model_dump_json().encode())
+
+    def give_up(self, slot: str, switch: Switch) -> None:
+        """Make a slot incomplete, before it is filled anew. Raises InputError: the slot runs, or the disk refuses."""
+        _refuse_running(slot, switch)
+        with disk_errors(self.root / "slots" / slot):
+            self._take_mark(self.root / "slots" / slot)
 
     def prune(self, slot: str, switch: Switch) -> None:
         """Remove what a slot holds. Raises InputError: the slot runs, or the disk refuses."""
@@ -141,12 +155,25 @@ class Slots:
                 if not kept or not path.name.startswith(kept):
                     os.unlink(path)  # noqa: PTH108
 
+    def _mark(self, slot: str) -> Path:
+        return self.root / "slots" / slot / SLOT_FILE
+
     @staticmethod
     def _take_mark(folder: Path) -> None:
         """Make a slot incomplete, for good, before anything in it is touched."""
         if (folder / SLOT_FILE).exists():
             os.unlink(folder / SLOT_FILE)  # noqa: PTH108
             sync_folder(folder)
+
+
+def _is_absent(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _refuse_running(slot: str, switch: Switch) -> None:

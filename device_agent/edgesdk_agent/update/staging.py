@@ -6,7 +6,9 @@ slots, and the slot gets a copy of the bundle that runs now: with that the new a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from edgesdk_agent.update.environment.environments import Environments
@@ -15,6 +17,7 @@ from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import Release
 from edgesdk_agent.update.slot_content import SlotContent
 from edgesdk_agent.update.slots import Slots
+from edgesdk_targets.agent_release.agent_release import open_release
 from edgesdk_targets.errors import BundleError, EdgeError, InputError
 
 # From a release of the agent to its environment in an empty folder, proven with a bundle; raises as `build_environment`.
@@ -75,27 +78,41 @@ class Staging:
         if self._build is None or runs is None or runs.bundle is None:
             raise InputError("This device takes no other agent.", hint="Install it with its launcher.")
         self.check_promised(arrival, release)
-        self.forget_environments()
+        # What the other slot runs by goes first: there may be no room for a third environment.
+        self._slots.give_up(slot, switch)
+        self.forget_environments(switch)
+        # Before anything is built, which takes minutes.
+        self._slots.copy_in(slot, switch)
+        self._check_copy(slot, runs.bundle)
         name = self.environments.begin(release)
         try:
             self._build(arrival, self.environments.place(name), self._slots.bundle(switch.active))
         except EdgeError:
-            # Half of one is of no use, and on a full disk in everybody's way.
-            self.forget_environments()
+            # Half of one is of no use, and on a full disk in everybody's way; but why it was not built is what counts.
+            with suppress(EdgeError):
+                self.forget_environments(switch)
             raise
+        # The copy of the bundle with it.
         self.environments.make_lasting()
-        self._slots.copy_in(slot, switch)
-        self._check_copy(slot, runs.bundle)
         self._slots.complete(slot, SlotContent.of(release, runs.bundle, name), switch)
         return True
 
     def _check_copy(self, slot: str, bundle: Release) -> None:
-        """Check that a copy is the bundle that was proven. Raises InputError: the disk gave something else."""
-        try:
-            self._proof.identity(self._slots.bundle(slot), bundle)
-        except BundleError as error:
-            raise InputError(f"The bundle that runs could not be copied: {error.message}", hint=error.hint) from error
+        """Check that a copy is the bundle that runs. Raises InputError: the disk gave something else.
 
-    def forget_environments(self) -> None:
-        """Remove what no complete slot runs by. Raises NoSpace, InputError."""
-        self.environments.forget(but=self._slots.environments())
+        Whether somebody still trusts or releases that bundle is not asked: it runs, and a new agent does not change that.
+        """
+        try:
+            with open_release(self._slots.bundle(slot), self._proof.limits) as copy:
+                said = "" if copy.digest == bundle.id else f"it is {copy.digest[:19]}…"
+        except BundleError as error:
+            said = error.message
+        if said:
+            raise InputError(f"The bundle that runs could not be copied: {said}", hint="Check the disk.")
+
+    def forget_environments(self, switch: Switch) -> None:
+        """Remove what no complete slot runs by, once it is known what runs. Raises NoSpace, InputError."""
+        kept = self._slots.environments()
+        if kept is not None and self._slots.content(switch.active) is not None:
+            # This process needs its own whatever the slots say.
+            self.environments.forget(but=kept | {Path(sys.prefix).name})

@@ -164,6 +164,10 @@ class TrialWatch:
         missing = [one for one in self._ages if self._is_compared() and not is_known(known.get(one, {}))]
         return self._read_at > self._settled_from and not missing
 
+    def unsettle(self) -> None:
+        """Let the time that is looked at before a trial begin anew with the next one."""
+        self._settled_from = None
+
     def _is_compared(self) -> bool:
         return self._limits.unlike is not None
 

@@ -71,7 +71,7 @@ class Updater:
         self._changed, self._before, self._hot = changed, before, hot
         self._staging = Staging(self.slots, proof, build)
         self._file = RecordFile(root)
-        # The last act came to no end by no fault of the bundle's: somebody could not be asked, or the disk was full.
+        # The last act came to no end, and not by the release's fault, which would have ended the update.
         self._put_off = False
         self.damage = self._file.damage
 
@@ -171,14 +171,16 @@ class Updater:
                 final = record.step is Step.VERIFIED and not self._put_off
                 self._write(rules.failed(record, late, final=final))
                 return True
+            # Until it has come to an end.
+            self._put_off = True
+            more = self._act(record, switch, verdict or Verdict())
             self._put_off = False
-            return self._act(record, switch, verdict or Verdict())
+            return more
         except BundleError as error:
             return self._failed(error)
         except (DeviceError, InputError, FetchFailed) as error:
             # The disk, a repository that cannot be asked now, or an end of this process: nothing of the bundle's, and waiting may
-            # mend it; the deadline ends it.
-            self._put_off = isinstance(error, (FetchFailed, NoSpace))
+            # mend it; the deadline ends it, and is held against nobody then.
             log.warning("update: %s", error.message)
             return False
 
@@ -214,7 +216,7 @@ class Updater:
             self.slots.prune(record.slot, switch)
         if record.step.at_rest:
             self.slots.forget_arrivals()
-            self._staging.forget_environments()
+            self._staging.forget_environments(switch)
         return False
 
     def _download(self, release: Release, address: str) -> bool:

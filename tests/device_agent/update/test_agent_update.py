@@ -16,6 +16,7 @@ pytest.importorskip("cryptography")
 from edgesdk_agent.update import agent_update, launcher, rules
 from edgesdk_agent.update.agent_update import AgentUpdate
 from edgesdk_agent.update.boot_clock import moment
+from edgesdk_agent.update.launched import Launched
 from edgesdk_agent.update.record import RecordFile, Step, UpdateRecord
 from edgesdk_agent.update.rules import Limits, deadline_in
 from edgesdk_agent.update.wish import Wish, WishFiles
@@ -217,6 +218,22 @@ def test_the_way_back_waits_for_no_hours(device: Device) -> None:
     turns = Turns(device, hours=far_hours())
     turns.turn()
     assert order(device) == "try"
+
+
+def test_who_is_replaced_takes_nothing_away_from_under_itself(device: Device) -> None:
+    """Its trial was ended, and it takes seconds to stop: the slot is pruned by the one that comes."""
+    made = device.made(3)
+    release = made.release.model_copy(update={"size": made.path.stat().st_size})
+    turns, file = Turns(device), RecordFile(device.root)
+    turns.update._launched = Launched(device.root, "b")
+    (device.root / "slots/b/model.edgebundle").write_bytes(made.path.read_bytes())
+    (device.root / "slots/b/slot.json").write_text(release.model_dump_json())
+    file.write(file.now.but(step=Step.ROLLED_BACK, release=release, slot="b"))
+    turns.turn()
+    assert (device.root / "slots/b/slot.json").exists()
+    turns.update._launched = Launched(device.root, "a")
+    turns.turn()
+    assert not (device.root / "slots/b/slot.json").exists()
 
 
 def test_a_repository_that_does_not_answer_is_asked_ever_less_often(device: Device) -> None:

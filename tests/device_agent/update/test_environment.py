@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,9 +20,8 @@ pytest.importorskip("cryptography")
 from edgesdk.agent_release import release_from_wheelhouse
 from edgesdk.signing.private_key import PrivateKey
 from edgesdk_agent.update import launcher
-from edgesdk_agent.update.environment import build
 from edgesdk_agent.update.environment.agent_here import build_in_children, not_in_environment
-from edgesdk_agent.update.environment.children import EnvironmentFailed
+from edgesdk_agent.update.environment.children import EnvironmentFailed, run_child
 from edgesdk_agent.update.environment.prove import prove_environment
 from edgesdk_agent.update.fetch.sources import Sources
 from edgesdk_agent.update.proof import Proof
@@ -26,13 +29,17 @@ from edgesdk_agent.update.proving_child import ChildLimits
 from edgesdk_agent.update.record import RecordFile, Release, Step
 from edgesdk_agent.update.slot_content import SlotContent
 from edgesdk_agent.update.slots import Slots
+from edgesdk_agent.update.staging import Staging
 from edgesdk_targets.agent_release.agent_release import open_agent_release, write_agent_release
 from edgesdk_targets.agent_release.manifest import AgentManifest
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.bundle.package import file_entry
-from edgesdk_targets.errors import BadBundle, DeviceError, InputError, NoSpace, WrongTarget
+from edgesdk_targets.child_watch import Ending, start_program, watch
+from edgesdk_targets.errors import BadBundle, BundleError, DeviceError, InputError, NoSpace, WrongTarget
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
+from edgesdk_testkit import update_life
 from edgesdk_testkit.agent_wheels import agent_release, wheelhouse
+from edgesdk_testkit.update_device import wait_for
 from edgesdk_testkit.update_life import Life, first_install, make, make_agent, problems
 
 KEY, STRANGER = PrivateKey.new("box"), PrivateKey.new("stranger")
@@ -124,13 +131,70 @@ def test_a_disk_without_room_is_held_against_no_release(
     large = made_otherwise(released, tmp_path / "large.edgeagent", installed_bytes=1 << 40)
     with pytest.raises(NoSpace):
         built(large, tmp_path / "agents/one", tmp_path / "none")
+    with pytest.raises(NoSpace, match="became full in its installation"):
+        ran(tmp_path, "import sys; sys.exit('ERROR: Could not install: [Errno 28] No space left on device')")
+    with pytest.raises(EnvironmentFailed, match="no wheel"):
+        ran(tmp_path, "import sys; sys.exit('no wheel')")
+    with pytest.raises(InputError):
+        ran(tmp_path / "gone", "")
+    real = os.statvfs(tmp_path)
 
-    def full(*_given: object, **_named: object) -> str:
-        raise EnvironmentFailed("ERROR: Could not install packages: [Errno 28] No space left on device")
+    def no_programs(_path: object) -> object:
+        return SimpleNamespace(
+            f_flag=os.ST_NOEXEC, f_frsize=real.f_frsize, f_bavail=1 << 40, f_blocks=1 << 41, f_bfree=0
+        )
 
-    monkeypatch.setattr(build, "run_child", full)
-    with pytest.raises(NoSpace, match="became full"):
+    monkeypatch.setattr("os.statvfs", no_programs)
+    with pytest.raises(DeviceError, match="No program may run"):
         built(released, tmp_path / "agents/two", tmp_path / "none")
+
+
+def ran(folder: Path, code: str, limits: ChildLimits | None = None) -> str:
+    limits = limits or ChildLimits(keep_free_bytes=0)
+    return run_child("installation", [sys.executable, "-c", code], folder, limits=limits, stopping=NEVER)
+
+
+def test_memory_that_is_short_is_held_against_no_release(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="too little memory"):
+        ran(tmp_path, "import time; time.sleep(60)", ChildLimits(keep_free_bytes=1 << 60))
+    with pytest.raises(DeviceError, match="was killed"):
+        ran(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(EnvironmentFailed, match="crashed with signal 11"):
+        ran(tmp_path, "import os; os.kill(os.getpid(), 11)")
+
+
+@pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"], ids=["without venv", "gone"])
+def test_a_device_that_makes_no_environments_holds_it_against_no_release(
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str
+) -> None:
+    monkeypatch.setattr("sys.executable", python)
+    with pytest.raises(DeviceError, match="No environment can be made here"):
+        built(released, tmp_path / "agents/one", tmp_path / "none")
+
+
+def test_what_builds_gives_way_to_what_runs(tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "while os.nice(0) < 19 or open('/proc/self/oom_score_adj').read().strip() != '1000': time.sleep(0.01)\n"
+        "print('last')"
+    )
+    assert ran(tmp_path, code, ChildLimits(longest_s=30, keep_free_bytes=0)) == "last"
+
+
+def test_what_is_ended_is_ended_with_what_it_has_started(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    code = (
+        "import os, subprocess, time\n"
+        f"open('{told}.new', 'w').write(str(subprocess.Popen(['sleep', '300']).pid))\n"
+        f"os.rename('{told}.new', '{told}')\n"
+        "time.sleep(300)"
+    )
+    child = start_program([sys.executable, "-c", code], os.environ, folder=tmp_path)
+    until = time.monotonic() + 60
+    assert watch(child, tmp_path, lambda: 0.0 if told.exists() else until) is Ending.TOO_LONG
+    state = Path(f"/proc/{told.read_text()}/stat")
+    # Killed, whoever comes to ask for its end.
+    wait_for(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_an_agent_that_ends_takes_its_building_with_it_and_blames_nobody(released: Path, tmp_path: Path) -> None:
@@ -181,6 +245,51 @@ def test_the_way_back_is_to_both(life: Life) -> None:
     assert problems(life.root, life.server) == []
 
 
+def test_a_running_bundle_that_was_withdrawn_keeps_no_agent_away(life: Life) -> None:
+    """The agent that mends the device may be what is needed most then."""
+    runs = next(one.release for one in life.server.values() if one.release.kind == "bundle")
+
+    def released(digest: str, _path: Path | None) -> None:
+        if digest == runs.id:
+            raise BundleError("It was withdrawn.")
+
+    life.proof = Proof(trusted=None, released=released)
+    life.live(life.server[agent_of(life).id])
+    assert RecordFile(life.root).now.step is Step.CONFIRMED
+
+
+def test_there_is_never_a_third_environment(life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside: list[int] = []
+
+    def counting(file: Path, place: Path, bundle: Path) -> None:
+        beside.append(len([one for one in place.parent.iterdir() if one != place]))
+        update_life.build(file, place, bundle)
+
+    monkeypatch.setattr("edgesdk_agent.update.updater.Staging", lambda slots, proof, _: Staging(slots, proof, counting))
+    for number in (1, 2, 3):
+        made = make_agent(tmp_path, number)
+        life.server[made.release.id] = made
+        life.live(made)
+        assert RecordFile(life.root).now.step is Step.CONFIRMED
+    assert beside == [0, 1, 1]
+    assert problems(life.root, life.server) == []
+
+
+def test_why_it_was_not_built_outlives_what_cannot_be_tidied(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_given: object, **_named: object) -> None:
+        raise InputError("The folder cannot be written.")
+
+    def broken(_file: Path, _place: Path, _bundle: Path) -> None:
+        monkeypatch.setattr("edgesdk_agent.update.environment.environments.Environments.forget", refused)
+        raise EnvironmentFailed("It does not load.")
+
+    monkeypatch.setattr("edgesdk_agent.update.updater.Staging", lambda slots, proof, _: Staging(slots, proof, broken))
+    life.live(life.server[agent_of(life).id])
+    record = RecordFile(life.root).now
+    assert (record.step, record.why) == (Step.IDLE, "It does not load.")
+    assert [one.id for one in record.failed] == [agent_of(life).id]
+
+
 def test_what_cannot_be_left_any_more_is_said_and_not_passed_over(life: Life) -> None:
     bundle = next(one.release for one in life.server.values() if one.release.kind == "bundle")
     life.live(life.server[agent_of(life).id])
@@ -193,6 +302,32 @@ def test_a_launcher_that_knows_no_agents_is_found_out(life: Life) -> None:
     content = SlotContent.of(agent_of(life), None, "a" * 32)
     assert "install` again" in not_in_environment(life.root, content)
     assert not not_in_environment(life.root, SlotContent.of(agent_of(life), None, ""))
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"id": 1}', None], ids=["damaged", "of another version", "no answer"])
+def test_an_environment_stays_while_its_slot_cannot_tell_that_it_runs_by_it(life: Life, content: bytes | None) -> None:
+    switch = life.live(life.server[agent_of(life).id])
+    running = life.root / "agents"
+    names = sorted(one.name for one in running.iterdir())
+    mark = life.root / "slots" / switch.active / launcher.SLOT_FILE
+    if content is None:
+        mark.unlink()
+        mark.mkdir()  # which cannot be read, as one of a disk that fails
+    else:
+        mark.write_bytes(content)
+    life.updater().step()
+    assert sorted(one.name for one in running.iterdir()) == names
+
+
+def test_the_environment_of_this_process_stays_whatever_the_slots_say(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = life.root / "agents/kept", life.root / "agents/gone"
+    for one in (kept, gone):
+        one.mkdir(parents=True)
+    monkeypatch.setattr("sys.prefix", str(kept))
+    life.live()
+    assert (kept.exists(), gone.exists()) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,23 @@ def test_no_trial_before_it_is_promoted() -> None:
     assert on.shadowed is not None
 
 
+def test_offered_without_it_from_elsewhere_it_is_fetched_there() -> None:
+    record = rules.offered(IDLE, RUNS, release(6), NOW, LIMITS, "https://away", shadow=PLAN)
+    again = rules.offered(record, RUNS, release(6), NOW, LIMITS, "/stick")
+    assert (again.step, again.shadow, again.address) == (Step.DOWNLOADING, None, "/stick")
+
+
+def test_an_older_agent_reads_the_record_of_a_newer_one(tmp_path: Path) -> None:
+    """It would forget which releases failed here, for one word of a plan that it does not know."""
+    record = rules.failed(staged(), "it hangs", final=True).but(shadow=PLAN)
+    text = record.model_dump_json(by_alias=True).replace('"lasts_s":7200.0,', '"lasts_s":7200.0,"newer":1,')
+    assert "newer" in text
+    (tmp_path / "update.json").write_text(text)
+    assert (RecordFile(tmp_path).now, RecordFile(tmp_path).damage) == (record, "")
+    with pytest.raises(ValueError, match="newer"):
+        ShadowPlan.model_validate({"newer": 1})
+
+
 @pytest.mark.parametrize("verdict", ["hold", "reject"])
 def test_what_is_not_promoted_ends_and_nothing_is_held_against_it(verdict: Literal["hold", "reject"]) -> None:
     record = rules.shadowed(staged(), said(verdict), NOW, LIMITS)

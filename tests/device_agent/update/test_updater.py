@@ -24,7 +24,7 @@ from edgesdk_targets.bundle.archive import pack
 from edgesdk_targets.bundle.bundle import open_bundle, write_bundle
 from edgesdk_targets.bundle.manifest import Manifest
 from edgesdk_targets.bundle.package import SIGNATURE
-from edgesdk_targets.errors import BundleError, Downgrade, EdgeError, FetchFailed, InputError, NoSpace
+from edgesdk_targets.errors import BundleError, DeviceError, Downgrade, EdgeError, FetchFailed, InputError, NoSpace
 from edgesdk_targets.signing.trusted_keys import TrustedKeys
 from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, problems
 
@@ -284,8 +284,13 @@ def test_what_is_aborted_on_trial_is_not_confirmed_in_the_same_turn(device: Devi
 
 @pytest.mark.parametrize(
     "reason",
-    [FetchFailed("The fleet's repository cannot be read."), NoSpace("The disk is full."), None],
-    ids=["nobody answered", "disk full", "it came to no end"],
+    [
+        FetchFailed("The fleet's repository cannot be read."),
+        NoSpace("The disk is full."),
+        DeviceError("It was killed, as when memory is short."),
+        None,
+    ],
+    ids=["nobody answered", "disk full", "no memory", "it came to no end"],
 )
 def test_a_repository_that_cannot_be_asked_in_time_is_held_against_nobody(
     device: Device, reason: EdgeError | None

@@ -170,6 +170,16 @@ def test_the_name_is_written_by_the_launcher_and_once_more_by_the_agent() -> Non
     assert named == {"launcher.py", "was_launched.py"}
 
 
+def test_a_folder_that_the_launcher_names_from_where_it_is_is_the_same_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What builds an environment works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    found = launched({"EDGESDK_SLOTS": "out/update", "EDGESDK_SLOT": "a"})
+    assert found is not None
+    assert found.root == tmp_path / "out/update"
+
+
 NEW = Release(id=f"sha256:{'a' * 64}", name="cnn", version="1.0.3", number=3, size=1)
 NOTHING = FrameStats(0, 0, {}, 0, 0, 1.0, 0.0, Percentiles(), Percentiles(), Percentiles())
 
@@ -261,6 +271,9 @@ class TestTheTrial:
         agent.now = 7.0
         watch.look()
         assert watch.is_settled()
+        # Another update, with a proof of its own.
+        watch.unsettle()
+        assert not watch.is_settled()
 
     def test_too_few_stretches_are_waited_for_though_not_for_ever(self) -> None:
         agent = _Agent(compares=True)

@@ -4,7 +4,7 @@
     PLACE/bin/python -m pip install --no-index --no-deps --require-hashes --find-links WHEELS -r LOCK
 
 The lock names all that is needed, so pip resolves nothing. The processes are not ours: what they do wrong is held against
-the release, but for a disk that was full.
+the release, but for what is this device's own: a disk that is full or runs no programs, memory, a Python without `venv`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from edgesdk_agent.update.environment.children import EnvironmentFailed, run_chi
 from edgesdk_agent.update.proving_child import ChildLimits
 from edgesdk_targets.agent_release.agent_release import AgentRelease
 from edgesdk_targets.agent_release.manifest import LOCK
-from edgesdk_targets.errors import NoSpace
+from edgesdk_targets.errors import DeviceError
 from edgesdk_targets.whole_file import disk_errors, free_bytes_checked, write_all
 
 # Of the unpacked wheels: what Python compiles of them, pip itself, and blocks that are not full.
 _MORE = 1.6
-_FULL_BYTES = 8 << 20
+_HINT = "It takes Python's venv and ensurepip, as of the package python3-venv, and a disk that programs may run from."
 _WHEELS = ".wheels"
 
 
@@ -37,13 +37,15 @@ def build_environment(release: AgentRelease, place: Path, *, limits: ChildLimits
     Raises:
         EnvironmentFailed: the wheels do not come to an environment here.
         NoSpace, InputError: the disk is full, or refuses.
-        DeviceError: it was stopped.
+        DeviceError: it was stopped, or this device makes no environments.
     """
     manifest = release.manifest
     wheels_bytes = sum(entry.size for entry in manifest.files.values())
     free_bytes_checked(place, wheels_bytes + int(manifest.installed_bytes * _MORE))
     wheels = place / _WHEELS
     with disk_errors(place):
+        if os.statvfs(place).f_flag & os.ST_NOEXEC:
+            raise DeviceError(f"No program may run from {place}.", hint=_HINT)
         wheels.mkdir()
         for name in manifest.files:
             _write(wheels / Path(name).name, release.read(name))
@@ -57,18 +59,15 @@ def build_environment(release: AgentRelease, place: Path, *, limits: ChildLimits
         "--disable-pip-version-check",
         "--no-cache-dir",
     ]
-    install = ["install", "--quiet", "--no-input", "--no-index", "--no-deps", "--require-hashes"]
-    steps: dict[str, list[str | Path]] = {
-        "environment": [sys.executable, "-I", "-m", "venv", *more, place],
-        "installation": [*pip, *install, "--find-links", wheels, "-r", wheels / LOCK],
-    }
-    for what, words in steps.items():
-        try:
-            run_child(what, words, wheels, limits=limits, stopping=stopping)
-        except EnvironmentFailed as error:
-            if shutil.disk_usage(place).free < _FULL_BYTES or "No space left" in error.message:
-                raise NoSpace(f"The disk became full while {place} was built.", hint="Free some space.") from error
-            raise
+    install = ["install", "--quiet", "--no-input", "--no-index", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    environment: list[str | Path] = [sys.executable, "-I", "-m", "venv", *more, place]
+    installation = [*pip, *install, "--find-links", wheels, "-r", wheels / LOCK]
+    try:
+        run_child("environment", environment, wheels, limits=limits, stopping=stopping)
+    except EnvironmentFailed as error:
+        # Nothing of the release is in it yet.
+        raise DeviceError(f"No environment can be made here: {error.message}", hint=_HINT) from error
+    run_child("installation", installation, wheels, limits=limits, stopping=stopping)
     with disk_errors(place):
         shutil.rmtree(wheels)
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgesdk_agent.update.proving_child import ChildLimits, await_proof
-from edgesdk_targets.child_watch import last_message, start_program
-from edgesdk_targets.errors import BundleError
+from edgesdk_targets.child_watch import last_message, put_last, start_program
+from edgesdk_targets.errors import BundleError, DeviceError
+from edgesdk_targets.whole_file import disk_errors
 
+_TRIED_AGAIN = "It is tried again."
 _HINT = "Make the release anew, for this device, with another content."
 
 
@@ -33,14 +35,18 @@ def run_child(
         what: it does, for messages. scratch: where it may leave files, on the disk that is to be filled.
 
     Raises:
-        EnvironmentFailed: it does not end well. DeviceError: it was ended by `stopping`.
+        EnvironmentFailed: it does not end well, or is not there. DeviceError: it was ended by `stopping`, or this device does not
+            run it. NoSpace, InputError: the disk is full, or refuses.
     """
-    with tempfile.TemporaryDirectory(prefix=".child-", dir=scratch) as temporary:
+    with disk_errors(scratch), tempfile.TemporaryDirectory(prefix=".child-", dir=scratch) as temporary:
         folder = Path(temporary)
         try:
             child = start_program([str(word) for word in words], _environment(folder), folder=folder)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise EnvironmentFailed(f"{words[0]} cannot be started: {error.strerror or error}.") from error
+        except OSError as error:
+            raise DeviceError(f"{words[0]} cannot be started: {error.strerror or error}.", hint=_TRIED_AGAIN) from error
+        put_last(child)
         await_proof(child, folder, what, EnvironmentFailed, limits=limits, stopping=stopping)
         return last_message(folder)
 
