@@ -84,12 +84,13 @@ def offered(
     """
     if record.step in _ACTIVE and record.release is not None:
         if record.release.id == release.id:
+            same = record
             if record.shadow is not None and shadow is None:
-                record = record.but(shadow=None)
+                same = record.but(shadow=None)
                 if record.step is Step.STAGED:
-                    return _at(record, Step.STAGED, now, limits)
+                    return _at(same, Step.STAGED, now, limits)
             # It may be to be had elsewhere by now, such as on a stick.
-            return record.but(address=address) if record.step is Step.DOWNLOADING else record
+            return same.but(address=address) if record.step is Step.DOWNLOADING else same
         raise InputError(
             f"{_named(record.release)} is under way ({record.step.value}).", hint="Wait for its end, or abort it."
         )
