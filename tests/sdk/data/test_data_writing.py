@@ -100,7 +100,7 @@ def test_what_is_wrong_goes_and_the_rest_is_a_dataset(tmp_path: Path, layout: st
     with listing.open() as file:
         why = {row["file"]: row["dropped"] for row in csv.DictReader(file)}
     assert why[index.items[4].name].startswith("corrupt")
-    assert why[index.items[8].name] == f"copy (near) of {index.items[1].name}"
+    assert why[index.items[8].name] == f"copy (near) of {index.items[1].name}; its label is another"
     assert sum(bool(reason) for reason in why.values()) == 2
 
 
