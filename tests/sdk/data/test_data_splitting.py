@@ -44,24 +44,31 @@ def test_pictures_of_several_classes_are_shared_out_evenly_too() -> None:
 
 
 def test_groups_stay_together_and_folds_are_no_worse_than_scikit_learns() -> None:
-    rng = np.random.default_rng(2)
-    groups = [f"g{n}" for n in rng.integers(0, 60, 900)]
-    favourite = {g: int(rng.integers(0, 5)) for g in set(groups)}
-    names = [str(favourite[g]) if rng.random() < 0.7 else str(rng.integers(0, 5)) for g in groups]
-    classes = [(name,) for name in names]
-    chosen = assign(classes, groups, folds(5), seed=3)
-    assert all(len({c for c, g in zip(chosen, groups, strict=True) if g == group}) == 1 for group in set(groups))
+    ours: list[float] = []
+    theirs: list[float] = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        groups = [f"g{n}" for n in rng.integers(0, 60, 900)]
+        favourite = {g: int(rng.integers(0, 5)) for g in sorted(set(groups))}
+        names = [str(favourite[g]) if rng.random() < 0.7 else str(rng.integers(0, 5)) for g in groups]
+        classes = [(name,) for name in names]
+        chosen = assign(classes, groups, folds(5), seed=seed)
+        assert all(len({c for c, g in zip(chosen, groups, strict=True) if g == group}) == 1 for group in set(groups))
+        ours.append(_unevenness(chosen, names))
+        other = [""] * 900
+        splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+        for number, (_, places) in enumerate(splitter.split(names, names, groups)):
+            for place in places:
+                other[place] = str(number)
+        theirs.append(_unevenness(other, names))
+    # One set of pictures says little: either is ahead by half at times.
+    assert sum(ours) <= 1.25 * sum(theirs)
 
-    def unevenness(of: list[str]) -> float:
-        each = counts(of, classes)
-        return max(abs(each[f][c] / Counter(names)[c] - 0.2) for f in each for c in set(names))
 
-    theirs = [""] * 900
-    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=3)
-    for number, (_, places) in enumerate(splitter.split(names, names, groups)):
-        for place in places:
-            theirs[place] = str(number)
-    assert unevenness(chosen) <= 1.25 * unevenness(theirs)
+def _unevenness(of: list[str], names: list[str]) -> float:
+    """Return by how much the share of a class in a fold is off at worst."""
+    each = counts(of, [(name,) for name in names])
+    return max(abs(each[fold][name] / Counter(names)[name] - 0.2) for fold in each for name in set(names))
 
 
 def test_a_seed_gives_the_same_sets_and_another_gives_others() -> None:

@@ -133,7 +133,7 @@ class Compiled:
     def output(self, name):
         return self.outputs[0]
     def get_property(self, name):
-        return {{"NUM_STREAMS": 1}}[name]
+        return {{"NUM_STREAMS": 1, "EXECUTION_DEVICES": ["CPU"]}}[name]
     def create_infer_request(self):
         return Request()
 
