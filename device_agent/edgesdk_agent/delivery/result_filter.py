@@ -6,12 +6,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
-from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.tally import HookNews, Tally
+from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.frame import FrameResult
 
 
-class FilteredDelivery:
+class FilteredDelivery(WrappingDelivery):
     """Deliver what a filter lets through.
 
     A result with which the filter fails is kept back: nobody said that it may be told.
@@ -32,13 +33,9 @@ class FilteredDelivery:
         name: str = "result_filter",
         on_news: Callable[[HookNews], None] | None = None,
     ) -> None:
+        super().__init__(delivery)
         self._function = function
-        self._delivery = delivery
         self._tally = Tally(name, on_news, kind="stage")
-
-    def start(self) -> None:
-        """Start what gets the results."""
-        self._delivery.start()
 
     def __call__(self, result: FrameResult) -> None:
         """Filter a result, and deliver what comes of it."""
@@ -56,18 +53,10 @@ class FilteredDelivery:
             self._tally.delivered()
             self._delivery(filtered)
 
-    def close(self, timeout_s: float) -> None:
-        """Close what gets the results."""
-        self._delivery.close(timeout_s)
-
     def counts(self) -> DeliveryCounts:
         """Return what became of all results: those kept back here, those with which the filter failed, and the rest."""
-        mine, rest = self._tally.counts(), self._delivery.counts()
+        mine, rest = self._tally.counts(), super().counts()
         return replace(rest, filtered=rest.filtered + mine.filtered, failed=rest.failed + mine.failed)
-
-    def is_current(self) -> bool:
-        """Say whether the caller is the thread of what gets the results."""
-        return is_on_own_thread(self._delivery)
 
     def passed(self) -> DeliveryCounts:
         """Return how many results came through (delivered), were kept back (filtered), and failed."""

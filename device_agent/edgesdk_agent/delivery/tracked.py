@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.events.scenes import Scenes
 from edgesdk_agent.frame import FrameResult
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.5
 
 
-class TrackedDelivery:
+class TrackedDelivery(WrappingDelivery):
     """Deliver each result after the scenes took it in; a thread looks for cameras that give none.
 
     Args:
@@ -23,14 +24,14 @@ class TrackedDelivery:
     """
 
     def __init__(self, scenes: Scenes, delivery: Delivery) -> None:
+        super().__init__(delivery)
         self._scenes = scenes
-        self._delivery = delivery
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._look, name="edgesdk-scenes", daemon=True)
 
     def start(self) -> None:
         """Start what gets the results."""
-        self._delivery.start()
+        super().start()
         self._thread.start()
 
     def __call__(self, result: FrameResult) -> None:
@@ -43,15 +44,7 @@ class TrackedDelivery:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         self._scenes.close()
-        self._delivery.close(timeout_s)
-
-    def counts(self) -> DeliveryCounts:
-        """Return what became of the results."""
-        return self._delivery.counts()
-
-    def is_current(self) -> bool:
-        """Say whether the caller is the thread of what gets the results."""
-        return is_on_own_thread(self._delivery)
+        super().close(timeout_s)
 
     def _look(self) -> None:
         while not self._closed.wait(_LOOK_S):

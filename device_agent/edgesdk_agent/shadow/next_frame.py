@@ -6,8 +6,9 @@ import logging
 import threading
 from dataclasses import replace
 
-from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.picture_memory import SharedPicture
+from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.frame import FrameResult
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class NextFrame:
         return asking is not None and asking.offer(result)
 
 
-class ShadowedDelivery:
+class ShadowedDelivery(WrappingDelivery):
     """Offer each result to a shadow run, and deliver it.
 
     Args:
@@ -98,11 +99,8 @@ class ShadowedDelivery:
     """
 
     def __init__(self, next_frame: NextFrame, delivery: Delivery, *, pictures: bool) -> None:
-        self._next, self._delivery, self._pictures = next_frame, delivery, pictures
-
-    def start(self) -> None:
-        """Start what gets the results."""
-        self._delivery.start()
+        super().__init__(delivery)
+        self._next, self._pictures = next_frame, pictures
 
     def __call__(self, result: FrameResult) -> None:
         """Offer a result, and deliver it."""
@@ -112,15 +110,3 @@ class ShadowedDelivery:
             # Kept for the shadow run alone, it is nobody else's.
             result = replace(result, image=None)
         self._delivery(result)
-
-    def close(self, timeout_s: float) -> None:
-        """Close what gets the results."""
-        self._delivery.close(timeout_s)
-
-    def counts(self) -> DeliveryCounts:
-        """Return what became of the results."""
-        return self._delivery.counts()
-
-    def is_current(self) -> bool:
-        """Say whether the caller is the thread of what gets the results."""
-        return is_on_own_thread(self._delivery)

@@ -6,7 +6,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 
-from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.delivery import Delivery
+from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.update.result_features import features_of
 from edgesdk_agent.update.result_profile import LABEL, RESULTS, Spread, profile_of
@@ -57,7 +58,7 @@ class ResultTally:
         return {camera: profile_of(found) for camera, found in stretches.items()}
 
 
-class TalliedDelivery:
+class TalliedDelivery(WrappingDelivery):
     """Deliver each result after it was counted in.
 
     Args:
@@ -65,25 +66,10 @@ class TalliedDelivery:
     """
 
     def __init__(self, tally: ResultTally, delivery: Delivery) -> None:
-        self._tally, self._delivery = tally, delivery
-
-    def start(self) -> None:
-        """Start what gets the results."""
-        self._delivery.start()
+        super().__init__(delivery)
+        self._tally = tally
 
     def __call__(self, result: FrameResult) -> None:
         """Count a result in, and deliver it."""
         self._tally.take(result)
         self._delivery(result)
-
-    def close(self, timeout_s: float) -> None:
-        """Close what gets the results."""
-        self._delivery.close(timeout_s)
-
-    def counts(self) -> DeliveryCounts:
-        """Return what became of the results."""
-        return self._delivery.counts()
-
-    def is_current(self) -> bool:
-        """Say whether the caller is the thread of what gets the results."""
-        return is_on_own_thread(self._delivery)
