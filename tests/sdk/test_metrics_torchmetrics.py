@@ -1,4 +1,4 @@
-"""The figures are torchmetrics', too, where it is installed: `pip install --no-deps torchmetrics lightning-utilities`."""
+"""The figures are torchmetrics', too."""
 
 from __future__ import annotations
 
