@@ -18,7 +18,7 @@ import numpy as np
 from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.conversion import Conversion
 from edgesdk_converters.families.build import build
-from edgesdk_converters.golden.golden_set import golden_files
+from edgesdk_converters.golden.golden_set import golden_files_of
 from edgesdk_converters.packing import Built, bundle_path, write
 from edgesdk_converters.proving.gate import Gate
 from edgesdk_converters.proving.parity_pictures import parity_pictures, pictures_below
@@ -120,7 +120,7 @@ def convert(
     _jobs(targets, wanted, from_onnx=False, calibrated=calib_data is not None)  # refuse before loading anything
     say("loading the model")
     model = resolve_source(source, card=card, overrides=overrides, head=head)
-    path = bundle_path(Path(output), model)
+    path = bundle_path(Path(output), model.card.name, model.card.version)
     reference = open_reference(model)
     _check_answers(model, reference)
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
@@ -161,7 +161,7 @@ def convert(
             reference,
             built,
             reports=_reports(built, layers, "given" if files else "calibration" if calibrating else "drawn"),
-            golden=golden_files(proof, built),
+            golden=golden_files_of(proof, built),
             sensitivity=layers,
             calibration=calibrating.record if calibrating else None,
             warnings=warnings,

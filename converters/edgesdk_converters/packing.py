@@ -23,8 +23,8 @@ from edgesdk_targets.whole_file import check_writable
 Built = tuple[Variant, Artifact]
 
 
-def bundle_path(output: Path, source: Source) -> Path:
-    """Return where the bundle goes: the file that is named, or its usual name in the folder that is named.
+def bundle_path(output: Path, name: str, version: str) -> Path:
+    """Return where a model's bundle goes: the file that is named, or its usual name in the folder that is named.
 
     Raises:
         InputError: there is another file, or the place cannot be written.
@@ -34,7 +34,7 @@ def bundle_path(output: Path, source: Source) -> Path:
     elif output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file and no bundle.", hint=f"Give a folder, or a name ending in {SUFFIX}.")
     else:
-        path = output / f"{source.card.name}-{source.card.version}{SUFFIX}"
+        path = output / f"{name}-{version}{SUFFIX}"
     check_writable(path, "-o")
     return path
 

@@ -91,12 +91,17 @@ def _artifact(path: str, content: bytes, variants: Sequence[Variant]) -> dict[st
         "edgesdk:size": str(len(content)),
     }
     return {
-        "type": "machine-learning-model" if any(v.files["model"] == path for v in users) else "data",
+        "type": "machine-learning-model" if any(_is_model(path, v) for v in users) else "data",
         "bom-ref": f"file:{path}",
         "name": path,
         "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}],
         "properties": [{"name": key, "value": value} for key, value in facts.items()],
     }
+
+
+def _is_model(path: str, variant: Variant) -> bool:
+    """Say whether a file is a model; of a variant of several, one of them."""
+    return any(place == path and role.rpartition("/")[2] == "model" for role, place in variant.files.items())
 
 
 def _source(source: Mapping[str, Any]) -> list[dict[str, Any]]:

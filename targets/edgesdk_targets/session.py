@@ -204,6 +204,11 @@ def open_files(
 
 def open_load(module: str, load: Load) -> Session:
     """Load a variant by a runtime's module; see `RuntimeEntry`."""
+    if load.variant.together is not None:
+        # Imported where it is needed: few bundles hold several models.
+        from edgesdk_targets.together.session import open_together
+
+        return open_together(module, load, load.variant.together)
     session: Session = importlib.import_module(module).open_session(load)
     return session
 

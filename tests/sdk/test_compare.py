@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import typer
 
-from edgesdk.benchmark.contest import Bounds, Entry, Figure, front, judged, pick, with_faster_floats
+from edgesdk.benchmark.contest import Bounds, Entry, Figure, front, judged, with_faster_floats
+from edgesdk.benchmark.contest_choice import pick
 from edgesdk.benchmark.contest_page import comparison_page
 from edgesdk.benchmark.host import HostFacts
 from edgesdk.benchmark.interleave import Contender, Race, faster_of, interleaved
@@ -25,6 +26,7 @@ from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_testkit.benchmark_subjects import subject
+from edgesdk_testkit.labelled_pictures import write_labelled
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN, WIDE
 
@@ -217,6 +219,36 @@ class TestChoice:
         entries = [_entry("a", worst_db=140.0), _entry("b", worst_db=90.0, ms=9.0), _entry("c", worst_db=20.0, ms=12.0)]
         assert front(entries) == ["b"]
 
+    def test_something_else_than_speed_may_decide(self) -> None:
+        entries = [
+            _entry("fast", ms=1.0, size_bytes=3000, rss_bytes=300, figure=_top1(0.895)),
+            _entry("good", ms=4.0, size_bytes=4000, rss_bytes=200, figure=_top1(0.9)),
+            _entry("small", ms=3.0, size_bytes=1000, rss_bytes=100, figure=_top1(0.892)),
+        ]
+        for prefer, name in (("speed", "fast"), ("metric", "good"), ("size", "small"), ("memory", "small")):
+            assert pick(entries, max_drop=0.01, prefer=prefer).name == name  # type: ignore[arg-type]
+
+    def test_figures_have_limits_too(self) -> None:
+        figures = {"f1_macro": _top1(0.8), "ece": Figure("ece", 0.2, 0.1, 0.3, 9, higher_is_better=False)}
+        entry = _entry("a", figures=figures)
+        assert judged(entry, None, Bounds(least={"f1_macro": 0.8}, most={"ece": 0.2})).misses == ()
+        missed = judged(entry, None, Bounds(least={"f1_macro": 0.9}, most={"ece": 0.1}))
+        assert missed.misses == ("f1_macro 0.8000 < 0.9 (--min-metric)", "ece 0.2000 > 0.1 (--max-metric)")
+        assert missed.over == pytest.approx(2.0)
+        # A figure that is not defined reaches nothing.
+        assert judged(_entry("b"), None, Bounds(least={"f1_macro": 0.1})).misses
+
+    def test_where_none_fits_the_nearest_is_named(self) -> None:
+        entries = [judged(_entry(name, ms=ms), None, Bounds(ms=1.0)) for name, ms in (("far", 9.0), ("near", 1.2))]
+        assert "near came nearest, 1.2 times its limit: 1.2 ms > 1 ms (--max-ms)" in pick(entries, max_drop=0.01).why
+
+    def test_a_model_that_is_not_converted_is_shown_and_not_taken(self) -> None:
+        source = Entry("card.yaml", "m", None, 10, "not converted", figure=_top1(0.91), failure="it is not converted")
+        chosen = pick([source, _entry("int8", "int8", figure=_top1(0.905))], max_drop=0.01)
+        assert chosen.name == "int8"
+        assert chosen.passed_over == ("card.yaml: it is not converted",)
+        assert source.to_json()["precision"] == "source"
+
 
 class TestPage:
     HOST = HostFacts("a cpu", "x86_64", 2, None, "a system", "3.11", None, None, 0.0)
@@ -289,6 +321,43 @@ class TestCommand:
             assert entry["metric"]["name"] == "ap50"
             assert entry["metric"]["low"] <= entry["metric"]["value"] <= entry["metric"]["high"]
             assert entry["worst_parity_db"] > 60
+
+    def test_models_that_differ_are_told_apart_on_data(
+        self, two_bundles: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data = write_labelled(tmp_path / "data", 30)
+        page = tmp_path / "report.html"
+        found = self._compare(
+            capsys, *map(str, two_bundles), target="rpi5", data=data, folds=3, report=page, min_metric=["top1=0.1"]
+        )
+        small, wide = found["entries"]
+        assert small["metrics"]["top1"]["value"] == 1.0
+        assert {"f1_macro", "ece", "balanced_accuracy"} <= set(small["metrics"])
+        difference = found["differences"][0]
+        assert difference["figure"] == "top1"
+        assert difference["value"] == pytest.approx(1.0 - wide["metrics"]["top1"]["value"], abs=1e-6)
+        assert (difference["better"] == small["name"]) == (difference["p_adjusted"] < 0.05)
+        folds = found["folds"][small["name"]]["top1"]
+        assert folds == {"mean": 1.0, "sd": 0.0, "folds": [1.0, 1.0, 1.0]}
+        text = page.read_text("utf-8")
+        assert all(heading in text for heading in ("All figures", "Which differ by more than chance", "Over folds"))
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"folds": 3}, "--folds needs figures"),
+            ({"min_metric": ["top1"]}, "no limit"),
+            ({"prefer": "beauty"}, "not known"),
+            ({"prefer": "metric"}, "--prefer metric needs figures"),
+            ({"folds": 1}, "divides nothing"),
+        ],
+        ids=["folds", "limit", "prefer", "metric", "one-fold"],
+    )
+    def test_options_that_do_not_go_together_are_refused(
+        self, two_bundles: tuple[Path, Path], options: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(InputError, match=said):
+            compare([str(two_bundles[0])], **options)
 
     @pytest.mark.parametrize("drop", [5.0, -0.1, float("nan")])
     def test_a_drop_that_is_no_fraction_is_refused(self, two_bundles: tuple[Path, Path], drop: float) -> None:

@@ -32,7 +32,7 @@ from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.preprocess.image_file import decode_image
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.session import Session
-from edgesdk_targets.target import Precision
+from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 from edgesdk_targets.window import panned_clip
 
@@ -62,19 +62,45 @@ class _Asked:
         return self.image.shape[0], self.image.shape[1]
 
 
-def golden_files(proof: Proof, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
-    """Return the golden set's files by their path in the bundle; none for a model that takes no picture.
+@dataclass(frozen=True, slots=True)
+class GoldenModel:
+    """The model that a golden set is made of.
 
-    Raises:
-        ConversionError: the model's answer to a golden picture is not finite.
-        SessionFailed: an artifact that ran a moment ago does not.
+    Attributes:
+        reference: what artifacts are compared with.
+        folded: the reference takes pixels.
+        preprocess: of `meaning`, which has one.
+        pictures: PNG files.
+        open: loads an artifact; the caller closes it.
     """
+
+    reference: Reference | Session
+    folded: bool
+    meaning: Meaning
+    preprocess: Preprocess
+    pictures: Sequence[bytes]
+    open: Callable[[Artifact, Variant, Runtime], Session]
+
+
+def golden_files_of(proof: Proof, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
+    """Return the golden set of what was converted; none for a model that takes no picture. Raises as `golden_files`."""
     card = proof.source.card
     if card.preprocess is None:
         return {}
     labels = proof.source.card_file.labels
     meaning = Meaning(card.task, card.preprocess, card.postprocess, labels, card.state, card.window)
-    return _Maker(proof, meaning, card.preprocess).files(built)
+    pictures = golden_pictures(proof.pictures, card.preprocess.size)
+    return golden_files(GoldenModel(proof.reference, False, meaning, card.preprocess, pictures, proof.open), built)
+
+
+def golden_files(model: GoldenModel, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
+    """Return the golden set's files by their path in the bundle.
+
+    Raises:
+        ConversionError: the model's answer to a golden picture is not finite.
+        SessionFailed: an artifact that ran a moment ago does not.
+    """
+    return _Maker(model).files(built)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +119,16 @@ class _Answers:
 
 
 class _Maker:
-    def __init__(self, proof: Proof, meaning: Meaning, preprocess: Preprocess) -> None:
-        self._proof = proof
+    def __init__(self, model: GoldenModel) -> None:
+        meaning = model.meaning
+        self._open = model.open
         self._meaning = meaning
-        self._preprocess = preprocess
+        self._preprocess = model.preprocess
         self._frames = meaning.window.frames if meaning.window else FRAMES_WITH_STATE if meaning.state else 1
-        pngs = golden_pictures(proof.pictures, preprocess.size)
         clip = self._frames if meaning.window else None
-        self._asked = [_asked(png, preprocess, seed, clip) for seed, png in enumerate(pngs)]
-        self._source = self._ask(proof.reference, folded=False)
-        self._groups = _groups(proof.reference.outputs, meaning.postprocess.head)
+        self._asked = [_asked(png, model.preprocess, seed, clip) for seed, png in enumerate(model.pictures)]
+        self._source = self._ask(model.reference, folded=model.folded)
+        self._groups = _groups(model.reference.outputs, meaning.postprocess.head)
         chosen = [[choose(part_of(outputs, group)) for group in self._groups] for outputs in self._source.outputs]
         self._counts = tuple(len(part) for part in chosen[0])
         self._index = np.stack([_joined(parts) for parts in chosen])
@@ -143,7 +169,7 @@ class _Maker:
             answers, values = self._source, self._values
             limits = {group.name: limit_of(variant.precision, None) for group in self._groups}
         else:
-            session = self._proof.open(artifact, variant, runtime)
+            session = self._open(artifact, variant, runtime)
             try:
                 answers = self._ask(session, folded=variant.folded)
             finally:

@@ -1,26 +1,18 @@
-"""Artifacts side by side: what each costs and gives, which are not beaten by any other, and which one to take (pure).
-
-The rules of choice, in this order: it ran here; it keeps within the limits; it is no INT8 that is slower than the
-float of the same model; its figure is not further below the best one than is allowed; then the fastest, and among those
-that cannot be told apart by speed, the smallest.
-"""
+"""Models side by side: what each costs and gives, which limits it misses, and which are not beaten by any other (pure)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgesdk.benchmark.statistics import Ratio
 from edgesdk_targets.bundle.manifest import Manifest, Variant
-from edgesdk_targets.target import Precision, Target
+from edgesdk_targets.target import Precision, Runtime, Target
 
 FLOATS = (Precision.FP32, Precision.FP16)
-# Two times that differ by less are the same.
-_SAME_SPEED = 1.03
 # Above this many dB two artifacts answer the same, for the choice.
 _AS_GOOD_DB = 60.0
-_WORSE = "worse than the best"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +47,35 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One artifact.
+    """One artifact, or a model that is not converted.
 
     Attributes:
         model: the model's name: an INT8 is compared with floats of the same one.
+        variant: None of a model that is not converted, which has no time on a device.
         size_bytes: of its files.
         worst_db: its worst group's parity, as measured when it was built.
         status: measured, simulated, or not run.
         ms: median of one inference, timed by turns with the others.
+        figure: by which it is chosen: the task's main figure.
+        figures: all figures of the evaluation, by name.
         misses: the limits that it does not keep.
+        over: how many times as much as the limit that it misses by most; 1 where it misses none.
         slower_than: name of the float that is faster here, and how many times.
         failure: why it was not timed.
     """
 
     name: str
     model: str
-    variant: Variant
+    variant: Variant | None
     size_bytes: int
     status: str
     worst_db: float | None = None
     ms: float | None = None
     rss_bytes: int | None = None
     figure: Figure | None = None
+    figures: Mapping[str, Figure] = field(default_factory=dict)
     misses: tuple[str, ...] = ()
+    over: float = 1.0
     slower_than: tuple[str, Ratio] | None = None
     failure: str = ""
 
@@ -88,16 +86,21 @@ class Entry:
 
     @property
     def is_float(self) -> bool:
-        return self.variant.precision in FLOATS
+        return self.variant is None or self.variant.precision in FLOATS
+
+    @property
+    def precision(self) -> str:
+        """Its precision in a word; of a model that is not converted `source`."""
+        return "source" if self.variant is None else self.variant.precision.value
 
     def to_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "model": self.model,
-            "variant": self.variant.id,
-            "target": self.variant.target,
-            "runtime": self.variant.runtime.value,
-            "precision": self.variant.precision.value,
+            "variant": self.variant.id if self.variant else None,
+            "target": self.variant.target if self.variant else None,
+            "runtime": self.variant.runtime.value if self.variant else None,
+            "precision": self.precision,
             "status": self.status,
             "bytes": self.size_bytes,
             "worst_parity_db": self.worst_db,
@@ -105,6 +108,7 @@ class Entry:
             "fps": None if self.fps is None else float(f"{self.fps:.4g}"),
             "rss_bytes": self.rss_bytes,
             "metric": self.figure.to_json() if self.figure else None,
+            "metrics": {name: figure.to_json() for name, figure in self.figures.items()},
             "meets_limits": not self.misses,
             "misses": list(self.misses),
             "slower_than": None
@@ -116,23 +120,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The user's own limits; None where there is none."""
+    """The user's own limits; None where there is none.
+
+    Attributes:
+        least: by the figure's name, what it has to reach.
+        most: by the figure's name, what it may not exceed: for errors.
+    """
 
     ms: float | None = None
     size_bytes: int | None = None
     rss_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """Which artifact to take, and why; `name` is None where none will do."""
-
-    name: str | None
-    why: str
-    passed_over: tuple[str, ...] = field(default=())
-
-    def to_json(self) -> dict[str, object]:
-        return {"name": self.name, "why": self.why, "passed_over": list(self.passed_over)}
+    least: Mapping[str, float] = field(default_factory=dict)
+    most: Mapping[str, float] = field(default_factory=dict)
 
 
 def worst_parity_db(variant: Variant) -> float | None:
@@ -159,12 +158,35 @@ def judged(entry: Entry, target: Target | None, bounds: Bounds) -> Entry:
             ("of files", entry.size_bytes, target.max_bundle_bytes, f"the limit of {target.name}"),
             ("of memory", entry.rss_bytes, target.memory_bytes, f"the memory of {target.name}"),
         ]
+    known = [(v, limit, what, whose) for what, v, limit, whose in limits if v is not None and limit is not None]
     misses = [
-        f"{_amount(value, what)} > {_amount(limit, what)} ({whose})"
-        for what, value, limit, whose in limits
-        if value is not None and limit is not None and value > limit
+        (f"{_amount(v, what)} > {_amount(limit, what)} ({whose})", _times(v, limit))
+        for v, limit, what, whose in known
+        if v > limit
     ]
-    return replace(entry, misses=tuple(misses))
+    misses += _missed_figures(entry, bounds)
+    return replace(
+        entry, misses=tuple(text for text, _ in misses), over=max((times for _, times in misses), default=1.0)
+    )
+
+
+def _missed_figures(entry: Entry, bounds: Bounds) -> list[tuple[str, float]]:
+    """Return what it misses of the figures that were asked for, in words, and how many times."""
+    missed = []
+    for name, limit in bounds.least.items():
+        value = entry.figures[name].value if name in entry.figures else math.nan
+        # What is not defined reaches nothing.
+        if not value >= limit:
+            missed.append((f"{name} {value:.4f} < {limit:g} (--min-metric)", _times(limit, value)))
+    for name, limit in bounds.most.items():
+        value = entry.figures[name].value if name in entry.figures else math.nan
+        if not value <= limit:
+            missed.append((f"{name} {value:.4f} > {limit:g} (--max-metric)", _times(value, limit)))
+    return missed
+
+
+def _times(more: float, less: float) -> float:
+    return more / less if less > 0 and math.isfinite(more) else math.inf
 
 
 def _amount(value: float, what: str) -> str:
@@ -186,12 +208,16 @@ def _faster_float(
     if entry.is_float or entry.ms is None:
         return None
     floats = [e for e in entries if e.is_float and e.ms is not None and e.model == entry.model]
-    own = [e for e in floats if e.variant.runtime is entry.variant.runtime] or floats
+    own = [e for e in floats if _runtime(e) is _runtime(entry)] or floats
     best = min(own, key=lambda e: e.ms or 0.0, default=None)
     if best is None:
         return None
     taken = ratio(entry.name, best.name)
     return (best.name, taken) if taken.slower else None
+
+
+def _runtime(entry: Entry) -> Runtime | None:
+    return entry.variant.runtime if entry.variant else None
 
 
 def front(entries: Sequence[Entry]) -> list[str]:
@@ -212,65 +238,3 @@ def _loss(entry: Entry) -> float:
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
-
-
-def pick(entries: Sequence[Entry], *, max_drop: float) -> Pick:
-    """Choose one artifact.
-
-    Args:
-        max_drop: how far below the best its figure may be.
-    """
-    passed_over: list[str] = []
-    figures = [e.figure.loss for e in entries if e.figure is not None]
-    good = []
-    for entry in entries:
-        if reason := _unfit(entry, min(figures, default=None), max_drop):
-            passed_over.append(f"{entry.name}: {reason}")
-        else:
-            good.append(entry)
-    if not good:
-        return Pick(None, _none_fits(entries, passed_over), tuple(passed_over))
-    fastest = min(good, key=lambda e: e.ms or 0.0)
-    alike = [e for e in good if (e.ms or 0.0) <= (fastest.ms or 0.0) * _SAME_SPEED]
-    best = min(alike, key=lambda e: (e.size_bytes, e.ms))
-    return Pick(best.name, _reason(best, fastest, len(good)), tuple(passed_over))
-
-
-def _unfit(entry: Entry, best_loss: float | None, max_drop: float) -> str:
-    if entry.ms is None:
-        return entry.failure or "it was not timed"
-    if entry.misses:
-        return "; ".join(entry.misses)
-    if entry.slower_than is not None:
-        name, taken = entry.slower_than
-        return f"takes {taken.value:.2f} times as long as the float {name} on this host"
-    if best_loss is not None and entry.figure is not None and entry.figure.loss - best_loss > max_drop:
-        drop = entry.figure.loss - best_loss
-        return f"{entry.figure.name} is {drop:.4f} {_WORSE} ({max_drop:g} allowed)"
-    return ""
-
-
-def _none_fits(entries: Sequence[Entry], reasons: Sequence[str]) -> str:
-    """Say that there is nothing to take, and what to do."""
-    if all(entry.ms is None for entry in entries):
-        return "None ran here: `edgesdk doctor` says which runtimes are missing."
-    said = "\n".join(reasons)
-    mine = [option for option in ("--max-ms", "--max-bytes", "--max-rss") if f"({option})" in said]
-    if _WORSE in said:
-        mine.append("--max-drop")
-    allow = f"Allow more with {' or '.join(mine)}, or convert" if mine else "Convert"
-    return f"None ran here within the limits. {allow} with --precision int8, or a model with a smaller input."
-
-
-def _reason(best: Entry, fastest: Entry, among: int) -> str:
-    if among == 1:
-        why = "the only one that fits"
-    elif best is fastest:
-        why = f"the fastest of the {among} that fit, {best.ms:.3g} ms"
-    else:
-        why = f"as fast as the fastest of the {among} that fit ({best.ms:.3g} ms), and smaller"
-    if best.figure is None:
-        why += "; its accuracy was not measured (--data)"
-    if best.status == "simulated":
-        why += f"; timed on this host, not on {best.variant.target}"
-    return why

@@ -1,10 +1,12 @@
-"""The HTML report of `edgesdk compare`: one table, the plot with Pareto's front, and the choice with its reasons."""
+"""The HTML report of `edgesdk compare`: the tables, the plot with Pareto's front, and the choice with its reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from edgesdk.benchmark.contest import Entry, Pick, front
+from edgesdk.benchmark.contest import Entry, front
+from edgesdk.benchmark.contest_choice import Pick
 from edgesdk.benchmark.host import HostFacts
 from edgesdk.report.page import Page
 from edgesdk.report.plots import scatter
@@ -24,11 +26,25 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FurtherTable:
+    """A table of plain cells with its heading; the first column names the row.
+
+    Attributes:
+        about: what the cells are.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    about: str
+
+
 def cells(entry: Entry, on_front: bool) -> tuple[str, ...]:
     """Return an entry's row, in the order of `COLUMNS`."""
     return (
         entry.name,
-        entry.variant.precision.value,
+        entry.precision,
         f"{entry.size_bytes / 1e6:.3g} MB",
         entry.figure.text() if entry.figure else "",
         "" if entry.worst_db is None else f"{entry.worst_db:.0f} dB",
@@ -41,11 +57,21 @@ def cells(entry: Entry, on_front: bool) -> tuple[str, ...]:
     )
 
 
-def comparison_page(entries: Sequence[Entry], choice: Pick, host: HostFacts, threads: int) -> Page:
-    """Return the finished page."""
+def comparison_page(
+    entries: Sequence[Entry],
+    choice: Pick,
+    host: HostFacts,
+    threads: int,
+    further: Sequence[FurtherTable] = (),
+) -> Page:
+    """Return the finished page.
+
+    Args:
+        further: what else was measured of the entries.
+    """
     best = f"Take {choice.name}: {choice.why}." if choice.name else choice.why
-    page = Page("Artifacts compared", best)
-    page.heading("The artifacts")
+    page = Page("Models compared", best)
+    page.heading("The models")
     on_front = set(front(entries))
     rows = [cells(entry, entry.name in on_front) for entry in entries]
     page.table(COLUMNS, rows, "* on Pareto's front: no other is at once as fast, as small and as good.")
@@ -53,6 +79,9 @@ def comparison_page(entries: Sequence[Entry], choice: Pick, host: HostFacts, thr
     if timed:
         page.heading("Speed and what it costs")
         page.figure(*_plot(timed))
+    for one in further:
+        page.heading(one.title)
+        page.table(one.columns, one.rows, one.about)
     if choice.passed_over:
         page.heading("Why not the others")
         for line in choice.passed_over:

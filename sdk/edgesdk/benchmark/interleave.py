@@ -31,7 +31,7 @@ class Contender:
     """What one subject took.
 
     Attributes:
-        rounds_ms: its median in each round.
+        rounds_ms: its median in each round; of a cascade the mean, as its runs differ.
         rss_bytes: the most memory of its process.
     """
 
@@ -110,6 +110,7 @@ def interleaved(
     memory: dict[str, int] = {}
     with ExitStack() as stack:
         children: dict[str, LiveChild] = {}
+        usual = {subject.name: "mean" if subject.varies else "p50" for subject in subjects}
         for subject in subjects:
             tell(f"loading {subject.name}")
             child = stack.enter_context(LiveChild(subject))
@@ -122,7 +123,7 @@ def interleaved(
             for name in _turned([name for name in children if name not in failed], turn):
                 with _noted(failed, name):
                     taken = children[name].ask("slice", within_s=slice_s + _ANSWER_S, seconds=slice_s)
-                    times.setdefault(name, []).append(taken["latency"]["p50"])
+                    times.setdefault(name, []).append(taken["latency"][usual[name]])
                     memory[name] = taken["rss"]
     contenders = {name: Contender(name, tuple(times[name]), memory[name]) for name in children if name not in failed}
     return Race(contenders, failed, threads)

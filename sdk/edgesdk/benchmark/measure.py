@@ -158,6 +158,9 @@ def measure_variant(bundle: Bundle, variant: Variant, runtime: Runtime, plan: Pl
     notes = (
         [] if runtime is variant.runtime else [f"run by {runtime.value}, as {variant.runtime.value} is not installed"]
     )
+    together = variant.together
+    if together is not None and together.share is not None:
+        notes.append(f"a cascade: the second model is asked {together.share:.0%} of the time, and the mean is its cost")
     try:
         subject = bundle_subject(bundle, variant, runtime=runtime)
         measured = measure(subject, plan, load_s=_BUILD_S if runtime is Runtime.TENSORRT else _LOAD_S)

@@ -31,12 +31,14 @@ class Subject:
         opener: `package.module:callable` that takes an `Opening` and returns a `Lane`; called in the child only.
         options: JSON for the opener.
         files: name → content, put into the child's folder.
+        varies: its runs differ by what is asked, so that the mean is what it costs, and not the median.
     """
 
     name: str
     opener: str
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    varies: bool = False
 
     def write(self, folder: Path) -> None:
         """Put the subject into a child's folder."""
@@ -81,7 +83,9 @@ def files_subject(
     parts = {f"role/{role}": data for role, data in files.items()}
     if picture is not None:
         parts["picture"] = picture
-    return Subject(name, VARIANT_OPENER, options, parts)
+    together = variant.together
+    varies = together is not None and together.rule == "cascade"
+    return Subject(name, VARIANT_OPENER, options, parts, varies)
 
 
 def bundle_subject(bundle: Bundle, variant: Variant, *, runtime: Runtime | None = None, name: str = "") -> Subject:

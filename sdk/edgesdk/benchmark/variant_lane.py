@@ -13,9 +13,11 @@ from edgesdk.benchmark.pictures import read_or_draw
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.preprocess.apply import Preprocessor
-from edgesdk_targets.session import Session, SessionOptions, open_files
+from edgesdk_targets.session import Binding, Session, SessionOptions, open_files
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.together.session import TogetherBinding
+from edgesdk_targets.together.spec import files_of
 
 _COVERAGE = {
     Runtime.ONNXRUNTIME: "edgesdk.benchmark.coverage.onnxruntime",
@@ -45,13 +47,14 @@ class VariantLane:
             options=SessionOptions(threads=opening.threads),
         )
         self._binding = self._session.bind(1)[0]
+        self._paced = _paced(self._binding, self._variant)
         manifest = options.get("manifest")
         self._manifest = Manifest.from_bytes(manifest.encode()) if manifest else None
         self.picture: tuple[int, int] | None = None
         self._fill()
 
     def infer(self) -> Mapping[str, Array]:
-        return self._binding.run()
+        return self._paced()
 
     def stages(self) -> Mapping[str, Callable[[], object]]:
         manifest, image = self._manifest, self._image()
@@ -77,10 +80,23 @@ class VariantLane:
         if self._runtime not in _COVERAGE:
             return None
         module = importlib.import_module(_COVERAGE[self._runtime])
-        nodes: list[ExecutedNode] | None = module.executed_nodes(
-            self._files(), self._variant, self._opening.threads, self._opening.folder
-        )
-        return None if nodes is None else summarise(nodes, self._variant.precision, str(module.home()))
+        nodes: list[ExecutedNode] = []
+        for files, variant in self._models():
+            found = module.executed_nodes(files, variant, self._opening.threads, self._opening.folder)
+            if found is None:
+                return None
+            nodes += found
+        return summarise(nodes, self._variant.precision, str(module.home()))
+
+    def _models(self) -> list[tuple[dict[str, bytes], Variant]]:
+        """Return the files of each model that the variant has, with the variant that it is alone."""
+        files, together = self._files(), self._variant.together
+        if together is None:
+            return [(files, self._variant)]
+        alone = [
+            self._variant.model_copy(update={"precision": one.precision, "together": None}) for one in together.members
+        ]
+        return [(files_of(files, place), variant) for place, variant in enumerate(alone)]
 
     def _files(self) -> dict[str, bytes]:
         """Read the variant's files; not kept, since what is measured keeps what it needs."""
@@ -108,3 +124,23 @@ class VariantLane:
             picture = read_or_draw(self._opening.files.get("picture"))
             prepare = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
             prepare.into(picture, self._binding.inputs[image.name])
+
+
+def _paced(binding: Binding, variant: Variant) -> Callable[[], Mapping[str, Array]]:
+    """Return the binding's `run`; a cascade's asks its second model as often as it was asked on the calibration pictures.
+
+    On one picture alone a cascade would take either the time of the first model or that of both.
+    """
+    together = variant.together
+    if together is None or together.share is None or not isinstance(binding, TogetherBinding):
+        return binding.run
+    share, owed = together.share, 0.0
+
+    def run() -> Mapping[str, Array]:
+        nonlocal owed
+        owed += share
+        in_doubt = owed >= 1.0
+        owed -= in_doubt
+        return binding.run(in_doubt=in_doubt)
+
+    return run

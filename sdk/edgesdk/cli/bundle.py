@@ -1,4 +1,4 @@
-"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys`, `tuf`, `chunks` and `agent` have files of their own."""
+"""`edgesdk bundle inspect|verify|unpack|diff`; `sign`, `keys`, `tuf`, `chunks`, `agent`, `cascade` and the rest have own files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edgesdk.cli.bundle_agent import agent
 from edgesdk.cli.bundle_chunks import chunks
 from edgesdk.cli.bundle_keys import app as keys_app
 from edgesdk.cli.bundle_sign import sign, signature_facts, signature_text
+from edgesdk.cli.bundle_together import cascade, ensemble
 from edgesdk.cli.bundle_tuf import app as tuf_app
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, plain, print_json, size_text, table
 from edgesdk_targets.target import Precision
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from edgesdk.bundle_diff import Difference
     from edgesdk_targets.bundle.bundle import Bundle
     from edgesdk_targets.bundle.manifest import Variant
+    from edgesdk_targets.together.spec import Together
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(sign)
 app.command()(chunks)
 app.command()(agent)
+app.command()(cascade)
+app.command()(ensemble)
 app.add_typer(keys_app, name="keys", help="Make, list, trust and revoke keys.")
 app.add_typer(tuf_app, name="tuf", help="A fleet's repository of what is released, with keys of several people.")
 BundlePath = Annotated[
@@ -182,6 +186,20 @@ def _print(opened: Bundle) -> None:
             _parity_text(variant.parity), variant.status,
         )  # fmt: skip
     out.print(rows)
+    for variant in manifest.variants:
+        if variant.together is not None:
+            out.print(
+                f"  {plain(variant.id)}: {plain(_together_text(variant.together))}", highlight=False, markup=False
+            )
+
+
+def _together_text(together: Together) -> str:
+    """Say how several models answer as one."""
+    names = [f"{one.name} {one.version} ({one.precision.value})" for one in together.members]
+    if together.rule != "cascade":
+        return f"{together.rule} of {', '.join(names)}"
+    often = "" if together.share is None else f", {together.share:.0%} of the calibration pictures"
+    return f"{names[0]}, and below {together.threshold:.4f} {names[1]}{often}"
 
 
 def _computes_in(variant: Variant) -> str:

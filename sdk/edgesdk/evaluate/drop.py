@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
 from edgesdk.evaluate.intervals import jackknife_variance, student
-from edgesdk.evaluate.paired_proportions import drop_bounds
+from edgesdk.evaluate.paired_proportions import chance_of_so_little, chance_of_so_much, drop_bounds
 from edgesdk_targets.tensor import Array
 
 Outcome = Literal["pass", "fail", "need more samples"]
@@ -47,6 +48,7 @@ class Drop:
         spread: standard error of `value`, times the root of n.
         worst: what one sample can cost at most.
         hidden: the part of `value` that may not show in so few samples.
+        changed: samples lost and won, where the figure is a share of them.
     """
 
     figure: str
@@ -58,6 +60,28 @@ class Drop:
     spread: float
     worst: float = 1.0
     hidden: float = 0.0
+    changed: tuple[float, float] | None = None
+
+    @property
+    def p(self) -> float:
+        """The chance, at most, of so great a difference to either side if there were none.
+
+        Of shares exact (`paired_proportions`: McNemar's question without his approximation); of other figures Student's t
+        of the jackknife, on the normal scale by Wallace (1959, Annals of Mathematical Statistics 30, 1121).
+        """
+        if self.changed is not None:
+            lost, won = self.changed
+            one_sided = min(chance_of_so_little(self.n, lost, won, 0.0), chance_of_so_much(self.n, lost, won, 0.0))
+            return min(1.0, 2 * one_sided)
+        if self.value == 0 or self.n < 2:
+            return 1.0
+        if self.spread == 0:
+            # Every block of samples shows the same difference; that of so few says no more than their number.
+            return min(1.0, 2.0 ** (1 - self.n))
+        freedom = self.n - 1
+        t = abs(self.value) / (self.spread / math.sqrt(self.n))
+        z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
+        return 2 * (1 - NormalDist().cdf(z))
 
     @property
     def outcome(self) -> Outcome:
@@ -104,7 +128,7 @@ def drop_of_shares(figure: str, lost: Array, limit: float) -> Drop:
     """
     n, losses, gains = len(lost), float(np.maximum(lost, 0).sum()), float(np.maximum(-lost, 0).sum())
     low, high = drop_bounds(n, losses, gains)
-    return Drop(figure, float(lost.mean()), low, high, n, limit, float(lost.std()))
+    return Drop(figure, float(lost.mean()), low, high, n, limit, float(lost.std()), changed=(losses, gains))
 
 
 def drop_of_figure(

@@ -6,16 +6,12 @@ answers, so that several artifacts are judged at the cost of one; and both write
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from edgesdk.evaluate.agreement import USUAL, compare_answers
 from edgesdk.evaluate.answers import KINDS, Answers, Pictures, Predict, Progress, check_kind, collect, paths_of
-from edgesdk.evaluate.compare_boxes import compare_boxes
-from edgesdk.evaluate.compare_classes import compare_classes
-from edgesdk.evaluate.compare_texts import compare_texts
-from edgesdk.evaluate.compare_vectors import compare_embeddings, compare_values
+from edgesdk.evaluate.compare import compare_labelled
 from edgesdk.evaluate.comparison import Comparison
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.evaluate import scorecard
@@ -28,16 +24,6 @@ from edgesdk.evaluate.scorecard import Scorecard
 from edgesdk.report.place import page_path
 from edgesdk_converters.proving.gate import Verdict
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.tensor import Array
-
-_Compare = Callable[[Dataset, Answers, Answers, Array, Limits], Comparison]
-_COMPARES: dict[str, _Compare] = {
-    "classify": compare_classes,
-    "detect": compare_boxes,
-    "text": compare_texts,
-    "embed": compare_embeddings,
-    "regress": compare_values,
-}
 
 
 class _Pair:
@@ -144,7 +130,7 @@ class AccuracyGate:
         # Broken answers stand for themselves; what is compared beside them is the float model with itself.
         sound = after if not broken else before
         units = units_of(before.paths, before.thumbnails, dataset.groups)
-        comparison = _COMPARES[dataset.task](dataset, before, sound, units, self._limits)
+        comparison = compare_labelled(dataset, before, sound, units, self._limits)
         comparison = replace(comparison, warnings=tuple(dict.fromkeys((*dataset.warnings, *comparison.warnings))))
         self._last = (before, sound)
         verdict = verdict_of(

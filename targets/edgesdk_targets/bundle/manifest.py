@@ -20,6 +20,7 @@ from edgesdk_targets.state import StateSpec, check_states
 from edgesdk_targets.target import NAME_PATTERN as TARGET_NAME
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import TensorSpec
+from edgesdk_targets.together.spec import Together, files_of
 from edgesdk_targets.window import WindowSpec, check_window
 
 SCHEMA_MAJOR = 1
@@ -49,6 +50,7 @@ class Variant(LateModel):
         status: on what this variant has run: on the target itself (measured), its builds under emulation, the same
             runtime on the converting host (simulated), or not at all.
         notes: why this runtime and not an earlier one of the target's chain.
+        together: of a variant that is several models, how they answer as one; its files are theirs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +68,7 @@ class Variant(LateModel):
     accuracy: dict[str, Any] = Field(default_factory=dict)
     status: Status = "built only"
     notes: tuple[str, ...] = ()
+    together: Together | None = None
 
 
 class Manifest(LateModel):
@@ -102,8 +105,9 @@ class Manifest(LateModel):
                 raise ValueError(f"variant {variant.id} has an input without a static shape")
             if missing := [path for path in variant.files.values() if path not in self.files]:
                 raise ValueError(f"variant {variant.id} names files that are not listed: {missing}")
-            if "model" not in variant.files:
-                raise ValueError(f"variant {variant.id} has no file in the role 'model'")
+            for mine in _members_files(variant):
+                if "model" not in mine:
+                    raise ValueError(f"variant {variant.id} has no file in the role 'model'")
             if len(variant.inputs) != len(self.inputs) or len(variant.outputs) != len(self.outputs):
                 raise ValueError(f"variant {variant.id} has another number of inputs or outputs than the model")
         check_states(self.state, self.inputs, self.outputs)
@@ -146,6 +150,13 @@ class Manifest(LateModel):
             raise BadBundle(
                 f"manifest.json: {where or 'manifest'}: {first['msg']}.", hint="Make the bundle again."
             ) from error
+
+
+def _members_files(variant: Variant) -> list[dict[str, str]]:
+    """Return the files of each model that the variant has, by role."""
+    if variant.together is None:
+        return [variant.files]
+    return [files_of(variant.files, place) for place in range(len(variant.together.members))]
 
 
 def manifest_schema() -> dict[str, Any]:

@@ -47,10 +47,11 @@ def _of_bundle(path: Path) -> tuple[bytes, Preprocess, TensorSpec, bool]:
         manifest = bundle.manifest
         if manifest.preprocess is None:
             raise InputError(f"The model in {path} takes no pictures.", hint="Give a model that does.")
-        variants = [v for v in manifest.variants if v.runtime is Runtime.ONNXRUNTIME]
+        variants = [v for v in manifest.variants if v.runtime is Runtime.ONNXRUNTIME and v.together is None]
         if not variants:
             raise InputError(
-                f"{path} has no variant for ONNX Runtime.", hint="Convert it with --target generic-onnx, too."
+                f"{path} has no variant of one model for ONNX Runtime.",
+                hint="Convert it with --target generic-onnx, too.",
             )
         variant = min(variants, key=lambda v: v.precision is not Precision.FP32)
         content = bundle.read(variant.files["model"])

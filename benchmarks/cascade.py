@@ -1,0 +1,157 @@
+"""Does a cascade give more than its members for the same time?
+
+    python benchmarks/cascade.py [--pictures 3000] [--steps 700] [--json]
+
+Two classifiers of rendered digits are trained here (some minutes): one of a few hundred weights, one of half a million. Both are
+converted, the threshold is chosen on one half of new pictures, and everything is measured on the other half: accuracy of both
+members and of cascades at several budgets, with the times of members taken by turns on one thread. The members' digits are other
+hands' than those that they were trained on. Writes `results/cascade.json`; ends with 1 where the cascade does not beat every member
+that fits the budget at two budgets or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "digits"))
+
+from digits_inputs import Inputs
+from make_data import Digits, load_all, split
+from render_pictures import Renderer
+from train_loop import fit
+
+from edgesdk.benchmark.host import host_facts
+from edgesdk.together.cascade import make_cascade
+from edgesdk.together.doubt import Budget
+from edgesdk.together.members import Part
+from edgesdk_converters.convert import convert
+from edgesdk_targets.bundle.bundle import open_bundle
+
+NEEDED = 2
+_BATCH = 96
+
+
+def networks() -> dict[str, Any]:
+    """Return both untrained networks by name."""
+    from torch import nn
+
+    def unit(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+    tiny = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 10))
+    large = nn.Sequential(
+        *unit(1, 32), *unit(32, 32), nn.MaxPool2d(2),
+        *unit(32, 96), *unit(96, 96), nn.MaxPool2d(2),
+        *unit(96, 160), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(160 * 16, 10),
+    )  # fmt: skip
+    return {"tiny": tiny, "large": large}
+
+
+def trained(name: str, model: Any, digits: Digits, steps: int) -> Any:
+    import torch
+    from torch.nn import functional
+
+    source, inputs = Renderer(digits, 1), Inputs("classifier")
+
+    def step(_: int) -> Any:
+        images, labels = zip(*(source.crop() for _ in range(_BATCH)), strict=True)
+        return functional.cross_entropy(model(inputs.batch(list(images))), torch.tensor(labels), label_smoothing=0.02)
+
+    fit(model, step, steps=steps, peak_rate=4e-3, name=name)
+    return model
+
+
+def write_pictures(folder: Path, digits: Digits, count: int, seed: int) -> Path:
+    renderer = Renderer(digits, seed)
+    for number in range(count):
+        image, label = renderer.crop()
+        place = folder / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(place / f"{number:05d}.png"), image)
+    return folder
+
+
+def converted(name: str, model: Any, folder: Path) -> Path:
+    from digits_inputs import card
+
+    fields = {key: value for key, value in card("classifier").items() if key not in {"source", "factory"}}
+    fields |= {"name": name, "labels": [str(digit) for digit in range(10)]}
+    return convert(model.eval(), ["x86-cpu"], output=folder / f"{name}.edgebundle", card=fields).path
+
+
+def measured(folder: Path, pictures: int, steps: int) -> dict[str, Any]:
+    train, test = split(load_all())
+    paths = {}
+    for name, model in networks().items():
+        paths[name] = converted(name, trained(name, model, train, steps), folder)
+    data = {half: write_pictures(folder / half, test, pictures, seed) for half, seed in (("choose", 11), ("judge", 12))}
+    with open_bundle(paths["tiny"]) as small, open_bundle(paths["large"]) as large:
+        parts = Part(small), Part(large)
+        kinds = {}
+        for half, place in data.items():
+            made = make_cascade(*parts, folder / f"{half}.edgebundle", place, Budget(), rounds=9, slice_s=0.3)
+            kinds[half] = next(iter(made.calibrated.values()))
+    return {"host": host_facts().to_json(), "pictures": pictures, **judged(kinds)}
+
+
+def judged(kinds: dict[str, Any]) -> dict[str, Any]:
+    """Take each budget's threshold as the first half chooses it, and what it gives on the second half."""
+    chosen_on, judge = kinds["choose"], kinds["judge"]
+    one, both = judge.points[0], judge.points[-1]
+    small_ms, large_ms = chosen_on.ms
+    rows = []
+    for share in (0.05, 0.1, 0.2, 0.3, 0.5):
+        within = [point for point in chosen_on.points if point.share <= share]
+        threshold = max(within, key=lambda point: (point.accuracy, -point.ms)).threshold
+        got = min(judge.points, key=lambda point: abs(point.threshold - threshold))
+        ms = small_ms + got.share * large_ms
+        affordable = both.accuracy if large_ms <= ms else one.accuracy
+        rows.append(
+            {
+                "share_allowed": share,
+                "share": round(got.share, 4),
+                "ms": float(f"{ms:.4g}"),
+                "accuracy": round(got.accuracy, 4),
+                "best_member_that_fits": round(affordable, 4),
+                "beats_it": got.accuracy > affordable,
+                "as_good_as_the_large_one": got.accuracy >= both.accuracy,
+            }
+        )
+    members = [
+        {"name": name, "ms": float(f"{ms:.4g}"), "accuracy": round(point.accuracy, 4)}
+        for name, ms, point in (("tiny", small_ms, one), ("large", large_ms, both))
+    ]
+    return {"members": members, "budgets": rows}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pictures", type=int, default=3000, help="of each half")
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="edgesdk-cascade-") as name:
+        found = measured(Path(name), options.pictures, options.steps)
+    text = json.dumps(found, indent=1) + "\n"
+    (Path(__file__).parent / "results" / "cascade.json").write_text(text, "utf-8")
+    print(text if options.json else table(found))
+    return 0 if sum(row["beats_it"] for row in found["budgets"]) >= NEEDED else 1
+
+
+def table(found: dict[str, Any]) -> str:
+    lines = ["| | ms a picture | second model asked | right |", "|---|---|---|---|"]
+    lines += [f"| {m['name']} alone | {m['ms']} | | {m['accuracy']:.4f} |" for m in found["members"]]
+    lines += [f"| cascade | {r['ms']} | {r['share']:.1%} | {r['accuracy']:.4f} |" for r in found["budgets"]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""A cascade's threshold: what each costs and gives, which is chosen, and what it gives elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgesdk.together.doubt import Answered, Budget, at, at_budgets, choose, curve, held_out
+from edgesdk_targets.errors import InputError
+
+
+def _answered(count: int = 200, seed: int = 0) -> Answered:
+    """A first model that knows when it is wrong, and a second that is right nearly always."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.3, 1.0, count)
+    first = rng.random(count) < confidence
+    second = rng.random(count) < 0.95
+    return Answered(confidence, first, second, np.arange(count), (1.0, 4.0))
+
+
+def test_each_point_is_what_its_threshold_gives() -> None:
+    answered = _answered()
+    for point in curve(answered):
+        again = at(answered, point.threshold)
+        assert again.share == pytest.approx(point.share)
+        assert again.accuracy == pytest.approx(point.accuracy)
+        assert again.ms == pytest.approx(point.ms)
+
+
+def test_it_begins_with_the_first_model_alone_and_ends_with_the_second() -> None:
+    answered = _answered()
+    points = curve(answered)
+    assert (points[0].share, points[-1].share) == (0.0, 1.0)
+    assert points[0].accuracy == pytest.approx(answered.first.mean())
+    assert points[-1].accuracy == pytest.approx(answered.second.mean())
+    assert points[-1].ms == pytest.approx(5.0)
+
+
+def test_equal_confidences_are_passed_on_together() -> None:
+    answered = Answered(
+        np.asarray([0.5, 0.5, 0.9]), np.asarray([False, True, True]), np.asarray([True] * 3), np.arange(3), (1.0, 1.0)
+    )
+    assert [point.share for point in curve(answered)] == [0.0, pytest.approx(2 / 3), 1.0]
+
+
+def test_pictures_of_one_clip_count_as_one() -> None:
+    answered = Answered(
+        np.asarray([0.4, 0.6, 0.8, 0.9]),
+        np.asarray([False, False, False, True]),
+        np.asarray([True] * 4),
+        np.asarray([0, 0, 0, 1]),
+        (1.0, 1.0),
+    )
+    assert curve(answered)[0].accuracy == pytest.approx(0.5)
+
+
+class TestChoice:
+    def test_the_best_within_a_budget(self) -> None:
+        points = curve(_answered())
+        for ms in (1.0, 2.0, 3.0):
+            chosen = choose(points, Budget(ms=ms))
+            assert chosen.ms <= ms
+            assert all(point.accuracy <= chosen.accuracy for point in points if point.ms <= ms)
+        assert choose(points, Budget(share=0.1)).share <= 0.1
+
+    def test_the_cheapest_that_is_good_enough(self) -> None:
+        points = curve(_answered())
+        chosen = choose(points, Budget(accuracy=0.9))
+        assert chosen.accuracy >= 0.9
+        assert all(point.accuracy < 0.9 for point in points if point.ms < chosen.ms)
+        usual = choose(points, Budget())
+        assert usual.accuracy >= points[-1].accuracy - 0.01
+
+    def test_what_cannot_be_kept_is_said_with_how_near_it_comes(self) -> None:
+        points = curve(_answered())
+        with pytest.raises(InputError, match=r"takes 1 ms even where the second model is never asked; 0\.5 are"):
+            choose(points, Budget(ms=0.5))
+        with pytest.raises(InputError, match="No threshold reaches 1: the best gives 0"):
+            choose(points, Budget(accuracy=1.0))
+
+
+class TestHeldOut:
+    def test_it_is_no_better_than_what_was_chosen_on(self) -> None:
+        """Over many sets the choice flatters itself; what is held out does not."""
+        flattered = []
+        for seed in range(20):
+            answered = _answered(60, seed)
+            kept = held_out(answered, Budget(share=0.3))
+            assert kept is not None
+            flattered.append(choose(curve(answered), Budget(share=0.3)).accuracy - kept.accuracy)
+        assert np.mean(flattered) > 0
+
+    def test_of_few_pictures_nothing_is_known(self) -> None:
+        assert held_out(_answered(8), Budget()) is None
+
+
+def test_at_a_budget_the_cascade_stands_beside_the_best_member_that_fits() -> None:
+    answered = _answered(400)
+    rows = at_budgets(curve(answered), answered.ms)
+    assert rows[0].member == "first"
+    assert rows[-1].member == "second"
+    assert all(row.gained >= -1e-12 for row in rows if row.member == "first")
+    # Between the two, the first alone is all that a single model could give.
+    assert sum(row.gained > 0.02 for row in rows if row.ms < 4.0) >= 2
