@@ -59,9 +59,9 @@ def cascade(
 
         check_writable(report, "--report")
     with ExitStack() as stack, progress_line("cascade", every_s=2.0) as say:
-        parts = [_part(text, stack) for text in (small, large)]
+        first, second = (_part(text, stack) for text in (small, large))
         made = make_cascade(
-            *parts, output, data, budget, target=target, name=name, version=version, threads=threads, say=say
+            first, second, output, data, budget, target=target, name=name, version=version, threads=threads, say=say
         )
     if report is not None:
         cascade_page(made).write(report)

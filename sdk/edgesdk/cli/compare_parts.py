@@ -144,7 +144,7 @@ def _short_names(parts: dict[str, Part]) -> dict[str, Part]:
     """Leave out of the names what all share: the bundle where there is one, else the folders where they do not matter."""
     paths = {part.bundle.path if isinstance(part, VariantPart) else part.path for part in parts.values()}
     alone = len(paths) == 1
-    named = {}
+    named: dict[str, Part] = {}
     for part in parts.values():
         if isinstance(part, SourcePart):
             named[part.path.name] = part
