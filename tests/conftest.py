@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from edgesdk_testkit.brokers import RealBroker
+    from edgesdk_testkit.postgresql import PostgresqlServer
 
 # Started in the background by a shell, or by nohup: the processes that tests start would not hear these either.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -114,6 +115,15 @@ def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
 
     with running_broker("mosquitto", tmp_path / "broker") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One server for all tests of this process: starting it takes longer than most of them."""
+    from edgesdk_testkit.postgresql import running_postgresql
+
+    with running_postgresql(durable=False) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,9 @@ import pytest
 from edgesdk.fleet.store.records import Asked, Records
 from edgesdk_testkit.brokers import RealBroker, running_broker
 from edgesdk_testkit.mqtt_device import MqttDevice, birth, result
-from edgesdk_testkit.postgresql import PostgresqlServer
+from edgesdk_testkit.postgresql import PostgresqlServer, running_postgresql
 from edgesdk_testkit.recorder_process import RecorderProcess
-from edgesdk_testkit.stores import postgresql
 
-__all__ = ["postgresql"]
 pytestmark = pytest.mark.system
 
 
@@ -22,6 +20,13 @@ pytestmark = pytest.mark.system
 def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
     with running_broker("mosquitto", tmp_path / "broker") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A server that may be killed."""
+    with running_postgresql() as server:
+        yield server
 
 
 def _seqs(url: str) -> list[int]:

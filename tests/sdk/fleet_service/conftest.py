@@ -9,15 +9,8 @@ import pytest
 
 from edgesdk_testkit.fleet_seed import seed
 from edgesdk_testkit.fleet_service import FleetService
-from edgesdk_testkit.postgresql import PostgresqlServer, running_postgresql
+from edgesdk_testkit.postgresql import PostgresqlServer
 from edgesdk_testkit.stores import STORES
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgresqlServer]:
-    """One server for all files of this folder: starting it takes longer than most of them."""
-    with running_postgresql() as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=STORES)

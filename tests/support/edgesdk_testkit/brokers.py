@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +110,16 @@ def running_broker(
         broker.kill()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heard:
-    """One message as a plain client got it."""
+    """One message as a plain client got it; it is read once, however often somebody looks at it."""
 
     topic: str
     payload: bytes
     content_type: str
     retained: bool
 
-    @property
+    @cached_property
     def message(self) -> Any:
         found: Message = decode(self.topic, self.payload, self.content_type)
         return found

@@ -7,6 +7,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -18,7 +19,7 @@ class Heard:
     body: dict[str, Any]
     retained: bool
 
-    @property
+    @cached_property
     def channel(self) -> str:
         return self.topic.split("/", 3)[3]
 

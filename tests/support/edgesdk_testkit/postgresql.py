@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from typing_extensions import LiteralString
+
 from edgesdk_testkit.brokers import PATIENCE_S, free_port
 from edgesdk_testkit.required import missing, needed
 
@@ -24,12 +26,14 @@ class PostgresqlServer:
 
     Args:
         folder: for its data; made empty.
+        durable: what is committed outlives the machine's power; without that, the server's process alone.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         needed("psycopg")
         self._programs = _programs()
         self.folder = folder
+        self._durable = durable
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         # The server refuses to run as root.
@@ -49,6 +53,9 @@ class PostgresqlServer:
             "unix_socket_directories": str(self.folder),
             "shared_buffers": "64MB",
             "max_wal_size": "512MB",
+            # Who shares it with others may leave some open.
+            "max_connections": "300",
+            "fsync": "on" if self._durable else "off",
         }
         command = [str(self._programs / "postgres"), "-D", str(self._data)]
         for name, value in settings.items():
@@ -66,8 +73,13 @@ class PostgresqlServer:
 
     def new_database(self, name: str) -> str:
         """Make an empty database and return its URL."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "edgesdk", name)
-        return f"postgresql://edgesdk@127.0.0.1:{self.port}/{name}"
+        self._ask("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)  # where a test is given a second go
+        self._ask("CREATE DATABASE {}", name)
+        return self._url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is still connected with it."""
+        self._ask("DROP DATABASE {} WITH (FORCE)", name)
 
     def stop(self) -> None:
         """End it in good order, without waiting for clients."""
@@ -76,6 +88,16 @@ class PostgresqlServer:
     def kill(self) -> None:
         """End it as a loss of power does for everybody but the disk."""
         self._end(signal.SIGQUIT)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://edgesdk@127.0.0.1:{self.port}/{name}"
+
+    def _ask(self, statement: LiteralString, name: str) -> None:
+        import psycopg
+        from psycopg.sql import SQL, Identifier
+
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(SQL(statement).format(Identifier(name)))
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -103,16 +125,17 @@ class PostgresqlServer:
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgresqlServer]:
-    """Run a server for the length of a `with` statement."""
+def running_postgresql(*, durable: bool = True) -> Iterator[PostgresqlServer]:
+    """Run a server for the length of a `with` statement; `durable` as the server has it."""
     # Not below pytest's folder, which its user may not enter.
     with tempfile.TemporaryDirectory(prefix="edgesdk-pg-", ignore_cleanup_errors=True) as folder:
-        server = PostgresqlServer(Path(folder))
+        server = PostgresqlServer(Path(folder), durable=durable)
         server.start()
         try:
             yield server
         finally:
-            server.stop()
+            # Its data go with the folder: nothing has to be put in order before.
+            server.kill()
 
 
 def _programs() -> Path:

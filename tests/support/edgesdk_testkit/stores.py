@@ -1,4 +1,4 @@
-"""Empty stores for tests: a file, and a database of a real PostgreSQL server that a test file shares."""
+"""Empty stores for tests: a file, and a database of the PostgreSQL server that all tests of a process share."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk_testkit.postgresql import PostgresqlServer, running_postgresql
+from edgesdk_testkit.postgresql import PostgresqlServer
 
 STORES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgresqlServer]:
-    """A running server."""
-    with running_postgresql() as server:
-        yield server
+def postgresql(postgresql_server: PostgresqlServer) -> PostgresqlServer:
+    """The running server, which others use too: who stops or kills one starts one of its own."""
+    return postgresql_server
 
 
 @pytest.fixture(params=STORES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """What stands after `--db`, once of each kind."""
     if request.param == "sqlite":
-        return str(tmp_path / "fleet.db")
-    server: PostgresqlServer = request.getfixturevalue("postgresql")
-    return server.new_database(f"fleet_{next(_numbers)}")
+        yield str(tmp_path / "fleet.db")
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    name = f"fleet_{next(_numbers)}"
+    yield server.new_database(name)
+    server.drop_database(name)
