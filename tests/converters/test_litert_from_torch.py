@@ -41,21 +41,18 @@ def test_fp16_halves_the_weights_and_keeps_float_borders() -> None:
     assert {detail["dtype"] for detail in borders} == {np.float32}
 
 
-def test_two_processes_write_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    for seed in ("1", "2"):
-        monkeypatch.setenv("PYTHONHASHSEED", seed)
-        made.append(
-            run_step(
-                "edgesdk_converters.steps.litert_from_torch:litert_from_torch",
-                module=Call("edgesdk_testkit.torch_models:make", {"name": "streaming"}),
-                example=Call("edgesdk_testkit.torch_models:feeds", {"name": "streaming"}),
-                precision="fp16",
-            )
-        )
-    assert made[0] == made[1]
+def test_another_process_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # This one has another seed, which Python chose by chance.
+    monkeypatch.setenv("PYTHONHASHSEED", "1")
+    made = run_step(
+        "edgesdk_converters.steps.litert_from_torch:litert_from_torch",
+        module=Call("edgesdk_testkit.torch_models:make", {"name": "streaming"}),
+        example=Call("edgesdk_testkit.torch_models:feeds", {"name": "streaming"}),
+        precision="fp16",
+    )
+    assert made == litert_from_torch(models.make("streaming"), models.feeds("streaming"), precision="fp16")
     for place in (Path.cwd(), Path(torch.__file__).parent, Path(models.__file__).parent, Path.home()):
-        assert str(place).encode() not in made[0]
+        assert str(place).encode() not in made
 
 
 class _Masked(nn.Module):

@@ -21,7 +21,7 @@ from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_testkit.fleet_service import PASSWORD, csrf_of
 from edgesdk_testkit.mqtt_listener import MqttListener
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 
 def _command(root: Path) -> list[str]:
@@ -30,29 +30,28 @@ def _command(root: Path) -> list[str]:
     return [str(root / "scripts/demo")] if here else [sys.executable, str(root / "scripts/demo.py")]
 
 
-def _left_running() -> list[str]:
-    """Return the command lines of agents and brokers that the demo started."""
-    lines = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if "edgesdk-demo-" in line or "edgesdk-broker-" in line:
-            lines.append(line)
-    return lines
+def _running_in(folder: Path) -> list[str]:
+    """Return the command lines of the demo, its agent and its broker: their files are in there."""
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(folder) in line]
 
 
-def test_the_demo_finds_what_the_camera_showed_and_leaves_nothing_running(root: Path) -> None:
-    before = _left_running()
-    done = subprocess.run([*_command(root), "--seconds", "8", "--json"], capture_output=True, text=True, check=False)
+def test_the_demo_finds_what_the_camera_showed_and_leaves_nothing_running(root: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*_command(root), "--seconds", "6", "--json"],
+        capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     assert {"frames", "fps", "age_ms", "cpu_s_per_frame", "rss_bytes"} <= set(document)
     assert document["precision"] >= 0.95
     assert document["recall"] >= 0.95
-    assert document["sent"] == document["received"] > 100
+    assert document["sent"] == document["received"] > 20
     runtimes = {name.rsplit("-", 2)[1] for name in document["variants"]}
     assert runtimes == {"openvino", "litert", "tensorrt"}
     assert "Everything is stopped." in done.stderr
-    assert _left_running() == before
+    assert _running_in(tmp_path) == []
+    assert list(tmp_path.glob("edgesdk-demo-*")) == []
 
 
 def _shown(url: str, code: str) -> dict[str, Any]:
@@ -69,10 +68,12 @@ def _shown(url: str, code: str) -> dict[str, Any]:
             waiting.wait(0.2)
 
 
-def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path) -> None:
+def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*_command(root), "--keep"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        [*_command(root), "--keep"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -82,11 +83,13 @@ def test_ctrl_c_ends_a_kept_demo_with_its_figures(root: Path) -> None:
     setup = urlsplit(next(line for line in lines if line.startswith("Dashboard")).split()[-1])
     address = BrokerAddress.parse(next(line for line in lines if line.startswith("Broker")).split()[-1])
     with MqttListener(address.host, address.port) as listener:
-        listener.wait_for("up/result", 240, timeout_s=90)
+        listener.wait_for("up/result", 90, timeout_s=90)
+        # The control of what is asked of the other one: agent and broker are found.
+        assert len(_running_in(tmp_path)) >= 2
     shown = _shown(f"{setup.scheme}://{setup.netloc}", setup.query.partition("code=")[2])
     assert shown["state"] == "online"
     assert shown["bundle_name"] == "digits-detector"
-    assert shown["figures"]["fps"] > 5
+    assert shown["figures"]["fps"] > 1
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in front of it
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0, "".join(lines) + rest + errors
