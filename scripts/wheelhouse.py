@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -179,7 +180,20 @@ def find_packages(plan: Plan, folder: Path) -> list[Locked]:
 
 
 def _build_own_wheel(folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    # Where what builds it is here already, as after `scripts/setup`, pip need not fetch it into an environment of its own.
+    here = ["--no-build-isolation"] if importlib.util.find_spec("hatchling") else []
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        *here,
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("edgesdk-*.whl"))
     if done.returncode or not wheels:
