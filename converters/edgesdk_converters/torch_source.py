@@ -6,8 +6,9 @@ Nothing is unpickled but tensors. A factory is the user's own code and is run; w
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,30 +71,53 @@ def build(factory: str, arguments: Mapping[str, Any], folder: Path) -> torch.nn.
     """
     import torch
 
-    module_name, _, function_name = factory.partition(":")
     with _on_path(folder):
-        _forget_namesake(module_name, folder)
-        try:
-            function = getattr(importlib.import_module(module_name), function_name)
-        except (ImportError, AttributeError) as error:
-            raise InputError(
-                f"The factory {factory!r} cannot be imported: {error}.",
-                hint=f"Put {module_name.split('.')[0]}.py beside the model card, or install its package.",
-            ) from error
-        except (Exception, SystemExit) as error:  # the user's module may raise anything
-            raise _factory_failed(factory, error) from error
+        function = _imported(factory, folder, "The factory")
         try:
             module = function(**arguments)
         except EdgeError:
             raise
         except (Exception, SystemExit) as error:  # the user's function may raise anything
-            raise _factory_failed(factory, error) from error
+            raise _failed(factory, "The factory", error) from error
     if not isinstance(module, torch.nn.Module):
         raise InputError(
             f"The factory {factory!r} returned {type(module).__name__}, not a torch.nn.Module.",
             hint="Let it return the model.",
         )
     return module
+
+
+def named_function(name: str, folder: Path) -> Callable[..., Any]:
+    """Import a function `package.module:function` that a model's author brings, such as a loss.
+
+    Args:
+        folder: of the model card; put on the import path meanwhile.
+
+    Raises:
+        InputError: it cannot be imported, or is no function.
+    """
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+        raise InputError(f"{name!r} names no function.", hint="Write package.module:function.")
+    with _on_path(folder):
+        function = _imported(name, folder, "The function")
+    if not callable(function):
+        raise InputError(f"{name!r} is no function.", hint="Name something that can be called.")
+    return function
+
+
+def _imported(name: str, folder: Path, what: str) -> Callable[..., Any]:
+    module_name, _, function_name = name.partition(":")
+    _forget_namesake(module_name, folder)
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"{what} {name!r} cannot be imported: {error}.",
+            hint=f"Put {module_name.split('.')[0]}.py beside the model card, or install its package.",
+        ) from error
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
+        raise _failed(name, what, error) from error
+    return function
 
 
 def _load_exported(path: Path) -> ExportedProgram:
@@ -206,8 +230,10 @@ def _on_path(folder: Path) -> Iterator[None]:
         sys.path.remove(entry)
 
 
-def _factory_failed(factory: str, error: BaseException) -> InputError:
+def _failed(name: str, what: str, error: BaseException) -> InputError:
     return InputError(
-        f"The factory {factory!r} failed: {type(error).__name__}: {error}",
-        hint="Run it by itself in Python until it returns the model.",
+        f"{what} {name!r} failed: {type(error).__name__}: {error}",
+        hint="Run it by itself in Python until it returns the model."
+        if what == "The factory"
+        else "Import it in Python.",
     )

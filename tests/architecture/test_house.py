@@ -37,7 +37,7 @@ def test_import_contracts_hold() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"Contracts: [5-9] kept, 0 broken", done.stdout), done.stdout
+    assert re.search(r"Contracts: \d{2} kept, 0 broken", done.stdout), done.stdout
 
 
 def test_a_broken_contract_is_found(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""What training makes small, for each task; or a loss that the model's author brings.
+
+A loss takes a `Moment` (model, pictures, targets, and the model's outputs, asked once) and returns a scalar: the mean over the
+batch. One of your own is named `package.module:function`; its module lies beside the model card, or is installed:
+
+    def loss(moment):
+        scores, boxes = moment.model.raw(moment.images)   # or `moment.outputs`: what `model(images)` answers
+        truth = moment.targets                            # of detection: `BoxTargets`, see edgesdk.train.batch
+        return ...                                        # scalar tensor
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from edgesdk.train.batch import TextTargets
+from edgesdk.train.moment import Loss, Moment
+from edgesdk_targets.card import CardFile
+from edgesdk_targets.decode.activation import activation_of
+from edgesdk_targets.decode.ctc import symbols_of
+from edgesdk_targets.decode.postprocess import Activation
+from edgesdk_targets.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Under this a probability says no more; its logarithm must stay finite.
+_LEAST = 1e-12
+
+
+def loss_for(card: CardFile, name: str | None = None, *, label_smoothing: float = 0.0) -> Loss:
+    """Return the loss of a model.
+
+    Args:
+        name: `package.module:function` of one that the author brings; None for the usual one of the card's task: cross entropy
+            (classify), CTC (text), mean squared error (regress).
+        label_smoothing: of the usual cross entropy, 0..1.
+
+    Raises:
+        InputError: the task has no usual loss, or the one named cannot be imported.
+    """
+    if name is not None:
+        from edgesdk_converters.torch_source import named_function
+
+        return cast("Loss", named_function(name, card.folder))
+    task, outputs = card.card.task, card.card.outputs
+    activation = activation_of(outputs[0] if outputs else "logits", card.card.postprocess.activation)
+    if task == "classify":
+        return ClassLoss(card.labels, activation, label_smoothing)
+    if task == "text":
+        return CtcLoss(card.labels, card.card.postprocess.blank, activation)
+    if task == "regress":
+        return squared_error
+    raise InputError(
+        f"There is no usual loss for the task {task!r}: it depends on how the model answers.",
+        hint="Name one: loss_for(card, 'package.module:function'); edgesdk.train.losses says what it is given.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLoss:
+    """Cross entropy, of one class or of several that share a picture evenly.
+
+    Args:
+        labels: the card's; as many as the model has classes, or none.
+        activation: what makes probabilities of the model's output; `none` where it gives them itself.
+        smoothing: so much of the truth is spread over all classes.
+    """
+
+    labels: tuple[str, ...]
+    activation: Activation = "softmax"
+    smoothing: float = 0.0
+
+    def __call__(self, moment: Moment) -> Tensor:
+        """Return the mean cross entropy.
+
+        Raises:
+            InputError: the model answers another number of classes than the card has labels, or a class is not among them.
+        """
+        from torch.nn import functional
+
+        scores, targets = moment.answer, cast("Tensor", moment.targets)
+        if scores.ndim != 2 or (self.labels and scores.shape[1] != len(self.labels)):
+            raise InputError(
+                f"The model answers {list(scores.shape)} to {len(moment.images)} pictures, but the card has "
+                f"{len(self.labels)} labels: (pictures, classes) is needed.",
+                hint="Correct the card's labels, or the factory's number of classes.",
+            )
+        if self.activation == "sigmoid":
+            wanted = targets if targets.ndim == 2 else functional.one_hot(targets, scores.shape[1]).float()
+            return functional.binary_cross_entropy_with_logits(scores, (wanted > 0).float())
+        logits = scores if self.activation == "softmax" else scores.clamp(min=_LEAST).log()
+        return functional.cross_entropy(logits, targets, label_smoothing=self.smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class CtcLoss:
+    """Connectionist temporal classification (A. Graves et al., 2006), the mean over texts, each by its own length.
+
+    Args:
+        labels, blank: the card's.
+        activation: what makes probabilities of the model's output; `none` where it gives them itself.
+    """
+
+    labels: tuple[str, ...]
+    blank: int = 0
+    activation: Activation = "softmax"
+
+    def __call__(self, moment: Moment) -> Tensor:
+        """Return the mean loss.
+
+        Raises:
+            InputError: the labels do not fit the model's classes, or a text is too long for its steps.
+        """
+        import torch
+        from torch.nn import functional
+
+        scores, targets = steps_of(moment.answer, len(moment.images)), cast("TextTargets", moment.targets)
+        symbols = targets.symbols + (targets.symbols >= first_after(self.blank, self.labels, scores.shape[2]))
+        _check_length(symbols, targets.lengths, scores.shape[1])
+        logs = scores.log_softmax(2) if self.activation == "softmax" else scores.clamp(min=_LEAST).log()
+        steps = torch.full((len(scores),), scores.shape[1], dtype=torch.int64)
+        return functional.ctc_loss(logs.transpose(0, 1), symbols, steps, targets.lengths, blank=self.blank)
+
+
+def squared_error(moment: Moment) -> Tensor:
+    """Return the mean squared error of a regression's numbers.
+
+    Raises:
+        InputError: the model answers another number of values than the data has.
+    """
+    from torch.nn import functional
+
+    values, targets = moment.answer, cast("Tensor", moment.targets)
+    if values.numel() != targets.numel():
+        raise InputError(
+            f"The model answers {list(values.shape)}, but the data has {list(targets.shape)}: (pictures, values).",
+            hint="Correct the columns of labels.csv, or the card's labels.",
+        )
+    return functional.mse_loss(values.reshape(targets.shape), targets)
+
+
+def steps_of(scores: Tensor, pictures: int) -> Tensor:
+    """Return a reader's scores as (B, T, C), which some models answer as (T, B, C).
+
+    Raises:
+        InputError: they are neither.
+    """
+    if scores.ndim == 3 and scores.shape[0] == pictures:
+        return scores
+    if scores.ndim == 3 and scores.shape[1] == pictures:
+        return scores.transpose(0, 1)
+    raise InputError(
+        f"The model answers {list(scores.shape)} to {pictures} pictures: (pictures, steps, classes) is needed.",
+        hint="Let its forward keep the first axis for the pictures.",
+    )
+
+
+def first_after(blank: int, labels: tuple[str, ...], classes: int) -> int:
+    """Return the first label whose class is one higher than its number, because the blank stands before it.
+
+    Raises:
+        InputError: the labels fit the model's classes neither with the blank nor without.
+    """
+    if symbols_of(labels, classes, blank) is None:
+        raise InputError(
+            f"The model has {classes} CTC classes and the blank is number {blank}, but there are {len(labels)} labels.",
+            hint=f"Give {classes - 1} labels (one a character, without the blank) or {classes}.",
+        )
+    return blank if len(labels) == classes - 1 else classes
+
+
+def _check_length(symbols: Tensor, lengths: Tensor, steps: int) -> None:
+    """Refuse what cannot be written in so many steps: each symbol takes one, and a blank parts two that are equal."""
+    first = 0
+    for length in lengths.tolist():
+        text = symbols[first : first + length]
+        needed = length + int((text[1:] == text[:-1]).sum())
+        if needed > steps:
+            raise InputError(
+                f"A text of {length} characters needs {needed} steps, and the model answers {steps}.",
+                hint="Take a wider input, or leave pictures with so long texts out.",
+            )
+        first += length
