@@ -94,7 +94,7 @@ class Lessons(LightningModule):
         terms = {name: term(moment) for name, term in self._work.terms.items()}
         total = sum(terms.values(), self._work.loss(moment))
         if not bool(total.isfinite()):
-            raise loss_not_finite(self.model, batch, float(total), self.epoch, self._step)
+            raise loss_not_finite(self.model, batch, float(total.detach()), self.epoch, self._step)
         for name, value in {"loss": total, **terms}.items():
             self._means[name].update(value.detach(), len(batch))
         return total
@@ -120,7 +120,7 @@ class Lessons(LightningModule):
         moment = Moment(self.model, batch, self.epoch, self._step)
         loss = self._work.loss(moment)
         if not bool(loss.isfinite()):
-            raise loss_not_finite(self.model, batch, float(loss), self.epoch, self._step)
+            raise loss_not_finite(self.model, batch, float(loss.detach()), self.epoch, self._step)
         self._means["validation_loss"].update(loss, len(batch))
         self._means["figure"].update(
             loss if self._work.measure is None else self._work.measure.each(moment).mean(), len(batch)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Trainer
-from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from edgesdk.train.augment import Variation
 from edgesdk.train.checkpoint import Checkpoint
