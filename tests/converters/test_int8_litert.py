@@ -100,6 +100,45 @@ def test_kept_operations_stay_float() -> None:
     assert kinds_of(mixed)["CONV_2D"] == {"int8"}
 
 
+class Joined(nn.Module):
+    """What passes by a convolution is pooled and joined with what comes out of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.last = nn.Conv2d(8, 4, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.max_pool2d(nn.functional.relu(self.first(x)), 2)
+        return self.last(torch.cat([x, nn.functional.relu(self.second(x))], 1))
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_beside_layers_in_float_what_has_no_weights_is_float(layers: int) -> None:
+    """With every layer in 8 bits so are pools and joins; padding belongs to the layer that reads it."""
+    torch.manual_seed(0)
+    samples = {"x": np.random.default_rng(2).random((8, 1, 3, 16, 16)).astype(np.float32)}
+    content = litert_from_torch(Joined().eval(), [torch.zeros(1, 3, 16, 16)], precision="fp32")
+    kept = [op.name for op in LiteRtGraph(content).layers()][:layers]
+    types = _types(int8_litert(content, samples, mode="static", keep_float=kept))
+    expected = "float32" if layers else "int8"
+    assert types["MAX_POOL_2D"] == types["CONCATENATION"] == {expected}
+    assert types["PAD"] == {"int8"}
+    assert "int8" in types["CONV_2D"]
+
+
+def _types(content: bytes) -> dict[str, set[str]]:
+    """Return the types of what each kind of operation gives."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    types = {detail["name"]: np.dtype(detail["dtype"]).name for detail in interpreter.get_tensor_details()}
+    found: dict[str, set[str]] = {}
+    for op in LiteRtGraph(content).operations:
+        found.setdefault(op.kind, set()).add(types[op.name])
+    return found
+
+
 def test_an_unknown_name_is_refused_with_near_ones() -> None:
     with pytest.raises(InputError, match="No operation of the LiteRT model") as caught:
         int8_litert(models.litert_of("classifier"), samples_of("classifier"), mode="static", keep_float=["Conv2d_9"])

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from edgesdk_converters.steps import litert_rewrites
 from edgesdk_converters.steps.litert_from_torch import litert_from_torch
+from edgesdk_converters.steps.litert_graph import LiteRtGraph
 from edgesdk_converters.steps.litert_rewrites import avoid_traps
 from edgesdk_testkit import torch_models as models
 
@@ -25,6 +26,7 @@ TRAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "square in five dimensions": lambda x: (x.reshape(1, 2, 2, 6, 6) * 2).square().reshape(1, 4, 6, 6),
     "power in five dimensions": lambda x: (x.abs().reshape(1, 2, 2, 6, 6) ** 1.5).reshape(1, 4, 6, 6),
     "cube": lambda x: x**3,
+    "broken power": lambda x: x.abs() ** 0.4 + functional.relu(x) ** 2.5,
     "nearest to an odd size": lambda x: functional.interpolate(x, size=(7, 9)),
     "nearest by a factor": lambda x: functional.interpolate(x, scale_factor=1.6),
     "bilinear by a factor": lambda x: functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
@@ -89,6 +91,13 @@ def test_without_it_litert_is_wrong_in_silence(name: str, monkeypatch: pytest.Mo
         models.worst_db(models.answers(Trapped(name), [GIVEN.numpy()]), models.run_litert(content, [GIVEN.numpy()]))
         < 40
     )
+
+
+def test_a_broken_power_is_none_of_litert() -> None:
+    content = litert_from_torch(Trapped("broken power"), [GIVEN], precision="fp32")
+    kinds = {op.kind for op in LiteRtGraph(content).operations}
+    assert {"LOG", "EXP"} <= kinds
+    assert "POW" not in kinds
 
 
 def test_a_model_without_traps_is_not_touched() -> None:

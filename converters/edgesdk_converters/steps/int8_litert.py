@@ -2,7 +2,10 @@
 
 Rule: inputs and outputs stay as the float file has them, and so does everything behind the last layers with weights
 (sigmoid, softmax, boxes' arithmetic, the join of boxes and scores): two kinds of numbers never share one scale. Weights are
-symmetric with one step a channel; activations have one step each, from the smallest and largest value on the samples.
+symmetric with one step a channel; activations have one step each, from the smallest and largest value on the samples. Where
+layers are kept in float, so is everything without weights: joins and slices in 8 bits between them round what passes through at
+each one anew, and cost more conversions than they save (FastestDet, 35 of 70 layers in float: F1 0.953 and 2.1 ms, else 0.928
+and 3.6 ms).
 """
 
 from __future__ import annotations
@@ -75,6 +78,8 @@ def quantised(tflite: bytes, ranges: Ranges | None, *, keep_float: Collection[st
     graph = LiteRtGraph(tflite)
     # A quantised tensor that both leaves as float and is read inside is wired wrongly by the quantiser.
     floats = {*graph.tail(), *graph.pixel_arithmetic(), *graph.read_outputs(), *keep_float}
+    if keep_float:
+        floats |= graph.without_weights(floats)
     layers = [op for op in graph.layers() if op.name not in floats]
     if not layers:
         raise StepFailed(

@@ -116,6 +116,21 @@ class LiteRtGraph:
                 found.add(op.name)
         return frozenset(found)
 
+    def without_weights(self, floats: Collection[str]) -> frozenset[str]:
+        """Return the names of the operations without weights, but of padding that becomes a part of layers in 8 bits.
+
+        Args:
+            floats: names of the operations that stay in float.
+        """
+        quantised = {t for op in self.operations if op.kind in _WEIGHTED and op.name not in floats for t in op.inputs}
+        read = {t for op in self.operations if op.kind not in _WEIGHTED or op.name in floats for t in op.inputs}
+        inside = quantised - read - set(self.outputs)
+        return frozenset(
+            op.name
+            for op in self.operations
+            if op.kind not in _WEIGHTED and not (op.kind == "PAD" and inside.issuperset(op.outputs))
+        )
+
     def read_outputs(self) -> frozenset[str]:
         """Return the names of the operations that make or read what leaves the model and is read inside too (a state)."""
         read = {t for op in self.operations for t in op.inputs}

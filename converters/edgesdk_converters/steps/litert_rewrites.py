@@ -1,11 +1,12 @@
-"""Ops that litert-torch lowers wrongly or not at all, said in ops that it lowers right. Exact, so parity is kept.
+"""Ops that litert-torch lowers wrongly, slowly or not at all, said in ops that it lowers right. Exact, so parity is kept.
 
 Each was seen to fail (litert-torch 0.10, litert-converter 0.5): a power with a number in five dimensions is not lowered (the
 square in YOLOv5's head); nearest and linear resizing by a factor that is not the ratio of the two sizes looks at other
 pixels, silently; a transposed convolution with padding or groups is lowered only in a few kinds. Between convolutions,
 where litert-torch moves the channels to the end, it forgets to do so for `repeat` and, silently, for `einsum`. A sort, and
 the largest values without their places, become an op that no LiteRT interpreter has. Every second channel (ShuffleNet)
-becomes a slice that takes as long as the convolutions around it.
+becomes a slice that takes as long as the convolutions around it, and a broken power is left to LiteRT's own kernel, which parts
+the graph for XNNPACK.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def _name_constants(program: ExportedProgram, module: torch.fx.GraphModule) -> N
 def _power(x: Tensor, exponent: float) -> Tensor:
     if exponent in (2, 3):
         return x * x if exponent == 2 else x * x * x
+    if not float(exponent).is_integer():  # of numbers below nought not a number, this way and that
+        return torch.exp(torch.log(x) * exponent)
     return torch.pow(x.reshape(-1), exponent).reshape(x.shape) if x.dim() > 4 else torch.pow(x, exponent)
 
 

@@ -73,6 +73,8 @@ def _power(node: Node, base: Tensor, exponent: Tensor) -> Tensor:
         value = float(known.reshape(-1)[0])
         if exponent.dim() <= base.dim() and value in (0.5, 1.0, 2.0):
             return torch.sqrt(base) if value == 0.5 else base if value == 1.0 else base * base
+        if exponent.dim() <= base.dim() and base.is_floating_point():
+            return torch.pow(base, value)  # as a number where known: converters have other ops for some
     return torch.pow(base, exponent).to(base.dtype)
 
 
