@@ -239,7 +239,20 @@ class TestWhatCannotBeKnown:
         write_colours(tmp_path, 400, shares=(0.5, 0.485, 0, 0, 0, 0.015))
         verdict = judged(tmp_path, colour_predictor(), colour_predictor())
         warnings: Any = verdict.report["warnings"]
-        assert any("3 of 6 classes never occur in the data: blue, olive, purple" in w for w in warnings)
+        said = (
+            "3 of 6 classes never occur in the data: blue, olive, purple; nothing is known about them, and no verdict"
+        )
+        assert any(said in warning for warning in warnings)
+
+    def test_so_are_those_of_a_detector(self, squares: Path) -> None:
+        """More labels than the pictures hold; with those they hold, nothing is said."""
+        told = []
+        for labels in (COLOURS[:4], COLOURS[:3]):
+            gate = AccuracyGate(open_dataset(squares, task="detect", labels=labels))
+            warnings: Any = gate.judge("artifact", square_predictor(), square_predictor()).report["warnings"]
+            told.append([warning for warning in warnings if "never occur" in warning])
+        assert told[1] == []
+        assert told[0][0].startswith(f"1 of 4 classes never occur in the data: {COLOURS[3]};")
 
 
 class TestTheGate:

@@ -43,10 +43,12 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(rows: Path, truth: list[str], before: list[str], after: list[str], **options: float) -> Verdict:
+def judged(
+    rows: Path, truth: list[str], before: list[str], after: list[str], *, labels: str = "", **options: float
+) -> Verdict:
     lines = [f"{i:04d}.png,{text}" for i, text in enumerate(truth)]
     (rows / "labels.csv").write_text("file,text\n" + "\n".join(lines) + "\n")
-    gate = AccuracyGate(open_dataset(rows, task="text", labels=()), **options)  # type: ignore[arg-type]
+    gate = AccuracyGate(open_dataset(rows, task="text", labels=tuple(labels)), **options)  # type: ignore[arg-type]
     return gate.judge("a", reader(before), reader(after))  # type: ignore[arg-type]
 
 
@@ -86,3 +88,16 @@ def test_labels_of_something_else(rows: Path) -> None:
     verdict = judged(rows, ["0123456789"] * COUNT, words(), words())
     assert verdict.outcome == "fail"
     assert "reads next to nothing" in verdict.reason
+
+
+def test_characters_that_never_occur_are_named(rows: Path) -> None:
+    said = [
+        [
+            warning
+            for warning in judged(rows, words(), words(), words(), labels=labels).report["warnings"]
+            if "never" in warning
+        ]  # type: ignore[attr-defined]
+        for labels in ("abcdefghij", "abcdefghij 9")
+    ]
+    assert said[0] == []
+    assert said[1][0].startswith("2 of 12 characters never occur in the data: ' ', '9'; nothing is known about them")

@@ -13,6 +13,7 @@ from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.drop import Drop, drop_of_figure, drop_of_shares
 from edgesdk.evaluate.groups import mean_by_unit
 from edgesdk.evaluate.label_check import misplaced_texts
+from edgesdk.evaluate.labelled_classes import absent_characters
 from edgesdk.evaluate.limits import Limits
 from edgesdk.evaluate.text_error import character_errors, text_metrics
 from edgesdk.layouts.samples import TextSample
@@ -41,6 +42,7 @@ def compare_texts(dataset: Dataset, reference: Answers, artifact: Answers, units
         further=(drop_of_shares("word_accuracy", mean_by_unit(exact[0] - exact[1], units), limits.max_drop),),
         scores={"confidence": (_confidences(results[0]), _confidences(results[1]))},
         harm=worse.astype(float),
+        warnings=absent_characters(dataset, truth),
         misplaced=misplaced_texts(read[0], truth, metrics[0]["cer"]),
     )
 

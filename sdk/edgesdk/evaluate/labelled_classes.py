@@ -1,7 +1,8 @@
-"""Which classes the pictures of a dataset are of."""
+"""Which classes the pictures of a dataset are of, and which never occur in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
@@ -28,10 +29,19 @@ def class_numbers(dataset: Dataset) -> Array:
 
 def absent_classes(dataset: Dataset, present: set[int]) -> tuple[str, ...]:
     """Return the warning about classes without samples, or none."""
-    absent = [name for i, name in enumerate(dataset.labels) if i not in present]
-    if not absent:
+    return _absent([name for i, name in enumerate(dataset.labels) if i not in present], len(dataset.labels), "classes")
+
+
+def absent_characters(dataset: Dataset, truth: Iterable[str]) -> tuple[str, ...]:
+    """Return the warning about a reader's characters that no text holds, or none."""
+    present = set().union(*truth)
+    absent = [repr(name) for name in dataset.labels if not present.intersection(name)]
+    return _absent(absent, len(dataset.labels), "characters")
+
+
+def _absent(names: list[str], of: int, what: str) -> tuple[str, ...]:
+    if not names:
         return ()
-    more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-    listed = ", ".join(absent[:_SHOWN])
-    said = f"{len(absent)} of {len(dataset.labels)} classes never occur in the data: {listed}{more};"
-    return (f"{said} nothing is known about them.",)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    said = f"{len(names)} of {of} {what} never occur in the data: {', '.join(names[:_SHOWN])}{more};"
+    return (f"{said} nothing is known about them, and no verdict counts them.",)

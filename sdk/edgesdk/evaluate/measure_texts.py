@@ -10,6 +10,7 @@ from edgesdk.evaluate.answers import Answers
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.intervals import Metric
 from edgesdk.evaluate.label_check import doubt, misplaced_texts
+from edgesdk.evaluate.labelled_classes import absent_characters
 from edgesdk.evaluate.metrics.bootstrap import rate, share
 from edgesdk.evaluate.scorecard import Scorecard
 from edgesdk.evaluate.text_error import character_errors, true_lengths, word_errors
@@ -45,7 +46,8 @@ def measure_texts(dataset: Dataset, answers: Answers, units: Array) -> Scorecard
             np.asarray([a.casefold() == b.casefold() for a, b in zip(read, truth, strict=True)]), units
         ),
     }
-    return Scorecard(dataset.task, metrics, warnings=doubt(misplaced_texts(read, truth, metrics["cer"], "the model")))
+    doubts = doubt(misplaced_texts(read, truth, metrics["cer"], "the model"))
+    return Scorecard(dataset.task, metrics, warnings=(*doubts, *absent_characters(dataset, truth)))
 
 
 def _texts(dataset: Dataset, answers: Answers) -> tuple[list[str], list[str]]:
