@@ -1,12 +1,13 @@
 """Make the table of models: family by precision, each with its accuracy, parity, size and speed.
 
-    python benchmarks/models_table.py [--phase build judge time emulate] [--only NAME …] [--again] [--quick]
+    python benchmarks/models_table.py [--phase build judge time emulate by_hand parse] [--only NAME …] [--family NAME …]
 
 Writes `benchmarks/results/models.json` and the table in `docs/models.md`. Without `--phase` it makes whatever is missing:
 *build* converts each model for each family, *judge* measures the figures of what was built, *time* lets all artifacts of a
 model take turns. The first two may run on a busy machine; *time* wants a quiet one, and repeats a turn that others disturb.
 *emulate*, which is made only when it is asked for, tries the artifacts on an emulated Raspberry Pi 5, and fetches it first
-(150 MB).
+(150 MB). *by_hand*, likewise, lets each tool's script of a few lines make its INT8 of the same model and pictures, and *parse*
+asks TensorRT-RTX, which has to be installed, whether it takes the files for TensorRT.
 
 What is finished is kept in `.cache/models_table`, under a hash of all that it depends on: a run that was broken off goes on
 where it was, and a change of the code measures anew what it may have changed. A model that is not kept there stays in the table
@@ -23,7 +24,7 @@ import os
 import sys
 from pathlib import Path
 
-from table.cases import ROOT, Places, cases
+from table.cases import FAMILIES, ROOT, Places, cases
 from table.kept import Kept
 from table.making import PHASES, USUAL, Making
 from table.page import write_page
@@ -55,7 +56,7 @@ def main() -> None:
         raise SystemExit(f"nothing to measure; there are: {', '.join(case.name for case in every)}")
     kept = Kept(places.own)
     making = Making(places, kept, _QUICK if options.quick else _FULL, again=options.again)
-    steps = making.missing(chosen, options.phase)
+    steps = making.missing(chosen, options.phase, options.family)
     progress = Progress([step for _, step in steps], kept)
     for case, step in steps:
         progress.begin(step)
@@ -104,6 +105,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phase", nargs="+", choices=PHASES, default=USUAL, help="only these phases")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=(), help="only these models")
+    parser.add_argument(
+        "--family", nargs="+", choices=FAMILIES, default=tuple(FAMILIES), help="build and try only these"
+    )
     parser.add_argument("--again", action="store_true", help="make anew what is there already")
     parser.add_argument("--quick", action="store_true", help="few pictures, short turns; publishes nothing")
     return parser.parse_args()

@@ -9,6 +9,8 @@ from typing import Any
 Model = Mapping[str, Any]
 Row = Mapping[str, Any]
 
+# What INT8 may lie below that of a tool's own script, as fractions: half a point of answers, a point of AP50.
+_ROOM, _ROOM_OF = 0.005, {"AP50": 0.01}
 _ALL = ("ONNX Runtime", "OpenVINO", "LiteRT", "TensorRT")
 _FOLDED = ("OpenVINO", "LiteRT")
 
@@ -96,3 +98,18 @@ def _line(asked: Asked, model: Model, family: str) -> dict[str, Any]:
         return {**line, "measured": None, "holds": False, "why": row.get("failure", "not built")}
     value = asked.measure(model, row)
     return {**line, "measured": value, "holds": None if value is None else asked.holds(value)}
+
+
+def no_worse(model: Model, by_hand: Row, row: Row) -> dict[str, bool]:
+    """Tell of the main figure, and of AP50 where there is one, whether an INT8 row is no worse than a script's.
+
+    A script that happens to do better than float itself sets no higher mark than float.
+    """
+    found = {}
+    for name in dict.fromkeys((model["main"], "AP50")):
+        if name in by_hand["figures"] and name in row["figures"]:
+            before, other, own = (
+                one["value"] for one in (model["float"][name], by_hand["figures"][name], row["figures"][name])
+            )
+            found[name] = own >= min(before, other) - _ROOM_OF.get(name, _ROOM) - 1e-9
+    return found

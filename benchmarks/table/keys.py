@@ -62,6 +62,17 @@ def emulate_key(bundles: Iterable[str], assets: Path | None) -> str:
     return _joined("emulate", sorted(bundles), float_key(assets, 1), code)
 
 
+def by_hand_key(assets: Path | None) -> str:
+    """Name what the scripts' artifacts and their figures depend on."""
+    code = _digest((*_MEANING, *_EXAM, "benchmarks/table/scripts.py", "benchmarks/table/by_hand.py"))
+    return _joined("by hand", float_key(assets, 1), code, versions())
+
+
+def parse_key(bundles: Iterable[str]) -> str:
+    """Name what a parser's verdict on some bundles depends on, but for the parser's own version."""
+    return _joined("parse", sorted(bundles), _digest(("benchmarks/table/parse.py",)))
+
+
 def time_key(bundles: Iterable[str], cpu: str) -> str:
     """Name what the times of some bundles depend on, but for the state of the machine."""
     return _joined("time", sorted(bundles), versions(), cpu)

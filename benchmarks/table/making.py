@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from edgesdk.benchmark.host import host_facts
 from edgesdk_targets.target import Runtime
 from table.build import build_family, bundle_of
+from table.by_hand import judge_script
 from table.cases import FAMILIES, PRECISIONS, Case, Places
 from table.emulate import emulate_family
 from table.judge import judge_family
 from table.kept import Kept
-from table.keys import build_key, emulate_key, judge_key, time_key
+from table.keys import build_key, by_hand_key, emulate_key, judge_key, parse_key, time_key
+from table.parse import parse_family
 from table.prepared import Prepared
 from table.progress import Progress, Step
 from table.results import contender, model_part
 from table.timing import MOST_OTHERS, Effort, race, subjects_of
 
-# The last is asked for by name only: it needs a board that is set up.
-PHASES = ("build", "judge", "time", "emulate")
+# The last three are asked for by name only: a board has to be set up, a parser installed, and on scripts nothing here depends.
+PHASES = ("build", "judge", "time", "emulate", "by_hand", "parse")
 USUAL = PHASES[:3]
-_EMULATED = tuple(family for family in FAMILIES if family != "TensorRT")
+_TRIED_ON = {
+    "emulate": tuple(target for family, target in FAMILIES.items() if family != "TensorRT"),
+    "by_hand": tuple(FAMILIES.values()),
+    "parse": (FAMILIES["TensorRT"],),
+}
 
 
 class Making:
@@ -39,12 +45,19 @@ class Making:
         self._again = again
         self._model: Prepared | None = None
 
-    def missing(self, cases: Sequence[Case], phases: Iterable[str]) -> list[tuple[Case, Step]]:
-        """Return the steps that are left to do: each model whole, one after another, and all times at the end."""
+    def missing(
+        self, cases: Sequence[Case], phases: Iterable[str], families: Collection[str] = tuple(FAMILIES)
+    ) -> list[tuple[Case, Step]]:
+        """Return the steps that are left to do: each model whole, one after another, and all times at the end.
+
+        Args:
+            families: what is built, judged and tried; times are of all that is there, as they are by turns.
+        """
         steps: list[tuple[Case, Step]] = []
+        wanted = {FAMILIES[family] for family in families}
         for case in cases:
             for phase in (p for p in PHASES[:2] if p in phases):
-                parts = [Step(phase, _part(case, target)) for target in FAMILIES.values()]
+                parts = [Step(phase, _part(case, target)) for target in FAMILIES.values() if target in wanted]
                 steps += [(case, one) for one in parts if self._again or not self._is_fresh(case, one)]
         if PHASES[2] in phases:
             changing = {case.name for case, _ in steps}
@@ -52,9 +65,9 @@ class Making:
                 step = Step("time", case.name)
                 if self._again or case.name in changing or not self._is_fresh(case, step):
                     steps.append((case, step))
-        if PHASES[3] in phases:
-            for case in (c for c in cases if c.emulated_exam):
-                parts = [Step("emulate", _part(case, FAMILIES[family])) for family in _EMULATED]
+        for phase in (p for p in PHASES[3:] if p in phases):
+            for case in (c for c in cases if phase != "emulate" or c.emulated_exam):
+                parts = [Step(phase, _part(case, target)) for target in _TRIED_ON[phase] if target in wanted]
                 steps += [(case, one) for one in parts if self._again or not self._is_fresh(case, one)]
         return steps
 
@@ -82,6 +95,11 @@ class Making:
                 assert case.emulated_exam  # noqa: S101  (no such step else)
                 exam = case.emulated_exam(self._places)
                 content = emulate_family(self._model, exam, self._cells(case, target), progress.say)
+            elif step.phase == "by_hand":
+                family = next(name for name, own in FAMILIES.items() if own == target)
+                content = judge_script(self._model, family, progress.say)
+            elif step.phase == "parse":
+                content = parse_family(self._model, self._cells(case, target), progress.say)
             else:
                 content = judge_family(self._model, self._cells(case, target), progress.say)
         self._kept.put(step.phase, step.name, self._key(case, step), content, progress.seconds)
@@ -95,12 +113,15 @@ class Making:
                 return None
             cells[family], figures[family] = built.content["cells"], judged.content
         times = self._fresh(case, Step("time", case.name))
-        emulated = {
-            family: content
-            for family in _EMULATED
-            if (content := self._fresh(case, Step("emulate", _part(case, FAMILIES[family]))))
+        tried = {
+            phase: {
+                family: content
+                for family, target in FAMILIES.items()
+                if target in targets and (content := self._fresh(case, Step(phase, _part(case, target))))
+            }
+            for phase, targets in _TRIED_ON.items()
         }
-        return model_part(case.name, cells, figures, times, emulated)
+        return model_part(case.name, cells, figures, times, tried)
 
     def stale(self, case: Case) -> bool:
         """Tell whether the code has changed since a model was built or judged."""
@@ -125,6 +146,8 @@ class Making:
         assets, every = self._places.assets if case.from_assets else None, self._places.every
         if step.phase == "build":
             return build_key(assets, every)
+        if step.phase == "by_hand":
+            return by_hand_key(assets)
         targets = list(FAMILIES.values()) if step.phase == "time" else [step.name.partition("--")[2]]
         built = [cell for target in targets for cell in self._cells(case, target).values()]
         digests = [f"{cell['sha256']} {cell['variant']}" for cell in built if "sha256" in cell]
@@ -132,6 +155,8 @@ class Making:
             return judge_key(digests, assets, every)
         if step.phase == "emulate":
             return emulate_key(digests, assets)
+        if step.phase == "parse":
+            return parse_key(digests)
         return time_key(digests, str(host_facts().to_json()["cpu"]))
 
     def _cells(self, case: Case, target: str) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from marked_page import Marks
 
+from table.bounds import no_worse
+
 MARKS = Marks("table", "benchmarks/models_table.py")
 _COLUMNS = (
     "family",
@@ -37,7 +39,8 @@ def table_text(results: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     head = f"Written {made['date']} by `{made['command']}`; machines with {made['host']['cores']} cores. {versions}.\n"
     models = results["models"]
-    return "\n".join([head, _asked_text(results["asked"]), *map(_model_text, models), _emulated_text(models)])
+    ends = (_by_hand_text(models), _emulated_text(models))
+    return "\n".join([head, _asked_text(results["asked"]), *map(_model_text, models), *ends])
 
 
 def _asked_text(asked: Sequence[Mapping[str, Any]]) -> str:
@@ -94,6 +97,33 @@ def _title(name: str) -> str:
     return name.replace("_", "-")
 
 
+def _by_hand_text(models: Sequence[Mapping[str, Any]]) -> str:
+    """Return INT8 beside what a script of a few lines makes with the same tool; nothing where no script was tried."""
+    tried = [(m, family, found) for m in models for family, found in m.get("by_hand", {}).items()]
+    if not tried:
+        return ""
+    lines = [
+        "### INT8 beside a script of a few lines",
+        "",
+        "The same tool's own INT8 with its usual settings ([scripts.py](../benchmarks/table/scripts.py)), on the same pictures.",
+        "*No worse*: within half a point, of AP50 within one; float is mark enough where a script happens to do better.",
+        "",
+        "| model | family | figure | script | this project | no worse |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, family, found in tried:
+        row = next(r for r in model["rows"] if (r["family"], r["precision"]) == (family, "int8"))
+        start = f"| {_title(model['model'])} | {family} | "
+        if "failure" in found or "figures" not in row:
+            why = found.get("failure") or row.get("failure", "")
+            lines.append(f"{start}{_cell(why)} | | | |")
+            continue
+        for name, holds in no_worse(model, found, row).items():
+            both = " | ".join(_figure(figures["figures"][name]) for figures in (found, row))
+            lines.append(f"{start}{name} | {both} | {'yes' if holds else '**no**'} |")
+    return "\n".join([*lines, ""])
+
+
 def _emulated_text(models: Sequence[Mapping[str, Any]]) -> str:
     """Return what an emulated board answered; nothing where none was tried."""
     tried = [(m, family, found) for m in models for family, found in m.get("emulated", {}).items()]
@@ -148,9 +178,18 @@ def _row_text(row: Mapping[str, Any], main: str) -> str:
         f"{row['ms']:.3g}" if row.get("ms") else "",
         f"{row['times_fp32']['value']:.2f} x{slower}" if "times_fp32" in row else "",
         f"{row['speedup_over_eager']['value']:.1f} x" if "speedup_over_eager" in row else "",
-        others,
+        ", ".join(part for part in (others, _parser_text(row)) if part),
     )
     return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _parser_text(row: Mapping[str, Any]) -> str:
+    verdict = row.get("parser")
+    if verdict is None:
+        return ""
+    if verdict["status"] == "accepted":
+        return "TensorRT-RTX builds it" if verdict["built"] else "TensorRT-RTX reads it"
+    return f"**refused by TensorRT-RTX**: {verdict['op']} {verdict['node']} {verdict['reason']}"
 
 
 def _figure(figure: Mapping[str, Any]) -> str:

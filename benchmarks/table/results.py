@@ -34,7 +34,7 @@ def model_part(
     cells: Found,
     figures: Mapping[str, Mapping[str, Any]],
     race: Mapping[str, Any] | None,
-    emulated: Found,
+    tried: Mapping[str, Found],
 ) -> dict[str, Any]:
     """Return a model's part of the table.
 
@@ -42,7 +42,7 @@ def model_part(
         cells: what was built.
         figures: by family, what the phase "judge" found.
         race: what the phase "time" found about these artifacts; None where they are not timed yet.
-        emulated: what the phase "emulate" found, of the families that it has tried.
+        tried: what the phases found that are asked for by name, of the families that each has tried.
     """
     first = next(iter(figures.values()))
     rows = [
@@ -54,8 +54,12 @@ def model_part(
     if race is not None:
         timed = {key: race[key] for key in ("threads", "others_pct", "repeated")}
         part |= {"eager_ms": _ms(race, EAGER), "timing": timed}
-    if emulated:
-        part["emulated"] = {family: dict(found) for family, found in emulated.items()}
+    for phase, told in (("emulate", "emulated"), ("by_hand", "by_hand")):
+        if tried[phase]:
+            part[told] = {family: dict(found) for family, found in tried[phase].items()}
+    for row in rows:
+        if verdict := tried["parse"].get(row["family"], {}).get(row["precision"]):
+            row["parser"] = verdict
     return {**part, "rows": rows}
 
 

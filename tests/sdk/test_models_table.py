@@ -192,6 +192,16 @@ class TestAsked:
         lines = [line for line in _module("bounds").judged([model]) if line["family"] == "ONNX Runtime"]
         assert {(line["holds"], line["why"]) for line in lines} == {(False, "no tier passes")}
 
+    @pytest.mark.parametrize(
+        ("own", "script", "holds"),
+        [(0.96, 0.96, True), (0.955, 0.96, True), (0.954, 0.96, False), (0.975, 1.0, True), (0.974, 1.0, False)],
+    )
+    def test_no_worse_than_a_script_is_within_half_a_point(self, own: float, script: float, holds: bool) -> None:
+        """Float has 0.98, which is mark enough."""
+        by_hand, row = ({"figures": {"top-1": {"value": v}, "AP50": {"value": 0.4}}} for v in (script, own))
+        model = {"main": "top-1", "float": {"top-1": {"value": 0.98}, "AP50": {"value": 0.41}}}
+        assert _module("bounds").no_worse(model, by_hand, row) == {"top-1": holds, "AP50": True}
+
 
 class TestPage:
     def _results(self) -> dict[str, Any]:
@@ -239,6 +249,16 @@ class TestPage:
         assert "Not measured yet:\n\n- m-v2, OpenVINO: speed: at least 4\n" in text
         rows = [line for line in text.splitlines() if line.startswith("|")]
         assert len({line.replace("\\|", "").count("|") for line in rows}) == 1, rows
+
+    def test_a_script_is_shown_beside_int8(self) -> None:
+        results = self._results()
+        figure = {"top-1": Metric(0.99, 0.97, 1.0, 100).to_json()}
+        by_hand = {"OpenVINO": {"bytes": 1, "figures": figure}, "LiteRT": {"failure": "the tool | fails"}}
+        results["models"][0] |= {"by_hand": by_hand, "float": figure}
+        text = _module("page").table_text(results)
+        assert "| m-v2 | OpenVINO | top-1 | 99.0 % (97.0 … 100.0) | 98.0 % (96.0 … 99.0) | **no** |" in text
+        assert "| m-v2 | LiteRT | the tool \\| fails | | | |" in text
+        assert "a script of a few lines" not in _module("page").table_text(self._results())
 
     def test_a_model_that_is_not_made_again_keeps_when_and_where_it_was(self) -> None:
         results = _module("results")

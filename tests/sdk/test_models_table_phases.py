@@ -34,6 +34,16 @@ class Workshop:
         monkeypatch.setattr(self._making, "judge_family", self._judge)
         monkeypatch.setattr(self._making, "subjects_of", lambda _card, cells: list(cells))
         monkeypatch.setattr(self._making, "race", self._race)
+        monkeypatch.setattr(self._making, "judge_script", self._script)
+        monkeypatch.setattr(self._making, "parse_family", self._parse)
+
+    def _parse(self, _model: object, cells: dict[str, Any], _say: object) -> dict[str, Any]:
+        self._note("parse")
+        return {name: {"status": "accepted", "reason": "", "op": "", "node": "", "built": True} for name in cells}
+
+    def _script(self, _model: object, family: str, _say: object) -> dict[str, Any]:
+        self._note(f"script {family}")
+        return {"bytes": 50, "figures": {"top-1 lost": FIGURE}}
 
     def _build(self, _model: object, target: str, precisions: tuple[str, ...], _say: object) -> dict[str, Any]:
         self._note(f"build {target}")
@@ -145,3 +155,33 @@ def test_times_of_a_busy_machine_are_not_kept(workshop: Workshop) -> None:
 def test_a_phase_without_the_one_before_says_what_is_missing(workshop: Workshop) -> None:
     with pytest.raises(SystemExit, match="--phase build"):
         workshop.run("judge")
+
+
+def test_scripts_are_tried_when_they_are_asked_for_and_do_not_depend_on_what_was_built(workshop: Workshop) -> None:
+    assert "by_hand" not in workshop.run().part(workshop.case)
+    part = workshop.run("by_hand").part(workshop.case)
+    assert workshop.made[9:] == [f"script {family}" for family in ("ONNX Runtime", "OpenVINO", "LiteRT", "TensorRT")]
+    assert part["by_hand"]["LiteRT"]["figures"] == {"top-1 lost": FIGURE}
+    workshop.artifact = b"another artifact"
+    assert "by_hand" in workshop.run("build", "judge", "by_hand", again=False).part(workshop.case)
+    assert len(workshop.made) == 13
+
+
+def test_the_parser_is_asked_once_about_the_files_for_tensorrt(workshop: Workshop) -> None:
+    workshop.run()
+    part = workshop.run("parse").part(workshop.case)
+    asked = {row["family"]: row.get("parser", {}).get("built") for row in part["rows"]}
+    assert asked == {"ONNX Runtime": None, "OpenVINO": None, "LiteRT": None, "TensorRT": True}
+    workshop.run("parse")
+    assert workshop.made[9:] == ["parse"]
+    workshop.artifact = b"another artifact"
+    assert "parser" not in workshop.run("build", "judge", again=True).part(workshop.case)["rows"][-1]
+
+
+def test_one_family_is_built_anew_and_the_others_stay(workshop: Workshop) -> None:
+    workshop.run()
+    making = workshop._making.Making(workshop.places, workshop.kept, workshop._timing.Effort(1, 0.1), again=True)
+    steps = making.missing([workshop.case], ("build", "judge", "emulate"), ["LiteRT"])
+    assert [(step.phase, step.name) for _, step in steps] == [
+        (phase, "digits_classifier--rpi5") for phase in ("build", "judge", "emulate")
+    ]
