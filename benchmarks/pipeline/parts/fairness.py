@@ -22,13 +22,15 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     figures: dict[str, Figure] = {
         **live_figures(plan.warm_up_s),
         "dropped": _dropped,
+        "missing": lambda turn: _missing(turn, plan.warm_up_s),
         "jain": lambda turn: _jain(turn, plan.warm_up_s),
         "age_p95_apart": lambda turn: _apart(turn, plan.warm_up_s),
     }
     findings = Findings(
         "Four cameras on one model",
         f"{_CAMERAS} MJPEG cameras of 640x360 at {_FPS:g} frames a second, each from a process of its own; then with an "
-        f"inference of {_SLOW_MS:g} ms in all, which lets through 40 a second. Its limit is one camera of {_ONE_FPS:g}.",
+        f"inference of {_SLOW_MS:g} ms in all, which lets through 40 a second. Its limit is one camera of {_ONE_FPS:g}. "
+        "`dropped` holds frames from before the model was loaded, as cameras are opened meanwhile; `missing` does not.",
     )
     rounds = Rounds()
     film, seconds = workshop.artifacts.video, plan.seconds(_SECONDS)
@@ -57,7 +59,7 @@ def _goals(rounds: Rounds, figures: dict[str, Figure]) -> list[Goal]:
     wanted = _CAMERAS * _FPS
     return [
         Goal(f"results a second / {wanted:g}", ">= 0.98", [v / wanted for v in rounds.values(_FAST, figures["rate"])]),
-        Goal("dropped frames", "== 0", rounds.values(_FAST, figures["dropped"])),
+        Goal("frames without a result", "== 0", rounds.values(_FAST, figures["missing"])),
         Goal("slow model: rate / one camera's", ">= 0.9", rounds.ratios(_SLOW, _ONE, figures["rate"])),
         Goal("slow model: Jain's fairness", ">= 0.99", rounds.values(_SLOW, figures["jain"])),
         Goal("slow model: age p95, oldest / youngest camera", "<= 1.1", rounds.values(_SLOW, figures["age_p95_apart"])),
@@ -68,6 +70,12 @@ def _dropped(turn: Turn) -> float:
     """Return what the agent dropped while it ran; what it stops with in hand is not counted."""
     causes = turn.notes.get("summary", {}).get("frames", {}).get("dropped", {})
     return float(sum(count for cause, count in causes.items() if cause != "stopped"))
+
+
+def _missing(turn: Turn, warm_up_s: float) -> float:
+    """Return how many numbers are wanting among the frames that have a result, the first seconds left out."""
+    numbers = [stream.after(warm_up_s).frame for stream in turn.streams]
+    return float(sum(of_one[-1] - of_one[0] + 1 - len(of_one) for of_one in numbers if len(of_one)))
 
 
 def _jain(turn: Turn, warm_up_s: float) -> float:

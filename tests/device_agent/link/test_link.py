@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -311,3 +312,26 @@ def test_a_turn_waits_without_an_epoll_of_its_own(monkeypatch: pytest.MonkeyPatc
     selectors.DefaultSelector().close()
     select.epoll().close()
     assert made == [1, 1]
+
+
+def test_a_report_does_not_wait_for_the_acknowledgement_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+    create = socket.create_connection
+
+    def remembered(*arguments: Any, **keywords: Any) -> socket.socket:
+        made.append(create(*arguments, **keywords))
+        return made[-1]
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(CONNACK)
+        _wait_for_end(connection)
+
+    monkeypatch.setattr(socket, "create_connection", remembered)
+    with _server(serve) as address:
+        link = _link(address, replace(FAST, connect_timeout_s=10))
+        link.start(require_within_s=10)
+        try:
+            assert made[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        finally:
+            link.stop(0.0)
