@@ -58,6 +58,9 @@ COMMANDS: dict[str, Command] = {
     "benchmark": Command("edgesdk.cli.benchmark:benchmark", "Measure how fast a bundle is here, and what it takes."),
     "tune": Command("edgesdk.cli.tune:tune", "Find which variant, threads and streams are best on this machine."),
     "compare": Command("edgesdk.cli.compare:compare", "Put bundles side by side, and say which to choose."),
+    "search": Command(
+        "edgesdk.cli.search:search", "Search architecture, training and deployment for what is best within limits."
+    ),
     "data": Command("edgesdk.cli.data:app", "Check, clean, compress, divide and choose pictures before training."),
     "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
