@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
         "edgesdk.cli.search:search", "Search architecture, training and deployment for what is best within limits."
     ),
     "data": Command("edgesdk.cli.data:app", "Check, clean, compress, divide and choose pictures before training."),
+    "train": Command(
+        "edgesdk.cli.train:train", "Train the model of a card on labelled pictures; goes on where it was stopped."
+    ),
     "run": Command("edgesdk.cli.run:run", "Run a bundle on a camera, video or folder and draw what it finds."),
     "agent": Command("edgesdk.cli.agent:app", "Run the device agent: camera → model → MQTT."),
     "deploy": Command("edgesdk.cli.deploy:deploy", "Bring a signed bundle to one device by ssh, on trial there."),

@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Trainer
+from torch.utils import deterministic as memory
 
 from edgesdk.train.augment import Variation
 from edgesdk.train.checkpoint import Checkpoint
@@ -118,9 +119,12 @@ def isolated(plan: Plan) -> Iterator[None]:
         if plan.threads is not None:
             torch.set_num_threads(plan.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Nothing reads memory that it did not write; filling it would only take time.
+        filled, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False  # type: ignore[attr-defined]
         try:
             yield
         finally:
+            memory.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             torch.use_deterministic_algorithms(strict, warn_only=only_warns)
             torch.set_num_threads(threads)
             for name, level in levels.items():

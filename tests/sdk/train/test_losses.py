@@ -30,7 +30,12 @@ def moment(answer: Any, targets: Any) -> Moment:
 
 def a_card(task: str, folder: Path, labels: tuple[str, ...] = ("a", "b", "c")) -> CardFile:
     fields: dict[str, Any] = {"name": "m", "task": task, "labels": labels, "input": {"shape": [1, 1, 2, 2]}}
-    return finish_card(ModelCard(**fields, preprocess={"preset": "zero-one", "color": "gray"}), folder)
+    return finish_card(
+        ModelCard(
+            **fields, preprocess={"color": "gray", "resize": "stretch", "size": (2, 2), "mean": (0,), "std": (255,)}
+        ),
+        folder,
+    )
 
 
 def test_the_classes_loss_is_the_same_whatever_the_model_gives() -> None:

@@ -1,0 +1,117 @@
+"""Train the references of the compression tables, and say how good and how fast they are before anything is made smaller.
+
+    python benchmarks/compression/train_reference.py [--only resnet20] [--work FOLDER] [--json]
+
+ResNet-20 learns scikit-learn's digits at 32x32; the reader of rows (convolutions and a recurrent layer, CTC) is that of
+`examples/digits`, whose weights are kept there. Accuracy is that of the test split, which nothing was learnt or chosen by;
+latency that of one inference on one thread, in float32, by OpenVINO and by LiteRT (`edgesdk benchmark --threads 1`).
+Results of a full run are in `benchmarks/results/compression_reference.json`. Killed, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "compression_reference.json"
+sys.path[:0] = [str(HERE), str(ROOT / "examples" / "digits")]
+
+from digit_pictures import write_digits  # noqa: E402
+from make_data import Digits  # noqa: E402
+from render_eval import render_row_reader  # noqa: E402
+
+from edgesdk.train.examples import open_examples  # noqa: E402
+from edgesdk.train.fit import Fitted, fit  # noqa: E402
+from edgesdk.train.losses import loss_for  # noqa: E402
+from edgesdk.train.measure import measure_for  # noqa: E402
+from edgesdk.train.model import open_model  # noqa: E402
+from edgesdk.train.plan import read_plan  # noqa: E402
+from edgesdk_agent.cameras.conveyor import load_digits  # noqa: E402
+from edgesdk_targets.card import read_card  # noqa: E402
+from edgesdk_targets.whole_file import write_whole  # noqa: E402
+
+RESNET, READER = HERE / "resnet20.yaml", ROOT / "examples" / "digits" / "row_reader.yaml"
+_ROWS, _ROWS_SEED = 1000, 100
+
+
+def train_resnet(work: Path) -> Fitted:
+    """Train ResNet-20 on the training split, and put its weights beside its card."""
+    write_digits(work / "digits")
+    card, plan = read_card(RESNET), read_plan(HERE / "resnet20_plan.yaml")
+    examples = open_examples(card, work / "digits" / "train", validation=0.1, seed=plan.seed)
+    model = open_model(card, untrained=True, seed=plan.seed)
+    fitted = fit(
+        model,
+        loss_for(card, label_smoothing=0.05),
+        examples,
+        plan,
+        folder=work / "resnet20",
+        measure=measure_for(card),
+        progress=lambda line: print(f"resnet20: {line}", flush=True),
+    )
+    write_whole(HERE / str(card.card.source), fitted.weights.read_bytes())
+    return fitted
+
+
+def rows_to_read(work: Path) -> Path:
+    """Draw the rows that the reader is judged by, from the test split."""
+    folder = work / "rows"
+    render_row_reader(Digits(*load_digits()), folder, _ROWS, _ROWS_SEED)
+    return folder
+
+
+def asked(*words: str | Path) -> dict[str, Any]:
+    """Return what an `edgesdk` command says as JSON."""
+    command = [sys.executable, "-m", "edgesdk", *map(str, words), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def stated(card: Path, data: Path, work: Path) -> dict[str, Any]:
+    """Return a reference's figures: accuracy on test data, size, and latency on one thread."""
+    bundle = work / f"{card.stem}.edgebundle"
+    asked("convert", card, "--target", "x86-cpu", "--target", "rpi5", "--precision", "fp32", "-o", bundle)
+    timed = asked("benchmark", bundle, "--threads", "1")["variants"]
+    return {
+        "model": read_card(card).card.name,
+        "test": asked("evaluate", card, "--data", data)["metrics"],
+        "latency": [row for row in timed if row.get("runtime") in {"openvino", "litert"}],
+    }
+
+
+def main() -> None:
+    """Train and measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("resnet20", "row_reader"))
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / ".cache" / "compression_reference", help="pictures, checkpoints"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON and keep them nowhere")
+    options = parser.parse_args()
+    found: dict[str, Any] = {}
+    if options.only != "row_reader":
+        fitted = train_resnet(options.work)
+        found["resnet20"] = {
+            **stated(RESNET, options.work / "digits" / "test", options.work),
+            "epochs": fitted.epochs,
+            "seconds": round(fitted.seconds),
+            "validation": {fitted.metric: fitted.best},
+        }
+    if options.only != "resnet20":
+        found["row_reader"] = stated(READER, rows_to_read(options.work), options.work)
+    if options.json or options.only:
+        print(json.dumps(found, indent=2))
+    else:
+        write_whole(RESULTS, (json.dumps(found, indent=2) + "\n").encode())
+        print(RESULTS)
+
+
+if __name__ == "__main__":
+    main()
