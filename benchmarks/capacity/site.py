@@ -19,6 +19,9 @@ from edgesdk_testkit.brokers import RealBroker, running_broker
 from edgesdk_testkit.postgresql import PostgresqlServer, running_postgresql
 from edgesdk_testkit.recorder_process import RecorderProcess
 
+# As many as a part keeps at the broker; without it, what is beyond is dropped without a word.
+_BACKLOG = ("max_queued_messages 1000000",)
+
 
 @dataclass
 class Site:
@@ -43,6 +46,7 @@ class Site:
     def stop(self, collector: RecorderProcess) -> dict[str, Any]:
         """Stop a collector in good order, and return what it did."""
         code, done = collector.finish()
+        self.collectors.remove(collector)
         if code:
             raise RuntimeError(f"a collector ended with {code}: {collector.log[-2000:]}")
         return done
@@ -59,6 +63,22 @@ class Site:
             with engine.connect() as connection:
                 row = connection.execute(text("SELECT count(*), count(DISTINCT stream) FROM records")).one()
                 return int(row[0]), int(row[1])
+        finally:
+            engine.dispose()
+
+    def settled(self) -> Iterator[int]:
+        """Return, each time that it is asked, how many reports are settled: one look at a small table."""
+        from sqlalchemy import text
+
+        from edgesdk.fleet.store import address
+        from edgesdk.fleet.store.engine import connect
+
+        engine = connect(address.parse(self.store))
+        try:
+            while True:
+                with engine.connect() as connection:
+                    settled = int(connection.execute(text("SELECT coalesce(sum(upto), 0) FROM streams")).scalar_one())
+                yield settled
         finally:
             engine.dispose()
 
@@ -93,7 +113,7 @@ def running_site(kind: str) -> Iterator[Site]:
     """Run a broker and an empty store, `sqlite` or `postgresql`, in a folder of their own."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgesdk-capacity-")))
-        broker = stack.enter_context(running_broker("mosquitto", folder / "broker"))
+        broker = stack.enter_context(running_broker("mosquitto", folder / "broker", extra=_BACKLOG))
         server = stack.enter_context(running_postgresql()) if kind == "postgresql" else None
         store = str(folder / "fleet.db") if server is None else server.new_database("fleet")
         site = Site(broker, store, server)

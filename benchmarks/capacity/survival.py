@@ -80,7 +80,7 @@ def storm(
             kills[victim] += 1
             _kill(site, victim, chance)
         told = started.result()
-        for collector in site.collectors:
+        for collector in list(site.collectors):
             site.stop(collector)
         rows, streams = site.rows()
     return {

@@ -17,6 +17,7 @@ from edgesdk.fleet.collect.writer import ENOUGH_ROWS, MAX_ROWS, BatchWriter
 from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.store.batch import Kind, Reading, Record, Stream
 from edgesdk.fleet.store.coverage import Coverage
+from edgesdk.fleet.store.failures import StoreBusy
 from edgesdk.fleet.store.ingest import Committed, Ingest
 
 CAM = Stream("local.cam1", "e1")
@@ -83,7 +84,7 @@ def test_a_commit_begins_with_enough_and_what_comes_meanwhile_is_the_next_one(tm
             begun, go_on, commit = asyncio.Event(), threading.Event(), store.commit
             loop = asyncio.get_running_loop()
 
-            def slow(reading: Reading, *, doubting: bool) -> Committed:
+            def slow(reading: Reading, *, doubting: bool = False) -> Committed:
                 loop.call_soon_threadsafe(begun.set)
                 assert go_on.wait(_PATIENCE_S)
                 return commit(reading, doubting=doubting)
@@ -95,6 +96,79 @@ def test_a_commit_begins_with_enough_and_what_comes_meanwhile_is_the_next_one(tm
             go_on.set()
             await asyncio.wait_for(asyncio.gather(*set(done)), _PATIENCE_S)
             assert [sum(c.stored.values()) for c in commits] == [ENOUGH_ROWS, 2 * ENOUGH_ROWS]
+
+    asyncio.run(go())
+
+
+def test_the_thread_goes_on_with_full_groups_while_the_loop_is_busy(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (store, writer, commits):
+            commit, third, sizes = store.commit, threading.Event(), list[int]()
+
+            def counted(reading: Reading, *, doubting: bool = False) -> Committed:
+                sizes.append(reading.rows)
+                if len(sizes) == 3:
+                    third.set()
+                return commit(reading, doubting=doubting)
+
+            store.commit = counted  # type: ignore[method-assign]
+            done = [writer.put(_reading(1 + MAX_ROWS * n, MAX_ROWS)) for n in range(4)]
+            done.append(writer.put(_reading(1 + 4 * MAX_ROWS)))
+            await _until(lambda: bool(sizes))
+            # Nobody else has a turn here until the third one has begun.
+            assert third.wait(_PATIENCE_S)
+            assert commits == []
+            await asyncio.wait_for(asyncio.gather(*done), _PATIENCE_S)
+            assert sizes == [MAX_ROWS] * 4 + [1]
+            assert commits[-1].coverage[CAM] == Coverage(4 * MAX_ROWS + 1)
+
+    asyncio.run(go())
+
+
+def test_a_group_that_fails_stops_those_behind_it_and_nobody_is_told_out_of_turn(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (store, writer, commits):
+            commit, tried = store.commit, list[int]()
+
+            def locked(reading: Reading, *, doubting: bool = False) -> Committed:
+                tried.append(reading.records[0].seq)
+                if tried.count(1 + MAX_ROWS) in (1, 2):
+                    raise StoreBusy("somebody locks it", hint="")
+                return commit(reading, doubting=doubting)
+
+            store.commit = locked  # type: ignore[method-assign]
+            firsts, settled = [1 + MAX_ROWS * n for n in range(4)], list[int]()
+            done = [writer.put(_reading(first, MAX_ROWS)) for first in firsts]
+            for first, one in zip(firsts, done, strict=True):
+                one.add_done_callback(lambda _, first=first: settled.append(first))
+            await _until(lambda: writer.problem == "somebody locks it")
+            await asyncio.wait_for(asyncio.gather(*done), _PATIENCE_S)
+            assert tried == [1, firsts[1], firsts[1], firsts[1], firsts[2], firsts[3]]
+            assert settled == firsts
+            assert (writer.problem, writer.waiting) == ("", 0)
+            assert [sum(c.stored.values()) for c in commits] == [MAX_ROWS] * 4
+
+    asyncio.run(go())
+
+
+def test_what_is_given_up_is_told_to_nobody_as_stored(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (store, writer, _):
+            commit, begun, go_on = store.commit, threading.Event(), threading.Event()
+
+            def slow(reading: Reading, *, doubting: bool = False) -> Committed:
+                begun.set()
+                assert go_on.wait(_PATIENCE_S)
+                return commit(reading, doubting=doubting)
+
+            store.commit = slow  # type: ignore[method-assign]
+            done = [writer.put(_reading(1 + MAX_ROWS * n, MAX_ROWS)) for n in range(2)] + [
+                writer.put(_reading(9_000_000))
+            ]
+            await _until(begun.is_set)
+            writer.abandon()
+            go_on.set()
+            assert all(one.cancelled() for one in done)
 
     asyncio.run(go())
 

@@ -22,7 +22,7 @@ __all__ = ["postgresql", "store_url"]
 DEVICES = 700
 
 
-@pytest.mark.parametrize("rows", [0, 1, 15, 16, 17, 128, 129, 500])
+@pytest.mark.parametrize("rows", [0, 1, 15, 16, 17, 128, 129, 500, 1023, 2049])
 def test_every_row_is_written_once_whatever_their_number(rows: int) -> None:
     with create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c INTEGER DEFAULT 0)")
@@ -31,6 +31,14 @@ def test_every_row_is_written_once_whatever_their_number(rows: int) -> None:
         with_values(connection, changed, [(n, "") for n in range(0, rows, 2)], (7,))
         found = connection.exec_driver_sql("SELECT a, b, c FROM t ORDER BY a").all()
     assert found == [(n, str(n), 0 if n % 2 else 7) for n in range(rows)]
+
+
+def test_wide_rows_go_in_by_as_many_as_a_statement_takes_values_of() -> None:
+    columns = [f"c{number}" for number in range(60)]
+    with create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE t ({', '.join(columns)})")
+        with_values(connection, "INSERT INTO t VALUES {rows}", [(n,) * 60 for n in range(1500)])
+        assert connection.exec_driver_sql("SELECT count(*), sum(c0), sum(c59) FROM t").one() == (1500, 1124250, 1124250)
 
 
 def test_a_commit_to_a_file_is_few_statements(tmp_path: Path) -> None:

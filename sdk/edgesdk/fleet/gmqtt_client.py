@@ -23,7 +23,8 @@ from edgesdk_targets.errors import MissingExtra
 
 log = logging.getLogger(__name__)
 
-_PUBACK = struct.Struct("!BBH")
+# An acknowledgement is four bytes: its kind, two more to come, and a message's number.
+_PUBACK = 0x40020000
 
 
 class Received(NamedTuple):
@@ -104,6 +105,8 @@ class LateAcknowledgements:
         self._client = client
         self._on_message = on_message
         self._due: dict[asyncio.Future[Any], list[int]] = {}
+        # When what is read now came.
+        self._now_ms = 0
         client.on_message = self._without
         client._package_handler._handle_qos_1_publish_packet = self._with  # noqa: SLF001  (it has no other name)
 
@@ -116,6 +119,7 @@ class LateAcknowledgements:
         def read(data: bytes) -> int:
             # By it gmqtt tells a broker that is silent from one that is gone.
             connection._last_data_in = time.monotonic()  # noqa: SLF001
+            self._now_ms = int(time.time() * 1000)
             return read_packets(data, self._usual, gmqtts_own)
 
         protocol._read_packet = read  # noqa: SLF001
@@ -126,9 +130,8 @@ class LateAcknowledgements:
 
     def _usual(self, command: int, message: UsualPublish) -> None:
         mid, topic, content_type, payload = message
-        now_ms = int(time.time() * 1000)
         try:
-            self._settle_later(mid, Received(topic, payload, content_type, bool(command & 1), 1, now_ms))
+            self._settle_later(mid, Received(topic, payload, content_type, bool(command & 1), 1, self._now_ms))
         except Exception:
             # As gmqtt does: else nothing more would be read, and the broker would seem to be silent.
             log.exception("A message on %s is not acknowledged", topic)
@@ -152,7 +155,7 @@ class LateAcknowledgements:
         mids = self._due.pop(settled, ())
         # One that failed or was given up is not settled: it comes again.
         if mids and not settled.cancelled() and settled.exception() is None:
-            packets = b"".join(_PUBACK.pack(0x40, 2, mid) for mid in mids)
+            packets = struct.pack(f"!{len(mids)}I", *[_PUBACK | mid for mid in mids])
             self._client._connection._protocol.write_data(packets)  # noqa: SLF001
 
 

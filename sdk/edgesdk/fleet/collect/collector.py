@@ -23,6 +23,7 @@ from edgesdk.fleet.collect.reading import IN_SEQUENCE, OUTSIDE, read
 from edgesdk.fleet.collect.speaker import Speaker
 from edgesdk.fleet.collect.subscription import Subscription
 from edgesdk.fleet.collect.upkeep import Upkeep
+from edgesdk.fleet.collect.usual_result import read_usual_result
 from edgesdk.fleet.collect.writer import BatchWriter
 from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.store.batch import Stream
@@ -178,6 +179,9 @@ class Collector:
             return never
         if not writer.has_room:
             return asyncio.ensure_future(self._put_later(writer, received))
+        record = read_usual_result(received)
+        if record is not None:
+            return writer.put_record(record, received.received_ms)
         return writer.put(read(received), received.received_ms)
 
     async def _put_later(self, writer: BatchWriter, received: Received) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,9 +24,10 @@ class Lags:
     def add(self, delays_ms: Iterable[int]) -> None:
         """Note how long each took."""
         counts = self._counts
-        for ms in delays_ms:
+        # What comes together took as long as each other, within a millisecond or so.
+        for ms, times in Counter(delays_ms).items():
             at = 0 if ms < 0 else min(ms, _LONGEST_MS)
-            counts[at] = counts.get(at, 0) + 1
+            counts[at] = counts.get(at, 0) + times
 
     def to_json(self) -> dict[str, int | None]:
         """Return what half and 99 of 100 did not exceed, and the longest, in milliseconds; None where there was nothing."""
@@ -94,8 +96,8 @@ class Figures:
     def note_lags(self, received_ms: Iterable[int], made_ms: Iterable[int]) -> None:
         """Take when what was just committed had been received, and when it had been made; milliseconds since 1970."""
         now_ms = int(time.time() * 1000)
-        self.commit_lag.add(now_ms - at_ms for at_ms in received_ms if at_ms)
-        self.report_lag.add(now_ms - at_ms for at_ms in made_ms)
+        self.commit_lag.add([now_ms - at_ms for at_ms in received_ms if at_ms])
+        self.report_lag.add([now_ms - at_ms for at_ms in made_ms])
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the devices, with stable keys."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -46,20 +46,28 @@ class Said(NamedTuple):
         # In parts: to divide one length of time by another takes four times as long, and it is done for each message.
         since = message.at - _1970
         at_ms = since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
-        at_ms = min(max(at_ms, _EARLIEST_MS), _LATEST_MS)
-        absurd = at_ms > self.received_ms + _AHEAD_MS or at_ms < _BEFORE_ALL_MS
-        if self.received_ms and (absurd or not message.clock_trusted):
-            return self.received_ms
-        return at_ms
+        return believed_ms(at_ms, self.received_ms, trusted=message.clock_trusted)
+
+
+def believed_ms(at_ms: int, received_ms: int, *, trusted: bool) -> int:
+    """Return the time that a report is kept under.
+
+    Args:
+        at_ms: by its device's clock.
+        received_ms: by ours; 0 where nobody looked.
+        trusted: whether the device believes its clock.
+    """
+    if received_ms and (not trusted or at_ms > received_ms + _AHEAD_MS or at_ms < _BEFORE_ALL_MS):
+        return received_ms
+    return min(max(at_ms, _EARLIEST_MS), _LATEST_MS)
 
 
 def parts_of(message: UpMessage, at_ms: int, how: Said) -> dict[str, Any]:
     """Return the parts of a report, as fields of a record."""
     if isinstance(message, ResultMessage):
         return {
-            "camera": plain_text(message.camera, _NAME_CHARACTERS),
-            "labels": _labels(message.result),
-            "result": message.result,
+            "camera": camera_of(message.camera),
+            "labels": labels_of(_names(message.result)),
         }
     if isinstance(message, Event):
         row = EventRow(message.name, message.severity, message.camera, message.message, message.data)
@@ -71,17 +79,23 @@ def parts_of(message: UpMessage, at_ms: int, how: Said) -> dict[str, Any]:
     return {}
 
 
-def _labels(result: dict[str, JsonValue]) -> str | None:
+def labels_of(names: Iterable[str]) -> str | None:
     """Return what was seen, each once, as `|person|car|`; None where nothing has a name."""
     found: dict[str, None] = {}
-    for name in _names(result):
+    for name in names:
         if len(found) == _LABELS:
             break
         found[_label(name[: _NAME_CHARACTERS + 1])] = None
     return f"|{'|'.join(found)}|" if found else None
 
 
-# Models know a few dozen names, and say them all day long.
+# Devices have a few cameras, and models know a few dozen names, and say them all day long.
+@lru_cache(1024)
+def camera_of(name: str) -> str:
+    """Return a camera's name as it is stored."""
+    return plain_text(name, _NAME_CHARACTERS)
+
+
 @lru_cache(1024)
 def _label(name: str) -> str:
     return plain_text(name, _NAME_CHARACTERS).replace("|", "/")

@@ -15,6 +15,7 @@ from edgesdk_targets.topics import PREFIX, Channel
 
 # A word to a device that is away is worth nothing later: it hears a newer one when it is born.
 _WORD_EXPIRES_S = 60
+_ACK = Channel.ACK.value
 ReadCoverage = Callable[[Stream], Awaitable[Coverage]]
 
 
@@ -36,7 +37,7 @@ class Speaker:
             # What we miss, another collector may have stored.
             word = await self._refreshed(self._read_coverage, stream, word)
         body = ack_message(stream, word, datetime.now(timezone.utc))
-        topic = f"{PREFIX}/{stream.node}/{Channel.ACK.value}"
+        topic = f"{PREFIX}/{stream.node}/{_ACK}"
         return await self._subscription.publish(
             topic, body.payload, content_type=body.content_type, expiry_s=_WORD_EXPIRES_S
         )

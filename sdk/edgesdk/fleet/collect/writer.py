@@ -3,7 +3,8 @@
 A commit costs a sync of the disk and a dozen statements, whether it holds one row or two thousand. It begins when 500
 rows wait, after 100 ms, or when so many messages wait that the broker may be waiting for us: some brokers send twenty,
 and no more before they are acknowledged. While the disk syncs, the next group gathers; the longer that takes, the more
-it holds and the less each of it costs, so who falls behind becomes quicker.
+it holds and the less each of it costs, so who falls behind becomes quicker. A group that is full is closed: the thread goes on
+with it by itself, as a loop that reads as fast as it can comes to tell it to only after a while.
 
 A disk that is full, or a file that somebody locks, is waited for: nothing is acknowledged meanwhile, so the broker
 stops sending, and devices keep what they have. A group that cannot be written for what is in it is parted until the one
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from edgesdk.fleet.collect.isolation import halves, refused
-from edgesdk.fleet.store.batch import Reading, Stream
+from edgesdk.fleet.store.batch import Reading, Record, Stream
 from edgesdk.fleet.store.coverage import Coverage
 from edgesdk.fleet.store.failures import StoreBusy, StoreFailed, Unstorable
 from edgesdk.fleet.store.ingest import Committed, Ingest
@@ -30,8 +31,10 @@ from edgesdk.fleet.store.ingest import Committed, Ingest
 log = logging.getLogger(__name__)
 
 ENOUGH_ROWS = 500
-MAX_ROWS = 2000
+MAX_ROWS = 4000
 MAX_WAIT_S = 0.1
+# Then the thread looks up for somebody what is settled, if that is asked for.
+_GROUPS_AT_ONCE = 8
 _WINDOW_MESSAGES = 20
 _QUIET_S = 0.005
 # Beyond this, whoever brings more waits: what was read must fit into memory while the disk is slow.
@@ -41,7 +44,7 @@ _IDLE_S = 1.0
 _RETRY_LIMIT_S = 5.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Group:
     """What is committed together."""
 
@@ -74,37 +77,51 @@ class BatchWriter:
         self._on_lags = on_lags
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="edgesdk-record")
-        self._groups: deque[_Group] = deque()
-        self._committing: _Group | None = None
+        # What is gathered now; those that are full, the oldest first, from which the thread takes too; those that it has.
+        self._open: _Group | None = None
+        self._full: deque[_Group] = deque()
+        self._committing: set[_Group] = set()
+        # Messages that are not committed yet.
+        self.waiting = 0
         self._waiting_bytes = 0
         self._draining = False
         self._filled = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._committed = asyncio.Condition()
+        self._progress = asyncio.Event()
         # Why the last attempt to commit failed, in words; empty while all is well.
         self.problem = ""
 
-    @property
-    def waiting(self) -> int:
-        """Messages that are not committed yet."""
-        return sum(group.messages for group in self._groups) + (self._committing.messages if self._committing else 0)
-
     def put(self, reading: Reading, received_ms: int = 0) -> asyncio.Future[None]:
         """Add what one message became to the present group; done when it is committed."""
-        group = self._groups[-1] if self._groups else None
-        if group is None or group.rows >= MAX_ROWS:
-            group = _Group(self._loop.create_future(), self._loop.time())
-            self._groups.append(group)
-            self._filled.set()
+        group = self._present()
         group.reading.add(reading)
-        group.rows += reading.rows
+        return self._counted(group, reading.rows, reading.size_bytes, received_ms)
+
+    def put_record(self, record: Record, received_ms: int = 0) -> asyncio.Future[None]:
+        """Add the one record that a message became, as `put` does, for less."""
+        group = self._present()
+        group.reading.records.append(record)
+        return self._counted(group, 1, len(record.body), received_ms)
+
+    def _present(self) -> _Group:
+        group = self._open
+        if group is None:
+            group = self._open = _Group(self._loop.create_future(), self._loop.time())
+            self._filled.set()
+        return group
+
+    def _counted(self, group: _Group, rows: int, size_bytes: int, received_ms: int) -> asyncio.Future[None]:
+        group.rows += rows
         group.messages += 1
         group.received_ms.append(received_ms)
-        size_bytes = reading.size_bytes
         group.size_bytes += size_bytes
+        self.waiting += 1
         self._waiting_bytes += size_bytes
         if group.messages == _WINDOW_MESSAGES or group.rows >= ENOUGH_ROWS:
             self._hurry.set()
+        if group.rows >= MAX_ROWS:
+            self._open = None
+            self._full.append(group)
         return group.done
 
     @property
@@ -114,9 +131,9 @@ class BatchWriter:
 
     async def room(self) -> None:
         """Wait until there is room for more."""
-        if not self.has_room:
-            async with self._committed:
-                await self._committed.wait_for(lambda: self.has_room)
+        while not self.has_room:
+            self._progress.clear()
+            await self._progress.wait()
 
     async def run(self) -> None:
         """Commit group after group, as long as it is not cancelled.
@@ -126,20 +143,42 @@ class BatchWriter:
         """
         while True:
             await self._wait_filled()
-            await self._gather(self._groups[0])
-            group = self._committing = self._groups.popleft()
-            if not self._groups:
+            failed = await self._loop.run_in_executor(self._thread, self._commit_groups, await self._next())
+            if failed is not None:
+                group, error = failed
+                if isinstance(error, StoreBusy):
+                    self._tell(error)
+                self._settle(group, await self._commit(group.reading))
+            if self._open is None and not self._full:
                 self._filled.clear()
-            done = await self._commit(group.reading)
-            if self._on_lags is not None:
-                self._on_lags(group.received_ms, [r.at_ms for r in group.reading.records if r.live])
+
+    def _commit_groups(self, group: _Group) -> tuple[_Group, Exception] | None:
+        """Commit a group and those after it that are full, on the thread; return what could not be written, and why."""
+        for _ in range(_GROUPS_AT_ONCE):
+            self._committing.add(group)
+            try:
+                committed = self._store.commit(group.reading)
+            except Exception as error:  # noqa: BLE001  (whatever it is, it is looked at where it can be waited for)
+                return group, error
+            self._loop.call_soon_threadsafe(self._settle, group, [committed])
+            # Nobody else takes from them meanwhile.
+            if not self._full:
+                break
+            group = self._full.popleft()
+        return None
+
+    def _settle(self, group: _Group, done: Iterable[Committed]) -> None:
+        """Tell whoever waits for a group that it is committed."""
+        if self._on_lags is not None:
+            self._on_lags(group.received_ms, [r.at_ms for r in group.reading.records if r.live])
+        self._committing.discard(group)
+        self.waiting -= group.messages
+        self._waiting_bytes -= group.size_bytes
+        self._progress.set()
+        if not group.done.done():
             group.done.set_result(None)
-            for committed in done:
-                self._on_commit(committed)
-            async with self._committed:
-                self._committing = None
-                self._waiting_bytes -= group.size_bytes
-                self._committed.notify_all()
+        for committed in done:
+            self._on_commit(committed)
 
     async def coverage(self, stream: Stream) -> Coverage:
         """Return what is settled of a stream, whoever stored it.
@@ -154,19 +193,25 @@ class BatchWriter:
         self._draining = True
         self._hurry.set()
         try:
-            async with self._committed:
-                await asyncio.wait_for(self._committed.wait_for(lambda: not self.waiting), timeout_s)
+            await asyncio.wait_for(self._all_committed(), timeout_s)
         except asyncio.TimeoutError:
             return False
         finally:
             self._draining = False
         return True
 
+    async def _all_committed(self) -> None:
+        while self.waiting:
+            self._progress.clear()
+            await self._progress.wait()
+
     def abandon(self) -> None:
         """Let go of whoever waits for a commit that will not come; nobody gets an acknowledgement for it."""
-        for group in (*self._groups, *filter(None, [self._committing])):
+        waiting = [*self._committing, *self._full, *filter(None, [self._open])]
+        self._full.clear()
+        self._open = None
+        for group in waiting:
             group.done.cancel()
-        self._groups.clear()
 
     def close(self) -> None:
         """End the thread; a commit that is under way is finished."""
@@ -188,6 +233,17 @@ class BatchWriter:
         except Unstorable as error:
             # What was gathered is forgotten with it, and comes again with each device's next word.
             log.error("How devices are could not be written: %s", error.message)  # noqa: TRY400  (told in words)
+
+    async def _next(self) -> _Group:
+        """Return what is to be committed, as soon as it is."""
+        group = self._open
+        if group is not None and not self._full:
+            await self._gather(group)
+        if self._full:
+            return self._full.popleft()
+        assert group is not None  # noqa: S101  (what is filled and not full is open)
+        self._open = None
+        return group
 
     async def _gather(self, group: _Group) -> None:
         """Return when the group is to be committed."""
@@ -234,11 +290,14 @@ class BatchWriter:
             try:
                 committed = await self._loop.run_in_executor(self._thread, commit)
             except StoreBusy as error:
-                if error.message != self.problem:
-                    log.warning("%s. Nothing is acknowledged until it is written.", error.message)
-                self.problem = error.message
+                self._tell(error)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _RETRY_LIMIT_S)
             else:
                 self.problem = ""
                 return committed
+
+    def _tell(self, error: StoreBusy) -> None:
+        if error.message != self.problem:
+            log.warning("%s. Nothing is acknowledged until it is written.", error.message)
+        self.problem = error.message

@@ -72,7 +72,7 @@ class Record(NamedTuple):
         at_ms: milliseconds since 1970 by the device's clock, or by ours where that is not to be trusted.
         body: the message as it was said, JSON.
         live: said when it was made, not as a piece of backlog.
-        camera, labels, result: of a result: its camera, what was seen (`|person|car|`), all of it.
+        camera, labels: of a result: its camera, and what was seen (`|person|car|`).
         event, samples: what an event and telemetry consist of.
     """
 
@@ -84,7 +84,6 @@ class Record(NamedTuple):
     live: bool = True
     camera: str | None = None
     labels: str | None = None
-    result: Mapping[str, JsonValue] | None = None
     event: EventRow | None = None
     samples: tuple[SampleRow, ...] = ()
 

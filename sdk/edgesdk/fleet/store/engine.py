@@ -164,6 +164,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     # Each commit is on the disk before anybody is told: power may fail too, not only this process.
     cursor.execute("PRAGMA synchronous = FULL")
+    # The journal goes into the file after 32 MB and not after four: of what is written again and again, once.
+    cursor.execute("PRAGMA wal_autocheckpoint = 8192")
     cursor.execute("PRAGMA cache_size = -65536")
     cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.close()

@@ -11,10 +11,11 @@ import logging
 import secrets
 import stat
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -27,7 +28,7 @@ from edgesdk.fleet.store.claim import Claim
 from edgesdk.fleet.store.coverage import Coverage
 from edgesdk.fleet.store.engine import is_sqlite, open_store
 from edgesdk.fleet.store.failures import told_apart
-from edgesdk.fleet.store.lines import Line, Lines
+from edgesdk.fleet.store.lines import Lines
 from edgesdk.fleet.store.media import MediaFolder, add_snapshot
 from edgesdk.fleet.store.now import NowNotes, lock
 from edgesdk.fleet.store.record_rows import Placed, RecordRows, rows_for
@@ -120,15 +121,19 @@ class Ingest:
         received_ms = self._now_ms()
         with self._transaction() as connection:
             rows = self._rows = self._rows or rows_for(connection)
-            reading, turned_away = without_revoked(connection, reading)
-            lines = self._lines.of(connection, _streams(reading), received_ms)
+            streams = _streams(reading)
+            reading, turned_away = without_revoked(connection, reading, {stream.node for stream in streams})
+            lines = self._lines.of(connection, _streams(reading) if turned_away else streams, received_ms)
             before = {stream: line.coverage for stream, line in lines.items()}
             arrived = arrivals.sort_out(connection, reading, lines, doubting=doubting)
             new = rows.add_records(connection, arrived.new, received_ms)
             rows.add_samples(connection, [(p.line.node_id, s) for p in new for s in p.record.samples])
             event_rows.add(connection, new, received_ms)
             lost = declared_gaps.add(connection, reading.gaps, lines)
-            self._note(new, reading, lines, received_ms)
+            stored = self._note(new, received_ms)
+            for refusal in reading.refusals:
+                if refusal.stream is not None:
+                    self._now.heard(lines[refusal.stream].node_id, received_ms)
             said = [(lines[one.stream].node_id, one) for one in reading.presences]
             lock(connection, self._now.due(received_ms).union(node for node, _ in said))
             presence.apply(connection, said, received_ms)
@@ -149,7 +154,6 @@ class Ingest:
         for stream, now in changed.items():
             lines[stream].coverage = now
         self._lines.remember(lines)
-        stored = _counted(new)
         return Committed(
             before | coverage,
             arrived.repeated,
@@ -187,13 +191,16 @@ class Ingest:
     def _now_ms(self) -> int:
         return int(self._wall() * 1000)
 
-    def _note(self, new: Sequence[Placed], reading: Reading, lines: Mapping[Stream, Line], received_ms: int) -> None:
-        for placed in new:
-            if placed.record.live or placed.record.samples:
-                self._now.heard(placed.line.node_id, received_ms, placed.record)
-        for refusal in reading.refusals:
-            if refusal.stream is not None:
-                self._now.heard(lines[refusal.stream].node_id, received_ms)
+    def _note(self, new: Iterable[Placed], received_ms: int) -> dict[Stream, int]:
+        """Note what devices said just now; return how many new records there are of each stream."""
+        stored: dict[Stream, int] = {}
+        for stream, placed in groupby(new, attrgetter("record.stream")):
+            records = list(placed)
+            stored[stream] = stored.get(stream, 0) + len(records)
+            said = [one.record for one in records if one.record.live or one.record.samples]
+            if said:
+                self._now.heard(records[0].line.node_id, received_ms, said)
+        return stored
 
     def _own_id(self) -> str:
         """Return the name under which the broker knows who writes this store, the same after each start."""
@@ -227,17 +234,10 @@ def _warn_if_others_may_read(path: Path) -> None:
             log.warning("%s can be read by others on this machine: chmod %o %s", path, mode & 0o700, path)
 
 
-def _streams(reading: Reading) -> Iterable[Stream]:
+def _streams(reading: Reading) -> Mapping[Stream, None]:
     streams = dict.fromkeys(r.stream for r in reading.records)
     streams |= dict.fromkeys(g.stream for g in reading.gaps)
     streams |= dict.fromkeys(p.stream for p in reading.presences)
     streams |= dict.fromkeys(r.stream for r in reading.refusals if r.stream is not None)
     streams |= dict.fromkeys(p.stream for p in reading.pictures)
     return streams
-
-
-def _counted(new: Sequence[Placed]) -> dict[Stream, int]:
-    stored: defaultdict[Stream, int] = defaultdict(int)
-    for placed in new:
-        stored[placed.record.stream] += 1
-    return dict(stored)

@@ -16,6 +16,7 @@ from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, text
 
 from edgesdk.fleet.result_text import result_text
@@ -73,14 +74,14 @@ class NowNotes:
         """Whether something is not written yet."""
         return bool(self._open)
 
-    def heard(self, node: int, received_ms: int, record: Record | None = None) -> None:
+    def heard(self, node: int, received_ms: int, records: Iterable[Record] = ()) -> None:
         """Note that a device spoke, and what."""
         note = self._notes.get(node)
         if note is None:
             note = self._notes[node] = _Heard()
         was_urgent = note.urgent
         note.values["heard_ms"] = received_ms
-        if record is not None:
+        for record in records:
             self._take(note, record)
         if node not in self._open or note.urgent != was_urgent:
             self._open.add(node)
@@ -130,7 +131,7 @@ class NowNotes:
         values = note.values
         if record.kind is Kind.RESULT:
             if record.at_ms >= values.get("last_result_ms", 0):
-                values["last_result_ms"], values["last_result"] = record.at_ms, record.result
+                values["last_result_ms"], values["last_result"] = record.at_ms, record.body
         elif record.event is not None and record.at_ms >= values.get("last_event_ms", 0):
             values |= {"last_event_ms": record.at_ms, "last_event": record.event}
             note.urgent = True
@@ -156,13 +157,23 @@ def lock(connection: Connection, devices: Iterable[int]) -> None:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    result, event = values.get("last_result"), values.get("last_event")
+    event = values.get("last_event")
     said = "" if event is None else f"{event.name}: {event.message}" if event.message else event.name
     return {
         "health": plain_text(values.get("health", ""), _SAYS_CHARACTERS),
-        "last_result": "" if result is None else result_text(result),
+        "last_result": _said(values.get("last_result", "")),
         "last_event": plain_text(said, _SAYS_CHARACTERS),
     }
+
+
+def _said(body: str) -> str:
+    """Return what a result says, in short; empty where a body is none."""
+    try:
+        message = from_json(body)
+    except ValueError:
+        return ""
+    result = message.get("result") if isinstance(message, dict) else None
+    return result_text(result) if isinstance(result, dict) else ""
 
 
 def _sample_values(sample: SampleRow) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the device is enrolled again, it sends again what nobody acknowledged.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
@@ -20,9 +21,9 @@ _ASKED = {
 }
 
 
-def without_revoked(connection: Connection, reading: Reading) -> tuple[Reading, int]:
-    """Return what may be stored, and of how much else it was: records, presences and pictures."""
-    gone = _revoked(connection, reading)
+def without_revoked(connection: Connection, reading: Reading, names: Iterable[str]) -> tuple[Reading, int]:
+    """Return what may be stored of devices with these names, and of how much else it was: records, presences and pictures."""
+    gone = _revoked(connection, sorted(names))
     if not gone:
         return reading, 0
     kept = Reading(
@@ -35,9 +36,7 @@ def without_revoked(connection: Connection, reading: Reading) -> tuple[Reading, 
     return kept, reading.rows - kept.rows
 
 
-def _revoked(connection: Connection, reading: Reading) -> set[str]:
-    parts = (reading.records, reading.gaps, reading.presences, reading.refusals, reading.pictures)
-    names = sorted({one.stream.node for part in parts for one in part if one.stream is not None})
+def _revoked(connection: Connection, names: list[str]) -> set[str]:
     if not names:
         return set()
     asked = (json.dumps(names),) if is_sqlite(connection) else (names,)
