@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edgesdk.fleet.collect import writer as writer_module
 from edgesdk.fleet.collect.acknowledger import Acknowledger
 from edgesdk.fleet.collect.watermark import Word
@@ -121,6 +123,22 @@ def test_the_thread_goes_on_with_full_groups_while_the_loop_is_busy(tmp_path: Pa
             await asyncio.wait_for(asyncio.gather(*done), _PATIENCE_S)
             assert sizes == [MAX_ROWS] * 4 + [1]
             assert commits[-1].coverage[CAM] == Coverage(4 * MAX_ROWS + 1)
+
+    asyncio.run(go())
+
+
+def test_of_many_full_groups_none_is_forgotten_between_two_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "MAX_ROWS", 10)
+
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (_, writer, commits):
+            last = 10 * (3 * writer_module._GROUPS_AT_ONCE + 1) + 5
+            waiting = {writer.put(_reading(seq)) for seq in range(1, last + 1)}
+            await asyncio.wait_for(asyncio.gather(*waiting), _PATIENCE_S)
+            assert [sum(c.stored.values()) for c in commits] == [10] * (last // 10) + [5]
+            assert (commits[-1].coverage[CAM], writer.waiting) == (Coverage(last), 0)
 
     asyncio.run(go())
 

@@ -154,15 +154,15 @@ class BatchWriter:
 
     def _commit_groups(self, group: _Group) -> tuple[_Group, Exception] | None:
         """Commit a group and those after it that are full, on the thread; return what could not be written, and why."""
-        for _ in range(_GROUPS_AT_ONCE):
+        for left in reversed(range(_GROUPS_AT_ONCE)):
             self._committing.add(group)
             try:
                 committed = self._store.commit(group.reading)
             except Exception as error:  # noqa: BLE001  (whatever it is, it is looked at where it can be waited for)
                 return group, error
             self._loop.call_soon_threadsafe(self._settle, group, [committed])
-            # Nobody else takes from them meanwhile.
-            if not self._full:
+            # Nobody else takes from them meanwhile; what is taken is committed.
+            if not left or not self._full:
                 break
             group = self._full.popleft()
         return None
