@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgesdk.fleet.store.records import Records
+from edgesdk_testkit.frame_account import frame_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +113,16 @@ def _count_numbers(connection: sqlite3.Connection, stream: int, outcome: StormOu
 
 
 def _count_frames(connection: sqlite3.Connection, stream: int, outcome: StormOutcome) -> None:
-    seen, before = set[tuple[int, str]](), -1
-    for frame, captured_at in connection.execute(
+    frames = connection.execute(
         "SELECT json_extract(body, '$.frame'), json_extract(body, '$.captured_at') FROM records"
         " WHERE kind = 1 AND stream = ? ORDER BY seq",
         (stream,),
-    ):
-        outcome.rows += 1
-        if (frame, captured_at) in seen:
-            outcome.duplicate_rows += 1
-            continue
-        if not seen or frame <= before:
-            # Each life counts from 0: what is first is the first, or those before it are missing.
-            outcome.lives += 1
-            before = -1
-        outcome.missing_frames += frame - before - 1
-        seen.add((frame, captured_at))
-        before = frame
+    )
+    found = frame_count(frames)
+    outcome.rows += found.rows
+    outcome.duplicate_rows += found.twice
+    outcome.lives += found.lives
+    outcome.missing_frames += found.missing
 
 
 def _reading(db: Path) -> closing[sqlite3.Connection]:

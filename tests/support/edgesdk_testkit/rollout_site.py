@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,21 +48,41 @@ class FleetSite:
     listener: MqttListener
     devices: dict[str, Site] = field(default_factory=dict)
 
-    def deploy(self, bundle: Path, *words: str) -> int:
-        """Roll a bundle out by the command, wait for its end, and return its exit code."""
+    def deploy(self, bundle: Path, *words: str, **more: Any) -> int:
+        """Roll a bundle out by the command, wait for its end, and return its exit code.
+
+        Args:
+            more: further rules.
+        """
         rules = self.folder / "rules.yaml"
-        rules.write_text(yaml.safe_dump(RULES))
+        rules.write_text(yaml.safe_dump(RULES | more))
         return run(["fleet", "deploy", str(bundle), "--db", str(self.db), "--policy", str(rules), "--json", *words])
+
+    def outcome(self, bundle: Path, **more: Any) -> dict[str, Any]:
+        """Roll a bundle out, and return everything of the roll-out, with the command's `code` and the `seconds` it took."""
+        began = time.monotonic()
+        with redirect_stdout(io.StringIO()):
+            code = self.deploy(bundle, **more)
+        return {**self.newest(), "code": code, "seconds": round(time.monotonic() - began, 1)}
+
+    def tried(self, version: str) -> set[str]:
+        """Return the devices that told of a step of their update to a version."""
+        heard = [one for one in self.listener.heard("up/event") if one.body["name"] == "update_step"]
+        return {node_of(one) for one in heard if one.body["data"].get("version") == version}
 
     def rollback(self, key: str) -> int:
         return run(["fleet", "rollback", key, "--db", str(self.db), "--json"])
 
     def newest(self) -> dict[str, Any]:
         """Return everything of the newest roll-out."""
+        return self.shown()
+
+    def shown(self, key: str = "") -> dict[str, Any]:
+        """Return everything of a roll-out, as it is now; of the newest unless given."""
         engine = connect(parse(self.db), create=False)
         try:
             with reading(engine) as connection:
-                key = list_rollouts(connection)[0]["key"]
+                key = key or list_rollouts(connection)[0]["key"]
                 return rollout_page(connection, key, int(time.time() * 1000))
         finally:
             engine.dispose()
@@ -73,14 +96,32 @@ class FleetSite:
         wait_for(lambda: all(self.version_of(name) == version for name in self.devices), f"not all run {version}")
 
 
+def must(held: object, found: object) -> None:
+    """Raise where something is not as a benchmark's command promises."""
+    if not held:
+        raise RuntimeError(f"this is not as it must be: {found}")
+
+
+def tell(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what a benchmark found."""
+    text = json.dumps(found, indent=2) if as_json else "\n".join(f"{name}: {value}" for name, value in found.items())
+    sys.stdout.write(text + "\n")
+
+
 def node_of(heard: Heard) -> str:
     """Return whose word it is: `tenant.device`."""
     return heard.topic.split("/")[2]
 
 
 @contextmanager
-def fleet_site(folder: Path, original: Path, count: int) -> Iterator[FleetSite]:
-    """Yield a fleet of so many devices, each of which brings results of version 1.0.1."""
+def fleet_site(
+    folder: Path, original: Path, count: int, *, camera: str = Site.camera, update: str = "", more: str = ""
+) -> Iterator[FleetSite]:
+    """Yield a fleet of so many devices, each of which brings results of version 1.0.1.
+
+    Args:
+        camera: what each looks at; update: more of its section `update`; more: further sections.
+    """
     certificates = make_certificates(folder / "tls")
     (folder / "bundles").mkdir()
     port, db = free_port(), folder / "fleet.db"
@@ -102,18 +143,19 @@ def fleet_site(folder: Path, original: Path, count: int) -> Iterator[FleetSite]:
             home.mkdir()
             one = Site(
                 home / "update", home / "edgesdk.yaml", original, folder / "bundles", url, listener, key,
-                trial=f"{Site.trial}, ca: {certificates.ca}",
-                more=f"device: {{name: d{number}}}\ntelemetry: {{interval_s: 1}}\n",
+                trial=", ".join(filter(None, (Site.trial, f"ca: {certificates.ca}", update))), camera=camera,
+                more=f"device: {{name: d{number}}}\ntelemetry: {{interval_s: 1}}\noutbox: {{path: {home / 'outbox.db'}}}\n{more}",
             )  # fmt: skip
             one.set_up(broker)
             one.launch()
-            stack.callback(_ended, one)
+            stack.callback(ended, one)
             site.devices[f"local.d{number}"] = one
         site.wait_for_versions("1.0.1")
         yield site
 
 
-def _ended(site: Site) -> None:
+def ended(site: Site) -> None:
+    """End a device, unless it has ended."""
     assert site.process is not None
     if site.process.poll() is None:
         site.end()

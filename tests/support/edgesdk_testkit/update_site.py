@@ -79,10 +79,33 @@ class Site:
     def launch(self) -> None:
         """Start the launcher, as a service manager does."""
         copy = self.config.with_name("launcher.py")
-        agent = [*_AGENT, "run", "--config", str(self.config), "--bundle", "{slot}/model.edgebundle", "--quiet"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", str(copy), str(self.root), "--", *agent], stdout=subprocess.DEVNULL
-        )
+        agent = [
+            *_AGENT,
+            "run",
+            "--config",
+            str(self.config),
+            "--bundle",
+            "{slot}/model.edgebundle",
+            "--quiet",
+            "--json",
+        ]
+        with self._told.open("ab") as told:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", str(copy), str(self.root), "--", *agent], stdout=told
+            )
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return what each start of the agent said at its end."""
+        text, found, reader = self._told.read_text("utf-8").strip(), [], json.JSONDecoder()
+        while text:
+            summary, end = reader.raw_decode(text)
+            found.append(summary)
+            text = text[end:].strip()
+        return found
+
+    @property
+    def _told(self) -> Path:
+        return self.config.with_name("agent.json")
 
     def keep_launched(self) -> None:
         """Start a launcher that ended again, as a service manager does."""
