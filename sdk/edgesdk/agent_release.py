@@ -12,13 +12,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgesdk_targets.agent_release.agent_release import AGENT_SUFFIX, write_agent_release
+from edgesdk_targets.agent_release.lock import read_lock
 from edgesdk_targets.agent_release.manifest import AGENT_NAME, LOCK, WHEELS, AgentManifest
 from edgesdk_targets.bundle.package import file_entry
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import BadBundle, InputError
 
 _SETTINGS = "wheelhouse.env"
 _SETTING = re.compile(r'([A-Z_]+)="([^"]*)"')
-_LOCKED = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+) --hash=sha256:([0-9a-f]{64})")
 _OWN = "edgesdk"
 _HINT = "Make the folder anew with scripts/wheelhouse."
 
@@ -79,12 +79,14 @@ def _settings(path: Path) -> dict[str, str]:
 
 def _lock(path: Path) -> _Lock:
     text = _text(path)
-    lines = [line for line in text.decode("utf-8", "replace").splitlines() if line and not line.startswith("#")]
-    locked = [_LOCKED.fullmatch(line) for line in lines]
-    own = [one[2] for one in locked if one is not None and one[1] == _OWN]
-    if len(own) != 1 or None in locked:
-        raise InputError(f"{path} is no lock file of a wheelhouse.", hint=_HINT)
-    return _Lock(text, own[0], frozenset(one[3] for one in locked if one is not None))
+    try:
+        locked = read_lock(text)
+    except BadBundle as error:
+        raise InputError(f"{path} is no lock file of a wheelhouse: {error.message}", hint=_HINT) from error
+    own = [one.version for one in locked if one.name == _OWN]
+    if len(own) != 1:
+        raise InputError(f"{path} is no lock file of a wheelhouse: it does not name {_OWN} once.", hint=_HINT)
+    return _Lock(text, own[0], frozenset(one.sha256 for one in locked))
 
 
 def _text(path: Path) -> bytes:

@@ -3,7 +3,8 @@
     ROOT/switch.json      which slot runs, and which is on trial; written here alone
     ROOT/order.json       what the agent asks for: begin, try, confirm, give_up, damaged; written by the agent alone
     ROOT/slots/a, slots/b what there is to run; complete where there is a `slot.json`
-    ROOT/agents/NAME      environments; a slot that names one is run by the program of COMMAND's name in it
+    ROOT/agents/NAME      environments; a slot that names one is run by the program of COMMAND's name in it, and what it must
+                          be able to load is in its probe.py
 
     python3 launcher.py ROOT -- COMMAND … {slot} …
 
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 SWITCH, ORDER, SLOT_FILE, SLOTS = "switch.json", "order.json", "slot.json", ("a", "b")
-ENVIRONMENTS = "agents"
+ENVIRONMENTS, PROBE = "agents", "probe.py"
 # What the program is told of itself.
 FOLDER_VARIABLE, SLOT_VARIABLE = "EDGESDK_SLOTS", "EDGESDK_SLOT"
 NOT_IN_TIME = "not confirmed in time"
@@ -42,6 +43,7 @@ _STOP_S = 20.0
 _NO_SLOT = 78  # EX_CONFIG: starting again would change nothing
 _NO_PROGRAM = 127  # as of a shell
 _START_WITHIN_S, _PR_SET_PDEATHSIG = 1800, 1  # the first start of a model may build an engine
+_PROBE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,8 @@ def obey(switch: Switch, order: dict[str, Any]) -> Switch:
         most, deadline = _number(order, "most_starts", 3, 1, 10), _number(order, "deadline_s", 600, 1, 86400)
         begun = Trial(slot, named, 0, int(most), deadline, order.get("hot") is True)
         return replace(done, trial=begun, ended_id="", kept=False, why="", damaged="")
-    # Of two that are damaged neither is better: the first one told of is left, and the service manager goes on trying.
-    if what == "damaged" and (slot, named, trial, switch.damaged) == (switch.active, switch.id, None, ""):
-        return replace(done, damaged=slot, why=f"slot {slot} is damaged: {order.get('why', '')}"[:300])
+    if what == "damaged" and (slot, named) == (switch.active, switch.id):
+        return left_damaged(done, str(order.get("why", "")))
     if trial is not None and (trial.slot, trial.id) == (slot, named):
         if what == "confirm" and trial.starts:
             return replace(done, active=slot, id=named, trial=None, ended_id=named, kept=True, why="")
@@ -135,6 +136,13 @@ def counted(switch: Switch, held: dict[str, str], last: str = "") -> Switch:
         why = switch.why if lost and lost == switch.damaged else f"slot {lost or '-'} was damaged or unknown"
         switch = replace(switch, active=other, id=sound[other], ended_id="", kept=False, why=why, damaged=lost)
     return switch
+
+
+def left_damaged(switch: Switch, why: str) -> Switch:
+    """Return the switch with the slot that runs noted as damaged; of two that are, the first one is left."""
+    if switch.trial is not None or switch.damaged:
+        return switch
+    return replace(switch, damaged=switch.active, why=f"slot {switch.active} is damaged: {why}"[:300])
 
 
 def read_switch(root: Path) -> Switch:
@@ -225,14 +233,15 @@ def run(root: Path, command: list[str]) -> int:
     as_child = _childs_beginning()
     for left in root.glob(f"{_HALF_WRITTEN}*"):
         left.unlink()
-    last = ""
+    last, unsound = "", set[str]()
     while True:
         switch = prepare_start(root, last)
         noted = read_switch(root)  # on a full disk not what runs
         if not switch.runs or switch.runs not in held_slots(root):
             print(f"launcher: no slot in {root} holds anything to run", file=sys.stderr)  # noqa: T201
             return _NO_SLOT
-        child = _started(root, switch, command, as_child)
+        own = own_program(root, switch.runs, command[0])
+        child = _started(root, switch, command, "" if own in unsound and switch.trial is None else own, as_child)
         if child is None and switch.trial is None:
             return _NO_PROGRAM
         if child is None:
@@ -242,6 +251,11 @@ def run(root: Path, command: list[str]) -> int:
         code = child.wait()
         last = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
         now = obey_order(root)
+        ended_badly = code != 0 and not asked_to_stop and now.trial is None and now.runs == switch.runs
+        if ended_badly and own not in {"", *unsound} and not _loads(own):
+            unsound.add(own)
+            _leave_unsound(root, now, unsound, command[0])
+            continue
         goes_over = bool(now.damaged) and not noted.damaged
         # It ended by itself; so it did where the disk took nothing, before or since.
         if asked_to_stop or (now.trial is None and now.runs == switch.runs and not goes_over) or now == noted != switch:
@@ -259,15 +273,51 @@ def own_program(root: Path, slot: str, program: str) -> str:
     return str(root / ENVIRONMENTS / str(named) / "bin" / Path(program).name) if plain else ""
 
 
+def _loads(own: str) -> bool:
+    """Say whether an environment still loads what it loaded when it was proven; asked twice, as memory may be short once."""
+    python = Path(own).with_name("python")
+    probe = python.parent.parent / PROBE
+    if not probe.exists():
+        return True
+    _say_it_begins_anew()
+    return _is_loaded(python, probe) or _is_loaded(python, probe)
+
+
+def _is_loaded(python: Path, probe: Path) -> bool:
+    try:
+        done = subprocess.run(
+            [python, "-I", probe], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=_PROBE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    except OSError:
+        return False
+    # Who was killed says nothing: memory ran out, or somebody did it.
+    return done.returncode in {0, -signal.SIGKILL, -signal.SIGTERM}
+
+
+def _leave_unsound(root: Path, switch: Switch, unsound: set[str], program: str) -> None:
+    """Go over to the other slot where that runs by something else; else the given program stands in for what does not load."""
+    print(f"launcher: slot {switch.active}: its agent does not load any more", file=sys.stderr)  # noqa: T201
+    others = [slot for slot in held_slots(root) if slot != switch.active]
+    if any(own_program(root, slot, program) not in unsound for slot in others):
+        after = left_damaged(switch, "its agent does not load any more")
+        if after != switch:
+            _kept(root, after)
+
+
 def _started(
-    root: Path, switch: Switch, command: list[str], as_child: Callable[[], None]
+    root: Path, switch: Switch, command: list[str], own: str, as_child: Callable[[], None]
 ) -> subprocess.Popen[bytes] | None:
-    """Start the slot that runs; None where that cannot be. What is proven and lost its environment is run by the given one."""
+    """Start the slot that runs; None where that cannot be. What is proven and lost its environment is run by the given one.
+
+    Args:
+        own: its own program; empty where the given one is to run it.
+    """
     environment = {**os.environ, FOLDER_VARIABLE: str(root), SLOT_VARIABLE: switch.runs}
     # It names us, and it is the program that tells the service manager that it is alive.
     environment.pop("WATCHDOG_PID", None)
     words = [word.replace("{slot}", str(root / "slots" / switch.runs)) for word in command]
-    own = own_program(root, switch.runs, words[0])
     ways = [([own, *words[1:]], _without_python_settings(environment))] if own else []
     if not own or switch.trial is None:
         ways.append((words, environment))

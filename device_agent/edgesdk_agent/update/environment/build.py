@@ -3,8 +3,9 @@
     python -m venv PLACE
     PLACE/bin/python -m pip install --no-index --no-deps --require-hashes --find-links WHEELS -r LOCK
 
-The lock names all that is needed, so pip resolves nothing. The processes are not ours: what they do wrong is held against
-the release, but for what is this device's own: a disk that is full or runs no programs, memory, a Python without `venv`.
+The lock names all that is needed, so pip resolves nothing; it is written anew of what was understood of it. The
+processes are not ours: what they do wrong is held against the release, but for what is this device's own: a disk that is
+full or runs no programs, memory, a Python without `venv`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import threading
 from pathlib import Path
 
 from edgesdk_agent.update.environment.children import EnvironmentFailed, run_child
+from edgesdk_agent.update.launcher import PROBE
 from edgesdk_agent.update.proving_child import ChildLimits
 from edgesdk_targets.agent_release.agent_release import AgentRelease
+from edgesdk_targets.agent_release.lock import check_wheels, read_lock, write_lock
 from edgesdk_targets.agent_release.manifest import LOCK
 from edgesdk_targets.errors import DeviceError
 from edgesdk_targets.whole_file import disk_errors, free_bytes_checked, write_all
@@ -35,11 +38,15 @@ def build_environment(release: AgentRelease, place: Path, *, limits: ChildLimits
         stopping: ends it.
 
     Raises:
+        BadBundle: the lock names something else than the release's wheels by their hashes.
         EnvironmentFailed: the wheels do not come to an environment here.
         NoSpace, InputError: the disk is full, or refuses.
         DeviceError: it was stopped, or this device makes no environments.
     """
     manifest = release.manifest
+    locked = read_lock(release.read(LOCK))
+    check_wheels(locked, (entry.sha256 for name, entry in manifest.files.items() if name != LOCK))
+    lock = write_lock(locked)
     wheels_bytes = sum(entry.size for entry in manifest.files.values())
     free_bytes_checked(place, wheels_bytes + int(manifest.installed_bytes * _MORE))
     wheels = place / _WHEELS
@@ -48,7 +55,7 @@ def build_environment(release: AgentRelease, place: Path, *, limits: ChildLimits
             raise DeviceError(f"No program may run from {place}.", hint=_HINT)
         wheels.mkdir()
         for name in manifest.files:
-            _write(wheels / Path(name).name, release.read(name))
+            _write(wheels / Path(name).name, lock if name == LOCK else release.read(name))
     more = ["--system-site-packages"] if manifest.system_site_packages else []
     pip: list[str | Path] = [
         place / "bin/python",
@@ -69,6 +76,7 @@ def build_environment(release: AgentRelease, place: Path, *, limits: ChildLimits
         raise DeviceError(f"No environment can be made here: {error.message}", hint=_HINT) from error
     run_child("installation", installation, wheels, limits=limits, stopping=stopping)
     with disk_errors(place):
+        _write(place / PROBE, f"import {', '.join(manifest.modules)}\n".encode())
         shutil.rmtree(wheels)
 
 

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from edgesdk_agent.update.environment.children import EnvironmentFailed, run_child
+from edgesdk_agent.update.launcher import PROBE
 from edgesdk_agent.update.proving_child import ChildLimits
 from edgesdk_targets.agent_release.manifest import AgentManifest
 from edgesdk_targets.errors import WrongTarget
@@ -58,7 +59,8 @@ def prove_environment(
     def run(what: str, *words: str | Path) -> str:
         return run_child(what, words, place, limits=limits, stopping=stopping)
 
-    run("import", *python, "-c", f"import {', '.join(manifest.modules)}")
+    # What the launcher asks again, should the program end badly one day.
+    run("import", *python, place / PROBE)
     said = run("program", place / "bin/edgesdk-agent", "--version")
     if said.split()[-1:] != [manifest.version]:
         raise EnvironmentFailed(f"It says that it is {said[:80]!r}, and {manifest.version} was promised.")
