@@ -17,6 +17,7 @@ from edgesdk_agent.config.loading import LoadedConfig, effective
 from edgesdk_agent.config.overlay import Layer
 from edgesdk_agent.link.presence import Identity
 from edgesdk_agent.pipeline.policy import Policy
+from edgesdk_agent.update.was_launched import was_launched
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.enrolment import configuration_digest
 from edgesdk_targets.errors import InputError
@@ -47,6 +48,7 @@ def identity_of(
     return Identity(
         node=loaded.config.device.node,
         agent_version=version,
+        agent_digest=_agent_digest(),
         target=model.variant.target,
         variant=model.variant.id,
         runtime=model.runtime.value,
@@ -56,6 +58,14 @@ def identity_of(
         hardware=hardware(file, layer),
         config_hash=config_hash(loaded),
     )
+
+
+def _agent_digest() -> str:
+    if not was_launched():
+        return ""
+    from edgesdk_agent.update.environment.running_agent import running_agent
+
+    return running_agent()
 
 
 def hardware(file: str | Path | None, layer: Layer | None = None) -> dict[str, str]:

@@ -62,6 +62,7 @@ class Identity:
 
     node: Node
     agent_version: str = ""
+    agent_digest: str = ""
     target: str = ""
     variant: str = ""
     runtime: str = ""
@@ -135,6 +136,7 @@ class Presence:
                 boot_id=self.boot_id,
                 session=session,
                 agent_version=who.agent_version,
+                agent_digest=who.agent_digest,
                 target=who.target,
                 variant=who.variant,
                 runtime=who.runtime,

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import TYPE_CHECKING, Any
 
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.time_span import seconds_of
 
 if TYPE_CHECKING:
     # Every command of the agent adds these flags, and most are about something else.
     from edgesdk_agent.shadow.plan import ShadowPlan
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Of its time a run is not cut short by a good verdict before so much, five minutes at most.
 _LEAST_PART, _LEAST_S = 4, 300.0
 
 
 def seconds(text: str) -> float:
     """Read a time such as `1h`, `20m`, `90s` or `90`. Raises argparse.ArgumentTypeError."""
-    found = re.fullmatch(r"(\d{1,7}(?:\.\d{1,3})?)([smhd]?)", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 1h, 20m or 90s")
-    return float(found[1]) * _UNITS[found[2] or "s"]
+    try:
+        return seconds_of(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(f"{error.message} {error.hint}") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

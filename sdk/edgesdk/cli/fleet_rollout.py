@@ -1,4 +1,4 @@
-"""`edgesdk fleet deploy | rollouts | rollback`: another model to many devices, wave by wave, and back."""
+"""`edgesdk fleet deploy | rollouts | rollback`: another model, or another agent, to many devices, wave by wave, and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _AT_REST = ("done", "rolled back", "aborted", "halted", "awaiting approval")
 
 
 def deploy(
-    bundle: Annotated[Path, typer.Argument(help="A signed .edgebundle.")],
+    bundle: Annotated[Path, typer.Argument(help="A signed .edgebundle, or an .edgeagent.")],
     site: Annotated[str, typer.Option(help="Only devices of this site.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="Only devices with all of these tags.")] = None,
     target: Annotated[str, typer.Option(help="Only devices of this target.")] = "",
@@ -38,11 +38,9 @@ def deploy(
         bool, typer.Option("--approve-waves", help="A person lets each further wave begin.")
     ] = False,
     shadow: Annotated[
-        float | None,
-        typer.Option(
-            help="First let devices run it beside what they run, so many seconds at most, and change nothing.", min=1
-        ),
-    ] = None,
+        str,
+        typer.Option(help="First let devices run it beside what they run, and change nothing: 1h, 30m, 90s at most."),
+    ] = "",
     shadow_devices: Annotated[int, typer.Option(help="How many devices do so.", min=1)] = 1,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="Devices that come to fit later join.")] = False,
     expect: Annotated[
@@ -55,15 +53,16 @@ def deploy(
     db: DbOption = "fleet.db",
     json_output: JsonFlag = False,
 ) -> None:
-    """Roll a bundle out: first to one device, then to more, as long as they do well. Ends with 3 where it did not stay."""
+    """Roll a bundle or an agent out: to one device, then to more, as long as they do well. Ends with 3 where it did not stay."""
     from edgesdk.cli.output import next_command, note
     from edgesdk.fleet.rollout.shelf import Shelf
     from edgesdk.fleet.store.address import bundles_beside, parse
     from edgesdk.fleet.store.engine import opened_store, writing
     from edgesdk.fleet.store.rollout_begin import begin
     from edgesdk.fleet.store.selection import Selection
+    from edgesdk_targets.time_span import seconds_of
 
-    beside = None if shadow is None else {"lasts_s": shadow, "devices": shadow_devices}
+    beside = {"lasts_s": seconds_of(shadow), "devices": shadow_devices} if shadow else None
     rules = _policy(policy, first=first, approval=approve_waves, dynamic=dynamic, shadow=beside)
     chosen = Selection(tags=tuple(tag or ()), site=site, target=target, state=state)
     with opened_store(db, create=False) as engine:

@@ -45,6 +45,7 @@ class Birth(UpMessage):
     Attributes:
         boot_id: random, one for each start of the agent.
         session: counts the connections since that start, from 1.
+        agent_digest: of the release by whose environment the agent runs; empty for one that was installed otherwise.
         schemas: what the device speaks, e.g. `result/1`.
     """
 
@@ -53,6 +54,7 @@ class Birth(UpMessage):
     boot_id: Token
     session: Count
     agent_version: ShortText = ""
+    agent_digest: ShortText = ""
     target: ShortText = ""
     variant: ShortText = ""
     runtime: ShortText = ""

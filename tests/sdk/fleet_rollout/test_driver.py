@@ -103,7 +103,7 @@ def test_a_second_one_over_the_first_is_refused_until_that_has_ended(made: Calla
     with pytest.raises(InputError, match=key):
         stored.begin(POLICY)
     run(stored, key)
-    with pytest.raises(InputError, match="runs this bundle already"):
+    with pytest.raises(InputError, match="runs this release already"):
         stored.begin(POLICY)
     with writing(stored.engine) as connection, pytest.raises(InputError, match="means nothing"):
         order(connection, key, "pause", actor="test", now_ms=stored.now_ms)

@@ -153,6 +153,33 @@ def test_the_shelf_takes_what_is_signed_once_and_passes_over_what_is_no_bundle(t
     assert {found.digest for found in shelf.bundles()} == {one.digest, two.digest}
 
 
+def test_the_page_asks_for_a_shadow_wave_and_shows_it_before_it_begins(service: FleetService, digest: str) -> None:
+    with service.logged_in("admin") as admin:
+        shown = admin.get("/rollouts").text
+        assert 'name="shadow"' in shown
+        asked = {"digest": digest, "site": "", "shadow": "90m", "shadow_devices": "2"}
+        new = admin.get("/rollouts/new", params=asked).text
+        assert "First 2 of them compare it with what runs, for 2 h at most" in new
+        assert 'name="shadow" value="90m"' in new
+        for wrong, says in (
+            ({"shadow": "soon"}, "is no time"),
+            ({"shadow_devices": "0"}, "devices"),
+            ({"shadow": "99d"}, "lasts_s"),
+        ):
+            for refused in (
+                admin.get("/rollouts/new", params=asked | wrong),
+                admin.post("/rollouts", data={**asked, **wrong, "expect": "12"}),
+            ):
+                assert (refused.status_code, says in refused.text) == (400, True), refused.text
+        # Those of the other test's roll-out are in hand; what is asked for is what would begin.
+        begun = admin.post("/rollouts", data={**asked, "expect": "12"}, follow_redirects=False)
+        assert begun.status_code in {303, 409}
+        if begun.status_code == 303:
+            found = admin.get(f"/api/v1{begun.headers['location']}").json()
+            assert (found["policy"]["shadow"]["lasts_s"], found["policy"]["shadow"]["devices"]) == (5400, 2)
+            assert found["wave"] == 0
+
+
 def test_no_person_reads_the_token_in_a_devices_address(service: FleetService, digest: str) -> None:
     shelf = service.parts.shelf
     assert shelf is not None

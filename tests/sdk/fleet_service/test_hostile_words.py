@@ -64,8 +64,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, store_of_service: str) -> 
     seed(service.engine, 2, minutes=2)
     with writing(service.engine) as c:
         words = dict.fromkeys(
-            ("title", "note", "site", "target", "variant", "runtime", "agent_version", "bundle_name", "bundle_version",
-             "bundle_digest", "template"), HTML,
+            ("title", "note", "site", "target", "variant", "runtime", "agent_version", "agent_digest",
+             "bundle_name", "bundle_version", "bundle_digest", "template"), HTML,
         )  # fmt: skip
         c.execute(update(nodes).where(nodes.c.id == 1).values(
             **words, hardware={HTML: HTML}, capabilities=[HTML],

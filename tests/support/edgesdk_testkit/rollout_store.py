@@ -26,11 +26,22 @@ VARIANT = {"target": "rpi5", "runtime": "onnx", "precision": "int8", "status": "
 BUNDLE = Shelved(Path("m.edgebundle"), NEW, "m", "2.0.0", 2, 1, ("ab12",), (VARIANT,), {"f1": 0.93}, b"")
 
 
+AGENT = Shelved(
+    Path("m.edgeagent"), NEW, "edgesdk-agent", "0.3.0", 2, 1, ("ab12",), (), {}, b"", kind="agent",
+    needs={"python": "3.11", "machine": "aarch64", "glibc": "2.31"},
+)  # fmt: skip
+HARDWARE = {"machine": "aarch64", "python": "3.11.9"}
+
+
 class OneBundle(Shelf):
-    """A shelf that holds the world's bundle, which nobody fetches."""
+    """A shelf that holds the world's bundle, or whatever it is, which nobody fetches."""
+
+    def __init__(self, folder: Path, holds: Shelved = BUNDLE) -> None:
+        super().__init__(folder)
+        self._holds = holds
 
     def bundles(self) -> list[Shelved]:
-        return [BUNDLE]
+        return [self._holds]
 
 
 @dataclass
@@ -39,11 +50,13 @@ class StoredWorld:
 
     Attributes:
         driver: of the service as it runs now; another one after each kill.
+        release: what is rolled out.
     """
 
     world: World
     engine: Engine
     driver: Driver
+    release: Shelved = BUNDLE
     kept: dict[str, Desired] = field(default_factory=dict)
     _told: dict[str, Any] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -54,7 +67,7 @@ class StoredWorld:
 
     def new_driver(self, folder: Path) -> Driver:
         """Return a driver as a service that has just begun has it."""
-        return Driver(self.engine, OneBundle(folder), "https://fleet.example", clock=lambda: self.now_ms)
+        return Driver(self.engine, OneBundle(folder, self.release), "https://fleet.example", clock=lambda: self.now_ms)
 
     def populate(self) -> None:
         with writing(self.engine) as connection:
@@ -65,6 +78,8 @@ class StoredWorld:
                         name=name,
                         target="rpi5",
                         bundle_digest=OLD,
+                        agent_version="0.2.0",
+                        hardware=HARDWARE,
                         created_ms=self.now_ms,
                         born_ms=self.now_ms,
                     )
@@ -74,7 +89,9 @@ class StoredWorld:
 
     def begin(self, policy: Policy, selection: Selection | None = None, **more: Any) -> str:
         with writing(self.engine) as connection:
-            return begin(connection, BUNDLE, selection or Selection(), policy, actor="test", now_ms=self.now_ms, **more)
+            return begin(
+                connection, self.release, selection or Selection(), policy, actor="test", now_ms=self.now_ms, **more
+            )
 
     def write(self) -> None:
         """Write what devices say by now."""
@@ -82,7 +99,7 @@ class StoredWorld:
         with writing(self.engine) as connection:
             for name, model in self.world.models.items():
                 row = self._numbers[name]
-                connection.execute(update(nodes).where(nodes.c.id == row).values(bundle_digest=model.executing))
+                connection.execute(update(nodes).where(nodes.c.id == row).values(**self._runs(model.executing)))
                 connection.execute(delete(reported).where(reported.c.node == row))
                 connection.execute(insert(reported).values(node=row, version=model.answered, at_ms=at, received_ms=at))
                 if model.word is not None and self._told.get(name) != model.word:
@@ -93,9 +110,19 @@ class StoredWorld:
                     insert(samples).values(node=row, at_ms=at, fps=round((figures.fps or 0) * 100), captured=at // 100)
                 )
 
+    def _runs(self, executing: str) -> dict[str, str]:
+        if self.release.kind == "bundle":
+            return {"bundle_digest": executing}
+        # The agent before was installed otherwise.
+        return {"agent_digest": executing if executing == NEW else ""}
+
     def _event(self, connection: Any, row: int, word: Any, at: int) -> None:
         refused = word.step == "refused"
-        data = {"id": NEW, "do": "install"} if refused else {"id": NEW, "step": word.step, "why": word.why}
+        # What a device promoted is said in the message alone, as by an agent.
+        step = {"id": NEW, "step": word.step, "why": "" if word.step == "staged" else word.why}
+        data = {"id": NEW, "do": "install"} if refused else step
+        if word.shadow:
+            data["shadow"] = {"verdict": word.shadow}
         connection.execute(
             insert(events).values(
                 stream=row, seq=at, node=row, at_ms=at, received_ms=at, message=word.why,
@@ -113,7 +140,8 @@ class StoredWorld:
                 continue
             version = 1 + max(known.version if known else 0, answered.get(node, 0))
             self.kept[node] = Desired(node=node, at="2026-01-01T00:00:00Z", version=version, state={"update": wanted})
-            self.world.retained[node] = ("leave" if "leave" in wanted else "install", version)
+            wish = "leave" if "leave" in wanted else "shadow" if "shadow" in wanted else "install"
+            self.world.retained[node] = (wish, version)
 
     def tick(self, seconds: float) -> None:
         self.world.tick(seconds)
@@ -142,16 +170,17 @@ class StoredWorld:
 
 @contextmanager
 def stored_world(
-    ways: Iterable[Way], where: str | Path, folder: Path, *, at: float | None = None
+    ways: Iterable[Way], where: str | Path, folder: Path, *, at: float | None = None, release: Shelved = BUNDLE
 ) -> Iterator[StoredWorld]:
     """Yield a world with a store of its own, in which every device has reported for a while.
 
     Args:
         at: when that begins; some time long ago unless given.
+        release: what is rolled out.
     """
     engine = open_store(where)
     try:
-        stored = StoredWorld(fleet(ways), engine, None)  # type: ignore[arg-type]
+        stored = StoredWorld(fleet(ways), engine, None, release)  # type: ignore[arg-type]
         stored.world.now = stored.world.now if at is None else at
         stored.driver = stored.new_driver(folder)
         stored.populate()

@@ -49,12 +49,14 @@ class Model:
         way: of this bundle; takes_s: from the wish to its end.
         offline: hears nothing while it is set.
         degrades_s: how long after the confirmation a device of `WORSE` begins to do worse.
+        verdict: of its shadow run, where it is asked for one.
     """
 
     node: str
     way: Way = Way.GOOD
     takes_s: float = 60.0
     degrades_s: float = 30.0
+    verdict: str = "promote"
     offline: bool = False
     fps: float = 20.0
     executing: str = OLD
@@ -71,13 +73,15 @@ class Model:
         self.answered, self.heard_at = version, now
         self.wanted = (wish, version)
         if wish == "leave" and self.way is not Way.SILENT:
-            if self.word is not None and self.word.step in {"downloading", "trial"}:
+            if self.word is not None and self.word.step in {"downloading", "staged", "trial"}:
                 self.say("idle", now, "aborted")
             self.run(OLD)
             self.confirmed_at = None
 
     def live(self, now: float) -> None:
         """Be so much further."""
+        if self.wanted[0] == "shadow" and self.way is not Way.SILENT and not self.offline:
+            self._run_beside(now)
         if self.wanted[0] != "install" or self.way is Way.SILENT or self.offline:
             return
         if self.confirmed_at is None and self.word is None:
@@ -86,7 +90,7 @@ class Model:
                 return
             self.say("downloading", now)
         gone = now - self.heard_at
-        if self.word is not None and self.word.step == "downloading" and gone >= self.takes_s / 2:
+        if self.word is not None and self.word.step in {"downloading", "staged"} and gone >= self.takes_s / 2:
             self.say("trial", now)
             self.run(NEW)
         elif self.word is not None and self.word.step == "trial" and gone >= self.takes_s:
@@ -98,6 +102,15 @@ class Model:
                 self.confirmed_at = now
         elif self.way is Way.FLAPS and self.confirmed_at is not None and now - self.confirmed_at >= self.degrades_s:
             self.run(OLD)
+
+    def _run_beside(self, now: float) -> None:
+        if self.word is None:
+            self.say("staged", now)
+        elif self.word.step == "staged" and not self.word.shadow and now - self.heard_at >= self.takes_s:
+            if self.verdict == "promote":
+                self.word = Word("staged", now, "the shadow run promotes it", "promote")
+            else:
+                self.word = Word("idle", now, "its answers differ", self.verdict)
 
     def say(self, step: str, now: float, why: str = "") -> None:
         self.word = Word(step, now, why)

@@ -13,7 +13,7 @@ from edgesdk.fleet.rollout.shadow_wave import heard_shadow
 
 _SHADOW = frozenset({Step.SHADOWING, Step.SHADOWED})
 _ON_THE_WAY = frozenset({Step.TOLD, Step.UPDATING})
-_LEFT = "it runs another bundle by now"
+_LEFT = "it runs another one by now"
 
 
 def heard(device: Device, report: Report, digest: str, now: float) -> Device:

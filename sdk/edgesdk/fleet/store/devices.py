@@ -31,7 +31,7 @@ from edgesdk_targets.errors import InputError
 
 JOINED = nodes.outerjoin(now, now.c.node == nodes.c.id)
 _LISTED = (
-    "id", "name", "title", "note", "site", "target", "variant", "runtime", "agent_version", "bundle_name",
+    "id", "name", "title", "note", "site", "target", "variant", "runtime", "agent_version", "agent_digest", "bundle_name",
     "bundle_version", "bundle_digest", "template", "created_ms", "enrolled_ms", "first_seen_ms", "born_ms", "revoked_ms",
 )  # fmt: skip
 _NOW = (

@@ -87,6 +87,7 @@ def _born(words: _Words, node: int, birth: Birth, received_ms: int, heard: Row) 
         "variant": _short(birth.variant),
         "runtime": _short(birth.runtime),
         "agent_version": _short(birth.agent_version),
+        "agent_digest": _short(birth.agent_digest),
         "bundle_name": _short(birth.bundle.name),
         "bundle_version": _short(birth.bundle.version),
         "bundle_digest": _short(birth.bundle.digest),

@@ -16,11 +16,11 @@ from edgesdk.fleet.store.audit import add_entry
 from edgesdk.fleet.store.devices import JOINED
 from edgesdk.fleet.store.plain_text import plain_text
 from edgesdk.fleet.store.rollout_busy import hold, refuse_busy
+from edgesdk.fleet.store.rollout_fit import RUNS_IT, fit_columns, unfit
 from edgesdk.fleet.store.selection import Selection
 from edgesdk.fleet.store.tables import nodes, rollout_devices, rollouts
 from edgesdk_targets.errors import InputError
 
-RUNS_IT = "it runs this bundle already"
 # More than any fleet has: who joins later may be as many.
 _MANY = 1_000_000
 
@@ -35,9 +35,11 @@ def begin(
         expect: how many devices whoever asks believes these are.
 
     Raises:
-        InputError: nobody is meant, others than are believed, or some are in another roll-out; or the first device is none
-            of them.
+        InputError: nobody is meant, others than are believed, or some are in another roll-out; the first device is none
+            of them; or a shadow wave is asked for of an agent.
     """
+    if policy.shadow is not None and bundle.kind != "bundle":
+        raise InputError("A shadow wave compares models, and this is an agent.", hint="Leave shadow out.")
     hold(connection)
     fit = candidates(connection, selection, bundle, now_ms)
     turn = {name: why for name, (_, why) in fit.items()}
@@ -46,7 +48,7 @@ def begin(
         raise InputError(f"This means {len(wanted)} devices by now, not {expect}.", hint="Look again.")
     if not wanted and not policy.dynamic:
         reason = next(iter(turn.values()), "no device fits the selection")
-        raise InputError(f"Nobody would get this bundle: {reason}.", hint="Give another selection or bundle.")
+        raise InputError(f"Nobody would get this {bundle.kind}: {reason}.", hint="Give another selection or bundle.")
     if policy.first and policy.first not in wanted:
         raise InputError(f"{policy.first} is none of these devices.", hint="Name another --first.")
     refuse_busy(connection, [fit[name][0] for name in wanted])
@@ -54,7 +56,7 @@ def begin(
     key = f"{bundle.name}-{bundle.version}-{number}"
     made = connection.execute(
         insert(rollouts).returning(rollouts.c.id).values(
-            key=key, digest=bundle.digest, bundle_name=bundle.name, bundle_version=bundle.version,
+            key=key, kind=bundle.kind, digest=bundle.digest, bundle_name=bundle.name, bundle_version=bundle.version,
             release=bundle.release, policy=policy.model_dump(mode="json"), selection=selection.to_json(),
             status=Status.RUNNING.value, wave=0 if policy.shadow is None else SHADOW_WAVE,
             waves=max(1, len(_waves(len(wanted), policy))),
@@ -80,12 +82,12 @@ def candidates(
 ) -> dict[str, tuple[int, str]]:
     """Return each device of a selection with its row, and why it would not get the bundle; empty where it would."""
     asked = (
-        select(nodes.c.id, nodes.c.name, nodes.c.target, nodes.c.bundle_digest)
+        select(*fit_columns(bundle.kind))
         .select_from(JOINED)
         .where(*selection.where(now_ms), nodes.c.revoked_ms.is_(None))
         .order_by(nodes.c.name)
     )
-    return {row.name: (row.id, unfit(row.target, row.bundle_digest, bundle)) for row in connection.execute(asked)}
+    return {row.name: (row.id, unfit(row, bundle)) for row in connection.execute(asked)}
 
 
 def outlook(
@@ -104,15 +106,6 @@ def outlook(
         "waves": [upto - before for before, upto in zip([0, *reached], reached, strict=False)],
         "left_out": [{"why": why, "devices": count} for why, count in left_out.most_common()],
     }
-
-
-def unfit(target: str, executing: str, bundle: Shelved) -> str:
-    """Return why a bundle is nothing for a device; a device that never said what it is decides for itself."""
-    if executing == bundle.digest:
-        return RUNS_IT
-    if target and target not in bundle.targets:
-        return f"the bundle has nothing for {target}, only for {', '.join(sorted(bundle.targets))}"
-    return ""
 
 
 def _waves(devices: int, policy: Policy) -> list[int]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from edgesdk.fleet.rollout.engine import may, needs_reason
 from edgesdk.fleet.rollout.model import UNCOUNTED, Failure, Step
-from edgesdk.fleet.rollout.shadow_wave import members_of
+from edgesdk.fleet.rollout.shadow_wave import SHADOW_WAVE, members_of
 from edgesdk.fleet.store.jobs import LEASE_MS
 from edgesdk.fleet.store.rollout_orders import unheard
 from edgesdk.fleet.store.rollouts import JOB, VERBS, load
@@ -16,6 +16,7 @@ from edgesdk.fleet.store.tables import jobs, rollout_devices, rollout_log, rollo
 
 _LOG = 100
 _DEVICES = 500
+_PROMOTED = frozenset({Step.SHADOWED, Step.CONFIRMED})
 
 
 def list_rollouts(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -33,7 +34,7 @@ def list_rollouts(connection: Connection, *, limit: int = 100) -> list[dict[str,
     for row in connection.execute(select(rollouts).order_by(rollouts.c.id.desc()).limit(limit)):
         steps = counts.get(row.id, {})
         found.append({
-            "key": row.key, "bundle": row.bundle_name, "version": row.bundle_version, "digest": row.digest,
+            "key": row.key, "kind": row.kind, "bundle": row.bundle_name, "version": row.bundle_version, "digest": row.digest,
             "release": row.release, "status": row.status, "wave": row.wave + 1, "waves": row.waves, "why": row.why,
             "actor": row.actor, "created_ms": row.created_ms, "ended_ms": row.ended_ms, "steps": steps,
             "devices": sum(count for step, count in steps.items() if step not in UNCOUNTED),
@@ -58,7 +59,8 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
             "wave": number + 1, "devices": len(members), "done": sum(one.step is Step.CONFIRMED for one in members),
             "failed": sum(one.failure is not Failure.NONE for one in members), "current": number == rollout.wave,
         })  # fmt: skip
-    beside = members_of(rollout)
+    # Once it has passed, whoever did not fail has promoted it, whatever came since.
+    beside, passed = members_of(rollout), rollout.wave != SHADOW_WAVE
     order = sorted(rollout.devices.values(), key=lambda one: (one.failure is Failure.NONE, one.wave, one.node))
     devices = [
         {
@@ -75,7 +77,7 @@ def rollout_page(connection: Connection, key: str, now_ms: int) -> dict[str, Any
     return {
         "shadow": None if not beside else {
             "devices": len(beside), "failed": sum(one.failure is not Failure.NONE for one in beside),
-            "promoted": sum(one.step not in {Step.WAITING, Step.SHADOWING, Step.FAILED} for one in beside),
+            "promoted": sum(one.failure is Failure.NONE and (passed or one.step in _PROMOTED) for one in beside),
         },
         **brief, "gates": waves, "policy": rollout.policy.model_dump(mode="json"), "shown": devices,
         "selection": stored.selection.to_json(), "may": [verb for verb in VERBS if may(rollout, verb)],

@@ -11,8 +11,8 @@ from edgesdk.fleet.rollout.model import Step
 from edgesdk.fleet.rollout.seen import UNDER_WAY, Member, Report, Word
 from edgesdk.fleet.rollout.shelf import Shelved
 from edgesdk.fleet.store.devices import JOINED
-from edgesdk.fleet.store.rollout_begin import RUNS_IT, unfit
 from edgesdk.fleet.store.rollout_busy import busy_elsewhere
+from edgesdk.fleet.store.rollout_fit import RUNS_IT, executing, fit_columns, unfit
 from edgesdk.fleet.store.rollouts import Stored
 from edgesdk.fleet.store.tables import events, nodes, reported
 
@@ -28,7 +28,8 @@ _OPEN = frozenset(
 def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
     """Return how each device of a roll-out is; one that was removed or revoked is left out."""
     rollout = stored.rollout
-    asked = select(nodes.c.name, nodes.c.id, nodes.c.bundle_digest, reported.c.version, reported.c.refused).join_from(
+    runs = executing(stored.kind)
+    asked = select(nodes.c.name, nodes.c.id, runs, reported.c.version, reported.c.refused).join_from(
         nodes, reported, reported.c.node == nodes.c.id, isouter=True
     )
     words, under_way = _words(connection, stored)
@@ -37,7 +38,7 @@ def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
         for row in connection.execute(asked.where(nodes.c.id.in_(part), nodes.c.revoked_ms.is_(None))):
             refuses = [one.get("why", "") for one in row.refused or () if one.get("what") == "update"]
             found[row.name] = Report(
-                node=row.name, executing=row.bundle_digest, word=words.get(row.id), answered=row.version or 0,
+                node=row.name, executing=row.executing, word=words.get(row.id), answered=row.version or 0,
                 refuses=str(refuses[0])[:_WHY_CHARACTERS] if refuses else "",
                 under_way=row.id in under_way,
             )  # fmt: skip
@@ -48,15 +49,15 @@ def read_members(connection: Connection, stored: Stored, bundle: Shelved, now_ms
     """Return who fits the selection now, but for those that another roll-out has in hand."""
     busy = busy_elsewhere(connection, stored.id)
     asked = (
-        select(nodes.c.id, nodes.c.name, nodes.c.target, nodes.c.bundle_digest)
+        select(*fit_columns(bundle.kind))
         .select_from(JOINED)
         .where(*stored.selection.where(now_ms), nodes.c.revoked_ms.is_(None))
     )
     found = []
     for row in connection.execute(asked):
         if row.id not in busy:
-            why = unfit(row.target, row.bundle_digest, bundle)
-            found.append(Member(row.name, row.bundle_digest, "" if why == RUNS_IT else why))
+            why = unfit(row, bundle)
+            found.append(Member(row.name, row.executing, "" if why == RUNS_IT else why))
     return found
 
 

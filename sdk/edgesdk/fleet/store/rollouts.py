@@ -16,6 +16,7 @@ from edgesdk.fleet.store.audit import add_entry
 from edgesdk.fleet.store.plain_text import plain_text
 from edgesdk.fleet.store.selection import Selection
 from edgesdk.fleet.store.tables import nodes, rollout_devices, rollout_log, rollout_orders, rollouts
+from edgesdk_targets.agent_release.agent_release import Kind
 from edgesdk_targets.errors import InputError
 
 VERBS: tuple[Verb, ...] = get_args(Verb)
@@ -32,12 +33,14 @@ class Stored:
     """A roll-out as it is kept: the engine's value, and what the engine need not know.
 
     Attributes:
+        kind: of what is rolled out.
         revision: of what was read; see `save`.
         numbers: the row of each of its devices.
     """
 
     id: int
     rollout: Rollout
+    kind: Kind
     selection: Selection
     revision: int
     numbers: Mapping[str, int]
@@ -61,7 +64,7 @@ def load(connection: Connection, key: str) -> Stored:
         wave=row.wave, waves=row.waves, wave_at=(row.wave_ms or 0) / 1000, why=row.why,
         then=Status(row.after_return), devices=devices,
     )  # fmt: skip
-    return Stored(row.id, rollout, Selection.of(row.selection), row.revision, numbers)
+    return Stored(row.id, rollout, row.kind, Selection.of(row.selection), row.revision, numbers)
 
 
 def active(connection: Connection) -> dict[int, str]:

@@ -32,6 +32,8 @@ nodes = Table(
     text("variant"),
     text("runtime"),
     text("agent_version"),
+    # Of the release by whose environment the agent runs; empty for one that was installed otherwise.
+    text("agent_digest"),
     text("bundle_name"),
     text("bundle_version"),
     text("bundle_digest"),

@@ -13,6 +13,8 @@ rollouts = Table(
     metadata,
     row_id(),
     text("key", unique=True),
+    # `bundle`, or `agent`: a release of the agent's own program, whose name and version stand in the same columns.
+    text("kind", server_default="bundle"),
     text("digest"),
     text("bundle_name"),
     text("bundle_version"),

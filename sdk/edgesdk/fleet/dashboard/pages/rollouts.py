@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from edgesdk.fleet.dashboard.render import render
-from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.policy import Policy, ShadowRules
 from edgesdk.fleet.rollout.seen import Verb
 from edgesdk.fleet.service.api import rollouts as api
 from edgesdk.fleet.service.api.asked import Admin, Operator, Viewer
@@ -18,11 +19,14 @@ from edgesdk.fleet.service.clock import now_ms
 from edgesdk.fleet.service.parts import parts_of
 from edgesdk.fleet.service.security.form import read_form
 from edgesdk.fleet.service.security.principal import Principal
-from edgesdk.fleet.service.security.refusals import Conflict, NotFound, Refused, Unavailable
+from edgesdk.fleet.service.security.refusals import BadRequest, Conflict, NotFound, Refused, Unavailable
 from edgesdk.fleet.store.engine import reading
 from edgesdk.fleet.store.rollout_begin import outlook
 from edgesdk.fleet.store.rollout_pages import list_rollouts
 from edgesdk.fleet.store.selection import Selection
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.field_problems import field_problems
+from edgesdk_targets.time_span import seconds_of
 
 router = APIRouter()
 WORDS = {
@@ -44,14 +48,16 @@ def rollouts_page(request: Request, who: Viewer) -> Response:
 def new_rollout(request: Request, who: Admin) -> Response:
     """Show whom a roll-out would mean, before anybody begins it."""
     asked = request.query_params
-    selection, policy = _meant(asked)
     try:
+        selection, policy = _meant(asked)
         bundle = api.to_roll_out(request, asked.get("digest", ""))
         with reading(parts_of(request).engine) as connection:
             found = outlook(connection, bundle, selection, policy, now_ms())
-    except (NotFound, Unavailable) as refused:
+    except (BadRequest, NotFound, Unavailable) as refused:
         return _page(request, who, refused)
-    return render(request, "rollout_new.html", who, bundle=bundle, selection=selection, policy=policy, outlook=found)
+    return render(
+        request, "rollout_new.html", who, bundle=bundle, selection=selection, policy=policy, outlook=found, asked=asked
+    )
 
 
 @router.post("/rollouts")
@@ -60,13 +66,13 @@ async def begin_rollout(request: Request, who: Admin) -> Response:
     form = await read_form(request)
 
     def work() -> Response:
-        selection, policy = _meant(form)
         seen = form.get("expect", "")
         try:
+            selection, policy = _meant(form)
             if not seen.isdecimal():
                 raise Conflict("How many devices this means was not looked at.", hint="Begin with Roll out.")
             key = api.begin_rollout(request, who, form.get("digest", ""), selection, policy, int(seen[:9]))
-        except (NotFound, Conflict, Unavailable) as refused:
+        except (BadRequest, NotFound, Conflict, Unavailable) as refused:
             return _page(request, who, refused)
         return RedirectResponse(f"/rollouts/{key}", 303)
 
@@ -111,7 +117,23 @@ def approve(request: Request, who: Admin, name: RolloutKey) -> Response:
 
 
 def _meant(given: Mapping[str, str]) -> tuple[Selection, Policy]:
-    return Selection(site=given.get("site", "").strip()[:256]), Policy(approval=given.get("approval") == "on")
+    """Return whom and what a form means. Raises BadRequest."""
+    try:
+        shadow = _shadow(given.get("shadow", "").strip(), given.get("shadow_devices", "").strip())
+    except ValidationError as error:
+        told = " ".join(problem.sentence for problem in field_problems(ShadowRules, error)[:3])
+        raise BadRequest(f"The shadow wave cannot be so: {told}", hint="See docs/rollouts.md.") from error
+    except InputError as error:
+        raise BadRequest(f"The shadow wave: {error.message}", hint=error.hint or "") from error
+    rules = Policy(approval=given.get("approval") == "on", shadow=shadow)
+    return Selection(site=given.get("site", "").strip()[:256]), rules
+
+
+def _shadow(lasts: str, devices: str) -> ShadowRules | None:
+    """Return the shadow wave of a form; None where it asks for none."""
+    if not lasts:
+        return None
+    return ShadowRules.model_validate({"lasts_s": seconds_of(lasts), "devices": devices or 1})
 
 
 def _asked(request: Request, who: Principal, name: str, verb: Verb, why: str = "") -> Response:

@@ -53,7 +53,7 @@ class Asked(BaseModel):
 
 @router.get("/bundles")
 def bundles(request: Request, _who: Viewer) -> dict[str, Any]:
-    """Return the bundles that can be rolled out: variants, metrics, who signed."""
+    """Return what can be rolled out, bundles and releases of the agent: variants, metrics, who signed, what it needs."""
     return {"bundles": [one.to_json() for one in shelved(request)]}
 
 

@@ -1,4 +1,4 @@
-"""Where devices fetch the bundle of a roll-out: HTTPS, in parts, each device by an address of its own.
+"""Where devices fetch what is rolled out: HTTPS, in parts, each device by an address of its own.
 
 The address holds a token that is good for one device and for fetching, so that who leaves the fleet fetches nothing more.
 What comes is signed, and checked by the device, whoever brings it.
@@ -18,7 +18,6 @@ from starlette.concurrency import run_in_threadpool
 from edgesdk.fleet.rollout.shelf import Shelf, Shelved
 from edgesdk.fleet.service.uploads.device_token import holder_of, token_for
 from edgesdk.fleet.store.engine import reading
-from edgesdk_targets.bundle.archive import SUFFIX
 from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX
 
 PATH = "/shelf"
@@ -29,7 +28,9 @@ _UNCACHED = {"Cache-Control": "no-store"}
 def address_for(connection: Connection, server: str, node: str, bundle: Shelved) -> str:
     """Return where a device fetches a bundle, at a service that it reaches as `server`."""
     token = token_for(connection, node, "bundles")
-    return f"{server}{PATH}/{token}/{bundle.digest.removeprefix('sha256:')}/{bundle.name}-{bundle.version}{SUFFIX}"
+    return (
+        f"{server}{PATH}/{token}/{bundle.digest.removeprefix('sha256:')}/{bundle.name}-{bundle.version}{bundle.suffix}"
+    )
 
 
 def without_token(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
