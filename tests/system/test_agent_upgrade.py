@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +43,10 @@ def program_of(site: Site) -> Path:
     return Path(words[0].decode()).parent.parent
 
 
+def births_of(site: Site) -> list[dict[str, Any]]:
+    return [one.body for one in site.listener.heard("up/birth")]
+
+
 def environments(site: Site) -> list[Path]:
     return sorted((site.root / launcher.ENVIRONMENTS).iterdir())
 
@@ -57,9 +64,10 @@ def test_a_good_agent_stays_and_bad_ones_go(site: Site) -> None:
     assert own.parent == site.root / launcher.ENVIRONMENTS
     assert own != before
     # A wheel's code and not this tree's, which the variable of this process names.
-    births = [one.body for one in site.listener.heard() if one.channel == "up/birth"]
+    births = births_of(site)
     assert births[-1]["agent_version"] == "9.9.1"
     assert births[0]["agent_version"] != "9.9.1"
+    assert (births[0]["agent_digest"], births[-1]["agent_digest"]) == ("", good.found["confirmed"]["id"])
 
     # What is proven, and cannot run: nobody is there who could say anything, and the launcher goes back.
     mute = site.update("install", str(release("9.9.3", 2, main=DIES_WHEN_IT_RUNS)))
@@ -88,3 +96,12 @@ def test_a_good_agent_stays_and_bad_ones_go(site: Site) -> None:
     assert site.update("back", "--why", "worse").code == 0
     site.wait_for_results("1.0.1")
     assert program_of(site) == own
+
+    # The disk damaged what both slots run by, and the agent ends: the installed one stands in, with nobody's help.
+    (damaged,) = own.glob("lib/*/site-packages/edgesdk_agent/agent.py")
+    damaged.write_bytes(b"\0" * 100)
+    os.kill(agent_of(site.root, "a") or agent_of(site.root, "b"), signal.SIGKILL)
+    wait_for(lambda: births_of(site)[-1]["agent_version"] != "9.9.1")
+    assert births_of(site)[-1]["agent_digest"] == ""
+    assert program_of(site) == before
+    site.wait_for_results("1.0.1")

@@ -3,8 +3,7 @@
     ROOT/switch.json      which slot runs, and which is on trial; written here alone
     ROOT/order.json       what the agent asks for: begin, try, confirm, give_up, damaged; written by the agent alone
     ROOT/slots/a, slots/b what there is to run; complete where there is a `slot.json`
-    ROOT/agents/NAME      environments; a slot that names one is run by the program of COMMAND's name in it, and what it must
-                          be able to load is in its probe.py
+    ROOT/agents/NAME      environments; a slot that names one is run by the program of COMMAND's name in it
 
     python3 launcher.py ROOT -- COMMAND … {slot} …
 
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 SWITCH, ORDER, SLOT_FILE, SLOTS = "switch.json", "order.json", "slot.json", ("a", "b")
-ENVIRONMENTS, PROBE = "agents", "probe.py"
+ENVIRONMENTS, PROBE = "agents", "probe.py"  # a program that loads whatever the environment must be able to
 # What the program is told of itself.
 FOLDER_VARIABLE, SLOT_VARIABLE = "EDGESDK_SLOTS", "EDGESDK_SLOT"
 NOT_IN_TIME = "not confirmed in time"
@@ -42,8 +41,8 @@ _LOOK_S = 1.0
 _STOP_S = 20.0
 _NO_SLOT = 78  # EX_CONFIG: starting again would change nothing
 _NO_PROGRAM = 127  # as of a shell
-_START_WITHIN_S, _PR_SET_PDEATHSIG = 1800, 1  # the first start of a model may build an engine
-_PROBE_S = 300.0
+_START_WITHIN_S, _PROBE_S = 1800, 300.0  # the first start of a model may build an engine
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -251,14 +250,14 @@ def run(root: Path, command: list[str]) -> int:
         code = child.wait()
         last = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
         now = obey_order(root)
-        ended_badly = code != 0 and not asked_to_stop and now.trial is None and now.runs == switch.runs
-        if ended_badly and own not in {"", *unsound} and not _loads(own):
+        stays = now.trial is None and now.runs == switch.runs
+        if stays and code and not asked_to_stop and own not in {"", *unsound} and not _loads(own):
             unsound.add(own)
             _leave_unsound(root, now, unsound, command[0])
             continue
         goes_over = bool(now.damaged) and not noted.damaged
         # It ended by itself; so it did where the disk took nothing, before or since.
-        if asked_to_stop or (now.trial is None and now.runs == switch.runs and not goes_over) or now == noted != switch:
+        if asked_to_stop or (stays and not goes_over) or now == noted != switch:
             return code if code >= 0 else 128 - code
         _say_it_begins_anew()
         if now.trial is not None:
@@ -280,20 +279,14 @@ def _loads(own: str) -> bool:
     if not probe.exists():
         return True
     _say_it_begins_anew()
-    return _is_loaded(python, probe) or _is_loaded(python, probe)
-
-
-def _is_loaded(python: Path, probe: Path) -> bool:
+    words = [str(python), "-I", str(probe)]
     try:
-        done = subprocess.run(
-            [python, "-I", probe], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=_PROBE_S, check=False
-        )
+        # Who was killed says nothing: memory ran out, or somebody did it.
+        return any(subprocess.run(words, timeout=_PROBE_S, check=False).returncode in {0, -9, -15} for _ in range(2))
     except subprocess.TimeoutExpired:
         return True
     except OSError:
         return False
-    # Who was killed says nothing: memory ran out, or somebody did it.
-    return done.returncode in {0, -signal.SIGKILL, -signal.SIGTERM}
 
 
 def _leave_unsound(root: Path, switch: Switch, unsound: set[str], program: str) -> None:
@@ -301,19 +294,13 @@ def _leave_unsound(root: Path, switch: Switch, unsound: set[str], program: str) 
     print(f"launcher: slot {switch.active}: its agent does not load any more", file=sys.stderr)  # noqa: T201
     others = [slot for slot in held_slots(root) if slot != switch.active]
     if any(own_program(root, slot, program) not in unsound for slot in others):
-        after = left_damaged(switch, "its agent does not load any more")
-        if after != switch:
-            _kept(root, after)
+        _kept(root, left_damaged(switch, "its agent does not load any more"))
 
 
 def _started(
     root: Path, switch: Switch, command: list[str], own: str, as_child: Callable[[], None]
 ) -> subprocess.Popen[bytes] | None:
-    """Start the slot that runs; None where that cannot be. What is proven and lost its environment is run by the given one.
-
-    Args:
-        own: its own program; empty where the given one is to run it.
-    """
+    """Start the slot that runs, by its own program if it has one, what is proven else by the given one; None if neither starts."""
     environment = {**os.environ, FOLDER_VARIABLE: str(root), SLOT_VARIABLE: switch.runs}
     # It names us, and it is the program that tells the service manager that it is alive.
     environment.pop("WATCHDOG_PID", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgesdk_agent.update import rules
@@ -209,7 +209,7 @@ class TestDeadlines:
         assert f"{MOST_BOOTS} starts" in rules.in_time(record, Moment("one more", 5.0))[1]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from edgesdk_agent.update.environment import environments
+
 # So many combinations of unsynced effects are tried at each moment; a small store never has more.
 MOST_COMBINATIONS = 4096
 
@@ -43,7 +45,7 @@ class Image:
 
 @dataclass
 class FileOperations:
-    """Record what is done below a folder by `os.open`, `write`, `fsync`, `sync`, `replace`, `rename` and `unlink`.
+    """Record what is done below a folder by `os.open`, `write`, `fsync`, `replace`, `rename`, `unlink` and `sync_file_system`.
 
     Everything is also done. Files that are there at the beginning count as synced.
     """
@@ -70,12 +72,12 @@ class FileOperations:
         """Begin to record, until the patch is undone."""
         instead = {
             "open": self._opened, "close": self._closed, "write": self._written, "fsync": self._synced,
-            "sync": self._all_synced,
             "replace": self._renamed, "rename": self._renamed, "unlink": self._unlinked,
         }  # fmt: skip
         self._real: dict[str, Any] = {name: getattr(os, name) for name in instead}
         for name, function in instead.items():
             patch.setattr(os, name, function)
+        patch.setattr(environments, "sync_file_system", self._all_synced)
         return self
 
     def _opened(self, path: Any, flags: int, *rest: Any, **named: Any) -> int:
@@ -112,8 +114,8 @@ class FileOperations:
             if kind != self.without:
                 self.effects.append(Effect(f"sync_{kind}", inode, name))
 
-    def _all_synced(self) -> None:
-        # Of this folder as of all the machine's disks, which need not be kept busy for it.
+    def _all_synced(self, _folder: Path) -> None:
+        # The machine's disk need not be kept busy for it.
         self.effects.append(Effect("sync_all"))
 
     def _renamed(self, source: Any, target: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from edgesdk_agent.update import launcher
 from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, first_install, make, make_agent, problems, without_syncs
 
-_WATCHED = ("open", "write", "fsync", "sync", "replace", "unlink", "close")
+_WATCHED = ("open", "write", "fsync", "replace", "unlink", "close")
 
 
 def at_operation(number: int, act: Callable[[], None]) -> Callable[[], int]:

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from edgesdk_agent.update import launcher
+from edgesdk_agent.update.environment import environments
 from edgesdk_agent.update.launcher import Switch
 from edgesdk_agent.update.proof import Proof
 from edgesdk_agent.update.record import RecordFile, Release, Step
@@ -276,8 +279,8 @@ def _rank(step: Step) -> int:
 
 
 def without_syncs() -> Callable[[], None]:
-    """Make `fsync` do nothing, for lives of which no cut of the power is tried; return what puts it back."""
-    real = {name: getattr(os, name) for name in ("fsync", "sync")}
-    for name in real:
-        setattr(os, name, lambda *_handle: None)
-    return lambda: [setattr(os, name, one) for name, one in real.items()] and None
+    """Make syncs do nothing, for lives of which no cut of the power is tried; return what puts them back."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda _handle: None)
+    patch.setattr(environments, "sync_file_system", lambda _folder: None)
+    return patch.undo

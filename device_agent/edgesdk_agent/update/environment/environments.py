@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgesdk_agent.update.launcher import ENVIRONMENTS
 from edgesdk_agent.update.record import Release
+from edgesdk_targets.file_system_sync import sync_file_system
 from edgesdk_targets.whole_file import disk_errors
 
 _DIGITS, _ATTEMPT_BYTES = 24, 4
@@ -37,11 +38,11 @@ class Environments:
             self.place(name).mkdir(parents=True)
         return name
 
-    @staticmethod
-    def make_lasting() -> None:
-        """Return once all that was built is on the disk for good."""
+    def make_lasting(self) -> None:
+        """Return once all that was built is on the disk for good. Raises NoSpace, InputError: it is not."""
         # Thousands of files that another program wrote: one after the other they would take a card minutes.
-        os.sync()
+        with disk_errors(self._folder):
+            sync_file_system(self._folder)
 
     def forget(self, but: AbstractSet[str]) -> None:
         """Remove all but these. Raises NoSpace, InputError."""
