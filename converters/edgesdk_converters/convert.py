@@ -84,6 +84,7 @@ def convert(
     tune: bool = True,
     gate: GateMaker | None = None,
     explain: bool = False,
+    history: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     cache: str | Path | None = "default",
     progress: Progress | None = None,
@@ -103,6 +104,7 @@ def convert(
         tune: where plain INT8 is not good enough, choose weights for 8 bits before keeping layers in float.
         gate: makes the judge of accuracy.
         explain: measure what each layer costs when it is quantised.
+        history: what was done to the model before, for the bundle's provenance.
         cache: folder of finished steps; None repeats everything.
         progress: called with a line of text at every step.
 
@@ -165,6 +167,7 @@ def convert(
             sensitivity=layers,
             calibration=calibrating.record if calibrating else None,
             warnings=warnings,
+            history=history,
         )
 
 

@@ -50,6 +50,7 @@ def write(
     sensitivity: Sequence[Mapping[str, Any]] = (),
     calibration: Mapping[str, object] | None = None,
     warnings: Sequence[str] = (),
+    history: Mapping[str, Any] | None = None,
 ) -> Conversion:
     """Write the bundle, whole or not at all.
 
@@ -57,6 +58,7 @@ def write(
         reports: name → content of `reports/NAME.json`.
         golden: path in the bundle → content.
         calibration: the record of the pictures that INT8 ranges were measured on.
+        history: what was done to the model before.
 
     Raises:
         InputError, NoSpace: it cannot be written.
@@ -68,7 +70,7 @@ def write(
         variants.append(variant.model_copy(update={"files": places}))
     sizes = {v.id: sum(len(files[p]) for p in set(v.files.values())) for v in variants}
     card = source.card
-    made_by = provenance(source, variants, calibration)
+    made_by = provenance(source, variants, calibration, history)
     # First of all files, while they are the artifacts alone: it lists what is delivered, not what is said about it.
     bill = sbom(card.name, card.version, card.license, variants, files, made_by)
     files |= {"provenance.json": _json(made_by), SBOM: _json(bill)}

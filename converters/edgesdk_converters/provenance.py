@@ -16,12 +16,16 @@ _TOOLS = (
 
 
 def provenance(
-    source: Source, variants: Sequence[Variant], calibration: Mapping[str, object] | None = None
+    source: Source,
+    variants: Sequence[Variant],
+    calibration: Mapping[str, object] | None = None,
+    history: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the content of `provenance.json`.
 
     Args:
         calibration: the record of the pictures that INT8 ranges were measured on, where there were any.
+        history: what was done to the model before, where something was: compression's recipe and passes.
     """
     content = hashlib.sha256(source.content()).hexdigest() if source.path else None
     return {
@@ -34,5 +38,6 @@ def provenance(
         },
         "tools": {name: version_of(name) for name in _TOOLS},
         **({"calibration": dict(calibration)} if calibration else {}),
+        **({"history": dict(history)} if history else {}),
         "variants": {v.id: {"runtime": v.runtime.value, "notes": list(v.notes)} for v in variants},
     }

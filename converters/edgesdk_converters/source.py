@@ -75,7 +75,7 @@ class Source:
                 self.kind,
                 factory=self.card.factory,
                 factory_args=self.card.factory_args,
-                folder=self.card_file.folder,
+                folder=self.card_file.code,
                 inputs=self.declared_inputs(),
             )
         return self.module
@@ -107,12 +107,13 @@ class Source:
         return [self.kind.value, content, weights, self.card.factory, self.card.factory_args, self._code()]
 
     def _code(self) -> list[str]:
-        """Identify the factory's code: every Python file below the card's folder, and its package's version."""
+        """Identify the factory's code: every Python file below its folder, and its package's version."""
         if self.card.factory is None:
             return []
         digest = hashlib.sha256()
-        for file in sorted(islice(self.card_file.folder.rglob("*.py"), _MAX_CODE_FILES)):
-            digest.update(str(file.relative_to(self.card_file.folder)).encode() + b"\0" + file.read_bytes())
+        folder = self.card_file.code
+        for file in sorted(islice(folder.rglob("*.py"), _MAX_CODE_FILES)):
+            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
         top = self.card.factory.partition(":")[0].split(".")[0]
         origin = getattr(sys.modules.get(top), "__file__", None)
         if origin:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edgesdk.compressing import compress
     from edgesdk.conversion import convert
     from edgesdk.embedded_model import Chain, Model, load
     from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
@@ -52,6 +53,7 @@ _WHERE = {
     "Timeline": "edgesdk_agent.timeline.timeline:Timeline",
     "Tracker": "edgesdk_agent.tracking.tracker:Tracker",
     "Zone": "edgesdk_agent.zones.zone:Zone",
+    "compress": "edgesdk.compressing:compress",
     "convert": "edgesdk.conversion:convert",
     "find_target": "edgesdk_targets.catalogue:find_target",
     "hook_delivery": "edgesdk_agent.delivery.hook_settings:hook_delivery",
@@ -82,6 +84,7 @@ __all__ = [
     "Timeline",
     "Tracker",
     "Zone",
+    "compress",
     "convert",
     "find_target",
     "hook_delivery",

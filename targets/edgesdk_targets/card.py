@@ -33,6 +33,7 @@ class ModelCard(LateModel):
     Attributes:
         source: the weights, a `.pt2` or an `.onnx`.
         factory: `package.module:function`, which builds the module for a file of weights.
+        code: the folder of the factory's code, relative to the card; the card's own unless given.
         input: the image input as the source model takes it.
         preprocess: None for a model whose input is no picture.
         labels: a file with one label a line, or the labels themselves.
@@ -48,6 +49,7 @@ class ModelCard(LateModel):
     source: str | None = None
     factory: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     factory_args: dict[str, Any] = Field(default_factory=dict)
+    code: str | None = None
     task: Task
     input: TensorSpec
     preprocess: Preprocess | None = None
@@ -96,7 +98,7 @@ class CardFile:
     """A card with what its paths lead to.
 
     Attributes:
-        folder: where the card lies; its relative paths start here, and so do its imports.
+        folder: where the card lies; its relative paths start here.
         labels: read from the labels file where the card names one.
         warnings: what looks like a mistake but is possible.
     """
@@ -109,6 +111,11 @@ class CardFile:
     @property
     def source(self) -> Path | None:
         return self.folder / self.card.source if self.card.source else None
+
+    @property
+    def code(self) -> Path:
+        """The folder that the factory is imported from."""
+        return self.folder / self.card.code if self.card.code else self.folder
 
 
 def read_card(path: str | Path, overrides: Mapping[str, Any] | None = None) -> CardFile:

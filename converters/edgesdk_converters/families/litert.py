@@ -126,7 +126,7 @@ def _from_torch(workshop: Workshop, precision: Precision, fold: Fold | None) -> 
             kind=source.kind,
             factory=source.card.factory,
             factory_args=source.card.factory_args,
-            folder=source.card_file.folder,
+            folder=source.card_file.code,
             inputs=[spec.model_dump() for spec in workshop.reference.inputs],
             precision=in_words(precision),
             fold=fold,

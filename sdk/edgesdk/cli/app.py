@@ -45,6 +45,9 @@ COMMANDS: dict[str, Command] = {
     "convert": Command(
         "edgesdk.cli.convert:convert", "Turn a trained model into one bundle for one or several targets."
     ),
+    "compress": Command(
+        "edgesdk.cli.compress:compress", "Make a trained model smaller by a recipe's passes, each judged."
+    ),
     "card": Command("edgesdk.cli.card:app", "Draft the card that says what a model is."),
     "targets": Command("edgesdk.cli.targets:targets", "List the devices that a model can be converted for."),
     "bundle": Command("edgesdk.cli.bundle:app", "Inspect, verify, sign, unpack or compare bundles; keep the keys."),

@@ -43,7 +43,7 @@ def loss_for(card: CardFile, name: str | None = None, *, label_smoothing: float 
     if name is not None:
         from edgesdk_converters.torch_source import named_function
 
-        return cast("Loss", named_function(name, card.folder))
+        return cast("Loss", named_function(name, card.code))
     task, outputs = card.card.task, card.card.outputs
     activation = activation_of(outputs[0] if outputs else "logits", card.card.postprocess.activation)
     if task == "classify":

@@ -37,12 +37,12 @@ def open_model(card: CardFile, *, untrained: bool = False, seed: int = 0) -> nn.
     if untrained or path is None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return build(given.factory, given.factory_args, card.folder).eval()
+            return build(given.factory, given.factory_args, card.code).eval()
     kind = sniff(path)
     if kind not in _TRAINABLE:
         raise InputError(
             f"{path} ({kind.value}) cannot be trained.", hint="Name a file of weights as the card's `source`."
         )
-    model = load_torch(path, kind, factory=given.factory, factory_args=given.factory_args, folder=card.folder)
+    model = load_torch(path, kind, factory=given.factory, factory_args=given.factory_args, folder=card.code)
     assert isinstance(model, torch.nn.Module)  # noqa: S101  (what a factory builds)
     return model

@@ -1,0 +1,161 @@
+"""The course of a recipe: pass after pass, each with its recovery, its figures and its verdict."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgesdk.compression.catalogue import PASSES
+from edgesdk.compression.checkpoints import keep, kept, key_of
+from edgesdk.compression.holding import holding_hooks
+from edgesdk.compression.model_size import ModelSize, model_size
+from edgesdk.compression.recipe import Recipe, Step
+from edgesdk.compression.subject import Subject
+from edgesdk.compression.workbench import PassDone, Workbench
+from edgesdk_converters.proving.gate import Verdict
+from edgesdk_targets.errors import GateFailed
+
+Judge = Callable[[str, Subject], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class PassReport:
+    """What one pass did, ready for JSON.
+
+    Attributes:
+        kind: of the pass.
+        settings: as the recipe gives them.
+        score_applied: the main figure right after the pass, before any recovery; of a pass that learns None.
+        score: the main figure at the end.
+        record: what the pass says of itself.
+        training: what its training or recovery came to; None for none.
+        outcome, reason: of the gate; `not judged` where the next pass is the recovery.
+        verdict: the gate's figures.
+        seconds: that it took.
+        resumed: it was finished in an earlier run.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+    before: ModelSize
+    after: ModelSize
+    score_applied: float | None
+    score: float
+    record: Mapping[str, Any]
+    training: Mapping[str, Any] | None
+    outcome: str
+    reason: str
+    verdict: Mapping[str, Any]
+    seconds: float
+    resumed: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> PassReport:
+        sizes = {name: ModelSize(**document[name]) for name in ("before", "after")}
+        return cls(**{**document, **sizes, "resumed": True})
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A recipe to be run on one model.
+
+    Attributes:
+        folder: of the checkpoints, one folder a pass.
+        identity: of everything outside the recipe that the result depends on: start weights, data.
+    """
+
+    recipe: Recipe
+    bench: Workbench
+    judge: Judge
+    folder: Path
+    identity: str
+
+    def run(self) -> tuple[Subject, list[PassReport]]:
+        """Run the recipe's passes, going on after the last one that is finished.
+
+        Raises:
+            InputError: a pass cannot do what is asked of it.
+            GateFailed: a pass costs more than is allowed; what was reached is kept.
+        """
+        subject, key = self.bench.start, key_of(self.identity, self.recipe.seed)
+        reports: list[PassReport] = []
+        for number, step in enumerate(self.recipe.steps(), 1):
+            name = f"{number:02d}-{step.settings.kind}"
+            folder = self.folder / name
+            key = key_of(key, step.to_json())
+            before = subject
+            found = kept(folder, key, self.bench.start)
+            if found is not None:
+                subject, report = found[0], PassReport.from_json(found[1])
+                self.bench.say(f"{name}: was finished")
+            else:
+                subject, report = self._pass(step, name, folder, before, key)
+                keep(folder, key, subject, report.to_json())
+            report = self._judged(report, step, name, subject)
+            reports.append(report)
+            if report.outcome == "fail":
+                raise GateFailed(
+                    f"After {name} the model is not accurate enough: {report.reason}",
+                    hint="Ask less of this pass, give its recovery more epochs, or allow more with --max-drop. What came before "
+                    f"it is kept in {self.folder}.",
+                )
+        return subject, reports
+
+    def _pass(self, step: Step, name: str, folder: Path, before: Subject, key: str) -> tuple[Subject, PassReport]:
+        began = time.monotonic()
+        settings = step.settings
+        bench = replace(self.bench, plan=step.plan, folder=_training_folder(folder, key))
+        self.bench.say(f"{name}: begins")
+        done = PASSES[settings.kind].load()(settings, before, bench)
+        applied = None
+        if not PASSES[settings.kind].learns:
+            applied = bench.score(done.subject)
+            if step.plan is not None:
+                self.bench.say(f"{name}: recovery")
+                done = _recovered(done, bench)
+        report = PassReport(
+            kind=settings.kind,
+            settings=settings.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            before=model_size(before),
+            after=model_size(done.subject),
+            score_applied=applied,
+            score=bench.score(done.subject),
+            record=done.record,
+            training=done.training,
+            outcome="not judged",
+            reason="its recovery is the next pass",
+            verdict={},
+            seconds=round(time.monotonic() - began, 1),
+        )
+        return done.subject, report
+
+    def _judged(self, report: PassReport, step: Step, name: str, subject: Subject) -> PassReport:
+        if not step.judged:
+            return report
+        verdict = self.judge(name, subject)
+        self.bench.say(f"{name}: {verdict.outcome}: {verdict.reason}")
+        return replace(report, outcome=verdict.outcome, reason=verdict.reason, verdict=dict(verdict.report))
+
+
+def _training_folder(folder: Path, key: str) -> Path:
+    """Return the folder of a pass's training; those of other recipes, which lie beside it, go."""
+    own = folder / f"training-{key[:12]}"
+    for other in folder.glob("training-*"):
+        if other != own:
+            shutil.rmtree(other, ignore_errors=True)
+    return own
+
+
+def _recovered(done: PassDone, bench: Workbench) -> PassDone:
+    """Train what a pass gave, without undoing it."""
+    assert bench.plan is not None  # noqa: S101  (asked for where there is one)
+    module = done.subject.copy()
+    training = bench.train(module, bench.plan, bench.folder, hooks=holding_hooks(done.subject, module))
+    return replace(done, subject=done.subject.retrained(module), training=training)

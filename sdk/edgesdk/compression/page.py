@@ -1,0 +1,115 @@
+"""The report of a compression: what was tried, what each pass brought and cost, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgesdk.report.curves import Line, curves
+from edgesdk.report.page import Page
+
+_PLOTTED = 6
+
+
+def compression_page(document: Mapping[str, Any]) -> Page:
+    """Return the report.
+
+    Args:
+        document: as `Compression.to_json` gives it.
+    """
+    before, after = document["before"], document["after"]
+    page = Page(
+        f"Compression of {document['card'].rpartition('/')[2].removesuffix('.yaml')}",
+        f"{before['macs'] / max(1, after['macs']):.2f} times fewer multiplications, "
+        f"{before['bytes'] / max(1, after['bytes']):.2f} times fewer bytes of weights in float.",
+    )
+    page.heading("Passes").table(
+        ["pass", "asked for", "MACs", "numbers", "not 0", "bytes", "deflated", f"{document['figure']} at once", "at the end",
+         "gate"],
+        [_first(document), *(_row(report) for report in document["passes"])],
+        "Scores are quick figures on part of the evaluation data; the gate judges all of it, against the model before all passes.",
+    )  # fmt: skip
+    for report in document["passes"]:
+        if report["reason"]:
+            page.text(f"{report['kind']}: {report['outcome']}: {report['reason']}")
+    _sensitivity(page, document)
+    for report in document["passes"]:
+        _details(page, report)
+    _artifacts(page, document["conversion"])
+    for warning in document["warnings"]:
+        page.text(f"warning: {warning}")
+    return page
+
+
+def _first(document: Mapping[str, Any]) -> list[str]:
+    return ["none", "", *_size(document["before"]), "", _share(document["score"]), ""]
+
+
+def _row(report: Mapping[str, Any]) -> list[str]:
+    settings = {
+        name: value for name, value in report["settings"].items() if name not in {"pass", "recover", "training"}
+    }
+    asked = ", ".join(f"{name} {value}" for name, value in settings.items())
+    applied = report["score_applied"]
+    at_once = "" if applied is None else _share(applied)
+    return [report["kind"], asked, *_size(report["after"]), at_once, _share(report["score"]), report["outcome"]]
+
+
+def _size(size: Mapping[str, int]) -> list[str]:
+    return [f"{size[name]:,}" for name in ("macs", "parameters", "nonzeros", "bytes", "deflated_bytes")]
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}"
+
+
+def _sensitivity(page: Page, document: Mapping[str, Any]) -> None:
+    rows = document["sensitivity"]
+    if not rows:
+        return
+    page.heading("What each group of channels bears")
+    ratios = rows[0]["ratios"]
+    lines = [Line(row["name"], [0.0, *ratios], [document["score"], *row["scores"]]) for row in rows[:_PLOTTED]]
+    plot = curves(lines, across="part of the channels gone", up=document["figure"], most=1.0)
+    page.figure(plot, f"The {len(lines)} most sensitive of {len(rows)} groups; each alone, without any training.")
+    page.table(
+        ["group", "channels", *(f"without {ratio:.0%}" for ratio in ratios), "layers"],
+        [[row["name"], str(row["channels"]), *map(_share, row["scores"]), ", ".join(row["layers"])] for row in rows],
+    )
+
+
+def _details(page: Page, report: Mapping[str, Any]) -> None:
+    page.heading(f"{report['kind']}: what it did")
+    rows = [[name, _plain(value)] for name, value in report["record"].items()]
+    if training := report["training"]:
+        rows += [
+            [f"training: {name}", _plain(training[name])]
+            for name in ("epochs", "ended", "metric", "best", "best_epoch", "seconds", "device")
+            if name in training
+        ]
+    page.table(["what", "value"], rows)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_plain(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _artifacts(page: Page, conversion: Mapping[str, Any]) -> None:
+    page.heading("Artifacts").table(
+        ["variant", "precision", "bytes", "accuracy", "why"],
+        [
+            [
+                variant["id"],
+                variant["precision"],
+                f"{variant['bytes']:,}",
+                str(variant["accuracy"].get("outcome", "not measured")),
+                str(variant["accuracy"].get("reason", "")),
+            ]
+            for variant in conversion["variants"]
+        ],
+        conversion["bundle"],
+    )

@@ -1,0 +1,165 @@
+"""Structured pruning: whole channels go, so that every runtime computes less.
+
+How much of each group goes is decided by how well the model bears it (sensitivity), which of its channels by their norm. A budget
+is met by taking more of all groups until it is: groups that bear little give way last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgesdk.compression.budget import least_that_fits
+from edgesdk.compression.channel_groups import ChannelGroup, ChannelGroups, find_groups
+from edgesdk.compression.model_size import total_macs
+from edgesdk.compression.pass_settings import Prune
+from edgesdk.compression.subject import Subject
+from edgesdk.compression.workbench import PassDone, Workbench
+from edgesdk_targets.errors import InputError
+
+# A group that bears nothing at all still gives way to a budget that cannot be met without it.
+_LEAST_TOLERANCE = 0.05
+_NAMED = 4
+_COUNTED_HALVINGS, _MEASURED_HALVINGS = 9, 5
+
+
+def prune_channels(
+    found: ChannelGroups,
+    *,
+    measure: Callable[[Subject], float],
+    part: float,
+    unit: str,
+    tolerance: Mapping[str, float] | None = None,
+    multiple: int = 4,
+    most: float = 0.9,
+    halvings: int = _COUNTED_HALVINGS,
+    give_back: bool = True,
+) -> tuple[Subject, dict[str, Any]]:
+    """Take channels until the model keeps to a budget.
+
+    Args:
+        measure: the model's size in `unit`, such as its MACs or its measured latency.
+        part: of the whole that is kept, in (0, 1).
+        tolerance: how well the model bears less of a group, from 0 to 1; all alike where none is given.
+        multiple: of channels that stay; runtimes compute several at once. A group with fewer stays whole.
+        most: of a group that goes, in (0, 1).
+        halvings: how closely the amount is sought.
+        give_back: let single groups have channels again while the budget is kept to: all are taken from at once, in steps.
+
+    Raises:
+        InputError: the budget cannot be met; says how close it came and what stood in the way.
+    """
+    bears = _exponents(found.groups, tolerance)
+
+    def take(share: float) -> _Taken:
+        amounts = {
+            group.name: group.channels - _kept(group, most * share ** bears[group.name], multiple)
+            for group in found.groups
+        }
+        return _Taken(found.pruned(amounts), amounts)
+
+    whole = measure(found.subject)
+    taken = least_that_fits(
+        take,
+        measure=lambda tried: measure(tried.subject),
+        limit=part * whole,
+        most=1.0,
+        what=unit,
+        stands_in_the_way=_in_the_way(found, most, multiple),
+        whole=whole,
+        halvings=halvings,
+    )
+    if give_back:
+        # The group that bears least first.
+        order = sorted(found.groups, key=lambda group: -bears[group.name])
+        taken = _given_back(found, taken, order, multiple, lambda tried: measure(tried) <= part * whole)
+    amounts = taken.amounts
+    groups = {
+        group.name: {"before": group.channels, "after": group.channels - amounts[group.name]} for group in found.groups
+    }
+    return taken.subject, {
+        "budget": {"unit": unit, "part": part, "before": whole, "after": measure(taken.subject)},
+        "groups": groups,
+        "left": dict(found.left),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A pruned model, and how many channels of each group are gone."""
+
+    subject: Subject
+    amounts: dict[str, int]
+
+
+def _given_back(
+    found: ChannelGroups,
+    taken: _Taken,
+    order: Sequence[ChannelGroup],
+    multiple: int,
+    fits: Callable[[Subject], bool],
+) -> _Taken:
+    """Return channels to groups, one step of each after the other, as long as the model keeps to the budget."""
+    open_groups = [group.name for group in order if taken.amounts[group.name]]
+    while open_groups:
+        left = []
+        for name in open_groups:
+            amounts = {**taken.amounts, name: max(0, taken.amounts[name] - multiple)}
+            tried = _Taken(found.pruned(amounts), amounts)
+            if fits(tried.subject):
+                taken = tried
+                if amounts[name]:
+                    left.append(name)
+        open_groups = left
+    return taken
+
+
+def _exponents(groups: tuple[ChannelGroup, ...], tolerance: Mapping[str, float] | None) -> dict[str, float]:
+    """Return for each group how late it gives way: 1 for that which bears most."""
+    if not tolerance:
+        return {group.name: 1.0 for group in groups}
+    known = {group.name: max(_LEAST_TOLERANCE, tolerance.get(group.name, 1.0)) for group in groups}
+    best = max(known.values(), default=1.0)
+    return {name: best / value for name, value in known.items()}
+
+
+def _kept(group: ChannelGroup, ratio: float, multiple: int) -> int:
+    wanted = math.ceil(group.channels * (1 - ratio) / multiple - 1e-9) * multiple
+    return min(group.channels, max(multiple, wanted))
+
+
+def _in_the_way(found: ChannelGroups, most: float, multiple: int) -> str:
+    stays = f"of each group {1 - most:.0%} and a multiple of {multiple} channels stay"
+    if not found.left:
+        return stays
+    named = "; ".join(f"{name}: {why}" for name, why in list(found.left.items())[:_NAMED])
+    more = f"; and {len(found.left) - _NAMED} more" if len(found.left) > _NAMED else ""
+    return f"{stays}, and these stay whole: {named}{more}"
+
+
+def prune_pass(settings: Prune, subject: Subject, bench: Workbench) -> PassDone:
+    """Take channels until the model keeps to the budget of the settings."""
+    found = find_groups(subject, settings.skip)
+    if not found.groups:
+        raise InputError(
+            f"No channel of the model can go: {_in_the_way(found, settings.most, settings.multiple)}.",
+            hint="Leave `prune` out of the recipe.",
+        )
+    of_time = settings.latency is not None
+    part = settings.latency if settings.latency is not None else settings.macs
+    assert part is not None  # noqa: S101  (one of both, as the recipe checks)
+    made, record = prune_channels(
+        found,
+        measure=(lambda tried: bench.latency_ms(tried, settings.runtime)) if of_time else total_macs,
+        part=part,
+        unit=f"ms on {settings.runtime or 'the target'}" if of_time else "MACs",
+        tolerance=bench.tolerance(found),
+        multiple=settings.multiple,
+        most=settings.most,
+        # Each measurement of a time is a conversion.
+        halvings=_MEASURED_HALVINGS if of_time else _COUNTED_HALVINGS,
+        give_back=not of_time,
+    )
+    return PassDone(made, record)

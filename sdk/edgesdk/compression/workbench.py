@@ -1,0 +1,89 @@
+"""What a pass may ask for while it works; put together by the roof, which knows the data, the gate and the runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from edgesdk.compression.channel_groups import ChannelGroups
+from edgesdk.compression.sensitivity import Score
+from edgesdk.compression.subject import Subject
+from edgesdk.train.moment import Hook, Term
+from edgesdk.train.plan import Plan
+
+
+class Train(Protocol):
+    """Trains a module in place on the recipe's data."""
+
+    def __call__(
+        self,
+        module: nn.Module,
+        plan: Plan,
+        folder: Path,
+        *,
+        terms: Mapping[str, Term] | None = None,
+        hooks: Sequence[Hook] = (),
+    ) -> Mapping[str, Any]:
+        """Return what the training came to, ready for JSON.
+
+        Args:
+            folder: of its checkpoints, from which a training that was killed goes on.
+            terms: further losses by name, beside the main one.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What a pass may ask for.
+
+    Attributes:
+        start: the model before all passes.
+        score: a model's main figure on part of the evaluation data, 0 to 1, higher is better.
+        latency_ms: a model's measured time on a runtime, None for the target's own.
+        train: trains a module.
+        teacher: reads another model's card.
+        plan: how this pass's model is trained; None for not at all.
+        folder: of this pass's checkpoints.
+        tolerance: how well the model bears less of each group of channels; measured once, at the first pass that asks.
+    """
+
+    start: Subject
+    score: Score
+    latency_ms: Callable[[Subject, str | None], float]
+    train: Train
+    teacher: Callable[[str], Subject]
+    plan: Plan | None
+    folder: Path
+    say: Callable[[str], None]
+    tolerance: Callable[[ChannelGroups], Mapping[str, float] | None] = field(default=lambda _groups: None)
+
+
+@dataclass(frozen=True, slots=True)
+class PassDone:
+    """What a pass gave.
+
+    Attributes:
+        record: what it did, ready for JSON.
+        training: of a pass that learns, what its training came to.
+    """
+
+    subject: Subject
+    record: Mapping[str, Any]
+    training: Mapping[str, Any] | None = None
+
+
+class Pass(Protocol):
+    """A model in, a smaller model and a record of what changed out."""
+
+    def __call__(self, settings: Any, subject: Subject, bench: Workbench) -> PassDone:
+        """Return what the pass gave; the subject it was given stays as it is.
+
+        Raises:
+            InputError: the pass cannot do what its settings ask for with this model.
+        """
+        ...
