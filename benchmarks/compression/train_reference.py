@@ -1,11 +1,11 @@
 """Train the references of the compression tables, and say how good and how fast they are before anything is made smaller.
 
-    python benchmarks/compression/train_reference.py [--only resnet20] [--work FOLDER] [--json]
+    python benchmarks/compression/train_reference.py [--only resnet20] [--work FOLDER]
 
 ResNet-20 learns scikit-learn's digits at 32x32; the reader of rows (convolutions and a recurrent layer, CTC) is that of
 `examples/digits`, whose weights are kept there. Accuracy is that of the test split, which nothing was learnt or chosen by;
-latency that of one inference on one thread, in float32, by OpenVINO and by LiteRT (`edgesdk benchmark --threads 1`).
-Results of a full run are in `benchmarks/results/compression_reference.json`. Killed, the same command goes on.
+latency that of one inference on one thread, in float32, by OpenVINO and by LiteRT (`edgesdk benchmark --threads 1`), in
+milliseconds. Prints JSON. Killed, the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "compression_reference.json"
 sys.path[:0] = [str(HERE), str(ROOT / "examples" / "digits")]
 
 from digit_pictures import write_digits  # noqa: E402
@@ -82,7 +81,7 @@ def stated(card: Path, data: Path, work: Path) -> dict[str, Any]:
     return {
         "model": read_card(card).card.name,
         "test": asked("evaluate", card, "--data", data)["metrics"],
-        "latency": [row for row in timed if row.get("runtime") in {"openvino", "litert"}],
+        "latency_ms": {row["runtime"]: row["latency_ms"]["p50"] for row in timed if "latency_ms" in row},
     }
 
 
@@ -93,7 +92,6 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=ROOT / ".cache" / "compression_reference", help="pictures, checkpoints"
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON and keep them nowhere")
     options = parser.parse_args()
     found: dict[str, Any] = {}
     if options.only != "row_reader":
@@ -106,11 +104,7 @@ def main() -> None:
         }
     if options.only != "resnet20":
         found["row_reader"] = stated(READER, rows_to_read(options.work), options.work)
-    if options.json or options.only:
-        print(json.dumps(found, indent=2))
-    else:
-        write_whole(RESULTS, (json.dumps(found, indent=2) + "\n").encode())
-        print(RESULTS)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":
