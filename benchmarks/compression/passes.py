@@ -7,7 +7,7 @@ thread. *student* is what distillation has to beat: the same pruned model, train
 is kept in the work folder: a run that was broken off goes on. `--quick` trains two epochs a pass, to see that all of it
 works; its figures say nothing, and are only printed. A full run writes `benchmarks/results/compression_passes.json`.
 
-Needs ResNet-20's weights: `python benchmarks/compression/train_reference.py --only resnet20`. Timing wants a quiet machine.
+ResNet-20's weights are those of `train_reference.py`. Timing wants a quiet machine.
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "compression_passes")
     parser.add_argument("--quick", action="store_true", help="two epochs a pass; figures are printed only")
     options = parser.parse_args()
-    if not (HERE / "resnet20.safetensors").is_file():
-        raise SystemExit("No weights: python benchmarks/compression/train_reference.py --only resnet20")
     work = options.work / ("quick" if options.quick else "full")
     write_digits(work / "digits")
     found = {"none": _baseline(work)}
