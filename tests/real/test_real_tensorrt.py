@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from real_models import CASES, Case, card_for
 
-from edgesdk_converters.reference import TorchReference, open_reference
+from edgesdk_converters.cache import StepCache, default_folder
+from edgesdk_converters.reference import open_reference
 from edgesdk_converters.source import resolve_source
 from edgesdk_converters.steps.fp16_onnx import fp16_onnx
 from edgesdk_converters.steps.int8_onnx import int8_onnx
 from edgesdk_converters.steps.older_opset import older_opset
-from edgesdk_converters.steps.onnx_from_torch import onnx_from_torch
 from edgesdk_converters.steps.tensorrt_rtx_check import Verdict, check
+from edgesdk_converters.workshop import Workshop
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed", exc_type=ImportError)
 pytestmark = [pytest.mark.real, pytest.mark.long]
@@ -28,9 +29,8 @@ def test_half_precision_and_eight_bits_are_taken_and_built(case: Case, assets: P
     """Eight bits with ranges of random inputs: what is asked is whether it builds, not how well it answers."""
     source = resolve_source(card_for(case.name, assets, tmp_path))
     reference = open_reference(source)
-    assert isinstance(reference, TorchReference)
-    names = ([spec.name for spec in reference.inputs], [spec.name for spec in reference.outputs])
-    exported = onnx_from_torch(source.load(), reference.example(), input_names=names[0], output_names=names[1])
+    # As `convert` exports it: where another test has, it is there.
+    exported = Workshop(source, reference, StepCache(default_folder()), lambda _line: None).onnx()
     model = older_opset(exported, OPSET)
     assert check(fp16_onnx(model)) == Verdict("accepted", built=True)
     random = np.random.default_rng(0)
