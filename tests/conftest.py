@@ -8,6 +8,8 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from itertools import compress, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +38,22 @@ os.environ.setdefault("XDG_CACHE_HOME", str(ROOT / ".cache"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin the long files first; the others stay in their order."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Begin the long files first, and let each part of the run have files that wait and files that compute."""
+    files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
+    long, others = _parted(files, "long")
+    items[:] = [item for part in (long, others) for file in _mixed(*_parted(part, "system")) for item in file]
+
+
+def _parted(files: list[list[pytest.Item]], mark: str) -> tuple[list[list[pytest.Item]], list[list[pytest.Item]]]:
+    """Return the files with a test that has this mark, and those without."""
+    marked = [any(item.get_closest_marker(mark) for item in file) for file in files]
+    return list(compress(files, marked)), [file for file, has in zip(files, marked, strict=True) if not has]
+
+
+def _mixed(*kinds: list[list[pytest.Item]]) -> list[list[pytest.Item]]:
+    """Spread files of several kinds evenly over each other: those of real processes wait for half of their time."""
+    placed = [(number / len(kind), file) for kind in kinds for number, file in enumerate(kind)]
+    return [file for _, file in sorted(placed, key=itemgetter(0))]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
