@@ -9,7 +9,8 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 _PREFIX = "module."
+# Where the code of the factory lies that is being called.
+_FOLDER: ContextVar[Path | None] = ContextVar("edgesdk_factory_folder", default=None)
 
 
 def load_torch(
@@ -126,8 +129,8 @@ def build_beside(factory: str, arguments: Mapping[str, Any]) -> torch.nn.Module:
     Raises:
         InputError: as of `build`.
     """
-    # While a factory is called its folder is the first of the import path.
-    return build(factory, arguments, Path(sys.path[0]))
+    # Called from outside of `build` it is a program that calls the outer factory: its own folder is the first of the import path.
+    return build(factory, arguments, _FOLDER.get() or Path(sys.path[0]))
 
 
 def _load_exported(path: Path) -> ExportedProgram:
@@ -231,13 +234,15 @@ def _forget_namesake(module_name: str, folder: Path) -> None:
 
 @contextmanager
 def _on_path(folder: Path) -> Iterator[None]:
-    entry = str(folder)
+    entry, outer = str(folder), _FOLDER.set(folder)
     sys.path.insert(0, entry)
     importlib.invalidate_caches()
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        _FOLDER.reset(outer)
+        with suppress(ValueError):  # the user's code may have taken it out
+            sys.path.remove(entry)
 
 
 def _failed(name: str, what: str, error: BaseException) -> InputError:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,21 @@ def test_a_namesake_from_another_folder_is_not_used(folder: Path, tmp_path_facto
     other = tmp_path_factory.mktemp("other")
     (other / "tiny_models.py").write_text("import torch\n\ndef tiny():\n    return torch.nn.Identity()\n")
     assert isinstance(build("tiny_models:tiny", {}, other), torch.nn.Identity)
+
+
+def test_a_factory_beside_another_is_found_whatever_that_does_to_the_import_path(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "inner_one.py").write_text(FACTORY)
+    (tmp_path / "outer_one.py").write_text(
+        "import sys\n"
+        "from edgesdk_converters.torch_source import build_beside\n\n"
+        "def outer(path):\n"
+        "    sys.path[:] = [path, *sys.path[1:]]\n"
+        "    return build_beside('inner_one:tiny', {'width': 7})\n"
+    )
+    before = list(sys.path)
+    try:
+        made = build("outer_one:outer", {"path": str(tmp_path / "elsewhere")}, tmp_path)
+    finally:
+        sys.path[:] = before
+    assert made.weight.shape == (7, 3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, note, plain, print_json, progress_line, table
+from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     from edgesdk.train.fit import Fitted
@@ -37,19 +39,25 @@ def train(
 ) -> None:
     """Train the model of a card on labelled pictures, prepared as on the device.
 
-    Stopped by Ctrl-C or killed, the same command goes on after the last epoch.
+    Stopped by Ctrl-C or killed, the same command (without --anew) goes on after the last epoch.
 
         edgesdk train card.yaml --data pictures/ --plan plan.yaml -o training/
     """
+    from edgesdk.train.checkpoint import BEST
     from edgesdk.train.examples import open_examples
     from edgesdk.train.fit import fit
     from edgesdk.train.losses import loss_for
     from edgesdk.train.measure import measure_for
     from edgesdk.train.model import open_model
     from edgesdk.train.plan import Plan, read_plan
+    from edgesdk.train.progress import TrainingStopped
     from edgesdk_targets.card import read_card
+    from edgesdk_targets.whole_file import check_writable
 
     read, planned = read_card(card), read_plan(plan) if plan is not None else Plan()
+    check_writable(output / BEST, "-o")
+    if not untrained:
+        _check_source(read.source, output / BEST)
     model = open_model(read, untrained=untrained, seed=planned.seed)
     chosen = loss_for(read, loss)
     with progress_line("train") as say:
@@ -65,14 +73,42 @@ def train(
         for warning in (*read.warnings, *examples.warnings):
             note(f"warning: {plain(warning)}")
         say(f"{len(examples.train)} pictures to learn from, {len(examples.validation)} to judge by")
-        fitted = fit(
-            model, chosen, examples, planned, folder=output, measure=measure_for(read), progress=say, resume=not anew
-        )
+        try:
+            fitted = fit(
+                model,
+                chosen,
+                examples,
+                planned,
+                folder=output,
+                measure=measure_for(read),
+                progress=say,
+                resume=not anew,
+            )
+        except TrainingStopped as stop:
+            if stop.epochs:
+                given = {"--data": data, "--plan": plan, "--validation": validation, "--loss": loss, "-o": output}
+                words = [str(word) for name, value in given.items() if value is not None for word in (name, value)]
+                words += ["--untrained"] if untrained else []
+                next_command(
+                    f"{shlex.join(['edgesdk', 'train', str(card), *words])}  # goes on after epoch {stop.epochs}"
+                )
+            raise
+    if fitted.earlier == fitted.epochs:
+        note("nothing was trained: it was finished before; --anew begins again")
     if json:
         print_json(fitted.to_json())
         return
     _print(fitted)
     next_command(f"write `source: {fitted.weights}` into the card, then edgesdk evaluate {card} --data TEST")
+
+
+def _check_source(source: Path | None, weights: Path) -> None:
+    """Refuse to write over what the training begins with."""
+    if source is not None and source.resolve() == weights.resolve():
+        raise InputError(
+            f"{weights} is what the card names as its `source`, and would be written over.",
+            hint="Give another folder by -o, or let the card name a copy.",
+        )
 
 
 def _share(text: str) -> float | Path:

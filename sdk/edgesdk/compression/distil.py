@@ -49,7 +49,8 @@ class _Connection(nn.Module):
     def __init__(self, own: int, other: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(other, own))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        # Always the same, so that a training that was stopped is known again.
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5, generator=torch.Generator().manual_seed(0))
 
     def forward(self, given: Tensor) -> Tensor:
         return torch.einsum("oc,bc...->bo...", self.weight, given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Union
+from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,10 @@ class Batch:
 
 
 class ExampleSet(Protocol):
-    """Labelled pictures that can be asked for in any order; of a folder, or drawn by a program."""
+    """Labelled pictures that can be asked for in any order; of a folder, or drawn by a program.
+
+    A training that goes on knows such a set by its length alone, unless it is `ListedExamples`, too.
+    """
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -80,4 +83,17 @@ class ExampleSet(Protocol):
 
     def batches(self, wanted: Iterable[Sequence[int]]) -> Iterator[Batch]:
         """Yield a batch for each list of numbers, in order; the same number is the same picture."""
+        ...
+
+
+@runtime_checkable
+class ListedExamples(ExampleSet, Protocol):
+    """Examples of which all truth is known before a picture is read."""
+
+    def digest(self) -> str:
+        """Return what is the same for the same pictures and truth: a training goes on with no other."""
+        ...
+
+    def targets(self) -> Targets | None:
+        """Return what is true of all of them, in order; None where it depends on how a picture is prepared (boxes)."""
         ...

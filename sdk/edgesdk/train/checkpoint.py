@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LAST, BEST = "last.ckpt", "best.safetensors"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Checkpoint:
     """A training between two epochs.
 
     Attributes:
-        identity: of the training: plan, model and amount of data; one of another is refused.
+        identity: of the training, see `edgesdk.train.identity`; one of another is refused.
         step: of the optimiser, over all epochs.
         history: of each epoch that is done.
         best: the epoch whose weights are kept.
@@ -38,7 +38,7 @@ class Checkpoint:
         random: the states of PyTorch's random numbers, by device.
     """
 
-    identity: str
+    identity: dict[str, str]
     step: int
     history: tuple[EpochRecord, ...]
     best: int
@@ -88,10 +88,19 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def write_weights(path: Path, model: nn.Module) -> None:
-    """Write a model's weights as safetensors; of tensors that share memory, each is written.
+    """Write a model's weights as safetensors.
 
     Raises:
         NoSpace, InputError: the file cannot be written.
+        MissingExtra: safetensors is not installed.
+    """
+    write_whole(path, weights_bytes(model))
+
+
+def weights_bytes(model: nn.Module) -> bytes:
+    """Return a model's weights as safetensors; of tensors that share memory, each is written.
+
+    Raises:
         MissingExtra: safetensors is not installed.
     """
     with needs("safetensors", extra="torch"):
@@ -103,7 +112,7 @@ def write_weights(path: Path, model: nn.Module) -> None:
         for name, value in model.state_dict().items()
         if isinstance(value, torch.Tensor)
     }
-    write_whole(path, save(state))
+    return save(state)
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -20,7 +20,8 @@ class EpochBatches:
 
     Args:
         size: pictures a batch at most; those of an epoch differ by one at the most, since a last batch of one or two pictures would
-            make a batch norm's statistics worthless.
+            make a batch norm's statistics worthless. None is of one picture, which a batch norm refuses, unless `size` is 1: where
+            an odd number of pictures goes in twos, one batch has three.
         variation: how each picture is varied.
         epoch: tells which epoch it is when one begins.
     """
@@ -32,7 +33,8 @@ class EpochBatches:
         self._variation, self._epoch = variation, epoch
 
     def __len__(self) -> int:
-        return math.ceil(len(self._examples) / self._size)
+        count = len(self._examples)
+        return math.ceil(count / self._size) if self._size != 2 else max(1, count // 2)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of the epoch that begins."""

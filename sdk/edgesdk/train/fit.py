@@ -9,8 +9,6 @@ killed in between, as it goes on from the last epoch that was done.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.train.augment import Variation
 from edgesdk.train.checkpoint import BEST, Checkpoint, load_weights, read_checkpoint
 from edgesdk.train.examples import Examples
+from edgesdk.train.identity import differing, identity_of
 from edgesdk.train.measure import Measure
 from edgesdk.train.moment import EpochRecord, Hook, Loss, Term
 from edgesdk.train.plan import Plan
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 Progress = Callable[[str], None]
-_MAY_CHANGE = {"device", "threads", "workers", "cache_mb", "minutes", "patience"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class Fitted:
         steps: of the optimiser.
         seconds: that it took, over all runs.
         history: every epoch.
+        earlier: how many of them earlier runs had done; all of them where nothing was left to train.
         ended: why no further epoch was trained.
         device: where it ran: cpu or cuda.
     """
@@ -60,6 +59,7 @@ class Fitted:
     steps: int
     seconds: float
     history: tuple[EpochRecord, ...]
+    earlier: int
     ended: str
     device: str
 
@@ -101,7 +101,8 @@ def fit(
         terms: further losses by name, added to the main one (a distillation's).
         hooks: take part in each step and epoch.
         progress: told a line after each epoch.
-        resume: go on from the folder's checkpoint if it has one, or return what is finished there; else begin anew over it.
+        resume: go on from the folder's checkpoint if it has one, or return what is finished there, with the same start weights,
+            plan, loss and pictures only; else begin anew over it.
 
     Raises:
         InputError: model, data and plan do not fit each other, told before anything is trained; or the folder holds another
@@ -109,7 +110,8 @@ def fit(
         LossNotFinite: the loss became NaN or infinite; it says at which step, and which layer as far as that can be told.
         NoSpace: a checkpoint cannot be written.
         MissingExtra: torch or lightning is not installed.
-        KeyboardInterrupt: it was stopped; the last epoch that was done is kept, and the same call goes on from there.
+        TrainingStopped: Ctrl-C (a KeyboardInterrupt); the last epoch that was done is kept, and a call that resumes goes on from
+            there.
     """
     with needs("torch", extra="compress"):
         import torch  # noqa: F401
@@ -118,10 +120,10 @@ def fit(
     folder, say = Path(folder), progress or _silent
     device = usable_device(plan.device)
     variation = Variation(plan.augment, examples.preprocess, examples.tensor, examples.task)
-    identity = _identity(model, examples, plan, terms or {})
+    identity = identity_of(model, loss, measure, terms or {}, examples, plan)
     before = _checkpoint(folder, identity) if resume else None
     with isolated(plan):
-        rehearse(model, loss, measure, examples, plan.batch)
+        rehearse(model, loss, measure, terms or {}, examples, plan.batch)
         if before is not None:
             model.load_state_dict(before.model)
         reached = before
@@ -143,12 +145,13 @@ def fit(
         steps=reached.step,
         seconds=reached.seconds,
         history=reached.history,
+        earlier=len(before.history) if before is not None else 0,
         ended=ended,
         device=device,
     )
 
 
-def _checkpoint(folder: Path, identity: str) -> Checkpoint | None:
+def _checkpoint(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
     """Return the folder's checkpoint.
 
     Raises:
@@ -157,20 +160,10 @@ def _checkpoint(folder: Path, identity: str) -> Checkpoint | None:
     found = read_checkpoint(folder)
     if found is not None and found.identity != identity:
         raise InputError(
-            f"{folder} holds the checkpoint of another training: another plan, model or amount of data.",
-            hint="Give another folder, or begin anew over it (resume=False).",
+            f"{folder} holds the checkpoint of another training, with other {', '.join(differing(identity, found.identity))}.",
+            hint="Give another folder, or begin anew over it: --anew, in a program resume=False.",
         )
     return found
-
-
-def _identity(model: nn.Module, examples: Examples, plan: Plan, terms: Mapping[str, Term]) -> str:
-    """Return what must be the same for a training to go on; where it runs and when it ends may change."""
-    shapes = [(name, str(getattr(value, "dtype", ""))) for name, value in model.state_dict().items()]
-    sizes = [(name, list(p.shape), p.requires_grad) for name, p in model.named_parameters()]
-    amount = [examples.task, len(examples.train), len(examples.validation), list(examples.tensor.shape)]
-    fields = plan.model_dump(mode="json", exclude=_MAY_CHANGE)
-    whole = json.dumps([shapes, sizes, amount, sorted(terms), fields], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def _silent(_line: str) -> None: ...

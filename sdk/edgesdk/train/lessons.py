@@ -14,6 +14,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchmetrics import MeanMetric
 
+from edgesdk.train.asking import ask, ask_all
 from edgesdk.train.batch import Batch
 from edgesdk.train.checkpoint import BEST, Checkpoint, write_checkpoint, write_weights
 from edgesdk.train.moment import EpochRecord, Moment
@@ -89,10 +90,10 @@ class Lessons(LightningModule):
 
         Raises:
             LossNotFinite: it is no finite number.
+            InputError: the loss or a term fails.
         """
         moment = Moment(self.model, batch, self.epoch, self._step)
-        terms = {name: term(moment) for name, term in self._work.terms.items()}
-        total = sum(terms.values(), self._work.loss(moment))
+        total, terms = ask_all(self._work.loss, self._work.terms, moment)
         if not bool(total.isfinite()):
             raise loss_not_finite(self.model, batch, float(total.detach()), self.epoch, self._step)
         for name, value in {"loss": total, **terms}.items():
@@ -118,13 +119,13 @@ class Lessons(LightningModule):
     def validation_step(self, batch: Batch, _number: int) -> None:
         """Judge a batch."""
         moment = Moment(self.model, batch, self.epoch, self._step)
-        loss = self._work.loss(moment)
+        loss = ask("The loss", self._work.loss, moment)
         if not bool(loss.isfinite()):
             raise loss_not_finite(self.model, batch, float(loss.detach()), self.epoch, self._step)
         self._means["validation_loss"].update(loss, len(batch))
-        self._means["figure"].update(
-            loss if self._work.measure is None else self._work.measure.each(moment).mean(), len(batch)
-        )
+        measure = self._work.measure
+        figure = loss if measure is None else ask(f"The measure {measure.name}", measure.each, moment).mean()
+        self._means["figure"].update(figure, len(batch))
 
     def on_train_epoch_end(self) -> None:
         """Keep the epoch, tell it, and see whether it was the last."""

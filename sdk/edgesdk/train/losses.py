@@ -12,9 +12,9 @@ batch. One of your own is named `package.module:function`; its module lies besid
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from edgesdk.train.batch import TextTargets
+from edgesdk.train.batch import Targets, TextTargets
 from edgesdk.train.moment import Loss, Moment
 from edgesdk_targets.card import CardFile
 from edgesdk_targets.decode.activation import activation_of
@@ -58,6 +58,22 @@ def loss_for(card: CardFile, name: str | None = None, *, label_smoothing: float 
     )
 
 
+@runtime_checkable
+class ChecksTargets(Protocol):
+    """A loss that can tell before a training whether a model can answer what is true at all."""
+
+    def check_targets(self, answer: Tensor, pictures: int, targets: Targets | None) -> None:
+        """Check targets, of all pictures of a set.
+
+        Args:
+            answer: of the model to so many pictures.
+
+        Raises:
+            InputError: it cannot.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ClassLoss:
     """Cross entropy, of one class or of several that share a picture evenly.
@@ -80,18 +96,27 @@ class ClassLoss:
         """
         from torch.nn import functional
 
-        scores, targets = moment.answer, cast("Tensor", moment.targets)
+        scores = moment.answer
         if scores.ndim != 2 or (self.labels and scores.shape[1] != len(self.labels)):
             raise InputError(
                 f"The model answers {list(scores.shape)} to {len(moment.images)} pictures, but the card has "
                 f"{len(self.labels)} labels: (pictures, classes) is needed.",
                 hint="Correct the card's labels, or the factory's number of classes.",
             )
+        targets = class_targets(cast("Tensor", moment.targets), scores.shape[1])
         if self.activation == "sigmoid":
             wanted = targets if targets.ndim == 2 else functional.one_hot(targets, scores.shape[1]).float()
             return functional.binary_cross_entropy_with_logits(scores, (wanted > 0).float())
         logits = scores if self.activation == "softmax" else scores.clamp(min=_LEAST).log()
         return functional.cross_entropy(logits, targets, label_smoothing=self.smoothing)
+
+    def check_targets(self, answer: Tensor, pictures: int, targets: Targets | None) -> None:  # noqa: ARG002  (its protocol's)
+        """Check that each class is one of the model's.
+
+        Raises:
+            InputError: one is not.
+        """
+        class_targets(cast("Tensor", targets), answer.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +143,34 @@ class CtcLoss:
 
         scores, targets = steps_of(moment.answer, len(moment.images)), cast("TextTargets", moment.targets)
         symbols = targets.symbols + (targets.symbols >= first_after(self.blank, self.labels, scores.shape[2]))
-        _check_length(symbols, targets.lengths, scores.shape[1])
+        self._check_length(targets, scores.shape[1])
         logs = scores.log_softmax(2) if self.activation == "softmax" else scores.clamp(min=_LEAST).log()
         steps = torch.full((len(scores),), scores.shape[1], dtype=torch.int64)
         return functional.ctc_loss(logs.transpose(0, 1), symbols, steps, targets.lengths, blank=self.blank)
+
+    def check_targets(self, answer: Tensor, pictures: int, targets: Targets | None) -> None:
+        """Check that the model's steps are enough for each text.
+
+        Raises:
+            InputError: they are not.
+        """
+        self._check_length(cast("TextTargets", targets), steps_of(answer, pictures).shape[1])
+
+    def _check_length(self, targets: TextTargets, steps: int) -> None:
+        """Refuse what cannot be written in so many steps: each symbol takes one, and a blank parts two that are equal."""
+        import torch
+
+        symbols, lengths = targets.symbols, targets.lengths
+        of_text = torch.repeat_interleave(lengths)
+        twice = (symbols[1:] == symbols[:-1]) & (of_text[1:] == of_text[:-1])
+        needed = lengths + torch.bincount(of_text[1:][twice], minlength=len(lengths))
+        if bool((needed > steps).any()):
+            longest = int(needed.argmax())
+            text = "".join(self.labels[number] for number in symbols[of_text == longest].tolist())
+            raise InputError(
+                f"The text {text!r} of {len(text)} characters needs {int(needed[longest])} steps, and the model answers {steps}.",
+                hint="Take a wider input, or leave pictures with so long texts out.",
+            )
 
 
 def squared_error(moment: Moment) -> Tensor:
@@ -171,15 +220,21 @@ def first_after(blank: int, labels: tuple[str, ...], classes: int) -> int:
     return blank if len(labels) == classes - 1 else classes
 
 
-def _check_length(symbols: Tensor, lengths: Tensor, steps: int) -> None:
-    """Refuse what cannot be written in so many steps: each symbol takes one, and a blank parts two that are equal."""
-    first = 0
-    for length in lengths.tolist():
-        text = symbols[first : first + length]
-        needed = length + int((text[1:] == text[:-1]).sum())
-        if needed > steps:
-            raise InputError(
-                f"A text of {length} characters needs {needed} steps, and the model answers {steps}.",
-                hint="Take a wider input, or leave pictures with so long texts out.",
-            )
-        first += length
+def class_targets(targets: Tensor, classes: int) -> Tensor:
+    """Return the classes of a batch, where several are right for a picture one column for each of the model's.
+
+    Args:
+        targets: (B,) int64 or (B, K) float32, K at most `classes`.
+
+    Raises:
+        InputError: a class is not among the model's.
+    """
+    from torch.nn import functional
+
+    highest = targets.shape[1] - 1 if targets.ndim == 2 else int(targets.max())
+    if highest >= classes:
+        raise InputError(
+            f"The data has a class number {highest}, and the model answers {classes} classes, from 0.",
+            hint="Correct the factory's number of classes, or name the classes as the card's labels.",
+        )
+    return functional.pad(targets, (0, classes - targets.shape[1])) if targets.ndim == 2 else targets

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from edgesdk.train.batch import TextTargets
-from edgesdk.train.losses import first_after, steps_of
+from edgesdk.train.losses import class_targets, first_after, steps_of
 from edgesdk.train.moment import Moment
 from edgesdk_targets.card import CardFile
 
@@ -48,7 +48,7 @@ def right_class(moment: Moment) -> Tensor:
     best, targets = moment.answer.argmax(1), cast("Tensor", moment.targets)
     if targets.ndim == 1:
         return (best == targets).float()
-    return (targets.gather(1, best[:, None])[:, 0] > 0).float()
+    return (class_targets(targets, moment.answer.shape[1]).gather(1, best[:, None])[:, 0] > 0).float()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from edgesdk.data.stream.frame_cache import FrameCache
 from edgesdk.data.stream.pipeline import Pipeline, Unread
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.layouts.samples import BoxSample, Sample
-from edgesdk.train.batch import Batch
+from edgesdk.train.batch import Batch, Targets
 from edgesdk.train.encode import Encoded, encode, together
+from edgesdk.train.sample_digest import digest_of_samples
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.preprocess.geometry import Geometry
@@ -59,6 +60,16 @@ class PictureSet:
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def digest(self) -> str:
+        """Return a digest of the pictures' names, sizes and truth."""
+        return digest_of_samples(self._samples, self._labels)
+
+    def targets(self) -> Targets | None:
+        """Return what is true of all pictures; None for boxes, which are in pixels of prepared pictures."""
+        if self._task == "detect":
+            return None
+        return together(self._task, [encode(sample, self._labels, None) for sample in self._samples], self._classes)
 
     def batches(self, wanted: Iterable[Sequence[int]]) -> Iterator[Batch]:
         """Yield a batch for each list of numbers, in order.

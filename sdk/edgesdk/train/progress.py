@@ -10,6 +10,18 @@ from edgesdk.train.moment import EpochRecord
 from edgesdk.train.plan import Plan
 
 
+class TrainingStopped(KeyboardInterrupt):
+    """Ctrl-C while a model was trained.
+
+    Attributes:
+        epochs: that this training has done, and that are kept.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Compare epochs: by the figure, and of equal ones by the validation loss, for few pictures give few different figures."""

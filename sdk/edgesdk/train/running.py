@@ -22,6 +22,7 @@ from edgesdk.train.epochs import EpochBatches, InOrder
 from edgesdk.train.examples import Examples
 from edgesdk.train.lessons import Lessons
 from edgesdk.train.plan import Device, Plan
+from edgesdk.train.progress import TrainingStopped
 from edgesdk.train.work import Work
 from edgesdk_targets.errors import InputError
 
@@ -56,7 +57,7 @@ def run(
 
     Raises:
         LossNotFinite: as `fit`.
-        KeyboardInterrupt: it was stopped.
+        TrainingStopped: Ctrl-C.
     """
     plan = work.plan
     done = len(before.history) if before is not None else 0
@@ -91,11 +92,11 @@ def run(
     except KeyboardInterrupt:
         kept = lessons.epoch
         work.say(
-            f"stopped in epoch {kept + 1}; {kept} are kept in {work.folder}: the same call goes on from there"
+            f"stopped in epoch {kept + 1}; {kept} are kept in {work.folder}: a call that resumes goes on from there"
             if kept
             else "stopped before the first epoch was done"
         )
-        raise
+        raise TrainingStopped(kept) from None
     assert lessons.kept is not None  # noqa: S101  (an epoch is done, or there is an error)
     return lessons.kept, lessons.ended
 

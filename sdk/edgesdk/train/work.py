@@ -31,5 +31,5 @@ class Work:
     terms: Mapping[str, Term]
     hooks: tuple[Hook, ...]
     folder: Path
-    identity: str
+    identity: dict[str, str]
     say: Callable[[str], None]

@@ -19,6 +19,15 @@ import torch
 def small():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
 """
+STOPPING = """
+import signal
+from torch.nn import functional
+
+def loss(moment):
+    if moment.epoch:
+        signal.raise_signal(signal.SIGINT)
+    return functional.cross_entropy(moment.answer, moment.targets)
+"""
 CARD = """
 name: small
 task: {task}
@@ -67,9 +76,11 @@ def test_a_card_is_trained_and_goes_on(folder: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr()
     found = json.loads(shown.out)
     assert (found["epochs"], found["metric"], len(found["history"])) == (20, "accuracy", 20)
-    assert "was finished" in shown.err
+    assert "nothing was trained: it was finished before" in shown.err
     # What came of it is what the card can name.
     (folder / "trained.yaml").write_text(CARD.format(task="classify") + "source: out/best.safetensors\n", "utf-8")
+    assert train(folder, "--anew", card="trained.yaml") == 2
+    assert "would be written over" in capsys.readouterr().err
     assert run(["evaluate", str(folder / "trained.yaml"), "--data", str(folder / "pictures"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["metrics"]["top1"]["value"] == 1.0
 
@@ -82,8 +93,9 @@ def test_a_card_is_trained_and_goes_on(folder: Path, capsys: pytest.CaptureFixtu
         ("classify.yaml", ("--loss", "small_factory:none"), "cannot be imported"),
         ("detect.yaml", (), "no usual loss for the task 'detect'"),
         ("plan.yaml", (), "field epochs"),
+        ("classify.yaml", ("-o", "/proc/out"), "/proc/out/best.safetensors cannot be written"),
     ],
-    ids=["no folder", "no share", "no loss", "a detector", "no card"],
+    ids=["no folder", "no share", "no loss", "a detector", "no card", "not writable"],
 )
 def test_what_is_wrong_is_told(
     folder: Path, card: str, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
@@ -98,3 +110,24 @@ def test_a_finished_graph_is_not_trained(folder: Path, capsys: pytest.CaptureFix
     (folder / "graph.yaml").write_text(card, "utf-8")
     assert train(folder, card="graph.yaml") == 2
     assert "names no factory" in capsys.readouterr().err
+
+
+def test_other_pictures_are_another_training(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "plan.yaml").write_text("epochs: 1\nbatch: 8\ndevice: cpu\n", "utf-8")
+    assert train(folder) == 0
+    kept = (folder / "out/best.safetensors").read_bytes()
+    # As many pictures, of which two changed their classes.
+    dark, light = folder / "pictures/dark/0.png", folder / "pictures/light/0.png"
+    content = dark.read_bytes()
+    dark.write_bytes(light.read_bytes())
+    light.write_bytes(content + b"\0")
+    assert train(folder) == 2
+    assert "with other pictures to " in capsys.readouterr().err
+    assert (folder / "out/best.safetensors").read_bytes() == kept
+    # Begun anew and stopped, it is told how to go on, and not by what would begin anew once more.
+    (folder / "plan.yaml").write_text("epochs: 9\nbatch: 8\ndevice: cpu\n", "utf-8")
+    (folder / "stopping_loss.py").write_text(STOPPING, "utf-8")
+    assert train(folder, "--anew", "--loss", "stopping_loss:loss") == 130
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Next: ")]
+    assert told.endswith("--loss stopping_loss:loss -o " + f"{folder / 'out'}  # goes on after epoch 1")
+    assert "--anew" not in told

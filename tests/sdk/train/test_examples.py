@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgesdk.train.batch import BoxTargets, TextTargets
+from edgesdk.train.batch import BoxTargets, ListedExamples, TextTargets
 from edgesdk.train.examples import Examples, open_examples
 from edgesdk_targets.card import CardFile, ModelCard, finish_card
 from edgesdk_targets.errors import InputError
@@ -197,3 +198,21 @@ def test_bad_data_is_told_before_anything_is_trained(tmp_path: Path) -> None:
         open_examples(a_card(), tmp_path / "nowhere")
     with pytest.raises(InputError, match="states beside its picture"):
         open_examples(a_card(state=[{"input": "h", "output": "h_out", "shape": [1, 4]}]), tmp_path / "a")
+
+
+def test_a_set_is_known_by_its_pictures_wherever_it_lies(tmp_path: Path) -> None:
+    first = class_folders(tmp_path / "a", count=4)
+    shutil.copytree(first, tmp_path / "b")
+
+    def digest(folder: Path, **more: Any) -> tuple[str, str]:
+        found = open_examples(a_card(), folder, **more)
+        assert isinstance(found.train, ListedExamples)
+        assert isinstance(found.validation, ListedExamples)
+        return found.train.digest(), found.validation.digest()
+
+    whole = digest(first)
+    assert digest(tmp_path / "b", cache_mb=1) == whole
+    assert digest(first, seed=3) != whole
+    one = next(iter(sorted((tmp_path / "b").rglob("*.png"))))
+    one.write_bytes(one.read_bytes() + b"\0")
+    assert digest(tmp_path / "b") != whole

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from edgesdk.train.losses import ClassLoss
 from edgesdk.train.measure import Measure, right_class
 from edgesdk.train.moment import EpochRecord, Hook, Moment
 from edgesdk.train.plan import Augment, Plan
+from edgesdk.train.progress import TrainingStopped
 from edgesdk.train.trouble import LossNotFinite
 from edgesdk_targets.errors import InputError
-from edgesdk_testkit.tiny_training import blobs, small_model
+from edgesdk_testkit.tiny_training import SPEC, Blobs, blobs, small_model
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from edgesdk.train.fit import Fitted, fit  # noqa: E402
+from edgesdk.train.rehearsal import rehearse  # noqa: E402
 
 ACCURACY = Measure("accuracy", higher_is_better=True, each=right_class)
 LOSS = ClassLoss(("0", "1", "2"))
@@ -115,15 +118,17 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, unbroken:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
     assert done.returncode == -signal.SIGKILL, done.stderr
     lines: list[str] = []
-    model = small_model(seed=8)  # what it begins with no longer counts
+    model = small_model()
     fitted = fit(model, LOSS, blobs(), PLAN, folder=tmp_path / "killed", progress=lines.append)
     assert lines[0] == "goes on after epoch 3 of 6"
     assert len(lines) == 4
     assert same(model, whole)
     assert (fitted.epochs, fitted.steps) == (6, 18)
     # Once it is finished it is not trained again.
-    again = small_model(seed=9)
-    assert fit(again, LOSS, blobs(), PLAN, folder=tmp_path / "killed", progress=lines.append).history == fitted.history
+    again = small_model()
+    repeated = fit(again, LOSS, blobs(), PLAN, folder=tmp_path / "killed", progress=lines.append)
+    assert repeated.history == fitted.history
+    assert (fitted.earlier, repeated.earlier) == (3, 6)
     assert lines[-1] == "was finished: all 6 epochs are done"
     assert same(again, whole)
 
@@ -135,9 +140,10 @@ def test_ctrl_c_keeps_what_was_done(tmp_path: Path, unbroken: tuple[Any, Fitted]
                 signal.raise_signal(signal.SIGINT)
 
     lines: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(TrainingStopped) as stopped:
         train(tmp_path, hooks=[Press()], progress=lines.append)
-    assert re.match(r"stopped in epoch 3; 2 are kept in .*: the same call goes on from there", lines[-1])
+    assert stopped.value.epochs == 2
+    assert re.match(r"stopped in epoch 3; 2 are kept in .*: a call that resumes goes on from there", lines[-1])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     model, _ = train(tmp_path)
     assert same(model, unbroken[0])
@@ -147,8 +153,20 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     short = PLAN.model_copy(update={"epochs": 1})
     train(tmp_path, short)
     kept = (tmp_path / "last.ckpt").read_bytes()
-    with pytest.raises(InputError, match="checkpoint of another training"):
+    with pytest.raises(InputError, match="checkpoint of another training, with other plan"):
         train(tmp_path)
+    changed: dict[str, dict[str, Any]] = {
+        "start weights": {"model": small_model(seed=8)},
+        "loss": {"measure": None},
+        "loss, preprocessing": {
+            "measure": None,
+            "examples": replace(blobs(), preprocess=SPEC.model_copy(update={"std": (1.0,)})),
+        },
+        "pictures to judge by": {"examples": replace(blobs(), validation=Blobs(47, 2))},
+    }
+    for named, given in changed.items():
+        with pytest.raises(InputError, match=f"with other {named}\\."):
+            train(tmp_path, short, **given)
     assert (tmp_path / "last.ckpt").read_bytes() == kept
     # Where it ends may change.
     train(tmp_path, short.model_copy(update={"patience": 3, "minutes": 9.0}))
@@ -250,6 +268,10 @@ def test_what_does_not_fit_is_told_before_anything_is_trained(tmp_path: Path) ->
         train(tmp_path, model=torch.nn.Linear(5, 5))
     with pytest.raises(InputError, match=r"returns \[8\], and not one number"):
         fit(small_model(), lambda moment: moment.answer.sum(1), blobs(), PLAN, folder=tmp_path)
+    with pytest.raises(InputError, match="does not depend on any weight"):
+        fit(small_model(), lambda moment: LOSS(moment).detach(), blobs(), PLAN, folder=tmp_path)
+    with pytest.raises(InputError, match=r"The term teacher fails on pictures of shape \[8, 1, 8, 8\]: RuntimeError"):
+        train(tmp_path, terms={"teacher": lambda moment: (moment.answer - torch.zeros(1, 5)).square().mean()})
     frozen = small_model().requires_grad_(requires_grad=False)
     with pytest.raises(InputError, match="No weight of the model"):
         train(tmp_path, model=frozen)
@@ -259,6 +281,37 @@ def test_what_does_not_fit_is_told_before_anything_is_trained(tmp_path: Path) ->
         with pytest.raises(InputError, match="no GPU"):
             train(tmp_path, PLAN.model_copy(update={"device": "cuda"}))
     assert not (tmp_path / "last.ckpt").exists()
+
+
+def normed() -> Any:
+    """A network whose norm has one value a picture: it refuses a batch of one."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3), torch.nn.BatchNorm1d(3))
+
+
+def test_a_norm_is_given_no_picture_alone(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="The loss fails on pictures of shape") as refused:
+        train(tmp_path, Plan(epochs=1, batch=1, device="cpu"), model=normed(), examples=blobs(3))
+    assert "`batch` of at least 2" in refused.value.hint
+    _, fitted = train(tmp_path, Plan(epochs=1, batch=2, device="cpu"), model=normed(), examples=blobs(3))
+    assert fitted.steps == 1
+
+    # A failure that only some batch brings is the loss's own, too.
+    def late(moment: Moment) -> Any:
+        assert moment.step < 1, "enough"
+        return LOSS(moment)
+
+    with pytest.raises(InputError, match=r"The loss fails on pictures of shape .*: AssertionError: enough"):
+        fit(small_model(), late, blobs(), PLAN, folder=tmp_path / "late")
+
+
+def test_the_rehearsal_leaves_no_trace() -> None:
+    model = small_model()
+    model[0].eval()
+    before = weights(model)
+    rehearse(model, LOSS, ACCURACY, {}, blobs(), 4)
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+    assert [part.training for part in model] == [False] + [True] * 6
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_a_teacher_and_hooks_take_part(tmp_path: Path, unbroken: tuple[Any, Fitted]) -> None:

@@ -77,11 +77,30 @@ def test_ctc_numbers_symbols_around_the_blank(labels: str, blank: int) -> None:
 def test_a_text_that_is_too_long_is_refused() -> None:
     loss, scores = CtcLoss(("a",)), torch.zeros(1, 4, 2)
     # Two blanks have to part three equal symbols.
-    with pytest.raises(InputError, match=r"3 characters needs 5 steps, and the model answers 4"):
+    with pytest.raises(InputError, match=r"The text 'aaa' of 3 characters needs 5 steps, and the model answers 4"):
         loss(moment(scores, TextTargets(torch.tensor([0, 0, 0]), torch.tensor([3]))))
+    # Symbols that are equal and of two texts need no blank.
+    two = TextTargets(torch.tensor([0, 1, 1, 0, 1, 0, 1]), torch.tensor([2, 5]))
+    with pytest.raises(InputError, match=r"The text 'babab' of 5 characters needs 5 steps"):
+        CtcLoss(("a", "b")).check_targets(scores, 1, two)
+    CtcLoss(("a", "b")).check_targets(torch.zeros(1, 5, 3), 1, two)
     assert loss(moment(scores, TextTargets(torch.tensor([0, 0]), torch.tensor([2])))).isfinite()
     with pytest.raises(InputError, match="2 CTC classes"):
         CtcLoss(("a", "b", "c"))(moment(scores, TextTargets(torch.tensor([0]), torch.tensor([1]))))
+
+
+def test_a_class_that_the_model_does_not_have_is_refused() -> None:
+    for activation in ("softmax", "sigmoid"):
+        loss, scores = ClassLoss((), activation), torch.zeros(2, 3)
+        for truth in (torch.tensor([0, 3]), torch.full((2, 4), 0.25)):
+            with pytest.raises(InputError, match="class number 3, and the model answers 3 classes"):
+                loss(moment(scores, truth))
+            with pytest.raises(InputError, match="class number 3"):
+                loss.check_targets(scores, 2, truth)
+        # Of classes that several share only the highest that occurs is known.
+        shared = moment(scores, torch.tensor([[0.5, 0.5], [0.0, 1.0]]))
+        assert loss(shared).isfinite()
+        assert right_class(shared).tolist() == [1.0, 0.0]
 
 
 def test_numbers() -> None:
