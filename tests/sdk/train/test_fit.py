@@ -21,7 +21,6 @@ from edgesdk.train.losses import ClassLoss
 from edgesdk.train.measure import Measure, right_class
 from edgesdk.train.moment import EpochRecord, Hook, Moment
 from edgesdk.train.plan import Augment, Plan
-from edgesdk.train.progress import TrainingStopped
 from edgesdk.train.trouble import LossNotFinite
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.tiny_training import SPEC, Blobs, blobs, small_model
@@ -35,23 +34,39 @@ from edgesdk.train.rehearsal import rehearse  # noqa: E402
 ACCURACY = Measure("accuracy", higher_is_better=True, each=right_class)
 LOSS = ClassLoss(("0", "1", "2"))
 PLAN = Plan(epochs=6, batch=32, learning_rate=0.02, augment=Augment(noise=0.05, shift=0.05), device="cpu", seed=4)
-# Trains as the tests do, and is killed in the midst of its fourth epoch.
-KILLED = """
+# Trains as the tests do, and gets a signal in the midst of an epoch. A program of its own: a signal is the whole process's.
+STRUCK = """
 import os, signal, sys
 from edgesdk.train.fit import fit
 from edgesdk.train.losses import ClassLoss
+from edgesdk.train.measure import Measure, right_class
 from edgesdk.train.moment import Hook
 from edgesdk.train.plan import Plan
+from edgesdk.train.progress import TrainingStopped
 from edgesdk_testkit.tiny_training import blobs, small_model
 
-class Kill(Hook):
-    def after_step(self, model, step):
-        if step == 10:
-            os.kill(os.getpid(), signal.SIGKILL)
+folder, plan, number, at = sys.argv[1], Plan.model_validate_json(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 
-plan = Plan.model_validate_json(sys.argv[2])
-fit(small_model(), ClassLoss(("0", "1", "2")), blobs(), plan, folder=sys.argv[1], hooks=[Kill()])
+class Strike(Hook):
+    def after_step(self, model, step):
+        if step == at:
+            os.kill(os.getpid(), number)
+
+try:
+    fit(
+        small_model(), ClassLoss(("0", "1", "2")), blobs(), plan, folder=folder, hooks=[Strike()], progress=print,
+        measure=Measure("accuracy", higher_is_better=True, each=right_class),
+    )
+except TrainingStopped as stopped:
+    print("epochs", stopped.epochs, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
+
+
+def struck(folder: Path, number: signal.Signals, at: int) -> subprocess.CompletedProcess[str]:
+    """Run the program, and send it a signal after so many steps."""
+    command = [sys.executable, "-c", STRUCK, str(folder), PLAN.model_dump_json(), str(int(number)), str(at)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def train(
@@ -111,40 +126,29 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path, unbroken: tuple[An
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, unbroken: tuple[Any, Fitted]) -> None:
-    # Without the measure, as in the program: what the best is chosen by does not change a step.
-    whole = small_model()
-    fit(whole, LOSS, blobs(), PLAN, folder=tmp_path / "whole")
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed"), PLAN.model_dump_json()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    done = struck(tmp_path, signal.SIGKILL, 10)
     assert done.returncode == -signal.SIGKILL, done.stderr
     lines: list[str] = []
-    model = small_model()
-    fitted = fit(model, LOSS, blobs(), PLAN, folder=tmp_path / "killed", progress=lines.append)
+    model, fitted = train(tmp_path, progress=lines.append)
     assert lines[0] == "goes on after epoch 3 of 6"
     assert len(lines) == 4
-    assert same(model, whole)
+    assert same(model, unbroken[0])
     assert (fitted.epochs, fitted.steps) == (6, 18)
     # Once it is finished it is not trained again.
-    again = small_model()
-    repeated = fit(again, LOSS, blobs(), PLAN, folder=tmp_path / "killed", progress=lines.append)
+    again, repeated = train(tmp_path, progress=lines.append)
     assert repeated.history == fitted.history
     assert (fitted.earlier, repeated.earlier) == (3, 6)
     assert lines[-1] == "was finished: all 6 epochs are done"
-    assert same(again, whole)
+    assert same(again, unbroken[0])
 
 
 def test_ctrl_c_keeps_what_was_done(tmp_path: Path, unbroken: tuple[Any, Fitted]) -> None:
-    class Press(Hook):
-        def after_step(self, model: Any, step: int) -> None:
-            if step == 7:
-                signal.raise_signal(signal.SIGINT)
-
-    lines: list[str] = []
-    with pytest.raises(TrainingStopped) as stopped:
-        train(tmp_path, hooks=[Press()], progress=lines.append)
-    assert stopped.value.epochs == 2
-    assert re.match(r"stopped in epoch 3; 2 are kept in .*: a call that resumes goes on from there", lines[-1])
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    done = struck(tmp_path, signal.SIGINT, 7)
+    assert done.returncode == 0, done.stderr
+    *_, said, told = done.stdout.splitlines()
+    assert re.match(r"stopped in epoch 3; 2 are kept in .*: a call that resumes goes on from there", said)
+    # The one who catches it learns what is kept, and Ctrl-C means what it meant before.
+    assert told == "epochs 2 True"
     model, _ = train(tmp_path)
     assert same(model, unbroken[0])
 
