@@ -41,14 +41,15 @@ def rehearse(
         if len(part) < least:
             said = "There is 1 picture only to" if len(part) == 1 else "There is no picture to"
             raise InputError(f"{said} {what}.", hint="Give more pictures.")
+    checking: object = loss  # for mypy, to which no function can have another method
     with in_eval_mode(model) as module, torch.no_grad():
         for part in (examples.train, examples.validation):
             moment = Moment(module, _few(part, batch), 0, 0)
             _one_number("The loss", ask("The loss", loss, moment))
             if measure is not None:
                 ask(f"The measure {measure.name}", measure.each, moment)
-            if isinstance(loss, ChecksTargets) and isinstance(part, ListedExamples):
-                loss.check_targets(moment.answer, len(moment.images), part.targets())
+            if isinstance(checking, ChecksTargets) and isinstance(part, ListedExamples):
+                checking.check_targets(moment.answer, len(moment.images), part.targets())
     with _left_as_it_was(model), torch.enable_grad():
         model.train()
         _step(model, loss, terms, _few(examples.train, batch))
