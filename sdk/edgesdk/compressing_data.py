@@ -78,7 +78,7 @@ def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> N
         InputError: there are such.
     """
     # Only files of one size can be copies.
-    sizes = {_size(sample.path) for sample in used} & {_size(sample.path) for sample in judged}
+    sizes = ({_size(sample.path) for sample in used} & {_size(sample.path) for sample in judged}) - {None}
     known = {sample.path.resolve(): sample.path for sample in used}
     contents = {_digest(path): path for path in known.values() if _size(path) in sizes}
     both: dict[Path, Path] = {}
@@ -100,5 +100,6 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size
+def _size(path: Path) -> int | None:
+    # A picture that is missing is told by whoever reads it.
+    return path.stat().st_size if path.is_file() else None

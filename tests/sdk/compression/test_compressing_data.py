@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import cv2
@@ -103,8 +104,13 @@ def test_pruning_depends_on_sensitivity_and_on_the_target_whose_time_is_measured
 def test_a_record_of_another_version_is_made_anew(tmp_path: Path) -> None:
     start = subject("residual")
     keep(tmp_path, key_of("k"), start, {"kind": "fold"})
-    bench = Workbench(start, *cast("Any", [None] * 4), plan=None, folder=tmp_path, say=print)
-    course = Course(recipe_of([{"pass": "fold"}], data={"evaluate": "t"}), bench, cast("Any", None), tmp_path, "")
+    course = Course(
+        recipe_of([{"pass": "fold"}], data={"evaluate": "t"}),
+        cast("Workbench", SimpleNamespace(start=start)),
+        cast("Any", None),
+        tmp_path,
+        "",
+    )
     assert course._kept(tmp_path, key_of("k")) is None
     record = json.loads((tmp_path / "pass.json").read_text())
     (tmp_path / "pass.json").write_text(json.dumps({"key": record["key"], "weights": record["weights"]}))

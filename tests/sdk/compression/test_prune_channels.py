@@ -70,32 +70,33 @@ def test_the_group_that_bears_least_gives_way_last(found: ChannelGroups) -> None
 
 
 def test_a_time_that_was_met_by_luck_is_measured_again_and_more_is_taken(found: ChannelGroups) -> None:
-    lucky = 0
+    seen: list[Subject] = []
+    lucky: list[Subject] = []
 
     def measure(tried: Subject) -> float:
-        nonlocal lucky
+        first = not any(tried is one for one in seen)
+        seen.append(tried)
         macs = total_macs(tried)
-        if lucky < 3 and tried is not found.subject and macs > 0.5 * total_macs(found.subject):
-            lucky += 1
-            return 0.5 * macs
+        if first and 0.5 * whole < macs < whole:
+            lucky.append(tried)
+            return 0.4 * whole
         return float(macs)
 
+    whole = total_macs(found.subject)
     made, record = prune_channels(found, measure=measure, part=0.5, unit="ms", multiple=1, halvings=3, timed=True)
     assert lucky
-    assert total_macs(made) <= 0.5 * total_macs(found.subject)
+    assert total_macs(made) <= 0.5 * whole
     assert record["budget"]["after"] == total_macs(made)
 
 
 def test_a_time_that_is_never_met_again_is_refused(found: ChannelGroups) -> None:
-    asked: set[int] = set()
+    seen: list[Subject] = []
 
     def measure(tried: Subject) -> float:
-        again = id(tried) in asked
-        asked.add(id(tried))
-        kept.append(tried)
+        again = any(tried is one for one in seen)
+        seen.append(tried)
         return 2.0 if again or tried is found.subject else 0.5
 
-    kept: list[Subject] = []
     with pytest.raises(InputError, match="not when it was measured again"):
         prune_channels(found, measure=measure, part=0.5, unit="ms", halvings=1, timed=True)
 
