@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
 
+from edgesdk.compression.channel_groups import ChannelGroups
+from edgesdk.compression.recipe import Sensitivity
+from edgesdk.compression.sensitivity import GroupSensitivity, sensitivities
 from edgesdk.compression.subject import Subject
 from edgesdk.evaluate.answers import Answers, collect, paths_of
 from edgesdk.evaluate.dataset import Dataset
@@ -68,7 +71,7 @@ class Judging:
     """Labelled data kept apart, by which every pass is judged.
 
     Attributes:
-        some: part of the dataset, on which quick figures are measured.
+        some: other pictures, to choose by: quick figures and sensitivity are measured on them.
         before: the model before all passes; one function, so that the gate asks it only once.
     """
 
@@ -83,7 +86,7 @@ class Judging:
         return self.gate.judge(name, self.before, predictor_of(subject.module, self.card))
 
     def score(self, subject: Subject) -> float:
-        """Return the main figure on some of the data, 0 to 1, without its interval; a model without numbers has 0."""
+        """Return the main figure on the pictures to choose by, 0 to 1, without its interval; a model without numbers has 0."""
         answers = collect(predictor_of(subject.module, self.card), paths_of(self.some))
         if answers.broken():
             return 0.0
@@ -98,6 +101,22 @@ class Judging:
         return _AgainstStart(self.gate, self.before), [
             path for path in paths_of(self.dataset) if isinstance(path, Path)
         ]
+
+
+@dataclass(slots=True)
+class Survey:
+    """Measures what each group of channels bears, for the passes that ask."""
+
+    settings: Sensitivity | None
+    judging: Judging
+    say: Callable[[str], None]
+    rows: list[GroupSensitivity] = field(default_factory=list)
+
+    def measured(self, found: ChannelGroups) -> Sequence[GroupSensitivity]:
+        if self.settings is None:
+            return ()
+        self.rows = sensitivities(found, self.judging.score, self.settings.ratios, self.say)
+        return self.rows
 
 
 class _AgainstStart:

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
-from edgesdk.compressing import Compression, digest_of
-from edgesdk.compressing_judging import BASELINE, FIGURES, Judging, part_of, predictor_of
+from edgesdk import __version__
+from edgesdk.compressing import Compression
+from edgesdk.compressing_checks import activation_for, check_distillation, check_layers, teachers_of
+from edgesdk.compressing_data import RecipeData, open_data
+from edgesdk.compressing_judging import BASELINE, FIGURES, Judging, Survey, part_of, predictor_of
 from edgesdk.compressing_timing import Timing
-from edgesdk.compression.channel_groups import ChannelGroups
+from edgesdk.compressing_training import trainer_for
 from edgesdk.compression.checkpoints import key_of
 from edgesdk.compression.course import Course
 from edgesdk.compression.model_size import model_size
 from edgesdk.compression.page import compression_page
+from edgesdk.compression.pass_settings import Distil, Prune
 from edgesdk.compression.recipe import Recipe
-from edgesdk.compression.sensitivity import GroupSensitivity, sensitivities
+from edgesdk.compression.sensitivity import GroupSensitivity
 from edgesdk.compression.stored import origin_of, weights_bytes, write_compressed
 from edgesdk.compression.subject import Subject
-from edgesdk.compression.workbench import Workbench
-from edgesdk.evaluate.dataset import open_dataset
+from edgesdk.compression.workbench import Answering, Workbench
 from edgesdk.evaluate.gate import AccuracyGate
 from edgesdk.evaluate.limits import MAX_DROP
-from edgesdk.train.examples import Examples, open_examples
-from edgesdk.train.fit import fit
-from edgesdk.train.losses import loss_for
-from edgesdk.train.measure import measure_for
-from edgesdk.train.moment import Hook, Term
-from edgesdk.train.plan import Plan
 from edgesdk_converters.convert import convert
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_targets.card import CardFile
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import EdgeError, InputError
 
 Say = Callable[[str], None]
 
@@ -67,52 +65,110 @@ def run(request: Request, say: Say) -> Compression:
     Raises:
         As `edgesdk.compressing.compress`.
     """
-    recipe = request.recipe
     source = resolve_source(request.source, card=request.card)
     start = subject_of(source)
-    judging = _judging(request, source.card_file, start)
-    trainer = _Trainer(request, source.card_file, say)
-    survey = _Survey(request, judging, say)
+    prepared = _prepared(request, source, start, say)
+    try:
+        done = _finished(request, source, start, prepared, say)
+    except EdgeError as error:
+        # What was tried is worth reading, above all where it was not enough; what went wrong must not be hidden by the report.
+        with suppress(EdgeError, OSError):
+            compression_page(prepared.unfinished(source.card_file, start, str(error))).write(request.page)
+        raise
+    compression_page(done.to_json()).write(request.page)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A course that can begin, with what it was put together from."""
+
+    course: Course
+    judging: Judging
+    survey: Survey
+    data: RecipeData
+
+    def sensitivity(self) -> tuple[GroupSensitivity, ...]:
+        """Return what each group bears: measured at the first pass that asked, in this run or in one before it."""
+        kept = (report.record.get("sensitivity") for report in self.course.reports)
+        rows = next((rows for rows in kept if rows), None)
+        return tuple(map(GroupSensitivity.from_json, rows)) if rows else tuple(self.survey.rows)
+
+    def unfinished(self, card: CardFile, start: Subject, reason: str) -> dict[str, Any]:
+        """Return the report's document of a run that ended early."""
+        before, reports = model_size(start), self.course.reports
+        return {
+            "card": card.card.name,
+            "figure": FIGURES[card.card.task][0],
+            "score": self.judging.score(start),
+            "before": before.to_json(),
+            "after": (reports[-1].after if reports else before).to_json(),
+            "passes": [report.to_json() for report in reports],
+            "sensitivity": [row.to_json() for row in self.sensitivity()],
+            "conversion": None,
+            "warnings": list(self.data.warnings),
+            "stopped": reason,
+        }
+
+
+def _prepared(request: Request, source: Source, start: Subject, say: Say) -> _Prepared:
+    """Open and check all that the passes will ask for."""
+    recipe, card = request.recipe, source.card_file
+    check_layers(recipe, start.module)
+    teachers = teachers_of(recipe, request.base, card)
+    answering: dict[str | None, Answering] = {None: Answering(start, activation_for(card))}
+    answering |= {name: Answering(subject_of(one), activation_for(one.card_file)) for name, one in teachers.items()}
+    check_distillation(recipe, answering[None], answering)
+    say("digests of the data")
+    data = open_data(recipe, request.base, card)
+    trainer = trainer_for(recipe, request.base, card, request.loss, say)
+    judging = _judging(request, card, start, data)
+    survey = Survey(recipe.sensitivity or None, judging, say)
     bench = Workbench(
         start=start,
         score=judging.score,
-        latency_ms=Timing(source.card_file, request.target, say).latency_ms,
-        train=trainer,
-        teacher=lambda name: subject_of(resolve_source(request.base / name)),
+        latency_ms=Timing(card, request.target, say).latency_ms,
+        train=trainer or _no_training,
+        teacher=answering.__getitem__,
         plan=None,
         folder=request.folder,
         say=say,
-        tolerance=survey.tolerance,
+        sensitivity=survey.measured,
     )
-    say("digests of the data")
-    digests = {"start": hashlib.sha256(weights_bytes(start.module)).hexdigest(), **_data_digests(request)}
-    course = Course(recipe, bench, judging.verdict, request.folder, key_of(digests, source.cache_key()))
-    small, reports = course.run()
+    told = [card.card.model_dump(mode="json"), card.labels, source.cache_key(), _digest_of_start(start)]
+    identity = key_of(__version__, told, dict(data.digests), request.loss)
+    course = Course(recipe, bench, judging.verdict, request.folder, identity, _Depends(request, teachers))
+    return _Prepared(course, judging, survey, data)
+
+
+def _finished(request: Request, source: Source, start: Subject, prepared: _Prepared, say: Say) -> Compression:
+    """Run the passes, and convert what comes of them."""
+    recipe, judging, reports = request.recipe, prepared.judging, prepared.course.reports
+    small = prepared.course.run()
     card = write_compressed(small, source.card_file, request.output, name=recipe.name, version=recipe.version)
     history = {
         "recipe": recipe.model_dump(mode="json", by_alias=True),
-        "digests": digests,
+        "digests": {"start": _digest_of_start(start), **prepared.data.digests},
         "passes": [report.to_json() for report in reports],
     }
     say("conversion")
-    precision = recipe.precision or ("int8" if any(report.kind == "qat" for report in reports) else None)
-    quantised = precision in {"int8", "mixed"}
+    quantised = recipe.of_artifact in {"int8", "mixed"}
     conversion = convert(
         card,
         request.target,
         output=request.output,
-        precision=precision,
+        precision=recipe.of_artifact,
         data=request.path(recipe.data.evaluate),
         calib_data=(request.path(recipe.data.calibrate or recipe.data.train)) if quantised else None,
         gate=judging.for_artifacts,
         history=history,
         progress=say,
     )
-    warnings = [*conversion.warnings]
+    warnings = [*prepared.data.warnings, *conversion.warnings]
     if recipe.reordered:
         order = " → ".join(settings.kind for settings in recipe.ordered)
         warnings.append(f"the passes were run in the order {order}, as the written one would undo some of them")
-    done = Compression(
+    return Compression(
         card=card,
         conversion=conversion,
         figure=FIGURES[source.card.task][0],
@@ -120,12 +176,10 @@ def run(request: Request, say: Say) -> Compression:
         before=model_size(start),
         after=model_size(small),
         reports=tuple(reports),
-        sensitivity=tuple(survey.rows),
+        sensitivity=prepared.sensitivity(),
         warnings=tuple(warnings),
         page=request.page,
     )
-    compression_page(done.to_json()).write(request.page)
-    return done
 
 
 def subject_of(source: Source) -> Subject:
@@ -153,77 +207,36 @@ def subject_of(source: Source) -> Subject:
     return found
 
 
-def _judging(request: Request, card: CardFile, start: Subject) -> Judging:
+def _judging(request: Request, card: CardFile, start: Subject, data: RecipeData) -> Judging:
     recipe = request.recipe
-    dataset = open_dataset(request.base / recipe.data.evaluate, task=card.card.task, labels=card.labels)
     drop = MAX_DROP if request.max_drop is None else request.max_drop
     threshold = card.card.postprocess.score_threshold
-    gate = AccuracyGate(dataset, max_drop=drop, score_threshold=threshold, baseline=BASELINE)
+    gate = AccuracyGate(data.evaluate, max_drop=drop, score_threshold=threshold, baseline=BASELINE)
     count = recipe.sensitivity.pictures if recipe.sensitivity else 200
-    return Judging(card, dataset, part_of(dataset, count), gate, predictor_of(start.module, card))
+    return Judging(card, data.evaluate, part_of(data.choose, count), gate, predictor_of(start.module, card))
 
 
-def _data_digests(request: Request) -> dict[str, str]:
-    data = request.recipe.data
-    paths = {name: request.path(getattr(data, name)) for name in ("train", "evaluate", "calibrate")}
-    for name, path in paths.items():
-        if path is not None and not path.exists():
-            raise InputError(f"data.{name} of the recipe is {path}, which does not exist.", hint="Correct the path.")
-    return {name: digest_of([path]) for name, path in paths.items() if path is not None}
+def _digest_of_start(start: Subject) -> str:
+    return hashlib.sha256(weights_bytes(start.module)).hexdigest()
 
 
-@dataclass(slots=True)
-class _Survey:
-    """What each group of channels bears, measured at the first pass that asks."""
-
-    request: Request
-    judging: Judging
-    say: Say
-    rows: list[GroupSensitivity] = field(default_factory=list)
-
-    def tolerance(self, found: ChannelGroups) -> Mapping[str, float] | None:
-        settings = self.request.recipe.sensitivity
-        if not settings:
-            return None
-        self.rows = sensitivities(found, self.judging.score, settings.ratios, self.say)
-        return {row.name: row.tolerance for row in self.rows}
+def _no_training(*_given: Any, **_named: Any) -> dict[str, Any]:
+    raise AssertionError("a recipe without plans trains nothing")
 
 
-@dataclass(slots=True)
-class _Trainer:
-    """Trains on the recipe's data, which are opened when the first pass learns."""
+@dataclass(frozen=True, slots=True)
+class _Depends:
+    """What a pass's result depends on, beside its settings and what came before."""
 
     request: Request
-    card: CardFile
-    say: Say
-    _examples: Examples | None = None
+    teachers: Mapping[str, Source]
 
-    def __call__(
-        self,
-        module: nn.Module,
-        plan: Plan,
-        folder: Path,
-        *,
-        terms: Mapping[str, Term] | None = None,
-        hooks: Sequence[Hook] = (),
-    ) -> dict[str, Any]:
-        fitted = fit(
-            module,
-            loss_for(self.card, self.request.loss),
-            self._opened(),
-            plan,
-            folder=folder,
-            measure=measure_for(self.card),
-            terms=terms,
-            hooks=hooks,
-            progress=self.say,
-        )
-        return {**fitted.to_json(), "weights": fitted.weights.name}
-
-    def _opened(self) -> Examples:
-        if self._examples is None:
-            data = self.request.path(self.request.recipe.data.train)
-            self._examples = open_examples(
-                self.card, cast("Path", data), seed=self.request.recipe.seed, progress=self.say
-            )
-        return self._examples
+    def __call__(self, settings: Any) -> object:
+        if isinstance(settings, Distil) and settings.teacher is not None:
+            teacher = self.teachers[settings.teacher]
+            return [teacher.cache_key(), teacher.card.model_dump(mode="json")]
+        if isinstance(settings, Prune):
+            sensitivity = self.request.recipe.sensitivity
+            timed = settings.latency is not None and settings.runtime is None
+            return [sensitivity.model_dump() if sensitivity else None, self.request.target if timed else None]
+        return None

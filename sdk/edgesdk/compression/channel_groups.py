@@ -1,7 +1,8 @@
 """Which channels of a model can only go together, found by torch-pruning's dependency graph (Fang et al., DepGraph, 2023).
 
 A group is left alone where a channel less would change the model's outputs, where one of its layers could not be built again
-from data, and where the model does not run without some of it. What is left alone is told with its reason.
+from data or shares its weight with another, and where the model does not run without some of it. What is left alone is told with
+its reason.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from edgesdk.compression.changes import Channels
+from edgesdk.compression.layers import sharing_layers
 from edgesdk.compression.rebuilt import replay
 from edgesdk.compression.resize import channels_of
 from edgesdk.compression.subject import Subject, flat
@@ -86,13 +88,14 @@ def find_groups(subject: Subject, skip: Sequence[str] = ()) -> ChannelGroups:
     graph, names = _graph(subject.copy(), subject)
     found: list[ChannelGroup] = []
     left: dict[str, str] = {}
+    shared = sharing_layers(subject.module)
     with needs("torch-pruning", extra="compress"):
         from torch_pruning.pruner.importance import GroupMagnitudeImportance
     importance = GroupMagnitudeImportance(p=2)
     for group in graph.get_all_groups(root_module_types=(_ConvNd, nn.Linear)):
         root = names[group[0].dep.target.module]
         members = [item.dep.target.module for item in group]
-        stands = _stands_in_the_way(group, names, skip)
+        stands = _stands_in_the_way(group, names, skip, shared)
         if stands is not None:
             left[root] = stands
             continue
@@ -176,7 +179,9 @@ def _graph(module: nn.Module, subject: Subject) -> tuple[Any, dict[nn.Module, st
     return graph, names
 
 
-def _stands_in_the_way(group: Any, names: Mapping[nn.Module, str], skip: Sequence[str]) -> str | None:
+def _stands_in_the_way(
+    group: Any, names: Mapping[nn.Module, str], skip: Sequence[str], shared: frozenset[str]
+) -> str | None:
     """Say why a group has to keep its channels; None where nothing does."""
     for item in group:
         part = item.dep.target.module
@@ -187,6 +192,8 @@ def _stands_in_the_way(group: Any, names: Mapping[nn.Module, str], skip: Sequenc
             continue
         if any(fnmatchcase(name, pattern) for pattern in skip):
             return f"{name} is left out by the recipe"
+        if name in shared:
+            return f"{name} uses one weight with another layer"
         known = channels_of(name, part)
         if known is None:
             return f"{name} is {type(part).__name__}, which cannot be built again with fewer channels"

@@ -43,7 +43,7 @@ def keep(folder: Path, key: str, subject: Subject, report: dict[str, Any]) -> No
     write_whole(folder / _RECORD, json.dumps(record, indent=1, allow_nan=False).encode() + b"\n")
 
 
-def kept(folder: Path, key: str, start: Subject) -> tuple[Subject, dict[str, Any]] | None:
+def kept(folder: Path, key: str, start: Subject) -> tuple[Subject, Any] | None:
     """Return what a pass gave; None where there is nothing, or it is of another run.
 
     Args:
@@ -61,10 +61,10 @@ def kept(folder: Path, key: str, start: Subject) -> tuple[Subject, dict[str, Any
     if record.get("weights") != hashlib.sha256(weights).hexdigest():
         return None
     try:
-        changes = read_changes(record["changes"])
+        changes = read_changes(record.get("changes"))
     except InputError:
         return None
     module = start.copy()
     replay(module, changes[len(start.changes) :])
     module.load_state_dict(load(weights))
-    return replace(start, module=module.eval(), changes=changes), record["report"]
+    return replace(start, module=module.eval(), changes=changes), record.get("report")

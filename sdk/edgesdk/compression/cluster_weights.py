@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgesdk.compression.changes import Clustered
+from edgesdk.compression.changes import Clustered, Sparse
 from edgesdk.compression.layers import layers_matching, weights_of
 from edgesdk.compression.pass_settings import Cluster
 from edgesdk.compression.subject import Subject
@@ -34,10 +34,11 @@ def cluster_weights(subject: Subject, layers: Sequence[str], count: int) -> tupl
     module = subject.copy()
     changes: list[Clustered] = []
     codebook_bytes = 0
+    sparse = {change.layer for change in subject.changes if isinstance(change, Sparse)}
     bits = max(1, math.ceil(math.log2(count)))
     for name in layers:
         for tensor in weights_of(module.get_submodule(name)):
-            used = _cluster(tensor, count)
+            used = _cluster(tensor, count, sparse=name in sparse)
             codebook_bytes += math.ceil(tensor.numel() * bits / 8) + used * tensor.element_size()
         changes.append(Clustered(layer=name, count=count))
     made = subject.changed(module, changes)
@@ -45,13 +46,16 @@ def cluster_weights(subject: Subject, layers: Sequence[str], count: int) -> tupl
 
 
 @torch.no_grad()
-def _cluster(tensor: Tensor, count: int) -> int:
-    """Replace a tensor's numbers by those of their clusters; returns how many there are."""
+def _cluster(tensor: Tensor, count: int, *, sparse: bool) -> int:
+    """Replace a tensor's numbers by those of their clusters; returns how many there are.
+
+    Args:
+        sparse: its zeros are meant, and are a cluster of their own.
+    """
     from sklearn.cluster import KMeans
 
     numbers = tensor.detach().flatten().double().numpy()
-    places = np.flatnonzero(numbers) if (numbers == 0).mean() > 0.2 else np.arange(len(numbers))
-    # Zeros of a pruned weight are a cluster of their own.
+    places = np.flatnonzero(numbers) if sparse else np.arange(len(numbers))
     centres = count - 1 if len(places) < len(numbers) else count
     values = numbers[places]
     if len(np.unique(values)) > centres:

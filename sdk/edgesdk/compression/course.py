@@ -5,19 +5,20 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgesdk.compression.catalogue import PASSES
 from edgesdk.compression.checkpoints import keep, kept, key_of
 from edgesdk.compression.holding import holding_hooks
+from edgesdk.compression.layers import sharing_layers
 from edgesdk.compression.model_size import ModelSize, model_size
 from edgesdk.compression.recipe import Recipe, Step
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import PassDone, Workbench
 from edgesdk_converters.proving.gate import Verdict
-from edgesdk_targets.errors import GateFailed
+from edgesdk_targets.errors import GateFailed, InputError
 
 Judge = Callable[[str, Subject], Verdict]
 
@@ -68,7 +69,9 @@ class Course:
 
     Attributes:
         folder: of the checkpoints, one folder a pass.
-        identity: of everything outside the recipe that the result depends on: start weights, data.
+        identity: of everything outside the recipe that the result depends on: start weights, data, loss, version.
+        depends: what one pass's result depends on beside its own settings and plan, by the settings; ready for JSON.
+        reports: of the passes that are done, also where a later one ends the run.
     """
 
     recipe: Recipe
@@ -76,8 +79,10 @@ class Course:
     judge: Judge
     folder: Path
     identity: str
+    depends: Callable[[Any], object] = field(default=lambda _settings: None)
+    reports: list[PassReport] = field(default_factory=list)
 
-    def run(self) -> tuple[Subject, list[PassReport]]:
+    def run(self) -> Subject:
         """Run the recipe's passes, going on after the last one that is finished.
 
         Raises:
@@ -85,28 +90,35 @@ class Course:
             GateFailed: a pass costs more than is allowed; what was reached is kept.
         """
         subject, key = self.bench.start, key_of(self.identity, self.recipe.seed)
-        reports: list[PassReport] = []
         for number, step in enumerate(self.recipe.steps(), 1):
             name = f"{number:02d}-{step.settings.kind}"
             folder = self.folder / name
-            key = key_of(key, step.to_json())
+            key = key_of(key, step.to_json(), self.depends(step.settings))
             before = subject
-            found = kept(folder, key, self.bench.start)
+            found = self._kept(folder, key)
             if found is not None:
-                subject, report = found[0], PassReport.from_json(found[1])
+                subject, report = found
                 self.bench.say(f"{name}: was finished")
             else:
                 subject, report = self._pass(step, name, folder, before, key)
                 keep(folder, key, subject, report.to_json())
             report = self._judged(report, step, name, subject)
-            reports.append(report)
+            self.reports.append(report)
             if report.outcome == "fail":
                 raise GateFailed(
                     f"After {name} the model is not accurate enough: {report.reason}",
                     hint="Ask less of this pass, give its recovery more epochs, or allow more with --max-drop. What came before "
                     f"it is kept in {self.folder}.",
                 )
-        return subject, reports
+        return subject
+
+    def _kept(self, folder: Path, key: str) -> tuple[Subject, PassReport] | None:
+        """Return what an earlier run finished; None also for a record that is damaged."""
+        found = kept(folder, key, self.bench.start)
+        try:
+            return (found[0], PassReport.from_json(found[1])) if found is not None else None
+        except (KeyError, TypeError):
+            return None
 
     def _pass(self, step: Step, name: str, folder: Path, before: Subject, key: str) -> tuple[Subject, PassReport]:
         began = time.monotonic()
@@ -114,6 +126,7 @@ class Course:
         bench = replace(self.bench, plan=step.plan, folder=_training_folder(folder, key))
         self.bench.say(f"{name}: begins")
         done = PASSES[settings.kind].load()(settings, before, bench)
+        _check_sharing(before, done.subject, name)
         applied = None
         if not PASSES[settings.kind].learns:
             applied = bench.score(done.subject)
@@ -142,6 +155,15 @@ class Course:
         verdict = self.judge(name, subject)
         self.bench.say(f"{name}: {verdict.outcome}: {verdict.reason}")
         return replace(report, outcome=verdict.outcome, reason=verdict.reason, verdict=dict(verdict.report))
+
+
+def _check_sharing(before: Subject, after: Subject, name: str) -> None:
+    """Refuse what parts layers that use one weight: the record would still call them tied."""
+    if parted := sorted(sharing_layers(before.module) - sharing_layers(after.module)):
+        raise InputError(
+            f"After {name} {parted[0]} does not share its weight any more.",
+            hint="Leave this layer out of the pass, or do not tie it.",
+        )
 
 
 def _training_folder(folder: Path, key: str) -> Path:

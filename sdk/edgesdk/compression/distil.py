@@ -1,8 +1,9 @@
 """Knowledge distillation: a small model learns what a large one answers, beside what is true.
 
 Answers (Hinton et al., 2015): the divergence of both models' probabilities, softened by a temperature, times its square so that its
-gradients stay as large. Features (Romero et al., FitNets, 2015): the squared distance of what named layers give, where the
-student's has other channels after a learnt 1 x 1 connection, each scaled by the teacher's spread.
+gradients stay as large; of several classes at once (sigmoid) that of each. Features (Romero et al., FitNets, 2015): the squared
+distance of what named layers give, where the student's has other channels after a learnt 1 x 1 connection, each scaled by the
+teacher's spread.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from edgesdk.compression.holding import holding_hooks
 from edgesdk.compression.layers import layer_named
 from edgesdk.compression.pass_settings import Distil
 from edgesdk.compression.subject import Subject, flat
-from edgesdk.compression.workbench import PassDone, Workbench
+from edgesdk.compression.workbench import Answering, PassDone, Workbench
 from edgesdk.train.moment import Moment, Term
+from edgesdk_targets.decode.postprocess import Activation
 from edgesdk_targets.errors import InputError
+
+# Under this a probability says no more; its logarithm must stay finite.
+_LEAST = 1e-12
 
 
 class Student(nn.Module):
@@ -78,13 +83,21 @@ class Distillation:
         teacher: not changed; asked in evaluation mode.
         features: from the student's layers to the teacher's.
         temperature: by which both models' logits are divided.
+        activations: what makes probabilities of the teacher's answers, and of the student's.
     """
 
     def __init__(
-        self, teacher: Subject, student: Subject, *, temperature: float = 4.0, features: Mapping[str, str] | None = None
+        self,
+        teacher: Subject,
+        student: Subject,
+        *,
+        temperature: float = 4.0,
+        features: Mapping[str, str] | None = None,
+        activations: tuple[Activation | None, Activation | None] = ("softmax", "softmax"),
     ) -> None:
         self._teacher = teacher.copy().requires_grad_(False)
         self._temperature = temperature
+        self._activations = activations
         self._pairs = dict(features or {})
         self._seen = Features(self._teacher, list(self._pairs.values()))
         self._asked: tuple[Tensor, Tensor] | None = None
@@ -97,11 +110,19 @@ class Distillation:
     def answers(self, moment: Moment) -> Tensor:
         """Return how far the student's probabilities are from the teacher's, times the temperature squared."""
         heat = self._temperature
-        expected = self._ask(moment.images)
-        given = moment.answer.flatten(0, -2)
-        soft = functional.log_softmax(expected.flatten(0, -2) / heat, -1)
+        expected, given = (
+            _logits(answer, activation).flatten(0, -2) / heat
+            for answer, activation in zip((self._ask(moment.images), moment.answer), self._activations, strict=True)
+        )
+        if self._activations[1] == "sigmoid":
+            soft = expected.sigmoid()
+            score = functional.binary_cross_entropy_with_logits
+            return (score(given, soft) - score(expected, soft)) * heat * heat
         divergence = functional.kl_div(
-            functional.log_softmax(given / heat, -1), soft, reduction="batchmean", log_target=True
+            functional.log_softmax(given, -1),
+            functional.log_softmax(expected, -1),
+            reduction="batchmean",
+            log_target=True,
         )
         return divergence * heat * heat
 
@@ -147,11 +168,51 @@ class Distillation:
         return channels
 
 
+def _logits(answer: Tensor, activation: Activation | None) -> Tensor:
+    """Return what a softmax or sigmoid makes probabilities of; of probabilities their logarithms."""
+    return answer.clamp(min=_LEAST).log() if activation == "none" else answer
+
+
+def distillation(settings: Distil, teacher: Answering, student: Answering) -> Distillation:
+    """Return the terms that the settings ask for.
+
+    Raises:
+        InputError: the answers or features of both cannot be compared.
+    """
+    if settings.weight:
+        _check_answers(teacher, student)
+    return Distillation(
+        teacher.subject,
+        student.subject,
+        temperature=settings.temperature,
+        features=settings.features,
+        activations=(teacher.activation, student.activation),
+    )
+
+
+def _check_answers(teacher: Answering, student: Answering) -> None:
+    hint = "Give `distil` the setting `weight: 0`, and pairs of layers in `features`."
+    if teacher.activation is None or student.activation is None:
+        raise InputError(
+            "Answers can be learnt from a teacher only where they are probabilities of classes.", hint=hint
+        )
+    if (teacher.activation == "sigmoid") != (student.activation == "sigmoid"):
+        raise InputError(
+            f"The teacher's answers become probabilities by {teacher.activation}, the model's by {student.activation}.",
+            hint=hint,
+        )
+    own, other = (tuple(one.subject.run()[0].shape) for one in (student, teacher))
+    if own != other:
+        raise InputError(f"The model answers {own}, and the teacher {other}.", hint=hint)
+
+
 def distil_pass(settings: Distil, subject: Subject, bench: Workbench) -> PassDone:
     """Train the model with a teacher's answers beside what is true."""
-    teacher = bench.teacher(settings.teacher) if settings.teacher else bench.start
-    both = Distillation(teacher, subject, temperature=settings.temperature, features=settings.features)
-    terms: dict[str, Term] = {"answers": lambda moment: settings.weight * both.answers(moment)}
+    student_answers = Answering(subject, bench.teacher(None).activation)
+    both = distillation(settings, bench.teacher(settings.teacher), student_answers)
+    terms: dict[str, Term] = {}
+    if settings.weight:
+        terms["answers"] = lambda moment: settings.weight * both.answers(moment)
     if settings.features:
         terms["features"] = lambda moment: settings.feature_weight * both.likeness(moment)
     module = subject.copy()

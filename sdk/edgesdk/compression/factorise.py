@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgesdk.compression.budget import least_that_fits
 from edgesdk.compression.changes import Factorised
 from edgesdk.compression.factors import ProjectedInput, factorised
-from edgesdk.compression.layers import exchange, layers_matching
+from edgesdk.compression.layers import exchange, layers_matching, sharing_layers
 from edgesdk.compression.model_size import stored_tensors, total_macs
 from edgesdk.compression.pass_settings import Factorise as Settings
 from edgesdk.compression.subject import Subject
@@ -63,7 +63,7 @@ def factorise(
     energy: float | None = None,
     budget: tuple[Literal["parameters", "macs"], float] | None = None,
 ) -> tuple[Subject, dict[str, Any]]:
-    """Factorise those layers that become smaller by it.
+    """Factorise those layers that become smaller by it; layers that share a weight stay, as factors would part them.
 
     Args:
         layers: names, of the kinds in `FORMS`.
@@ -74,7 +74,8 @@ def factorise(
     Raises:
         InputError: the budget cannot be met, even with rank 1 everywhere.
     """
-    spectra = {name: decompose(subject.module.get_submodule(name)) for name in layers}
+    shared = sharing_layers(subject.module)
+    spectra = {name: () if name in shared else decompose(subject.module.get_submodule(name)) for name in layers}
     if budget is None:
         assert energy is not None  # noqa: S101  (the recipe asks for one of both)
         return _at_energy(subject, spectra, energy)
@@ -87,8 +88,8 @@ def factorise(
         limit=part * whole,
         most=1.0,
         what=f"{figure} after factorisation",
-        stands_in_the_way=f"layers that this pass does not know, or that rank 1 does not make smaller, hold the rest; "
-        f"it knows {', '.join(layers[:5])}{' …' if len(layers) > 5 else ''}",
+        stands_in_the_way="layers that this pass does not know, that share a weight, or that rank 1 does not make smaller, hold "
+        f"the rest; it knows {', '.join(layers[:5])}{' …' if len(layers) > 5 else ''}",
         whole=whole,
     )
 

@@ -51,6 +51,15 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], kinds: tuple[type
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
+def sharing_layers(model: nn.Module) -> frozenset[str]:
+    """Return the names of the layers that use a parameter which another layer uses, too."""
+    users: dict[int, list[str]] = {}
+    for name, layer in model.named_modules():
+        for _, value in layer.named_parameters(recurse=False):
+            users.setdefault(id(value), []).append(name)
+    return frozenset(name for names in users.values() if len(names) > 1 for name in names)
+
+
 def weights_of(layer: nn.Module) -> list[Tensor]:
     """Return the matrices of a layer, without its biases."""
     return [value for _, value in layer.named_parameters(recurse=False) if value.dim() > 1]

@@ -15,7 +15,7 @@ def compression_page(document: Mapping[str, Any]) -> Page:
     """Return the report.
 
     Args:
-        document: as `Compression.to_json` gives it.
+        document: as `Compression.to_json` gives it; of a run that ended early with `stopped`, the reason, and without a conversion.
     """
     before, after = document["before"], document["after"]
     page = Page(
@@ -23,11 +23,14 @@ def compression_page(document: Mapping[str, Any]) -> Page:
         f"{before['macs'] / max(1, after['macs']):.2f} times fewer multiplications, "
         f"{before['bytes'] / max(1, after['bytes']):.2f} times fewer bytes of weights in float.",
     )
+    if stopped := document.get("stopped"):
+        page.text(f"The run ended early: {stopped}")
     page.heading("Passes").table(
         ["pass", "asked for", "MACs", "numbers", "not 0", "bytes", "deflated", f"{document['figure']} at once", "at the end",
          "gate"],
         [_first(document), *(_row(report) for report in document["passes"])],
-        "Scores are quick figures on part of the evaluation data; the gate judges all of it, against the model before all passes.",
+        "Scores are quick figures on pictures to choose by; the gate judges by all of data.evaluate, against the model before "
+        "all passes.",
     )  # fmt: skip
     for report in document["passes"]:
         if report["reason"]:
@@ -35,7 +38,8 @@ def compression_page(document: Mapping[str, Any]) -> Page:
     _sensitivity(page, document)
     for report in document["passes"]:
         _details(page, report)
-    _artifacts(page, document["conversion"])
+    if document["conversion"] is not None:
+        _artifacts(page, document["conversion"])
     for warning in document["warnings"]:
         page.text(f"warning: {warning}")
     return page
@@ -80,7 +84,7 @@ def _sensitivity(page: Page, document: Mapping[str, Any]) -> None:
 
 def _details(page: Page, report: Mapping[str, Any]) -> None:
     page.heading(f"{report['kind']}: what it did")
-    rows = [[name, _plain(value)] for name, value in report["record"].items()]
+    rows = [[name, _plain(value)] for name, value in report["record"].items() if name != "sensitivity"]
     if training := report["training"]:
         rows += [
             [f"training: {name}", _plain(training[name])]

@@ -119,7 +119,7 @@ class Distil(Settings):
     Attributes:
         teacher: the card of another model of the same task; the model as it was before all passes unless given.
         temperature: by which both models' logits are divided.
-        weight: of the answers' likeness, beside 1 for what is true.
+        weight: of the answers' likeness, beside 1 for what is true; 0 for features alone.
         features: from the student's layers to the teacher's.
         feature_weight: of the features' likeness.
         training: how long and how fast; the recipe's `recovery` unless given.
@@ -132,6 +132,12 @@ class Distil(Settings):
     features: dict[str, str] = Field(default_factory=dict)
     feature_weight: Annotated[float, Field(ge=0.0, le=1000.0, allow_inf_nan=False)] = 0.1
     training: Plan | None = None
+
+    @model_validator(mode="after")
+    def _teaches(self) -> Distil:
+        if not self.weight and not (self.features and self.feature_weight):
+            raise ValueError("nothing is learnt from the teacher: `weight` is 0, and so are `features` or their weight")
+        return self
 
 
 class Fold(Settings):

@@ -26,11 +26,13 @@ class Data(Settings):
     Attributes:
         train: labelled, to learn from.
         evaluate: labelled and kept apart, by which every pass is judged.
+        choose: labelled, on which sensitivity and quick scores are measured; those that `train` keeps for validation unless given.
         calibrate: on which ranges for INT8 are measured; those of `train` unless given.
     """
 
     train: str | None = None
     evaluate: str
+    choose: str | None = None
     calibrate: str | None = None
 
 
@@ -39,7 +41,7 @@ class Sensitivity(Settings):
 
     Attributes:
         ratios: of a group's channels that are gone.
-        pictures: of `evaluate` that are asked about, at most.
+        pictures: to choose by that are asked about, at most.
     """
 
     ratios: Annotated[tuple[Part, ...], Field(min_length=1, max_length=9)] = (0.25, 0.5, 0.75)
@@ -91,7 +93,14 @@ class Recipe(Settings):
             raise ValueError("`cluster` and `qat` undo each other: 8-bit steps of each channel share no codebook")
         if self.data.train is None and (learns := [kind for kind in kinds if PASSES[kind].learns]):
             raise ValueError(f"`{learns[0]}` learns, and `data.train` is not given")
+        if self.of_artifact in {"int8", "mixed"} and not (self.data.calibrate or self.data.train):
+            raise ValueError(f"`precision: {self.of_artifact}` needs pictures in `data.calibrate` or `data.train`")
         return self
+
+    @property
+    def of_artifact(self) -> str | None:
+        """The precision that the artifact is asked for in; None for the converter's choice."""
+        return self.precision or ("int8" if any(settings.kind == "qat" for settings in self.passes) else None)
 
     @property
     def ordered(self) -> tuple[PassSettings, ...]:

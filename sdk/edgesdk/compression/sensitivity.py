@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,6 +32,11 @@ class GroupSensitivity:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> GroupSensitivity:
+        lists = {name: tuple(document[name]) for name in ("layers", "ratios", "scores")}
+        return cls(**{**document, **lists})
 
 
 def sensitivities(

@@ -55,11 +55,20 @@ def _weight(layer: nn.Module, name: str) -> Tensor:
     return layer.weight
 
 
-def tie_pass(settings: Tie, subject: Subject, _bench: Workbench) -> PassDone:
-    """Tie the groups of layers that the settings name."""
+def groups_of(settings: Tie, module: nn.Module) -> list[list[str]]:
+    """Return the layers of each group that the settings name.
+
+    Raises:
+        InputError: a pattern fits none, or one layer only.
+    """
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
     patterns = [(group,) if isinstance(group, str) else group for group in settings.groups]
-    groups = [layers_matching(subject.module, group, kinds) for group in patterns]
+    groups = [layers_matching(module, group, kinds) for group in patterns]
     if alone := [group for group, names in zip(patterns, groups, strict=True) if len(names) < 2]:
         raise InputError(f"{', '.join(alone[0])} fits one layer only.", hint="Name at least two that use one weight.")
-    return PassDone(*tie_layers(subject, groups))
+    return groups
+
+
+def tie_pass(settings: Tie, subject: Subject, _bench: Workbench) -> PassDone:
+    """Tie the groups of layers that the settings name."""
+    return PassDone(*tie_layers(subject, groups_of(settings, subject.module)))

@@ -10,10 +10,24 @@ from typing import Any, Protocol
 from torch import nn
 
 from edgesdk.compression.channel_groups import ChannelGroups
-from edgesdk.compression.sensitivity import Score
+from edgesdk.compression.sensitivity import GroupSensitivity, Score
 from edgesdk.compression.subject import Subject
 from edgesdk.train.moment import Hook, Term
 from edgesdk.train.plan import Plan
+from edgesdk_targets.decode.postprocess import Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A model, and how its answers are to be read.
+
+    Attributes:
+        activation: what makes probabilities of its first output; `none` where it gives them itself, None where they are no
+            probabilities (boxes, vectors, numbers).
+    """
+
+    subject: Subject
+    activation: Activation | None
 
 
 class Train(Protocol):
@@ -43,24 +57,24 @@ class Workbench:
 
     Attributes:
         start: the model before all passes.
-        score: a model's main figure on part of the evaluation data, 0 to 1, higher is better.
+        score: a model's main figure on pictures to choose by, 0 to 1, higher is better.
         latency_ms: a model's measured time on a runtime, None for the target's own.
         train: trains a module.
-        teacher: reads another model's card.
+        teacher: reads another model's card; None for the model before all passes.
         plan: how this pass's model is trained; None for not at all.
         folder: of this pass's checkpoints.
-        tolerance: how well the model bears less of each group of channels; measured once, at the first pass that asks.
+        sensitivity: measures what each group of channels bears; nothing where the recipe does not want it.
     """
 
     start: Subject
     score: Score
     latency_ms: Callable[[Subject, str | None], float]
     train: Train
-    teacher: Callable[[str], Subject]
+    teacher: Callable[[str | None], Answering]
     plan: Plan | None
     folder: Path
     say: Callable[[str], None]
-    tolerance: Callable[[ChannelGroups], Mapping[str, float] | None] = field(default=lambda _groups: None)
+    sensitivity: Callable[[ChannelGroups], Sequence[GroupSensitivity]] = field(default=lambda _groups: ())
 
 
 @dataclass(frozen=True, slots=True)

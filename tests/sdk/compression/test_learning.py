@@ -12,11 +12,14 @@ from torch import nn
 from torch.nn import functional
 
 from edgesdk.compression.cluster_weights import cluster_weights
-from edgesdk.compression.distil import Distillation
+from edgesdk.compression.distil import Distillation, distillation
 from edgesdk.compression.fold_norms import fold_norms
 from edgesdk.compression.holding import Holding
+from edgesdk.compression.pass_settings import Distil
 from edgesdk.compression.prune_weights import prune_weights
 from edgesdk.compression.quantise_aware import Freezing, RoundedInput, RoundedWeight, finish, prepare, rounded
+from edgesdk.compression.subject import Subject
+from edgesdk.compression.workbench import Answering
 from edgesdk.train.batch import Batch
 from edgesdk.train.moment import Moment
 from edgesdk_targets.errors import InputError
@@ -114,6 +117,51 @@ def test_the_terms_are_those_of_the_papers_and_their_gradients_reach_the_student
     }
     assert {"model.stem.weight", "connections.0.weight"} <= reached
     assert all(value.grad is None for value in teacher.module.parameters())
+
+
+def test_probabilities_teach_as_their_logits_do_and_classes_at_once_each_by_itself() -> None:
+    teacher, start = subject("residual", width=16), subject("residual")
+    now = moment(start.copy().eval())
+    expected = Distillation(teacher, start).answers(now).item()
+
+    class Probabilities(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = teacher.copy()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(self.inner(x), -1)
+
+    gives = Subject(Probabilities().eval(), teacher.example)
+    found = Distillation(gives, start, activations=("none", "softmax")).answers(now).item()
+    assert found == pytest.approx(expected, rel=1e-3)
+    both = ("sigmoid", "sigmoid")
+    assert Distillation(start, start, activations=both).answers(now).item() == pytest.approx(0, abs=1e-6)
+    one, two = teacher.module(now.images).div(4).sigmoid(), now.answer.div(4).sigmoid()
+    apart = one * (one / two).log() + (1 - one) * ((1 - one) / (1 - two)).log()
+    each = Distillation(teacher, start, activations=both).answers(now).item()
+    assert each == pytest.approx(16 * apart.mean().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "named"),
+    [(None, None, "probabilities of classes"), ("sigmoid", "softmax", "by sigmoid, the model's by softmax")],
+    ids=["boxes", "another activation"],
+)
+def test_answers_that_cannot_be_compared_are_refused(teacher: Any, student: Any, named: str) -> None:
+    start = subject("residual")
+    asked = Distil.model_validate({"pass": "distil"})
+    with pytest.raises(InputError, match=named):
+        distillation(asked, Answering(start, teacher), Answering(start, student))
+    features = Distil.model_validate({"pass": "distil", "weight": 0, "features": {"one": "one"}})
+    distillation(features, Answering(start, teacher), Answering(start, student))
+
+
+def test_a_teacher_with_other_classes_is_refused() -> None:
+    start, more = subject("residual"), subject("residual", classes=5)
+    asked = Distil.model_validate({"pass": "distil"})
+    with pytest.raises(InputError, match=r"\(1, 4\), and the teacher \(1, 5\)"):
+        distillation(asked, Answering(more, "softmax"), Answering(start, "softmax"))
 
 
 def test_features_that_cannot_be_compared_are_refused() -> None:

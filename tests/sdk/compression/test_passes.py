@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ import torch
 from torch import nn
 
 from edgesdk.compression.changes import Factorised
+from edgesdk.compression.channel_groups import find_groups
 from edgesdk.compression.cluster_weights import cluster_weights
+from edgesdk.compression.course import _check_sharing
 from edgesdk.compression.factorise import _set, decompose, factorise
 from edgesdk.compression.factors import factorised
 from edgesdk.compression.fold_norms import fold_norms
+from edgesdk.compression.layers import sharing_layers
 from edgesdk.compression.model_size import macs_by_layer, model_size
 from edgesdk.compression.prune_weights import prune_weights
 from edgesdk.compression.rebuilt import replay
@@ -153,6 +157,15 @@ def test_zeros_are_a_cluster_of_their_own() -> None:
     assert len(torch.unique(after)) <= 8
 
 
+def test_few_zeros_that_are_meant_stay_and_others_are_numbers_like_any() -> None:
+    sparse, _ = prune_weights(subject("residual"), ["one.conv1"], amount=0.1)
+    unmarked = replace(sparse, changes=())
+    zeros = sparse.module.get_parameter("one.conv1.weight") == 0
+    made, plain = (cluster_weights(one, ["one.conv1"], 4)[0] for one in (sparse, unmarked))
+    assert torch.equal(made.module.get_parameter("one.conv1.weight") == 0, zeros)
+    assert not torch.equal(plain.module.get_parameter("one.conv1.weight") == 0, zeros)
+
+
 def test_the_smallest_weights_become_zero() -> None:
     start = subject("residual")
     made, _ = prune_weights(start, CONVS, amount=0.5)
@@ -169,6 +182,22 @@ def test_tied_layers_are_counted_once_and_need_one_shape() -> None:
     assert model_size(start).parameters - model_size(made).parameters == 8 * 8 * 9
     with pytest.raises(InputError, match="different shapes"):
         tie_layers(start, [["one.conv1", "two.conv2"]])
+
+
+def test_tied_layers_stay_tied_whatever_follows() -> None:
+    made, _ = tie_layers(subject("residual"), [["one.conv1", "one.conv2"]])
+    groups = find_groups(made)
+    assert "one.conv1" not in {name for group in groups.groups for name in group.layers}
+    assert "uses one weight with another layer" in groups.left["one.conv1"]
+    thin, record = factorise(made, CONVS, energy=0.5)
+    assert record["left"][:2] == ["one.conv1", "one.conv2"]
+    assert record["layers"].keys() == {"two.conv1", "two.conv2"}
+    pruned = groups.pruned({"two.conv1": 4})
+    for after in (thin, pruned):
+        assert sharing_layers(after.module) == {"one.conv1", "one.conv2"}
+        _check_sharing(made, after, "it")
+    with pytest.raises(InputError, match="does not share its weight any more"):
+        _check_sharing(made, subject("residual"), "it")
 
 
 def test_results_of_all_passes_convert_and_give_the_modules_answers() -> None:

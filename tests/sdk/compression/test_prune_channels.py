@@ -69,6 +69,38 @@ def test_the_group_that_bears_least_gives_way_last(found: ChannelGroups) -> None
     assert guided["groups"]["two.conv1"]["after"] > alike["groups"]["two.conv1"]["after"]
 
 
+def test_a_time_that_was_met_by_luck_is_measured_again_and_more_is_taken(found: ChannelGroups) -> None:
+    seen: list[Subject] = []
+    lucky: list[Subject] = []
+
+    def measure(tried: Subject) -> float:
+        first = not any(tried is one for one in seen)
+        seen.append(tried)
+        macs = total_macs(tried)
+        if first and 0.5 * whole < macs < whole:
+            lucky.append(tried)
+            return 0.4 * whole
+        return float(macs)
+
+    whole = total_macs(found.subject)
+    made, record = prune_channels(found, measure=measure, part=0.5, unit="ms", multiple=1, halvings=3, timed=True)
+    assert lucky
+    assert total_macs(made) <= 0.5 * whole
+    assert record["budget"]["after"] == total_macs(made)
+
+
+def test_a_time_that_is_never_met_again_is_refused(found: ChannelGroups) -> None:
+    seen: list[Subject] = []
+
+    def measure(tried: Subject) -> float:
+        again = any(tried is one for one in seen)
+        seen.append(tried)
+        return 2.0 if again or tried is found.subject else 0.5
+
+    with pytest.raises(InputError, match="not when it was measured again"):
+        prune_channels(found, measure=measure, part=0.5, unit="ms", halvings=1, timed=True)
+
+
 def test_sensitivities_are_those_of_each_group_alone(found: ChannelGroups) -> None:
     def score(tried: Subject) -> float:
         return 0.2 if tried.module.get_parameter("one.conv1.weight").shape[0] < 8 else 1.0

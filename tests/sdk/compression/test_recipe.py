@@ -27,6 +27,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a runtime without a time": ({"passes": [{**PRUNE, "runtime": "openvino"}]}, "runtime"),
     "what undoes each other": ({"passes": [{"pass": "cluster"}, {"pass": "qat"}]}, "undo each other"),
     "learning from nothing": ({"passes": [{"pass": "qat"}], "data": {"evaluate": "test"}}, "data.train"),
+    "INT8 without pictures": ({"passes": [PRUNE], "data": {"evaluate": "test"}, "precision": "int8"}, "data.calibrate"),
+    "a teacher that teaches nothing": ({"passes": [{"pass": "distil", "weight": 0}]}, "nothing is learnt"),
     "a wrong plan": ({"passes": [PRUNE], "recovery": {"epochs": 0}}, "epochs"),
 }
 

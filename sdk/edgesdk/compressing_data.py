@@ -1,0 +1,105 @@
+"""The pictures of a recipe, opened before the first pass: what is learnt from, what is chosen by, and what is judged by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesdk.compressing import digest_of
+from edgesdk.compression.recipe import Recipe
+from edgesdk.evaluate.dataset import Dataset, open_dataset
+from edgesdk.layouts.samples import Sample
+from edgesdk.train.examples import DEFAULT_SHARE
+from edgesdk.train.parting import part
+from edgesdk_targets.card import CardFile
+from edgesdk_targets.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeData:
+    """The pictures of a recipe.
+
+    Attributes:
+        evaluate: by which the gate judges.
+        choose: on which sensitivity and quick scores are measured.
+        digests: of each of the recipe's paths.
+        warnings: what is worth knowing.
+    """
+
+    evaluate: Dataset
+    choose: Dataset
+    digests: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:
+    """Open a recipe's labelled pictures.
+
+    Args:
+        base: that the recipe's paths are relative to.
+
+    Raises:
+        InputError: a path does not exist, the labels are wrong, or pictures are judged by that were learnt from or chosen by.
+    """
+    given = {name: path for name, path in recipe.data.model_dump().items() if path is not None}
+    paths = {name: base / path for name, path in given.items()}
+    for name, path in paths.items():
+        if not path.exists():
+            raise InputError(f"data.{name} of the recipe is {path}, which does not exist.", hint="Correct the path.")
+    task, labels = card.card.task, card.labels
+    evaluate = open_dataset(paths["evaluate"], task=task, labels=labels)
+    choose = open_dataset(paths["choose"], task=task, labels=labels) if "choose" in paths else None
+    if choose is not None:
+        check_apart(choose.samples, evaluate.samples, "chosen by")
+    if "train" in paths:
+        # As the training divides them: `open_examples` with the same share and seed.
+        parts = part(paths["train"], task, labels, DEFAULT_SHARE, recipe.seed)
+        check_apart([*parts.train.samples, *parts.validation.samples], evaluate.samples, "learnt from")
+        choose = choose or parts.validation
+    warnings: tuple[str, ...] = ()
+    if choose is None:
+        choose = evaluate
+        if recipe.sensitivity and any(settings.kind == "prune" for settings in recipe.passes):
+            warnings = (
+                "sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`",
+            )
+    return RecipeData(evaluate, choose, {name: digest_of([path]) for name, path in paths.items()}, warnings)
+
+
+def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> None:
+    """Refuse pictures that are judged by and used before, also as copies under other names.
+
+    Args:
+        how: they are used, for the message.
+
+    Raises:
+        InputError: there are such.
+    """
+    # Only files of one size can be copies.
+    sizes = ({_size(sample.path) for sample in used} & {_size(sample.path) for sample in judged}) - {None}
+    known = {sample.path.resolve(): sample.path for sample in used}
+    contents = {_digest(path): path for path in known.values() if _size(path) in sizes}
+    both: dict[Path, Path] = {}
+    for path in (sample.path for sample in judged):
+        if path.resolve() in known:
+            both[path] = path
+        elif _size(path) in sizes and (copied := contents.get(_digest(path))) is not None:
+            both[path] = copied
+    if both:
+        judged_path, used_path = min(both.items())
+        again = f" as {used_path}" if used_path != judged_path else ""
+        raise InputError(
+            f"{judged_path} is judged by, and {how}{again}; {len(both) - 1} more pictures are.",
+            hint="Give `data.evaluate` pictures that nothing else has; find copies by `edgesdk data dedup`.",
+        )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    # A picture that is missing is told by whoever reads it.
+    return path.stat().st_size if path.is_file() else None
