@@ -129,6 +129,11 @@ class Study:
         """Close what another run left open, and propose it again."""
         running = self._optuna.trial.TrialState.RUNNING
         for one in self._study.get_trials(deepcopy=False, states=(running,)):
+            if KEY in one.user_attrs:
+                # Killed when its outcome was written, and before optuna was told.
+                ended = trial_of(one.number, one.params, one.user_attrs)
+                self._tell(one.number, ended.ending, ended.figures)
+                continue
             # What was proposed and not yet asked for by name stands apart.
             parameters = {**one.system_attrs.get("fixed_params", {}), **one.params}
             self._cut_off(one.number, parameters, baseline=bool(one.user_attrs.get("baseline")))
@@ -186,14 +191,17 @@ class Study:
                 ending, why = "failed", f"{unknown[0]} is not defined here"
         except Dropped as error:
             ending, why, figures = "dropped", str(error), error.figures
-        except (KeyboardInterrupt, NoSpace, MissingExtra):
+        except NoSpace:
+            # Nothing more can be written now: the next run finds it open, and proposes it again.
+            raise
+        except (KeyboardInterrupt, MissingExtra):
             self._cut_off(trial.number, parameters, baseline=bool(trial.user_attrs.get("baseline")))
             raise
         except EdgeError as error:
             ending, why = "failed", error.message
         except Exception as error:  # noqa: BLE001  (a factory is the user's own code, and fails as it likes)
             ending, why = "failed", f"{type(error).__name__}: {error}"
-        misses = missed(figures, self._limits)
+        misses = missed(figures, self._limits) if before is None else before.misses
         seconds, same_as = time.monotonic() - began, before.number if before is not None else None
         record = record_of(ending, figures, misses, why=why, seconds=seconds, same_as=same_as)
         trial.set_user_attr(KEY, record)
@@ -202,7 +210,7 @@ class Study:
             trial.set_constraint("limits", max((min(m.times, MOST_TIMES) for m in misses), default=1.0) - 1.0)
         self._tell(trial, ending, figures)
 
-    def _tell(self, trial: optuna.Trial, ending: Ending, figures: Mapping[str, float]) -> None:
+    def _tell(self, trial: optuna.Trial | int, ending: Ending, figures: Mapping[str, float]) -> None:
         states = self._optuna.trial.TrialState
         if ending == "finished":
             self._study.tell(trial, objective_values(figures, self._space.objectives))

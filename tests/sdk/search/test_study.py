@@ -141,6 +141,14 @@ def test_a_figure_that_is_not_defined_is_a_figure(tmp_path: Path) -> None:
     assert [trial.misses[0].name for trial in study.trials()] == ["f1", "f1"]
 
 
+def test_what_comes_again_misses_what_it_missed(tmp_path: Path) -> None:
+    space = _space(parameters={"factory_args.a": {"choice": [1]}}, limits={"least": {"f1": 0.9}}, trials=2)
+    study = Study(space, tmp_path)
+    study.run(lambda _asked: {"top1": 1.0, "ms": 1.0, "f1": float("nan")})
+    assert [trial.same_as for trial in study.trials()] == [None, 0]
+    assert not any(trial.fits for trial in study.trials())
+
+
 def test_a_grid_is_tried_once_and_wholly(tmp_path: Path) -> None:
     parameters = {"factory_args.a": {"choice": [0.1, 0.7]}, "factory_args.b": {"low": 0.0, "high": 1.0, "step": 0.5}}
     space = _space(parameters=parameters, sampler="grid", trials=100)
@@ -199,6 +207,23 @@ def test_a_baseline_that_was_cut_off_before_it_began_is_proposed_again(tmp_path:
     first = study.trials()[0]
     assert first.is_baseline
     assert first.parameters == baseline
+
+
+def test_an_outcome_that_optuna_was_not_told_of_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between the two writes."""
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "_tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Study(_space(), tmp_path).run(_bowl)
+    study = Study(_space(), tmp_path)
+    assert [trial.number for trial in study.trials()] == [0]
+    study.run(_bowl)
+    assert [trial.number for trial in study.trials()] == list(range(12))
+    assert all(trial.same_as is None for trial in study.trials())
 
 
 def test_one_process_at_a_time_searches_in_a_folder(tmp_path: Path) -> None:
