@@ -112,15 +112,24 @@ def test_a_value_of_a_range_lies_on_its_steps() -> None:
 
 def test_a_grid_that_no_memory_holds_is_tried_one_by_one() -> None:
     parameters = {f"factory_args.p{place}": {"low": 1, "high": 1000} for place in range(6)}
-    space = Space.model_validate(
-        {"model": "m", "target": "t", "data": "d", "objectives": ["top1"], "parameters": parameters, "sampler": "grid"}
-    )
+    fields = {
+        "model": "m",
+        "target": "t",
+        "data": "d",
+        "objectives": ["top1"],
+        "parameters": parameters,
+        "sampler": "grid",
+    }
+    space = Space.model_validate(fields)
     assert space.size == 10**18
     first = next_of_grid(space, set())
     assert first is not None
     assert first == next_of_grid(space, set())
     assert first != next_of_grid(space, {tuple(first.values())})
     assert all(space.parameters[name].holds(value) for name, value in first.items())
+    more = {**parameters, "factory_args.p6": {"low": 1, "high": 1000}}
+    with pytest.raises(ValueError, match="more configurations than can be counted"):
+        Space.model_validate({**fields, "parameters": more})
 
 
 def test_what_replaces_fields_is_checked_like_the_file(tmp_path: Path) -> None:
