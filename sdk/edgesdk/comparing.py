@@ -17,10 +17,10 @@ from edgesdk.evaluate.evaluate import scorecard
 from edgesdk.evaluate.intervals import Metric
 from edgesdk.evaluate.scorecard import Scorecard
 from edgesdk.evaluate.significance import Difference, paired_differences
+from edgesdk.figure_direction import counts_errors
 
 # The figure by which a task's models are compared; for another task the first that is measured.
 _MAIN_METRIC = {"classify": "top1", "detect": "ap50", "text": "word_accuracy", "regress": "relative_error"}
-_LOWER_IS_BETTER = {"error", "cer", "wer", "mae", "rmse", "mse", "ece"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,7 @@ def compared(dataset: Dataset, answers: Mapping[str, Answers], *, folds: int = 0
 
 def as_figure(name: str, metric: Metric) -> Figure:
     """Return a metric as the contest takes it: with which direction is better."""
-    lower = not _LOWER_IS_BETTER.isdisjoint(name.split("_"))
-    return Figure(name, metric.value, metric.low, metric.high, metric.n, higher_is_better=not lower)
+    return Figure(name, metric.value, metric.low, metric.high, metric.n, higher_is_better=not counts_errors(name))
 
 
 def _row(one: Difference) -> Sequence[str]:

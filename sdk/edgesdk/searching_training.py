@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.search.space import Space, area_of
-from edgesdk.search.study import Asked
-from edgesdk.train.examples import open_examples
+from edgesdk.evaluate.apart import in_both
+from edgesdk.evaluate.dataset import Dataset
+from edgesdk.search.asking import Asked
+from edgesdk.search.space import COSTS, Space, area_of, is_lower_better
+from edgesdk.train.examples import DEFAULT_SHARE, open_examples
 from edgesdk.train.fit import fit
 from edgesdk.train.losses import loss_for
-from edgesdk.train.measure import measure_for
+from edgesdk.train.measure import Measure, measure_for
 from edgesdk.train.model import open_model
 from edgesdk.train.moment import EpochRecord, Hook
+from edgesdk.train.parting import part
 from edgesdk.train.plan import plan_of
 from edgesdk_targets.card import read_card
+from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,11 +39,28 @@ class TrialTraining:
         self._file = read_card(card, overrides)
         self._anew = bool(area_of(space.parameters, "factory_args"))
 
-    def check(self) -> None:
-        """Raise InputError where the plan, the data or the card cannot be trained at all."""
+    def check(self, judged: Dataset) -> list[Path]:
+        """Look at plan, data and card before the first trial, and return the pictures that are trained with.
+
+        Args:
+            judged: the pictures by which trials are judged.
+
+        Raises:
+            InputError: plan, data or card cannot be trained at all, or a trial would be judged by what it learnt.
+        """
         plan_of(self._space.train or {}, "train")
         open_examples(self._file, self._data)
         loss_for(self._file)
+        parts = part(self._data, self._file.card.task, self._file.labels, DEFAULT_SHARE, seed=0)
+        # All of them: which are kept for validation is drawn by each plan's seed.
+        pictures = [sample.path for dataset in (parts.train, parts.validation) for sample in dataset.samples]
+        both = in_both(pictures, (sample.path for sample in judged.samples))
+        if both:
+            raise InputError(
+                f"{both[0]} is trained with and judged by, and {len(both) - 1} more are.",
+                hint="Give data and train_data no picture in common; find copies by `edgesdk data dedup`.",
+            )
+        return pictures
 
     def untrained(self) -> nn.Module:
         """Return the network with whatever weights it begins with."""
@@ -56,12 +77,15 @@ class TrialTraining:
         module = open_model(self._file, untrained=self._anew, seed=plan.seed)
         examples = open_examples(self._file, self._data, seed=plan.seed, cache_mb=plan.cache_mb, workers=plan.workers)
         measure = measure_for(self._file)
-        # Only what is judged the same way as the search's first objective says who falls behind.
-        alike = measure is not None and measure.higher_is_better != self._space.lower_is_better[0]
-        hooks = (_Telling(asked),) if alike else ()
+        hooks = (_Telling(asked),) if tells_of(measure, self._space.objectives[0]) else ()
         loss = loss_for(self._file)
         fit(module, loss, examples, plan, folder=place / "training", measure=measure, hooks=hooks, progress=say)
         return module
+
+
+def tells_of(measure: Measure | None, objective: str) -> bool:
+    """Say whether an epoch's figure tells who falls behind in an objective: a quality, judged the same way, and no cost."""
+    return measure is not None and objective not in COSTS and measure.higher_is_better != is_lower_better(objective)
 
 
 class _Telling(Hook):

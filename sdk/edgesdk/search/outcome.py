@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgesdk.search.space import COSTS, Limits, Scalar, is_lower_better
+from edgesdk.search.parameter import Scalar
+from edgesdk.search.space import COSTS, Limits, is_lower_better
 
 Ending = Literal["finished", "dropped", "failed"]
 
@@ -96,13 +97,28 @@ def limits_of(limits: Limits, target: Mapping[str, float], target_name: str) -> 
 
     The key of what has to be reached is `name>=`, of what may not be exceeded `name<=`.
     """
-    found: dict[str, tuple[float, str]] = {f"{name}<=": (value, target_name) for name, value in target.items()}
-    for name, value in limits.costs.items():
-        key = f"{name}<=" if COSTS[name] else f"{name}>="
-        if key not in found or value < found[key][0]:
-            found[key] = (value, "limits")
-    found |= {f"{name}>=": (value, "limits") for name, value in limits.least.items()}
-    return found | {f"{name}<=": (value, "limits") for name, value in limits.most.items()}
+    costs = [(f"{name}<=" if COSTS[name] else f"{name}>=", value) for name, value in limits.costs.items()]
+    given = [
+        *((f"{name}<=", value, target_name) for name, value in target.items()),
+        *((key, value, "limits") for key, value in costs),
+        *((f"{name}>=", value, "limits") for name, value in limits.least.items()),
+        *((f"{name}<=", value, "limits") for name, value in limits.most.items()),
+    ]
+    found: dict[str, tuple[float, str]] = {}
+    for key, value, whose in given:
+        before = found.get(key, (value, whose))[0]
+        if key not in found or (value > before if key.endswith(">=") else value < before):
+            found[key] = (value, whose)
+    return found
+
+
+def unknown_limits(figures: Collection[str], limits: Limits) -> list[str]:
+    """Return the limits' names that are no figure: nothing would ever be judged by them.
+
+    Args:
+        figures: the names of all figures of a trial that finished.
+    """
+    return sorted({*limits.least, *limits.most} - set(figures))
 
 
 def _missed(figures: Mapping[str, float], limits: Mapping[str, tuple[float, str]]) -> Iterator[Miss]:

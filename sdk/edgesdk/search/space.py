@@ -10,79 +10,29 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
+from pydantic import ByteSize, Field, field_validator, model_validator
 
+from edgesdk.figure_direction import counts_errors
+from edgesdk.search.parameter import Choice, Frozen, Range, Scalar
 from edgesdk_targets.target import Precision
 from edgesdk_targets.yaml_file import load_yaml, validate
 
-Scalar = bool | int | float | str
 Sampler = Literal["tpe", "random", "grid", "nsga2"]
 # What a trial costs, and whether less of it is better; every other name is a figure of `edgesdk evaluate`.
 COSTS = {"ms": True, "bytes": True, "rss_bytes": True, "fps": False}
-_ERRORS = {"error", "cer", "wer", "mae", "rmse", "mse", "ece"}
+MAX_TRIALS = 100_000
 _AREAS = ("factory_args", "train", "deploy")
 _MAY_CHANGE = {"trials", "minutes"}
+# A grid counts its configurations in 64 bits, and optuna writes all values of a parameter beside each trial.
+_LARGEST_GRID = 1 << 62
+_MOST_VALUES = 1000
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Choice(_Frozen):
-    """One of several values."""
-
-    choice: tuple[Scalar, ...] = Field(min_length=1)
-
-    @property
-    def values(self) -> tuple[Scalar, ...]:
-        return self.choice
-
-    def holds(self, value: Scalar) -> bool:
-        return value in self.choice
-
-
-class Range(_Frozen):
-    """A number between two ends, both included; whole where both ends are.
-
-    Attributes:
-        step: only `low`, `low + step`, …
-        log: the logarithm is drawn evenly, for what spans powers of ten.
-    """
-
-    low: int | float
-    high: int | float
-    step: int | float | None = Field(default=None, gt=0)
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Range:
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high, not {self.low:g} and {self.high:g}")
-        if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("a logarithmic range lies above 0 and has no step")
-        return self
-
-    @property
-    def whole(self) -> bool:
-        return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
-
-    @property
-    def values(self) -> tuple[Scalar, ...]:
-        """Every value there is; none where they cannot be counted."""
-        step = self.step or (1 if self.whole else None)
-        if step is None or self.log:
-            return ()
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        return tuple(self.low + place * step for place in range(count))
-
-    def holds(self, value: Scalar) -> bool:
-        return not isinstance(value, (bool, str)) and self.low <= value <= self.high
-
-
-class Deploy(_Frozen):
+class Deploy(Frozen):
     """How a trial's model is deployed and timed.
 
     Attributes:
@@ -97,7 +47,7 @@ class Deploy(_Frozen):
     streams: int = Field(default=1, ge=1, le=1024)
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """What a configuration may cost, and has to give.
 
     Attributes:
@@ -119,7 +69,7 @@ class Limits(_Frozen):
         return {name: float(value) for name, value in given.items() if value is not None}
 
 
-class Space(_Frozen):
+class Space(Frozen):
     """A search.
 
     Attributes:
@@ -147,7 +97,7 @@ class Space(_Frozen):
     baseline: dict[str, Scalar] = Field(default_factory=dict)
     deploy: Deploy = Field(default_factory=Deploy)
     sampler: Sampler = "tpe"
-    trials: int = Field(default=30, ge=1, le=100_000)
+    trials: int = Field(default=30, ge=1, le=MAX_TRIALS)
     minutes: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=1 << 31)
 
@@ -164,13 +114,13 @@ class Space(_Frozen):
             _check_name(name, parameter)
             if name.startswith("train.") and self.train is None:
                 raise ValueError(f"parameters.{name} needs `train:` with what is not searched, `{{}}` for nothing")
-            if self.sampler == "grid" and not parameter.values:
-                raise ValueError(f"parameters.{name} has no end of values: give it a step or a choice for the grid")
+        if self.sampler == "grid":
+            _check_grid(self.parameters)
         for name, value in self.baseline.items():
             if name not in self.parameters:
                 raise ValueError(f"baseline.{name} is no parameter")
             if not self.parameters[name].holds(value):
-                raise ValueError(f"baseline.{name}: {value!r} is not in the parameter's range")
+                raise ValueError(f"baseline.{name}: {value!r} is not in the parameter's range, or not on its steps")
         if self.baseline and (missing := sorted(set(self.parameters) - set(self.baseline))):
             raise ValueError(f"baseline lacks {missing[0]}")
         if self.train is not None and self.train_data is None:
@@ -185,18 +135,20 @@ class Space(_Frozen):
     @property
     def size(self) -> int | None:
         """How many configurations there are; None where there is no end of them."""
-        counts = [len(parameter.values) for parameter in self.parameters.values()]
-        return math.prod(counts) if all(counts) else None
+        return _size(self.parameters)
 
     def identity(self) -> str:
-        """Return what must be the same for a search to go on: all but when it ends."""
+        """Return a digest of what this file says that must be the same for a search to go on: all but when it ends.
+
+        Of what stands behind its paths it knows nothing.
+        """
         fields = self.model_dump(mode="json", exclude=_MAY_CHANGE)
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def is_lower_better(name: str) -> bool:
     """Say whether less of a cost or of a figure is better."""
-    return COSTS[name] if name in COSTS else not _ERRORS.isdisjoint(name.split("_"))
+    return COSTS[name] if name in COSTS else counts_errors(name)
 
 
 def area_of(parameters: Mapping[str, Any], area: str) -> dict[str, Any]:
@@ -205,13 +157,19 @@ def area_of(parameters: Mapping[str, Any], area: str) -> dict[str, Any]:
     return {name.removeprefix(mine): value for name, value in parameters.items() if name.startswith(mine)}
 
 
-def read_space(path: str | Path) -> Space:
+def read_space(path: str | Path, changes: Mapping[str, Any] | None = None) -> Space:
     """Read a space.
+
+    Args:
+        changes: fields that replace the file's own, such as `{"trials": 60}`.
 
     Raises:
         InputError: it cannot be read, or a field is unknown or wrong; the message names line and field.
     """
-    return validate(Space, load_yaml(path))
+    document = load_yaml(path)
+    if changes and isinstance(document.data, dict):
+        document = replace(document, data={**document.data, **changes})
+    return validate(Space, document)
 
 
 def _check_name(name: str, parameter: Choice | Range) -> None:
@@ -226,3 +184,21 @@ def _check_name(name: str, parameter: Choice | Range) -> None:
     for value in ends:
         # A value that no deployment has is told now, and not in the tenth trial.
         Deploy.model_validate({rest: value})
+
+
+def _check_grid(parameters: Mapping[str, Choice | Range]) -> None:
+    for name, parameter in parameters.items():
+        if not parameter.count:
+            raise ValueError(f"parameters.{name} has no end of values: give it a step or a choice for the grid")
+        if parameter.count > _MOST_VALUES:
+            raise ValueError(
+                f"parameters.{name} has {parameter.count} values, and a grid takes {_MOST_VALUES} at most: "
+                f"give it a larger step, or take another sampler"
+            )
+    if (_size(parameters) or 0) > _LARGEST_GRID:
+        raise ValueError("parameters: the grid has more configurations than can be counted; take another sampler")
+
+
+def _size(parameters: Mapping[str, Choice | Range]) -> int | None:
+    counts = [parameter.count for parameter in parameters.values()]
+    return math.prod(counts) if all(counts) else None

@@ -1,7 +1,7 @@
 """The trials of a search, kept in SQLite by optuna: proposed, carried out, and gone on with after whatever happened.
 
 A trial is written the moment it ends. One that was cut off (Ctrl-C, a kill, a cut of the power) is proposed again by the next run;
-what was finished stays finished. Only this file knows optuna.
+what was finished stays finished. Only this file and `database` know optuna.
 """
 
 from __future__ import annotations
@@ -10,59 +10,33 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgesdk.search.outcome import Ending, Miss, Trial, limits_of, missed, objective_values
-from edgesdk.search.space import Choice, Scalar, Space
-from edgesdk_targets.errors import EdgeError, InputError, MissingExtra
+from edgesdk.search.asking import Asked, Dropped, Evaluate
+from edgesdk.search.database import STARTUP, import_optuna, open_study
+from edgesdk.search.grid import next_of_grid
+from edgesdk.search.outcome import Ending, Trial, limits_of, missed, objective_values, unknown_limits
+from edgesdk.search.parameter import Choice, Scalar
+from edgesdk.search.record import KEY, MOST_TIMES, figure_names, record_of, trial_of
+from edgesdk.search.space import Space
+from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, NoSpace
 
 if TYPE_CHECKING:
     import optuna
 
-DATABASE = "search.db"
-_NAME = "search"
 # So many failures before anything succeeded are no accident.
 _MOST_FAILURES = 5
-_STARTUP = 10
-
-
-class Dropped(Exception):
-    """Raised inside a trial that is not worth finishing; says why, and which figures are known by then."""
-
-    def __init__(self, why: str, figures: Mapping[str, float] | None = None) -> None:
-        super().__init__(why)
-        self.figures = dict(figures or {})
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A configuration that is to be tried.
-
-    Attributes:
-        report: told a figure of the first objective while the trial goes on, by step; raises `Dropped` where others were
-            better at that step. Of several objectives nothing is dropped.
-    """
-
-    number: int
-    parameters: Mapping[str, Scalar]
-    report: Callable[[int, float], None]
-
-
-Evaluate = Callable[[Asked], Mapping[str, float]]
 
 
 class Study:
-    """A search's trials.
+    """A search's trials. One process at a time: what another one has under way looks as if it were cut off; see `claim`.
 
     Args:
         folder: holds the database; made where it is absent.
         target_limits: of the target, by the costs' names.
         target_name: whose they are.
+        content: digests of what stands behind the space's paths, by what they are of.
 
     Raises:
         InputError: the folder holds another search.
@@ -70,13 +44,18 @@ class Study:
     """
 
     def __init__(
-        self, space: Space, folder: Path, target_limits: Mapping[str, float] | None = None, target_name: str = ""
+        self,
+        space: Space,
+        folder: Path,
+        target_limits: Mapping[str, float] | None = None,
+        target_name: str = "",
+        content: Mapping[str, str] | None = None,
     ) -> None:
         self._space = space
         self._limits = limits_of(space.limits, target_limits or {}, target_name)
-        self._optuna = _optuna()
+        self._optuna = import_optuna()
         folder.mkdir(parents=True, exist_ok=True)
-        self._study = self._opened(folder / DATABASE)
+        self._study = open_study(space, folder, content or {})
         self._mend()
 
     def run(self, evaluate: Evaluate, *, say: Callable[[str], None] = lambda _line: None) -> None:
@@ -87,12 +66,17 @@ class Study:
             say: told a line at each trial.
 
         Raises:
-            InputError: nothing but failures.
+            InputError: nothing but failures, or a limit on a figure that there is not.
+            NoSpace, MissingExtra: which the other trials would meet, too; the trial that was under way is proposed again.
             KeyboardInterrupt: it was stopped; the trial that was under way is proposed again the next time.
         """
         until = time.monotonic() + self._space.minutes * 60 if self._space.minutes else math.inf
         self._propose_baseline()
-        while len(done := self.trials()) < self.wanted and time.monotonic() < until:
+        while True:
+            done = self.trials()
+            self._check_limits()
+            if len(done) >= self.wanted or time.monotonic() >= until:
+                return
             if len(done) >= _MOST_FAILURES and all(trial.ending == "failed" for trial in done):
                 raise InputError(
                     f"All {len(done)} trials failed; the last one: {done[-1].why}",
@@ -113,12 +97,15 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """Return what has ended, in the order of the trials' numbers."""
-        return [_trial_of(one) for one in self._study.get_trials(deepcopy=False) if _counts(one)]
+        every = self._study.get_trials(deepcopy=False)
+        # One that was cut off has no outcome.
+        ended = [one for one in every if one.state.is_finished() and KEY in one.user_attrs]
+        return [trial_of(one.number, one.params, one.user_attrs) for one in ended]
 
     def importance(self) -> dict[str, float]:
         """Return how much each parameter decides of the first objective, 1 in sum; nothing where too little is known."""
         known = [one for one in self.trials() if one.ending == "finished"]
-        if len(known) < _STARTUP or len({one.figures[self._space.objectives[0]] for one in known}) < 2:
+        if len(known) < STARTUP or len({one.figures[self._space.objectives[0]] for one in known}) < 2:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -127,54 +114,29 @@ class Study:
             )
         return {name: round(float(value), 4) for name, value in found.items() if math.isfinite(value)}
 
-    def _opened(self, path: Path) -> optuna.Study:
-        # What a random draw gives must not come again after a resume: the seed counts on with the trials.
-        existing = self._count(path)
-        directions = ["minimize" if lower else "maximize" for lower in self._space.lower_is_better]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
-            study: optuna.Study = self._optuna.create_study(
-                storage=_url(path),
-                study_name=_NAME,
-                directions=directions,
-                sampler=self._sampler(self._space.seed + existing),
-                pruner=self._optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-                load_if_exists=True,
-            )
-        identity = study.user_attrs.get("identity")
-        if identity is None:
-            study.set_user_attr("identity", self._space.identity())
-        elif identity != self._space.identity():
+    def _check_limits(self) -> None:
+        """Refuse a limit on a figure that the trials do not have: it would let everything pass."""
+        every = self._study.get_trials(deepcopy=False)
+        names = next((names for one in every if (names := figure_names(one.user_attrs))), None)
+        unknown = unknown_limits(names, self._space.limits) if names else []
+        if names and unknown:
             raise InputError(
-                f"{path.parent} holds another search: another space, model or target.",
-                hint="Give another folder; only trials and minutes may change.",
+                f"limits: there is no figure {unknown[0]!r} here.",
+                hint=f"One of: {', '.join(sorted(names))}. Correct it, and begin anew in another folder.",
             )
-        return study
-
-    def _count(self, path: Path) -> int:
-        if not path.exists():
-            return 0
-        try:
-            summaries = self._optuna.get_all_study_summaries(storage=_url(path))
-        except Exception as error:  # SQLAlchemy's and SQLite's own, by what is wrong with the file
-            raise InputError(f"{path} is no search: {error}", hint="Give another folder.") from error
-        return sum(one.n_trials for one in summaries)
-
-    def _sampler(self, seed: int) -> Any:
-        samplers = self._optuna.samplers
-        if self._space.sampler in {"random", "grid"}:
-            return samplers.RandomSampler(seed=seed)
-        if self._space.sampler == "nsga2":
-            return samplers.NSGAIISampler(seed=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
-            return samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP, multivariate=True)
 
     def _mend(self) -> None:
         """Close what another run left open, and propose it again."""
         running = self._optuna.trial.TrialState.RUNNING
         for one in self._study.get_trials(deepcopy=False, states=(running,)):
-            self._cut_off(one.number, dict(one.params), baseline=bool(one.user_attrs.get("baseline")))
+            if KEY in one.user_attrs:
+                # Killed when its outcome was written, and before optuna was told.
+                ended = trial_of(one.number, one.params, one.user_attrs)
+                self._tell(one.number, ended.ending, ended.figures)
+                continue
+            # What was proposed and not yet asked for by name stands apart.
+            parameters = {**one.system_attrs.get("fixed_params", {}), **one.params}
+            self._cut_off(one.number, parameters, baseline=bool(one.user_attrs.get("baseline")))
 
     def _cut_off(self, number: int, parameters: dict[str, Scalar], *, baseline: bool) -> None:
         if parameters:
@@ -192,20 +154,11 @@ class Study:
 
     def _propose_next_of_grid(self, done: list[Trial]) -> bool:
         """Propose a configuration of the grid that was not tried; False where all were."""
-        tried = [dict(trial.parameters) for trial in done]
-        one = next((one for one in self._grid() if one not in tried), None)
+        tried = {tuple(trial.parameters[name] for name in self._space.parameters) for trial in done}
+        one = next_of_grid(self._space, tried)
         if one is not None:
             self._study.enqueue_trial(one)
         return one is not None
-
-    def _grid(self) -> list[dict[str, Scalar]]:
-        """Return every configuration, in an order that the seed decides: also a part of them is spread over the space."""
-        names = list(self._space.parameters)
-        every = product(*(self._space.parameters[name].values for name in names))
-        configurations = [dict(zip(names, values, strict=True)) for values in every]
-        return [
-            configurations[place] for place in np.random.default_rng(self._space.seed).permutation(len(configurations))
-        ]
 
     def _suggested(self, trial: optuna.Trial) -> dict[str, Scalar]:
         parameters: dict[str, Scalar] = {}
@@ -238,29 +191,26 @@ class Study:
                 ending, why = "failed", f"{unknown[0]} is not defined here"
         except Dropped as error:
             ending, why, figures = "dropped", str(error), error.figures
-        except EdgeError as error:
-            ending, why = "failed", error.message
-        except KeyboardInterrupt:
+        except NoSpace:
+            # Nothing more can be written now: the next run finds it open, and proposes it again.
+            raise
+        except (KeyboardInterrupt, MissingExtra):
             self._cut_off(trial.number, parameters, baseline=bool(trial.user_attrs.get("baseline")))
             raise
+        except EdgeError as error:
+            ending, why = "failed", error.message
         except Exception as error:  # noqa: BLE001  (a factory is the user's own code, and fails as it likes)
             ending, why = "failed", f"{type(error).__name__}: {error}"
-        misses = missed(figures, self._limits)
-        outcome = {
-            "ending": ending,
-            "figures": {name: value for name, value in figures.items() if math.isfinite(value)},
-            "why": why[:500],
-            "seconds": time.monotonic() - began,
-            "same_as": before.number if before is not None else None,
-            "misses": [[m.name, m.value, m.limit, m.whose, min(m.times, 1e9), m.is_least] for m in misses],
-        }
-        trial.set_user_attr("outcome", outcome)
+        misses = missed(figures, self._limits) if before is None else before.misses
+        seconds, same_as = time.monotonic() - began, before.number if before is not None else None
+        record = record_of(ending, figures, misses, why=why, seconds=seconds, same_as=same_as)
+        trial.set_user_attr(KEY, record)
         if figures:
             # Samplers learn by how much a configuration misses its limits: above 0 where it does.
-            trial.set_constraint("limits", max((min(m.times, 1e9) for m in misses), default=1.0) - 1.0)
+            trial.set_constraint("limits", max((min(m.times, MOST_TIMES) for m in misses), default=1.0) - 1.0)
         self._tell(trial, ending, figures)
 
-    def _tell(self, trial: optuna.Trial, ending: Ending, figures: Mapping[str, float]) -> None:
+    def _tell(self, trial: optuna.Trial | int, ending: Ending, figures: Mapping[str, float]) -> None:
         states = self._optuna.trial.TrialState
         if ending == "finished":
             self._study.tell(trial, objective_values(figures, self._space.objectives))
@@ -279,39 +229,6 @@ class Study:
                 )
 
         return report
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise MissingExtra("optuna", "compress") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
-
-
-def _url(path: Path) -> str:
-    return f"sqlite:///{path.absolute()}"
-
-
-def _counts(one: Any) -> bool:
-    """Say whether a trial ended; one that was cut off has no outcome."""
-    return one.state.is_finished() and "outcome" in one.user_attrs
-
-
-def _trial_of(one: Any) -> Trial:
-    outcome = one.user_attrs["outcome"]
-    return Trial(
-        number=one.number,
-        ending=outcome["ending"],
-        parameters=dict(one.params),
-        figures=outcome["figures"],
-        misses=tuple(Miss(*miss) for miss in outcome["misses"]),
-        why=outcome["why"],
-        seconds=outcome["seconds"],
-        same_as=outcome["same_as"],
-        is_baseline=bool(one.user_attrs.get("baseline")),
-    )
 
 
 def _named(figures: Mapping[str, float], objectives: tuple[str, ...]) -> list[tuple[str, float]]:

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from edgesdk.search.outcome import Trial, loss_of
 from edgesdk.search.space import Space
 
+# Trials are timed one after the other, minutes apart and not by turns: times that differ by less are the same.
+SAME_TIME = 1.1
+_TIMES = frozenset({"ms", "fps"})
+
 
 @dataclass(frozen=True, slots=True)
 class SearchVerdict:
@@ -19,7 +23,8 @@ class SearchVerdict:
         chosen: the trial to take; None where none keeps the limits.
         why: in a sentence.
         front: the numbers of those that no other beats in all objectives, best in the first objective first.
-        beat_baseline: the numbers of those that are at least as good as the baseline in all objectives, and better in one.
+        beat_baseline: the numbers of those that are at least as good as the baseline in all objectives, and better in one;
+            times within a factor of `SAME_TIME` are equally good.
     """
 
     chosen: Trial | None
@@ -41,7 +46,7 @@ def verdict_of(space: Space, trials: Sequence[Trial]) -> SearchVerdict:
     fitting = [trial for trial in trials if trial.fits and trial.same_as is None]
     front = front_of(space, fitting)
     baseline = next((trial for trial in trials if trial.is_baseline and trial.ending == "finished"), None)
-    beat = [t.number for t in fitting if baseline is not None and beats(space, t, baseline)]
+    beat = [t.number for t in fitting if baseline is not None and surely_beats(space, t, baseline)]
     if not front:
         return SearchVerdict(None, _in_the_way(space, trials), (), ())
     chosen = front[0]
@@ -62,6 +67,22 @@ def beats(space: Space, one: Trial, other: Trial) -> bool:
     return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
 
 
+def surely_beats(space: Space, one: Trial, other: Trial) -> bool:
+    """Say the same where a time only counts as better or worse beyond what timing itself varies by."""
+    mine, theirs = losses(space, one), losses(space, other)
+    order = [_order(name, a, b) for name, a, b in zip(space.objectives, mine, theirs, strict=True)]
+    return max(order) <= 0 and min(order) < 0
+
+
+def _order(name: str, mine: float, theirs: float) -> int:
+    """Return -1 where a loss is less than another, 1 where it is more, 0 where they are equally good."""
+    if name in _TIMES and 0 < abs(mine) < math.inf and 0 < abs(theirs) < math.inf:
+        larger, smaller = max(abs(mine), abs(theirs)), min(abs(mine), abs(theirs))
+        if larger <= smaller * SAME_TIME:
+            return 0
+    return (mine > theirs) - (mine < theirs)
+
+
 def losses(space: Space, trial: Trial) -> tuple[float, ...]:
     """Return the objectives turned so that less is better."""
     return tuple(loss_of(trial.figures, name) for name in space.objectives)
@@ -75,8 +96,12 @@ def _why(space: Space, chosen: Trial, front: Sequence[Trial], baseline: Trial | 
     if baseline is not None:
         number = f"{len(beat)} trials beat" if len(beat) != 1 else "1 trial beats"
         said += (
-            f"; {number} the baseline in every objective" if beat else "; none beats the baseline in every objective"
+            f"; {number} the baseline: as good in every objective, and better in one"
+            if beat
+            else "; none is as good as the baseline in every objective and better in one"
         )
+        if not _TIMES.isdisjoint(space.objectives):
+            said += f" (times within {SAME_TIME - 1:.0%} count as the same)"
     return said
 
 

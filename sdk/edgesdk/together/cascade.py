@@ -41,19 +41,26 @@ class Calibrated:
     Attributes:
         chosen: as measured on the pictures that it was chosen on.
         held_out: as measured on others; None where there are too few pictures.
-        points: what other thresholds cost and give.
+        points: what other thresholds cost and give, on the pictures that the chosen one was chosen on.
+        answered: what both models said to each picture.
+        budgets: the cascade beside its members.
     """
 
     variant: str
     chosen: Point
     held_out: Point | None
     points: tuple[Point, ...]
-    ms: tuple[float, float]
-    pictures: int
+    answered: Answered
+    budgets: tuple[AtBudget, ...]
 
     @property
-    def budgets(self) -> list[AtBudget]:
-        return at_budgets(self.points, self.ms)
+    def ms(self) -> tuple[float, float]:
+        """Mean time of one inference, of each member."""
+        return self.answered.ms
+
+    @property
+    def pictures(self) -> int:
+        return len(self.answered.confidence)
 
     def to_json(self) -> dict[str, object]:
         first, second = self.points[0].accuracy, self.points[-1].accuracy
@@ -127,7 +134,7 @@ def make_cascade(
         # Measured again: no threshold is above an answer that is sure to the last bit.
         chosen = at(answered, choose(points, budget).threshold)
         calibrated[variant.id] = Calibrated(
-            variant.id, chosen, held_out(answered, budget), tuple(points), answered.ms, len(dataset)
+            variant.id, chosen, held_out(answered, budget), tuple(points), answered, tuple(at_budgets(answered))
         )
         confidences.append((answered.confidence, chosen.threshold))
     if not calibrated:

@@ -29,17 +29,28 @@ def _variant(page: Page, one: Calibrated) -> None:
     ]
     page.figure(
         curves([line, *members], across="ms of a picture, mean", up="accuracy"),
-        "What each threshold costs and gives on the calibration pictures, beside the members alone.",
+        "What each threshold costs and gives on the very pictures that it was chosen on, beside the members alone.",
     )
-    page.table(BUDGET_COLUMNS, budget_rows(one), "The best that each has to give for a mean time of a picture.")
+    page.table(BUDGET_COLUMNS, budget_rows(one), _BUDGETS)
 
 
+_BUDGETS = (
+    "What each gives for a mean time of a picture: the cascade on pictures that did not choose its threshold, the best member "
+    "that fits on all. A budget below the second model's time is compared with the first alone."
+)
 BUDGET_COLUMNS = ("at most, ms", "cascade", "one member", "which", "gained")
 
 
 def budget_rows(one: Calibrated) -> list[tuple[str, ...]]:
     """Return what the cascade and its members give at several budgets."""
-    return [(f"{b.ms:.3g}", f"{b.cascade:.4f}", f"{b.single:.4f}", b.member, f"{b.gained:+.4f}") for b in one.budgets]
+    return [
+        (f"{b.ms:.3g}", _shown(b.cascade, ".4f"), f"{b.single:.4f}", b.member, _shown(b.gained, "+.4f"))
+        for b in one.budgets
+    ]
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "too few pictures" if value is None else format(value, form)
 
 
 def said(one: Calibrated) -> str:

@@ -152,7 +152,8 @@ def held_out(answered: Answered, budget: Budget) -> Point | None:
     count = int(answered.units.max()) + 1
     if count < 2 * _PARTS:
         return None
-    part = np.random.default_rng(_SEED).permutation(count)[answered.units] % _PARTS
+    part_of_unit = np.random.default_rng(_SEED).permutation(count) % _PARTS
+    part = part_of_unit[answered.units]
     chosen, found = [], []
     for number in range(_PARTS):
         try:
@@ -161,10 +162,9 @@ def held_out(answered: Answered, budget: Budget) -> Point | None:
             return None
         chosen.append(point.threshold)
         found.append(at(answered.only(np.flatnonzero(part == number)), point.threshold))
-    sizes = np.bincount(part, minlength=_PARTS)
-    share, accuracy, ms = (
-        float(np.average([getattr(one, name) for one in found], weights=sizes)) for name in ("share", "accuracy", "ms")
-    )
+    pictures, units = np.bincount(part, minlength=_PARTS), np.bincount(part_of_unit, minlength=_PARTS)
+    share, ms = (float(np.average([getattr(one, name) for one in found], weights=pictures)) for name in ("share", "ms"))
+    accuracy = float(np.average([one.accuracy for one in found], weights=units))
     return Point(float(np.mean(chosen)), share, accuracy, ms)
 
 
@@ -181,40 +181,41 @@ class AtBudget:
     """What is had for a mean time of a picture.
 
     Attributes:
-        cascade, single: the best accuracy of a cascade, and of one of its members alone, that costs at most so much.
+        cascade: accuracy on pictures that did not choose the threshold; None where there are too few.
+        single: the best accuracy of a member alone that costs at most so much.
         member: which member that is.
     """
 
     ms: float
-    cascade: float
+    cascade: float | None
     single: float
     member: str
 
     @property
-    def gained(self) -> float:
-        return self.cascade - self.single
+    def gained(self) -> float | None:
+        return None if self.cascade is None else self.cascade - self.single
 
     def to_json(self) -> dict[str, object]:
         return {
             "ms": float(f"{self.ms:.4g}"),
-            "cascade": round(self.cascade, 6),
+            "cascade": None if self.cascade is None else round(self.cascade, 6),
             "single": round(self.single, 6),
             "member": self.member,
         }
 
 
-def at_budgets(points: Sequence[Point], ms: tuple[float, float], count: int = 8) -> list[AtBudget]:
+def at_budgets(answered: Answered, count: int = 8) -> list[AtBudget]:
     """Compare the cascade with its members at budgets from the first one's time to that of both.
 
-    Args:
-        points: of `curve`.
-        ms: of each member alone.
+    The cascade's threshold is chosen for each budget on other pictures than it is measured on: the best of many thresholds on the
+    very pictures would beat a member by luck alone. A member has nothing to choose, and is measured on all.
     """
-    first, second = points[0].accuracy, points[-1].accuracy
+    one, other = answered.ms
+    first, second = at(answered, 0.0).accuracy, float((answered.second * answered.weights).sum())
     found = []
-    for budget in np.linspace(ms[0], max(points[-1].ms, ms[1]), count):
-        affordable = [(first, "first")] + ([(second, "second")] if ms[1] <= budget + 1e-12 else [])
+    for budget in np.linspace(one, one + other, count):
+        affordable = [(first, "first")] + ([(second, "second")] if other <= budget + 1e-12 else [])
         single, member = max(affordable)
-        best = max((point.accuracy for point in points if point.ms <= budget + 1e-12), default=single)
-        found.append(AtBudget(float(budget), best, single, member))
+        kept = held_out(answered, Budget(ms=float(budget)))
+        found.append(AtBudget(float(budget), kept.accuracy if kept else None, single, member))
     return found

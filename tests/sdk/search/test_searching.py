@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ import pytest
 import typer
 
 from edgesdk.cli.search import search
+from edgesdk.evaluate.apart import in_both
+from edgesdk.searching_training import tells_of
+from edgesdk.train.measure import Measure, right_class
 from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.png import encode_png
 from edgesdk_targets.target import Runtime
 from edgesdk_testkit.labelled_pictures import write_labelled
@@ -97,29 +102,87 @@ def net(width=4):
 """
 
 
-def test_networks_and_training_plans_are_searched(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def _write_shades(folder: Path, seed: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    for number, label in enumerate(LABELS):
+        (folder / label).mkdir(parents=True)
+        for place in range(count):
+            shade = np.clip(random.normal(25 + 50 * number, 6, (16, 16, 3)), 0, 255).astype(np.uint8)
+            (folder / label / f"{place}.png").write_bytes(encode_png(shade))
+
+
+@pytest.fixture(scope="module")
+def training(folder: Path) -> dict[str, Any]:
+    """A space that is trained, with its pictures."""
     (folder / "tiny_search_net.py").write_text(NET)
     (folder / "net.yaml").write_text(CARD.replace("source: tiny.onnx", "factory: tiny_search_net:net"))
-    space = {
+    _write_shades(folder / "shades", seed=2, count=8)
+    _write_shades(folder / "judged", seed=3, count=4)
+    return {
         "model": "net.yaml",
         "target": "generic-onnx",
-        "data": "shades",
+        "data": "judged",
         "train_data": "shades",
         "objectives": ["top1"],
         "train": {"batch": 8, "device": "cpu", "epochs": 2},
         "parameters": {"factory_args.width": {"choice": [2, 24]}, "train.learning_rate": {"choice": [0.02]}},
         "sampler": "grid",
     }
-    random = np.random.default_rng(2)
-    for number, label in enumerate(LABELS):
-        (folder / "shades" / label).mkdir(parents=True)
-        for place in range(8):
-            shade = np.clip(random.normal(25 + 50 * number, 6, (16, 16, 3)), 0, 255).astype(np.uint8)
-            (folder / "shades" / label / f"{place}.png").write_bytes(encode_png(shade))
-    (folder / "train.yaml").write_text(json.dumps(space))
+
+
+def test_networks_and_training_plans_are_searched(
+    folder: Path, training: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "train.yaml").write_text(json.dumps(training))
     found = _run(capsys, folder / "train.yaml", tmp_path)
     assert [trial["ending"] for trial in found["trials"]] == ["finished", "finished"], found
     sizes = {trial["parameters"]["factory_args.width"]: trial["figures"]["bytes"] for trial in found["trials"]}
     assert sizes[2] < sizes[24]
+
+
+@pytest.mark.parametrize("data", ["shades", "copied"])
+def test_what_is_trained_with_is_not_judged_by(
+    folder: Path, training: dict[str, Any], tmp_path: Path, data: str
+) -> None:
+    if data == "copied":
+        shutil.copytree(folder / "judged", folder / "copied")
+        shutil.copyfile(folder / "shades" / LABELS[1] / "3.png", folder / "copied" / LABELS[1] / "another-name.png")
+    (folder / "both.yaml").write_text(json.dumps({**training, "data": data}))
+    with pytest.raises(InputError, match=r"png is trained with and judged by") as refused:
+        search(folder / "both.yaml", tmp_path / "out")
+    assert ("another-name.png" in str(refused.value)) == (data == "copied")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_of_one_size_are_no_copies(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for path, content in zip(paths, (b"one", b"two", b"one"), strict=True):
+        path.write_bytes(content)
+    assert in_both(paths[:1], paths[1:]) == [paths[2]]
+    assert in_both(paths[:1], paths[1:2]) == []
+
+
+def test_a_search_goes_on_with_the_same_pictures_only(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "data", folder / "changing")
+    (folder / "changing.yaml").write_text(SPACE.replace("data: data", "data: changing"))
+    _run(capsys, folder / "changing.yaml", tmp_path, trials=1)
+    next((folder / "changing").rglob("*.png")).unlink()
+    with pytest.raises(InputError, match=r"holds another search: not the same data\."):
+        search(folder / "changing.yaml", tmp_path, time_s=0.02)
+    with pytest.raises(InputError, match=r"not the same data, --slice\."):
+        search(folder / "changing.yaml", tmp_path, time_s=0.03)
+
+
+def test_an_option_that_the_space_does_not_bear_is_refused_like_the_file(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="field seed"):
+        search(folder / "space.yaml", tmp_path, seed=1 << 40)
+
+
+def test_a_cost_is_not_told_by_the_figure_of_an_epoch() -> None:
+    accuracy = Measure("accuracy", higher_is_better=True, each=right_class)
+    assert tells_of(accuracy, "top1")
+    assert not tells_of(accuracy, "fps")
+    assert not tells_of(accuracy, "cer")
+    assert not tells_of(None, "top1")

@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from edgesdk.search.asking import Asked, Dropped
+from edgesdk.search.claim import claimed
+from edgesdk.search.database import open_study
+from edgesdk.search.outcome import Trial
 from edgesdk.search.space import Space
-from edgesdk.search.study import Asked, Dropped, Study
-from edgesdk.search.verdict import verdict_of
-from edgesdk_targets.errors import InputError, SessionFailed
+from edgesdk.search.study import Study
+from edgesdk.search.verdict import SAME_TIME, verdict_of
+from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, NoSpace, SessionFailed
 
 FIELDS: dict[str, Any] = {
     "model": "card.yaml",
@@ -102,6 +106,49 @@ def test_nothing_but_failures_ends_it(tmp_path: Path) -> None:
         Study(_space(), tmp_path).run(fails)
 
 
+@pytest.mark.parametrize("error", [NoSpace("the disk is full"), MissingExtra("nncf", "int8")], ids=["disk", "package"])
+def test_what_every_trial_would_meet_ends_the_run_and_burns_none(tmp_path: Path, error: EdgeError) -> None:
+    def meets_it(asked: Asked) -> Mapping[str, float]:
+        if asked.number == 2:
+            raise error
+        return _bowl(asked)
+
+    study = Study(_space(), tmp_path)
+    with pytest.raises(type(error)):
+        study.run(meets_it)
+    assert [trial.ending for trial in study.trials()] == ["finished", "finished"]
+    # Mended, the same search goes on, with what was under way first.
+    study = Study(_space(), tmp_path)
+    study.run(_bowl)
+    assert [trial.ending for trial in study.trials()] == ["finished"] * 12
+    assert [trial.number for trial in study.trials()][:3] == [0, 1, 3]
+
+
+def test_a_limit_on_no_figure_is_refused_after_the_first_trial(tmp_path: Path) -> None:
+    space = _space(limits={"least": {"acuracy": 0.99}})
+    # Also by a run that goes on: it would keep all trials.
+    for _ in range(2):
+        study = Study(space, tmp_path)
+        with pytest.raises(InputError, match="there is no figure 'acuracy' here") as refused:
+            study.run(_bowl)
+        assert "One of: bytes, ms, top1" in refused.value.hint
+        assert len(study.trials()) == 1
+
+
+def test_a_figure_that_is_not_defined_is_a_figure(tmp_path: Path) -> None:
+    study = Study(_space(limits={"least": {"f1": 0.9}}, trials=2), tmp_path)
+    study.run(lambda asked: {**_bowl(asked), "f1": float("nan")})
+    assert [trial.misses[0].name for trial in study.trials()] == ["f1", "f1"]
+
+
+def test_what_comes_again_misses_what_it_missed(tmp_path: Path) -> None:
+    space = _space(parameters={"factory_args.a": {"choice": [1]}}, limits={"least": {"f1": 0.9}}, trials=2)
+    study = Study(space, tmp_path)
+    study.run(lambda _asked: {"top1": 1.0, "ms": 1.0, "f1": float("nan")})
+    assert [trial.same_as for trial in study.trials()] == [None, 0]
+    assert not any(trial.fits for trial in study.trials())
+
+
 def test_a_grid_is_tried_once_and_wholly(tmp_path: Path) -> None:
     parameters = {"factory_args.a": {"choice": [0.1, 0.7]}, "factory_args.b": {"low": 0.0, "high": 1.0, "step": 0.5}}
     space = _space(parameters=parameters, sampler="grid", trials=100)
@@ -133,9 +180,71 @@ def test_the_baseline_comes_first_and_what_beats_it_is_named(tmp_path: Path) -> 
     assert first.is_baseline
     assert first.parameters == {"factory_args.a": 0.2, "factory_args.b": 0.9}
     verdict = verdict_of(space, study.trials())
-    better = [t for t in study.trials() if t.figures["top1"] >= first.figures["top1"] and t.figures["ms"] < 1.9]
+    better = [
+        t for t in study.trials() if t.figures["top1"] > first.figures["top1"] and t.figures["ms"] <= 1.9 * SAME_TIME
+    ]
     assert set(verdict.beat_baseline) == {trial.number for trial in better}
     assert "beat the baseline" in verdict.why
+
+
+def test_a_time_that_differs_by_chance_beats_nothing() -> None:
+    def tried(number: int, ms: float, top1: float = 0.9) -> Trial:
+        return Trial(number, "finished", {}, {"top1": top1, "ms": ms}, is_baseline=number == 0)
+
+    trials = [tried(0, 2.0), tried(1, 1.9), tried(2, 1.5), tried(3, 2.1, 0.95), tried(4, 2.5, 0.95)]
+    assert verdict_of(_space(), trials).beat_baseline == (2, 3)
+
+
+def test_a_baseline_that_was_cut_off_before_it_began_is_proposed_again(tmp_path: Path) -> None:
+    """Between optuna's `ask` and the first parameter that is asked for by name."""
+    baseline = {"factory_args.a": 0.2, "factory_args.b": 0.9}
+    space = _space(baseline=baseline, trials=2)
+    killed = open_study(space, tmp_path, {})
+    killed.enqueue_trial(baseline, user_attrs={"baseline": True})
+    killed.ask()
+    study = Study(space, tmp_path)
+    study.run(_bowl)
+    first = study.trials()[0]
+    assert first.is_baseline
+    assert first.parameters == baseline
+
+
+def test_an_outcome_that_optuna_was_not_told_of_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between the two writes."""
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "_tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Study(_space(), tmp_path).run(_bowl)
+    study = Study(_space(), tmp_path)
+    assert [trial.number for trial in study.trials()] == [0]
+    study.run(_bowl)
+    assert [trial.number for trial in study.trials()] == list(range(12))
+    assert all(trial.same_as is None for trial in study.trials())
+
+
+def test_one_process_at_a_time_searches_in_a_folder(tmp_path: Path) -> None:
+    with claimed(tmp_path / "new"), pytest.raises(InputError, match="Another process searches in"):
+        claimed(tmp_path / "new").__enter__()
+    with claimed(tmp_path / "new"):
+        pass
+
+
+def test_a_folder_may_be_called_as_it_likes(tmp_path: Path) -> None:
+    folder = tmp_path / "what? {50%} #1"
+    Study(_space(trials=1), folder).run(_bowl)
+    assert (folder / "search.db").is_file()
+    assert len(Study(_space(trials=1), folder).trials()) == 1
+    assert [place.name for place in tmp_path.iterdir()] == [folder.name]
+
+
+def test_another_content_is_refused_and_named(tmp_path: Path) -> None:
+    Study(_space(), tmp_path, content={"model": "1", "data": "2"})
+    with pytest.raises(InputError, match=r"holds another search: not the same data\."):
+        Study(_space(), tmp_path, content={"model": "1", "data": "3"})
 
 
 def test_another_space_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Carry a search's trials out: each is built, trained where a plan says so, converted, timed and evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesdk.benchmark.measure import Plan as Timing
+from edgesdk.benchmark.measure import measure
+from edgesdk.benchmark.subject import bundle_subject
+from edgesdk.compressing import digest_of
+from edgesdk.evaluate.answers import each_alone
+from edgesdk.evaluate.dataset import Dataset, open_dataset
+from edgesdk.evaluate.evaluate import evaluate
+from edgesdk.search.asking import Asked, Dropped
+from edgesdk.search.outcome import limits_of, missed
+from edgesdk.search.parameter import Scalar
+from edgesdk.search.space import Deploy, Space, area_of
+from edgesdk.searching_training import TrialTraining
+from edgesdk_converters.convert import convert
+from edgesdk_converters.quiet import quiet
+from edgesdk_converters.source import resolve_source
+from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+from edgesdk_targets.decode.postprocess import measured_with
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.model import load_model
+from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.yaml_file import load_yaml
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BUNDLE = "model.edgebundle"
+Say = Callable[[str], None]
+
+
+class Carrying:
+    """Carries trials out."""
+
+    def __init__(
+        self, space: Space, home: Path, folder: Path, target_limits: Mapping[str, float], time_s: float, say: Say
+    ) -> None:
+        self._space = space
+        self._home = home
+        self._folder = folder
+        self._limits = limits_of(space.limits, target_limits, space.target)
+        self._time_s = time_s
+        self._say = say
+        self._card = home / space.model
+        # What is wrong with model or data is told before the first trial.
+        with quiet("search"):
+            source = self._source = resolve_source(self._card)
+        self._raw = load_yaml(self._card).data if self._card.suffix in {".yaml", ".yml"} else {}
+        card = source.card_file
+        self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
+        self._learnt: Sequence[Path] = ()
+        if space.train is not None:
+            self._learnt = TrialTraining(space, home, self._card, {}).check(self._dataset)
+        if space.calib_data is not None and not (home / space.calib_data).exists():
+            raise InputError(f"calib_data: {home / space.calib_data} does not exist.", hint="Check the path.")
+        if card.card.factory is None and area_of(space.parameters, "factory_args"):
+            raise InputError(
+                f"{self._card} has no factory whose arguments could be searched.", hint="Name one in the card."
+            )
+
+    def content(self) -> dict[str, str]:
+        """Return digests of what stands behind the space's paths, and the time of a slice: by these, too, it is the same search."""
+        with quiet("search"):
+            file = self._source.card_file
+            model = [self._source.cache_key(), file.card.model_dump(mode="json"), list(file.labels)]
+        judged = [sample.path for sample in self._dataset.samples]
+        found = {
+            "model": hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest(),
+            "data": _digest(self._home / self._space.data, judged),
+            "--slice": f"{self._time_s:g}",
+        }
+        if self._space.train is not None:
+            found["train_data"] = _digest(self._home / (self._space.train_data or ""), self._learnt)
+        if self._space.calib_data is not None:
+            found["calib_data"] = _digest(self._home / self._space.calib_data, ())
+        return found
+
+    def __call__(self, asked: Asked) -> Mapping[str, float]:
+        """Carry one trial out, cheap questions first; what misses a limit on cost is not trained and not evaluated."""
+        deploy = Deploy.model_validate({**self._space.deploy.model_dump(), **area_of(asked.parameters, "deploy")})
+        place = self._folder / "trials" / str(asked.number)
+        overrides = self._overrides(deploy, area_of(asked.parameters, "factory_args"))
+        training = (
+            TrialTraining(self._space, self._home, self._card, overrides) if self._space.train is not None else None
+        )
+        if training is not None and self._space.limits.costs:
+            # The time and the bytes of a network are known before it is trained.
+            with self._converted(place, training.untrained(), deploy, overrides) as bundle:
+                self._drop_if_missed(self._costs(bundle, deploy))
+        module = training.trained(asked, place, self._say) if training is not None else None
+        with self._converted(place, module, deploy, overrides) as bundle:
+            figures = self._costs(bundle, deploy)
+            self._drop_if_missed(figures)
+            return figures | self._figures(bundle, deploy)
+
+    def _converted(self, place: Path, module: nn.Module | None, deploy: Deploy, overrides: Mapping[str, Any]) -> Bundle:
+        """Convert a trial's model, and open the bundle."""
+        with quiet("search"):
+            made = convert(
+                self._card if module is None else module,
+                [self._space.target],
+                output=place / BUNDLE,
+                card=None if module is None else self._card,
+                precision=deploy.precision.value,
+                overrides=overrides,
+                calib_data=self._calibration(deploy),
+            )
+        return open_bundle(made.path)
+
+    def _overrides(self, deploy: Deploy, arguments: Mapping[str, Scalar]) -> dict[str, Any]:
+        """Return what a trial changes of the card."""
+        overrides: dict[str, Any] = {"factory_args": dict(arguments)} if arguments else {}
+        if deploy.input_size is None:
+            return overrides
+        tensor, preprocess = self._raw.get("input"), self._raw.get("preprocess")
+        if not isinstance(tensor, dict) or not isinstance(tensor.get("shape"), list) or len(tensor["shape"]) != 4:
+            raise InputError(
+                f"{self._card} says no shape of a picture that deploy.input_size could change.",
+                hint="Write `input: {shape: [1, 3, 32, 32]}` in the card.",
+            )
+        side, shape = deploy.input_size, list(tensor["shape"])
+        places = (1, 2) if tensor.get("layout") == "NHWC" else (2, 3)
+        for at in places:
+            shape[at] = side
+        named = {"preset": preprocess} if isinstance(preprocess, str) else {}
+        return overrides | {"input": {"shape": shape}, "preprocess": {**named, "size": [side, side]}}
+
+    def _calibration(self, deploy: Deploy) -> Path | None:
+        if deploy.precision.value not in {"int8", "mixed"}:
+            return None
+        if self._space.calib_data is None:
+            raise InputError("INT8 needs pictures to measure ranges on.", hint="Add calib_data to the space.")
+        return self._home / self._space.calib_data
+
+    def _costs(self, bundle: Bundle, deploy: Deploy) -> dict[str, float]:
+        """Time a trial's model and count its bytes."""
+        variant = bundle.manifest.variants[0]
+        size = sum(bundle.manifest.files[path].size for path in set(variant.files.values()))
+        hint = "throughput" if deploy.streams > 1 else "latency"
+        threads = deploy.streams if deploy.streams > 1 else deploy.threads
+        plan = Timing(hint, self._time_s, threads)  # type: ignore[arg-type]  # one of the two words
+        taken = measure(bundle_subject(bundle, variant), plan)
+        return {
+            "bytes": float(size),
+            "ms": taken.latency.p50,
+            "rss_bytes": float(taken.rss_bytes),
+            "fps": taken.throughput_fps,
+        }
+
+    def _drop_if_missed(self, costs: Mapping[str, float]) -> None:
+        misses = missed(costs, self._limits)
+        if misses:
+            raise Dropped("; ".join(miss.text() for miss in misses), costs)
+
+    def _figures(self, bundle: Bundle, deploy: Deploy) -> dict[str, float]:
+        """Measure a trial's model on the labelled pictures."""
+        options = SessionOptions(threads=deploy.threads)
+        scores = measured_with(bundle.manifest.task)
+        with load_model(bundle, options=options, postprocess=scores, probe=True) as model:
+            card = evaluate(each_alone(model), self._dataset)
+        return {name: metric.value for name, metric in card.metrics.items()}
+
+
+def _digest(data: Path, pictures: Sequence[Path]) -> str:
+    """Return the digest of a dataset: of a folder all that is in it, of a table that and its pictures."""
+    return digest_of([data] if data.is_dir() else [data, *pictures])
