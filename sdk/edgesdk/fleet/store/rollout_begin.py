@@ -47,7 +47,10 @@ def begin(
         raise InputError(f"This means {len(wanted)} devices by now, not {expect}.", hint="Look again.")
     if not wanted and not policy.dynamic:
         reason = next(iter(turn.values()), "no device fits the selection")
-        raise InputError(f"Nobody would get this {bundle.kind}: {reason}.", hint="Give another selection or bundle.")
+        raise InputError(
+            f"Nobody would get this {bundle.kind}: {reason}.",
+            hint="Give another selection, or something else to roll out.",
+        )
     if policy.first and policy.first not in wanted:
         raise InputError(f"{policy.first} is none of these devices.", hint="Name another --first.")
     refuse_busy(connection, [fit[name][0] for name in wanted])
