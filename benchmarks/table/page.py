@@ -9,6 +9,7 @@ from typing import Any
 from marked_page import Marks
 
 from table.bounds import no_worse
+from table.timing import MOST_OTHERS
 
 MARKS = Marks("table", "benchmarks/models_table.py")
 _COLUMNS = (
@@ -40,18 +41,26 @@ def table_text(results: Mapping[str, Any]) -> str:
     head = f"Written {made['date']} by `{made['command']}`; machines with {made['host']['cores']} cores. {versions}.\n"
     models = results["models"]
     ends = (_by_hand_text(models), _emulated_text(models))
-    return "\n".join([head, _asked_text(results["asked"]), *map(_model_text, models), *ends])
+    return "\n".join([head, _asked_text(results["asked"], models), *map(_model_text, models), *ends])
 
 
-def _asked_text(asked: Sequence[Mapping[str, Any]]) -> str:
-    """Say what of the demands on INT8 is not met, by name, and what is not measured."""
+def _asked_text(asked: Sequence[Mapping[str, Any]], models: Sequence[Mapping[str, Any]]) -> str:
+    """Say what of the demands on INT8 is not met, by name, what is not measured, and whose times others disturbed."""
     held = sum(line["holds"] is True for line in asked)
-    lines = [f"Of {len(asked)} demands on the INT8 artifacts {held} are met.", ""]
+    lines = [f"Of {len(asked)} demands on the INT8 artifacts {held} are met.{_disturbed_text(asked, models)}", ""]
     for title, verdict in (("Not met:", False), ("Not measured yet:", None)):
         found = [line for line in asked if line["holds"] is verdict]
         if found:
             lines += [title, "", *(f"- {_demand(line)}" for line in found), ""]
     return "\n".join(lines)
+
+
+def _disturbed_text(asked: Sequence[Mapping[str, Any]], models: Sequence[Mapping[str, Any]]) -> str:
+    """Name the models of a demand of which a turn counts that others disturbed, as no repeat of it was quieter."""
+    worst = {model["model"]: (model.get("timing") or {}).get("others_pct", {}).get("worst", 0.0) for model in models}
+    names = [name for name in worst if worst[name] > MOST_OTHERS and any(line["model"] == name for line in asked)]
+    told = " and ".join(f"{_title(name)} (at worst {worst[name]:.0f} % of a core)" for name in names)
+    return f" Others disturbed the timing of {told}: their speeds rest on such turns too." if told else ""
 
 
 def _demand(line: Mapping[str, Any]) -> str:

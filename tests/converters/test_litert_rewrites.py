@@ -27,6 +27,7 @@ TRAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "power in five dimensions": lambda x: (x.abs().reshape(1, 2, 2, 6, 6) ** 1.5).reshape(1, 4, 6, 6),
     "cube": lambda x: x**3,
     "broken power": lambda x: x.abs() ** 0.4 + functional.relu(x) ** 2.5,
+    "roots": lambda x: x.abs() ** 0.5 + (x.abs() + 1) ** -0.5,
     "nearest to an odd size": lambda x: functional.interpolate(x, size=(7, 9)),
     "nearest by a factor": lambda x: functional.interpolate(x, scale_factor=1.6),
     "bilinear by a factor": lambda x: functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
@@ -98,6 +99,19 @@ def test_a_broken_power_is_none_of_litert() -> None:
     kinds = {op.kind for op in LiteRtGraph(content).operations}
     assert {"LOG", "EXP"} <= kinds
     assert "POW" not in kinds
+
+
+@pytest.mark.parametrize(("exponent", "op"), [(0.5, "sqrt"), (-0.5, "rsqrt")])
+def test_a_root_is_a_root_and_exact(exponent: float, op: str) -> None:
+    class Root(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x**exponent
+
+    mended = avoid_traps(_program(Root()))
+    assert [str(node.target) for node in mended.graph.nodes if node.op == "call_function"] == [f"aten.{op}.default"]
+    # Of nought too, of which there is no logarithm.
+    given = torch.cat([GIVEN.reshape(-1), torch.zeros(1)])
+    assert torch.equal(litert_rewrites._power(given, exponent), given**exponent)
 
 
 def test_a_model_without_traps_is_not_touched() -> None:

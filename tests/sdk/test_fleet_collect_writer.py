@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -191,6 +192,79 @@ def test_what_is_given_up_is_told_to_nobody_as_stored(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+def test_a_group_that_the_thread_takes_as_all_are_given_up_is_one_of_them(tmp_path: Path) -> None:
+    async def go() -> None:
+        store = Ingest(tmp_path / "fleet.db")
+        writer = BatchWriter(store, lambda _: None)
+        looked, given_up = threading.Event(), threading.Event()
+
+        class Slow(deque[Any]):
+            """The time between a look whether there is one and its taking is long."""
+
+            def __bool__(self) -> bool:
+                found = len(self) > 0
+                if threading.current_thread() is not threading.main_thread():
+                    looked.set()
+                    given_up.wait(0.3)
+                return found
+
+        writer._full = Slow()
+        done = [writer.put(_reading(1 + MAX_ROWS * n, MAX_ROWS)) for n in range(2)]
+        running = asyncio.ensure_future(writer.run())
+        await _until(looked.is_set)
+        writer.abandon()
+        given_up.set()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(running), 0.2)
+        assert done[1].cancelled()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        writer.close()
+        store.close()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("which", ["on_commit", "on_lags"])
+def test_an_error_of_whoever_is_told_ends_the_run_after_the_group_was_settled(tmp_path: Path, which: str) -> None:
+    async def go() -> None:
+        store = Ingest(tmp_path / "fleet.db")
+
+        def wrong(*_: Any) -> None:
+            raise LookupError("no such figure")
+
+        told: dict[str, Any] = {"on_commit": lambda _: None, which: wrong}
+        writer = BatchWriter(store, **told)
+        running = asyncio.ensure_future(writer.run())
+        done = writer.put(_reading(1))
+        with pytest.raises(LookupError, match="no such figure"):
+            await asyncio.wait_for(running, _PATIENCE_S)
+        assert (done.done(), done.cancelled(), writer.waiting) == (True, False, 0)
+        writer.close()
+        store.close()
+
+    asyncio.run(go())
+
+
+def test_a_group_that_failed_is_not_tried_so_again(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with _writing(tmp_path / "fleet.db") as (store, writer, commits):
+            commit, tried = store.commit, list[bool]()
+
+            def odd(reading: Reading, *, doubting: bool = False) -> Committed:
+                tried.append(doubting)
+                if not doubting:
+                    raise ValueError("odd")
+                return commit(reading, doubting=doubting)
+
+            store.commit = odd  # type: ignore[method-assign]
+            await asyncio.wait_for(writer.put(_reading(1, 10)), _PATIENCE_S)
+            assert tried == [False, True]
+            assert [sum(c.stored.values()) for c in commits] == [10]
+
+    asyncio.run(go())
+
+
 def test_a_full_disk_is_waited_for_and_nothing_is_acknowledged_meanwhile(tmp_path: Path) -> None:
     async def go() -> None:
         async with _writing(tmp_path / "fleet.db") as (store, writer, commits):
@@ -242,6 +316,27 @@ def test_what_no_broker_waits_for_is_not_kept_where_there_is_no_room(tmp_path: P
         assert len(asyncio.all_tasks()) == alone + 1
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+        writer.close()
+        store.close()
+
+    asyncio.run(go())
+
+
+def test_beside_a_whole_window_of_a_backlog_there_is_room_for_what_no_broker_waits_for(tmp_path: Path) -> None:
+    from edgesdk.fleet.collect.collector import Collector
+    from edgesdk.fleet.collect.mqtt_connection import WINDOW_MESSAGES
+    from edgesdk_targets.broker_address import BrokerAddress
+
+    async def go() -> None:
+        store = Ingest(tmp_path / "fleet.db")
+        collector = Collector(BrokerAddress("box"), store)
+        collector._never = asyncio.get_running_loop().create_future()
+        collector._writer = writer = BatchWriter(store, lambda _: None)
+        said = Received("edgesdk/1/local.cam1/up/result", b"x", qos=0)
+        for waiting, unread in ((WINDOW_MESSAGES, 0), (100 * WINDOW_MESSAGES, 1)):
+            writer.waiting = waiting
+            collector._receive(said)
+            assert collector.figures.unread == unread
         writer.close()
         store.close()
 

@@ -250,6 +250,15 @@ class TestPage:
         rows = [line for line in text.splitlines() if line.startswith("|")]
         assert len({line.replace("\\|", "").count("|") for line in rows}) == 1, rows
 
+    def test_beside_the_demands_it_names_the_models_whose_times_were_disturbed(self) -> None:
+        results, page = self._results(), _module("page")
+        assert "disturbed" not in page.table_text(results)
+        results["models"][0]["timing"]["others_pct"]["worst"] = 146.3
+        met = "Of 2 demands on the INT8 artifacts 0 are met. Others disturbed the timing of m-v2 (at worst 146 % of a core)"
+        assert met in page.table_text(results)
+        results["asked"] = []
+        assert "disturbed" not in page.table_text(results)
+
     def test_a_script_is_shown_beside_int8(self) -> None:
         results = self._results()
         figure = {"top-1": Metric(0.99, 0.97, 1.0, 100).to_json()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -52,14 +54,16 @@ def test_ages_and_rates_stay_right_and_times_are_marked(
     set_clock(place, at_first_s)
     with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
         words = ("run", "--bundle", bundle, "--source", f"conveyor:?fps={FPS}", "--broker", broker.address)
-        command = [sys.executable, "-c", PROGRAM, str(place), *map(str, words), "--telemetry-interval", "1"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as agent:
+        command = [sys.executable, "-c", PROGRAM, str(place), *map(str, words), "--telemetry-interval", "1", "--json"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, env=dict(os.environ), **pipes) as agent:
             try:
                 before = listener.wait_until(lambda all_: count(all_, "up/tele") >= 3)
                 set_clock(place, then_s)
                 after = listener.wait_until(lambda all_: count(all_, "up/tele") >= count(before, "up/tele") + 4)
                 agent.send_signal(signal.SIGTERM)
-                assert agent.wait(30) == 0, agent.communicate()[1]
+                told, errors = agent.communicate(timeout=30)
+                assert agent.returncode == 0, errors
             finally:
                 agent.kill()
     started = datetime.now(timezone.utc).timestamp()
@@ -70,9 +74,13 @@ def test_ages_and_rates_stay_right_and_times_are_marked(
     assert not set_[-1]["clock_trusted"]
     assert abs(seconds(set_[-1]) - then_s - started) < 600
     # Ages and rates are of the monotonic clock, and saw nothing of it.
-    assert all(0 <= one["age_ms"] < 60_000 for one in untouched + set_)
-    frames = [one["frame"] for one in untouched + set_]
-    assert frames == sorted(set(frames)), "a busy machine leaves some out"
+    ages = [float(str(one["age_ms"])) for one in untouched + set_]
+    assert all(0 <= age < 60_000 for age in ages)
+    assert statistics.median(ages) < 1000
+    frames = [int(str(one["frame"])) for one in untouched + set_]
+    assert frames == sorted(set(frames))
+    # A busy machine leaves some out, and says how many: no result was lost for the clock.
+    assert frames[-1] - frames[0] + 1 - len(frames) <= sum(json.loads(told)["frames"]["dropped"].values())
     samples = [sample for one in after if one.channel == "up/tele" for sample in one.body["samples"]]
     assert all(0 < sample["window_s"] < 10 for sample in samples)
     assert all(0.1 * FPS < sample["fps"] < 3 * FPS for sample in samples[1:])

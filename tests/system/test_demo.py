@@ -46,7 +46,10 @@ def test_the_demo_finds_what_the_camera_showed_and_leaves_nothing_running(root: 
     assert {"frames", "fps", "age_ms", "cpu_s_per_frame", "rss_bytes"} <= set(document)
     assert document["precision"] >= 0.95
     assert document["recall"] >= 0.95
-    assert document["sent"] == document["received"] > 20
+    assert document["sent"] == document["received"] > 0
+    frames = document["frames"]
+    # Each frame that the camera gave came back, or was left out by a busy machine, which says so.
+    assert document["received"] == frames["captured"] - sum(frames["dropped"].values()) - frames["in_flight"]
     runtimes = {name.rsplit("-", 2)[1] for name in document["variants"]}
     assert runtimes == {"openvino", "litert", "tensorrt"}
     assert "Everything is stopped." in done.stderr

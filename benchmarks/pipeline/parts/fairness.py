@@ -30,7 +30,9 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
         "Four cameras on one model",
         f"{_CAMERAS} MJPEG cameras of 640x360 at {_FPS:g} frames a second, each from a process of its own; then with an "
         f"inference of {_SLOW_MS:g} ms in all, which lets through 40 a second. Its limit is one camera of {_ONE_FPS:g}. "
-        "`dropped` holds frames from before the model was loaded, as cameras are opened meanwhile; `missing` does not.",
+        "`dropped` holds frames from before the model was loaded, as cameras are opened meanwhile; `missing` does not: "
+        "it counts the gaps between the first and the last result after the warm-up, and so neither frames before and after "
+        "these nor what a camera never gave a number; of a camera without any result it is infinite.",
     )
     rounds = Rounds()
     film, seconds = workshop.artifacts.video, plan.seconds(_SECONDS)
@@ -73,9 +75,14 @@ def _dropped(turn: Turn) -> float:
 
 
 def _missing(turn: Turn, warm_up_s: float) -> float:
-    """Return how many numbers are wanting among the frames that have a result, the first seconds left out."""
+    """Return how many numbers are wanting among the frames that have a result, the first seconds left out.
+
+    Infinity where a camera has no result at all: of nothing, nothing is wanting.
+    """
     numbers = [stream.after(warm_up_s).frame for stream in turn.streams]
-    return float(sum(of_one[-1] - of_one[0] + 1 - len(of_one) for of_one in numbers if len(of_one)))
+    if not numbers or not all(map(len, numbers)):
+        return float("inf")
+    return float(sum(of_one[-1] - of_one[0] + 1 - len(of_one) for of_one in numbers))
 
 
 def _jain(turn: Turn, warm_up_s: float) -> float:

@@ -1,4 +1,6 @@
-"""Ops that litert-torch lowers wrongly, slowly or not at all, said in ops that it lowers right. Exact, so parity is kept.
+"""Ops that litert-torch lowers wrongly, slowly or not at all, said in ops that it lowers right.
+
+They compute the same, but for the last bits of a broken power that is no root.
 
 Each was seen to fail (litert-torch 0.10, litert-converter 0.5): a power with a number in five dimensions is not lowered (the
 square in YOLOv5's head); nearest and linear resizing by a factor that is not the ratio of the two sizes looks at other
@@ -51,6 +53,8 @@ def _name_constants(program: ExportedProgram, module: torch.fx.GraphModule) -> N
 def _power(x: Tensor, exponent: float) -> Tensor:
     if exponent in (2, 3):
         return x * x if exponent == 2 else x * x * x
+    if abs(exponent) == 0.5:
+        return torch.sqrt(x) if exponent > 0 else torch.rsqrt(x)
     if not float(exponent).is_integer():  # of numbers below nought not a number, this way and that
         return torch.exp(torch.log(x) * exponent)
     return torch.pow(x.reshape(-1), exponent).reshape(x.shape) if x.dim() > 4 else torch.pow(x, exponent)

@@ -13,12 +13,12 @@ from edgesdk_targets.messages import Refusal
 
 
 class DesiredUpdate(BaseModel):
-    """A bundle that is to be tried, or one that is to be left; exactly one of both.
+    """A bundle or a release of the agent that is to be tried, or one that is to be left; exactly one of both.
 
     Attributes:
-        address: of a signed bundle. A path would let whoever steers look for files of the device.
+        address: of what is signed. A path would let whoever steers look for files of the device.
         shadow: a shadow run that comes before its trial.
-        leave: the digest of a bundle: its update ends, and where it runs already, the one before comes back.
+        leave: the digest of one: its update ends, and where it runs already, the one before comes back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -31,14 +31,12 @@ from typing import Any
 
 SWITCH, ORDER, SLOT_FILE, SLOTS = "switch.json", "order.json", "slot.json", ("a", "b")
 ENVIRONMENTS, PROBE = "agents", "probe.py"  # a program that loads whatever the environment must be able to
-# What the program is told of itself.
-FOLDER_VARIABLE, SLOT_VARIABLE = "EDGESDK_SLOTS", "EDGESDK_SLOT"
+FOLDER_VARIABLE, SLOT_VARIABLE = "EDGESDK_SLOTS", "EDGESDK_SLOT"  # what the program is told of itself
 NOT_IN_TIME = "not confirmed in time"
 _HALF_WRITTEN = ".switch-"
 _LARGEST_BYTES = 1 << 16
 _WAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_LOOK_S = 1.0
-_STOP_S = 20.0
+_LOOK_S, _STOP_S = 1.0, 20.0
 _NO_SLOT = 78  # EX_CONFIG: starting again would change nothing
 _NO_PROGRAM = 127  # as of a shell
 _START_WITHIN_S, _PROBE_S = 1800, 300.0  # the first start of a model may build an engine
@@ -251,10 +249,12 @@ def run(root: Path, command: list[str]) -> int:
         last = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
         now = obey_order(root)
         stays = now.trial is None and now.runs == switch.runs
-        if stays and code and not asked_to_stop and own not in {"", *unsound} and not _loads(own):
-            unsound.add(own)
-            _leave_unsound(root, now, unsound, command[0])
-            continue
+        if stays and code and not asked_to_stop and own not in {"", *unsound}:
+            asked_to_stop, loads = _probed(own, as_child)
+            if not loads:
+                unsound.add(own)
+                _leave_unsound(root, now, unsound, command[0])
+                continue
         goes_over = bool(now.damaged) and not noted.damaged
         # It ended by itself; so it did where the disk took nothing, before or since.
         if asked_to_stop or (stays and not goes_over) or now == noted != switch:
@@ -272,27 +272,33 @@ def own_program(root: Path, slot: str, program: str) -> str:
     return str(root / ENVIRONMENTS / str(named) / "bin" / Path(program).name) if plain else ""
 
 
-def _loads(own: str) -> bool:
-    """Say whether an environment still loads what it loaded when it was proven; asked twice, as memory may be short once."""
+def _probed(own: str, as_child: Callable[[], None]) -> tuple[bool, bool]:
+    """Return whether somebody asked us to stop meanwhile, and whether an environment loads what it did when it was proven."""
     python = Path(own).with_name("python")
     probe = python.parent.parent / PROBE
     if not probe.exists():
-        return True
-    _say_it_begins_anew()
-    words = [str(python), "-I", str(probe)]
-    try:
-        # Who was killed says nothing: memory ran out, or somebody did it.
-        return any(subprocess.run(words, timeout=_PROBE_S, check=False).returncode in {0, -9, -15} for _ in range(2))
-    except subprocess.TimeoutExpired:
-        return True
-    except OSError:
-        return False
+        return False, True
+    for _ in range(2):  # memory may be short once
+        _say_it_begins_anew()
+        try:
+            child = subprocess.Popen([str(python), "-I", str(probe)], preexec_fn=as_child)  # noqa: PLW1509
+        except OSError:
+            return False, False
+        until, stop = time.monotonic() + _PROBE_S, False
+        while child.poll() is None and not stop and time.monotonic() < until:
+            got = signal.sigtimedwait(_WAITED, _LOOK_S)
+            stop = got is not None and got.si_signo in {signal.SIGTERM, signal.SIGINT}
+        child.kill()  # it has nothing to lose
+        # Who was killed says nothing: it took too long, memory ran out, or somebody did it.
+        if stop or child.wait() in {0, -9, -15}:
+            return stop, True
+    return False, False
 
 
 def _leave_unsound(root: Path, switch: Switch, unsound: set[str], program: str) -> None:
     """Go over to the other slot where that runs by something else; else the given program stands in for what does not load."""
-    print(f"launcher: slot {switch.active}: its agent does not load any more", file=sys.stderr)  # noqa: T201
-    others = [slot for slot in held_slots(root) if slot != switch.active]
+    print(f"launcher: slot {switch.runs}: its agent does not load any more", file=sys.stderr)  # noqa: T201
+    others = [slot for slot in held_slots(root) if slot != switch.runs]
     if any(own_program(root, slot, program) not in unsound for slot in others):
         _kept(root, left_damaged(switch, "its agent does not load any more"))
 
@@ -305,7 +311,9 @@ def _started(
     # It names us, and it is the program that tells the service manager that it is alive.
     environment.pop("WATCHDOG_PID", None)
     words = [word.replace("{slot}", str(root / "slots" / switch.runs)) for word in command]
-    ways = [([own, *words[1:]], _without_python_settings(environment))] if own else []
+    # Nothing of these is to mix another installation's packages into an environment.
+    plain = {name: value for name, value in environment.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    ways = [([own, *words[1:]], plain)] if own else []
     if not own or switch.trial is None:
         ways.append((words, environment))
     for way, variables in ways:
@@ -314,11 +322,6 @@ def _started(
         except OSError as error:
             print(f"launcher: {way[0]} cannot be started: {error}", file=sys.stderr)  # noqa: T201
     return None
-
-
-def _without_python_settings(environment: dict[str, str]) -> dict[str, str]:
-    """Return them without what would mix another installation's packages into an environment."""
-    return {name: value for name, value in environment.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
 def _childs_beginning() -> Callable[[], None]:
@@ -342,10 +345,9 @@ def _say_it_begins_anew() -> None:
         return
     began = f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nWATCHDOG=1"
     # A datagram of its own: within one, systemd winds the watchdog up after it has extended it.
-    words = (began, f"EXTEND_TIMEOUT_USEC={_START_WITHIN_S * 1_000_000}")
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
         out.setblocking(False)
-        for word in words:
+        for word in (began, f"EXTEND_TIMEOUT_USEC={_START_WITHIN_S * 1_000_000}"):
             out.sendto(word.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
@@ -377,10 +379,9 @@ def _watch(root: Path, child: subprocess.Popen[bytes], began: Switch, noted: Swi
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         child.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    child.kill()  # nothing to one that has ended
 
 
 def _number(order: dict[str, Any], name: str, usual: float, least: float, most: float) -> float:

@@ -117,7 +117,7 @@ def rollback(
     db: DbOption = "fleet.db",
     json_output: JsonFlag = False,
 ) -> None:
-    """Take a roll-out back, also after its end: every device returns to the bundle before. Ends with 3 where some stay."""
+    """Take a roll-out back, also after its end: every device returns to what it ran before. Ends with 3 where some stay."""
     from edgesdk.fleet.store.engine import opened_store
 
     with opened_store(db, create=False) as engine:
@@ -132,9 +132,11 @@ def _policy(file: Path | None, **given: Any) -> Any:
     from edgesdk_targets.field_problems import field_problems
     from edgesdk_targets.yaml_file import load_yaml
 
-    fields = dict(load_yaml(file).data or {}) if file is not None else {}
+    fields = load_yaml(file).data if file is not None else None
+    if not isinstance(fields, dict | None):
+        raise InputError(f"{file}: must be fields with values.", hint="Write `name: value`; see docs/rollouts.md.")
     try:
-        return Policy.model_validate(fields | {name: value for name, value in given.items() if value})
+        return Policy.model_validate((fields or {}) | {name: value for name, value in given.items() if value})
     except ValidationError as error:
         told = " ".join(problem.sentence for problem in field_problems(Policy, error)[:3])
         raise InputError(f"The rules cannot be used: {told}", hint="See docs/rollouts.md.") from error

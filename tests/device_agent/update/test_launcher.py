@@ -333,6 +333,20 @@ class TestOwnPrograms:
         assert (done.returncode, (root / "asked").read_text()) == (1, "asked\n")
         assert read_switch(root) == Switch("b", "two")
 
+    @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+    def test_a_stop_is_heard_while_it_looks_and_leaves_nobody_behind(
+        self, root: Path, own: Path, started: Any, how: signal.Signals
+    ) -> None:
+        asks = f"import os, pathlib, time\npathlib.Path({str(root / 'it')!r}).write_text(f'{{os.getpid()}} ')\ntime.sleep(600)"
+        one = self.asking(root, self.confirmed(root, own, asks), started)
+        wait_for(lambda: (root / "it").exists() and (root / "it").read_text().endswith(" "))
+        probe = int((root / "it").read_text())
+        assert _runs(probe)
+        one.send_signal(how)
+        assert one.wait(PATIENCE_S) == (-9 if how == signal.SIGKILL else 1)
+        wait_for(lambda: not _runs(probe))
+        assert read_switch(root) == Switch("b", "two"), "a stop says nothing about the environment"
+
     def test_without_any_program_it_says_so_and_ends(self, root: Path) -> None:
         done = subprocess.run(
             [*words(root)[:6], "/none/program", "{slot}"], env=ENVIRONMENT, capture_output=True, check=False

@@ -13,8 +13,10 @@ pytest.importorskip("cryptography")
 from sqlalchemy import Engine, insert, select, update
 
 from edgesdk.cli.app import run
-from edgesdk.fleet.rollout.model import Status, Step
+from edgesdk.fleet.rollout.hearing import heard
+from edgesdk.fleet.rollout.model import Device, Status, Step
 from edgesdk.fleet.rollout.policy import Policy, ShadowRules
+from edgesdk.fleet.rollout.seen import Report, Word
 from edgesdk.fleet.rollout.shelf import Shelf
 from edgesdk.fleet.service.rollouts.shelf_routes import address_for
 from edgesdk.fleet.store import version
@@ -151,6 +153,24 @@ def test_a_birth_says_which_release_runs_and_an_older_agents_says_none(tmp_path:
     assert runs("1", agent_digest=NEW) == NEW
     # The way back is to an agent that knows nothing of it: what is written must not outlive the program that said it.
     assert runs("2") == ""
+
+
+@pytest.mark.parametrize(
+    ("executing", "word", "step"),
+    [
+        ("installed 0.1.0", "stays", Step.STAYS),  # of an agent that does not say by which release it runs
+        (NEW, "stays", Step.STAYS),
+        (OLD, "stays", Step.RETURNED),
+        ("installed 0.1.0", "rolled back", Step.RETURNED),
+    ],
+    ids=["an older agent", "the release", "another release", "back"],
+)
+def test_who_says_that_it_stays_is_not_booked_as_back(executing: str, word: str, step: Step) -> None:
+    report = Report("t.a", executing, Word(word, 2.0, "the other slot is taken"), answered=3)
+    asked = Device("t.a", step=Step.LEAVING, told_at=1.0, told_version=3)
+    for _ in range(2):
+        asked = heard(asked, report, NEW, 3.0)
+        assert asked.step is step
 
 
 def test_roll_outs_of_before_are_of_bundles(store_url: str) -> None:

@@ -25,10 +25,12 @@ from edgesdk_targets.bundle.chunk_list import ChunkList
 from edgesdk_targets.errors import FetchFailed, Unsigned
 from edgesdk_testkit.fleet_seed import seed
 from edgesdk_testkit.fleet_service import FleetService
+from edgesdk_testkit.rollout_store import AGENT, OneBundle
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.update_life import make
 
 NODE = "local.cam-0001"
+LAB = ("local.cam-0010", "local.cam-0011")
 KEY = PrivateKey.new("maker")
 
 
@@ -53,8 +55,12 @@ def service(tmp_path_factory: pytest.TempPathFactory, signed: Path) -> Iterator[
     seed(made.engine, 12)
     with writing(made.engine) as connection:
         connection.execute(
-            nodes.update().values(target=next(iter(shelf.bundles()[0].targets)), bundle_digest="sha256:" + "0" * 64)
+            nodes.update().values(
+                target=next(iter(shelf.bundles()[0].targets)), bundle_digest="sha256:" + "0" * 64, site="hall"
+            )
         )
+        # In no roll-out of another test: a device is in one at a time.
+        connection.execute(nodes.update().where(nodes.c.name.in_(LAB)).values(site="lab"))
     for role in ("viewer", "operator", "admin"):
         made.add_user(role)
     with made:
@@ -104,10 +110,10 @@ def test_roll_outs_are_begun_by_admins_stopped_by_operators_and_seen_by_all(serv
         assert operator.post("/api/v1/rollouts", json={"digest": digest}).status_code == 403
         missing = admin.post("/api/v1/rollouts", json={"digest": "sha256:" + "9" * 64})
         assert missing.status_code == 404
-        asked = {"digest": digest, "approval": "on", "site": ""}
+        asked = {"digest": digest, "approval": "on", "site": "hall"}
         assert operator.get("/rollouts/new", params=asked).status_code == 403
-        assert "Begin with 12 devices" in admin.get("/rollouts/new", params=asked).text
-        begun = admin.post("/rollouts", data={**asked, "expect": "12"}, follow_redirects=False)
+        assert "Begin with 10 devices" in admin.get("/rollouts/new", params=asked).text
+        begun = admin.post("/rollouts", data={**asked, "expect": "10"}, follow_redirects=False)
         assert begun.status_code == 303, begun.text
         where = begun.headers["location"]
         again = admin.post("/api/v1/rollouts", json={"digest": digest})
@@ -157,7 +163,7 @@ def test_the_page_asks_for_a_shadow_wave_and_shows_it_before_it_begins(service: 
     with service.logged_in("admin") as admin:
         shown = admin.get("/rollouts").text
         assert 'name="shadow"' in shown
-        asked = {"digest": digest, "site": "", "shadow": "90m", "shadow_devices": "2"}
+        asked = {"digest": digest, "site": "lab", "shadow": "90m", "shadow_devices": "2"}
         new = admin.get("/rollouts/new", params=asked).text
         assert "First 2 of them compare it with what runs, for 2 h at most" in new
         assert 'name="shadow" value="90m"' in new
@@ -168,16 +174,28 @@ def test_the_page_asks_for_a_shadow_wave_and_shows_it_before_it_begins(service: 
         ):
             for refused in (
                 admin.get("/rollouts/new", params=asked | wrong),
-                admin.post("/rollouts", data={**asked, **wrong, "expect": "12"}),
+                admin.post("/rollouts", data={**asked, **wrong, "expect": "2"}),
             ):
                 assert (refused.status_code, says in refused.text) == (400, True), refused.text
-        # Those of the other test's roll-out are in hand; what is asked for is what would begin.
-        begun = admin.post("/rollouts", data={**asked, "expect": "12"}, follow_redirects=False)
-        assert begun.status_code in {303, 409}
-        if begun.status_code == 303:
-            found = admin.get(f"/api/v1{begun.headers['location']}").json()
-            assert (found["policy"]["shadow"]["lasts_s"], found["policy"]["shadow"]["devices"]) == (5400, 2)
-            assert found["wave"] == 0
+        begun = admin.post("/rollouts", data={**asked, "expect": "2"}, follow_redirects=False)
+        assert begun.status_code == 303, begun.text
+        found = admin.get(f"/api/v1{begun.headers['location']}").json()
+        assert (found["policy"]["shadow"]["lasts_s"], found["policy"]["shadow"]["devices"]) == (5400, 2)
+        assert found["wave"] == 0
+
+
+def test_the_page_refuses_a_shadow_wave_of_an_agent_before_it_shows_one(
+    service: FleetService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.parts, "shelf", OneBundle(tmp_path, AGENT))
+    with service.logged_in("admin") as admin:
+        asked = {"digest": AGENT.digest, "site": "", "shadow": "90m"}
+        for refused in (
+            admin.get("/rollouts/new", params=asked),
+            admin.post("/rollouts", data={**asked, "expect": "12"}),
+        ):
+            assert (refused.status_code, "this is an agent" in refused.text) == (409, True), refused.text
+        assert admin.get("/rollouts/new", params={**asked, "shadow": ""}).status_code == 200
 
 
 def test_no_person_reads_the_token_in_a_devices_address(service: FleetService, digest: str) -> None:
@@ -201,9 +219,10 @@ def test_the_command_refuses_what_cannot_be_meant(
     db = str(tmp_path / "fleet.db")
     engine = open_store(db)
     rules = tmp_path / "rules.yaml"
-    rules.write_text("soak_s: soon\n")
-    assert run(["fleet", "deploy", str(signed), "--db", db, "--policy", str(rules)]) == 2
-    assert "soak_s" in capsys.readouterr().err
+    for text, says in (("soak_s: soon\n", "soak_s"), ("- soak_s: 3\n", "must be fields"), ("soon\n", "must be fields")):
+        rules.write_text(text)
+        assert run(["fleet", "deploy", str(signed), "--db", db, "--policy", str(rules)]) == 2
+        assert says in capsys.readouterr().err
     assert run(["fleet", "deploy", str(signed), "--db", db]) == 2
     assert "no device fits" in capsys.readouterr().err
     assert run(["fleet", "rollback", "none-1", "--db", db]) == 2

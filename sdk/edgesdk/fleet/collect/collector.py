@@ -18,7 +18,7 @@ from typing import Any
 
 from edgesdk.fleet.collect.acknowledger import Acknowledger
 from edgesdk.fleet.collect.figures import Figures
-from edgesdk.fleet.collect.mqtt_connection import Session
+from edgesdk.fleet.collect.mqtt_connection import WINDOW_MESSAGES, Session
 from edgesdk.fleet.collect.reading import IN_SEQUENCE, OUTSIDE, read
 from edgesdk.fleet.collect.speaker import Speaker
 from edgesdk.fleet.collect.subscription import Subscription
@@ -38,8 +38,9 @@ _GROUP = "edgesdk"
 _REFRESH_S = 0.5
 _LAST_COMMIT_S = 5.0
 _LAST_WORDS_S = 1.0
-# What a broker may send us without an acknowledgement asked for is not bounded by it; by us it is.
-_MAX_WAITING_MESSAGES = 5000
+# What a broker may send us without an acknowledgement asked for is not bounded by it; by us it is. Beside a whole window of
+# the others, as a backlog fills that, there is room for as many of these.
+_MAX_WAITING_MESSAGES = 2 * WINDOW_MESSAGES
 
 
 class Collector:
@@ -179,14 +180,11 @@ class Collector:
             return never
         if not writer.has_room:
             return asyncio.ensure_future(self._put_later(writer, received))
-        record = read_usual_result(received)
-        if record is not None:
-            return writer.put_record(record, received.received_ms)
-        return writer.put(read(received), received.received_ms)
+        return _put(writer, received)
 
     async def _put_later(self, writer: BatchWriter, received: Received) -> None:
         await writer.room()
-        await writer.put(read(received), received.received_ms)
+        await _put(writer, received)
 
     def _committed(self, committed: Committed) -> None:
         self.figures.note(committed)
@@ -209,6 +207,13 @@ class Collector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         writer.close()
+
+
+def _put(writer: BatchWriter, received: Received) -> asyncio.Future[None]:
+    record = read_usual_result(received)
+    if record is not None:
+        return writer.put_record(record, received.received_ms)
+    return writer.put(read(received), received.received_ms)
 
 
 def _session(store: Ingest, keep_s: int) -> Session:

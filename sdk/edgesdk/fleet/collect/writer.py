@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,10 @@ class BatchWriter:
         self._open: _Group | None = None
         self._full: deque[_Group] = deque()
         self._committing: set[_Group] = set()
+        # A group goes from the full ones to those that the thread has in one step, for whoever lets go of all of them.
+        self._taking = threading.Lock()
+        # What went wrong with whoever is told of commits; it ends `run`.
+        self._untold: Exception | None = None
         # Messages that are not committed yet.
         self.waiting = 0
         self._waiting_bytes = 0
@@ -140,45 +145,55 @@ class BatchWriter:
 
         Raises:
             StoreFailed: the store is damaged, or is none of ours any more.
+            Exception: what `on_commit` or `on_lags` raised.
         """
         while True:
             await self._wait_filled()
-            failed = await self._loop.run_in_executor(self._thread, self._commit_groups, await self._next())
+            group = await self._next()
+            self._committing.add(group)
+            failed = await self._loop.run_in_executor(self._thread, self._commit_groups, group)
             if failed is not None:
                 group, error = failed
                 if isinstance(error, StoreBusy):
                     self._tell(error)
-                self._settle(group, await self._commit(group.reading))
+                    self._settle(group, await self._commit(group.reading))
+                else:
+                    self._settle(group, await self._commit(group.reading, failed=error))
+            if self._untold is not None:
+                raise self._untold
             if self._open is None and not self._full:
                 self._filled.clear()
 
     def _commit_groups(self, group: _Group) -> tuple[_Group, Exception] | None:
         """Commit a group and those after it that are full, on the thread; return what could not be written, and why."""
         for left in reversed(range(_GROUPS_AT_ONCE)):
-            self._committing.add(group)
             try:
                 committed = self._store.commit(group.reading)
             except Exception as error:  # noqa: BLE001  (whatever it is, it is looked at where it can be waited for)
                 return group, error
             self._loop.call_soon_threadsafe(self._settle, group, [committed])
-            # Nobody else takes from them meanwhile; what is taken is committed.
-            if not left or not self._full:
-                break
-            group = self._full.popleft()
+            with self._taking:
+                if not left or not self._full:
+                    break
+                group = self._full.popleft()
+                self._committing.add(group)
         return None
 
     def _settle(self, group: _Group, done: Iterable[Committed]) -> None:
-        """Tell whoever waits for a group that it is committed."""
-        if self._on_lags is not None:
-            self._on_lags(group.received_ms, [r.at_ms for r in group.reading.records if r.live])
+        """Tell whoever waits for a group that it is committed; then the others, whose errors are kept for `run`."""
         self._committing.discard(group)
         self.waiting -= group.messages
         self._waiting_bytes -= group.size_bytes
         self._progress.set()
         if not group.done.done():
             group.done.set_result(None)
-        for committed in done:
-            self._on_commit(committed)
+        try:
+            for committed in done:
+                self._on_commit(committed)
+            if self._on_lags is not None:
+                self._on_lags(group.received_ms, [r.at_ms for r in group.reading.records if r.live])
+        except Exception as error:  # noqa: BLE001  (of a callback it would be logged, and the next group begun)
+            self._untold = error
 
     async def coverage(self, stream: Stream) -> Coverage:
         """Return what is settled of a stream, whoever stored it.
@@ -207,8 +222,9 @@ class BatchWriter:
 
     def abandon(self) -> None:
         """Let go of whoever waits for a commit that will not come; nobody gets an acknowledgement for it."""
-        waiting = [*self._committing, *self._full, *filter(None, [self._open])]
-        self._full.clear()
+        with self._taking:
+            waiting = [*self._committing, *self._full, *filter(None, [self._open])]
+            self._full.clear()
         self._open = None
         for group in waiting:
             group.done.cancel()
@@ -260,13 +276,20 @@ class BatchWriter:
             if full and group.messages == before:
                 return
 
-    async def _commit(self, reading: Reading, *, doubting: bool = False) -> list[Committed]:
+    async def _commit(
+        self, reading: Reading, *, doubting: bool = False, failed: Exception | None = None
+    ) -> list[Committed]:
         """Commit a group, in parts where it cannot be written as a whole.
+
+        Args:
+            failed: why it could not be just now; it is not tried so again.
 
         Raises:
             StoreFailed: it is not for what is in it that it cannot be written.
         """
         try:
+            if failed is not None:
+                raise failed
             return [await self._written(reading, doubting=doubting)]
         except Unstorable as error:
             reason = error.message

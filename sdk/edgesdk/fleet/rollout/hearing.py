@@ -38,7 +38,7 @@ def heard(device: Device, report: Report, digest: str, now: float) -> Device:
         return _leaving(device, report, runs_it=runs_it)
     if device.step is Step.RETURNED and runs_it:
         return device.but(step=Step.LEAVING)
-    if device.step is Step.STAYS and report.executing and not runs_it:
+    if device.step is Step.STAYS and report.executing and not runs_it and not _says_stays(report, runs_it=runs_it):
         return device.but(step=Step.RETURNED, why="")
     return device
 
@@ -82,10 +82,16 @@ def _leaving(device: Device, report: Report, *, runs_it: bool) -> Device:
     answered = device.told_version > 0 and report.answered >= device.told_version
     if not answered:
         return device
-    if word is not None and word.step == "stays" and runs_it:
+    if word is not None and _says_stays(report, runs_it=runs_it):
         return device.but(step=Step.STAYS, why=word.why)
     if report.refuses and runs_it:
         return device.but(step=Step.STAYS, why=report.refuses)
     # The way back is a trial too, of the bundle before: where that fails, this one runs again.
     under_way = report.under_way or (word is not None and word.step in UNDER_WAY)
     return device if runs_it or under_way or not report.executing else device.but(step=Step.RETURNED)
+
+
+def _says_stays(report: Report, *, runs_it: bool) -> bool:
+    """Say whether a device keeps the release, by its word; one that names another release which it runs is not asked further."""
+    says_which = report.executing.startswith("sha256:")
+    return report.word is not None and report.word.step == "stays" and (runs_it or not says_which)

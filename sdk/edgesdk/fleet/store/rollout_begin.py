@@ -38,8 +38,7 @@ def begin(
         InputError: nobody is meant, others than are believed, or some are in another roll-out; the first device is none
             of them; or a shadow wave is asked for of an agent.
     """
-    if policy.shadow is not None and bundle.kind != "bundle":
-        raise InputError("A shadow wave compares models, and this is an agent.", hint="Leave shadow out.")
+    _refuse_shadow_of_agent(bundle, policy)
     hold(connection)
     fit = candidates(connection, selection, bundle, now_ms)
     turn = {name: why for name, (_, why) in fit.items()}
@@ -48,7 +47,10 @@ def begin(
         raise InputError(f"This means {len(wanted)} devices by now, not {expect}.", hint="Look again.")
     if not wanted and not policy.dynamic:
         reason = next(iter(turn.values()), "no device fits the selection")
-        raise InputError(f"Nobody would get this {bundle.kind}: {reason}.", hint="Give another selection or bundle.")
+        raise InputError(
+            f"Nobody would get this {bundle.kind}: {reason}.",
+            hint="Give another selection, or something else to roll out.",
+        )
     if policy.first and policy.first not in wanted:
         raise InputError(f"{policy.first} is none of these devices.", hint="Name another --first.")
     refuse_busy(connection, [fit[name][0] for name in wanted])
@@ -96,8 +98,9 @@ def outlook(
     """Return whom a roll-out would mean if it began now: how many devices, in which waves, and why others are left out.
 
     Raises:
-        InputError: the selection cannot be meant.
+        InputError: the selection cannot be meant, or a shadow wave is asked for of an agent.
     """
+    _refuse_shadow_of_agent(bundle, policy)
     fit = candidates(connection, selection, bundle, now_ms)
     left_out = Counter(why for _, why in fit.values() if why)
     reached = wave_sizes(len(fit) - left_out.total(), policy.shares)
@@ -106,6 +109,11 @@ def outlook(
         "waves": [upto - before for before, upto in zip([0, *reached], reached, strict=False)],
         "left_out": [{"why": why, "devices": count} for why, count in left_out.most_common()],
     }
+
+
+def _refuse_shadow_of_agent(bundle: Shelved, policy: Policy) -> None:
+    if policy.shadow is not None and bundle.kind != "bundle":
+        raise InputError("A shadow wave compares models, and this is an agent.", hint="Leave shadow out.")
 
 
 def _waves(devices: int, policy: Policy) -> list[int]:

@@ -55,6 +55,8 @@ def new_rollout(request: Request, who: Admin) -> Response:
             found = outlook(connection, bundle, selection, policy, now_ms())
     except (BadRequest, NotFound, Unavailable) as refused:
         return _page(request, who, refused)
+    except InputError as error:
+        return _page(request, who, Conflict(error.message, hint=error.hint or ""))
     return render(
         request, "rollout_new.html", who, bundle=bundle, selection=selection, policy=policy, outlook=found, asked=asked
     )

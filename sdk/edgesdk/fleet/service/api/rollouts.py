@@ -85,13 +85,13 @@ def pause(request: Request, who: Operator, name: RolloutKey) -> dict[str, Any]:
 
 @router.post("/rollouts/{name}/abort", status_code=202)
 def abort(request: Request, who: Operator, name: RolloutKey) -> dict[str, Any]:
-    """End it: who confirmed keeps the bundle, who is on the way is called back."""
+    """End it: who confirmed keeps it, who is on the way is called back."""
     return ask_rollout(request, who, name, "abort")
 
 
 @router.post("/rollouts/{name}/rollback", status_code=202)
 def rollback(request: Request, who: Operator, name: RolloutKey) -> dict[str, Any]:
-    """Take every device back that has the bundle; also after the end."""
+    """Take every device back that has the bundle or the agent; also after the end."""
     return ask_rollout(request, who, name, "rollback")
 
 

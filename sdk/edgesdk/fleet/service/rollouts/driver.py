@@ -39,7 +39,9 @@ from edgesdk_targets.messages import Desired
 
 _log = logging.getLogger("edgesdk.fleet.rollout")
 Kept = Mapping[str, Desired]
-NO_SERVER = "Devices fetch bundles over HTTPS: fleet serve --device-server https://…, with --certificate and --key."
+NO_SERVER = (
+    "Devices fetch bundles and agents over HTTPS: fleet serve --device-server https://…, with --certificate and --key."
+)
 NO_BUNDLE = "its file is not in this service's --bundles, which fleet deploy and serve must share:"
 
 
