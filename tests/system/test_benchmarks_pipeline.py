@@ -105,6 +105,13 @@ def test_unfair_cameras_are_seen() -> None:
     assert fairness._jain(uneven, 0.0) < 0.7
 
 
+def test_gaps_are_counted_and_of_a_camera_without_a_result_all_is_missing() -> None:
+    one = _stream([0.0, 1.0, 2.0], [None] * 3, [4, 5, 9])
+    assert fairness._missing(_turn("gaps", one, _stream([0.0], [None])), 0.0) == 3
+    for none in (_turn("one is silent", one, _stream([], [])), _turn("none")):
+        assert Goal("frames without a result", "== 0", [fairness._missing(none, 0.0)]).to_json()["met"] is False
+
+
 def test_boxes_of_one_class_suppress_each_other_and_of_two_do_not() -> None:
     boxes = np.array([[[0, 0, 10, 10], [1, 1, 10, 10], [0, 0, 10, 10]]], np.float32)
     scores = np.array([[[0.9, 0], [0.8, 0], [0, 0.7]]], np.float32)
