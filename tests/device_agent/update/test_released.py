@@ -229,6 +229,14 @@ def _signed_again(fleet: Fleet, role: str, change: Callable[[dict[str, Any]], No
     path.write_bytes(metadata.to_bytes())
 
 
+def roll_back_of_root(fleet: Fleet) -> None:
+    """Show the first root again, as the newest."""
+    fleet.rooted(roles(ALICE, BOB, EVE), ALICE, BOB)
+    fleet.repository().renew(ONLINE)
+    fleet.check(fleet.made[0])
+    shutil.copy(fleet.metadata / "1.root.json", fleet.metadata / "3.root.json")
+
+
 def mix_and_match(fleet: Fleet) -> None:
     """Targets of now under a snapshot that names others."""
     fleet.release(2)
@@ -266,21 +274,33 @@ def no_json(fleet: Fleet) -> None:
 
 ATTACKS = {
     "roll-back of timestamp": roll_back("timestamp"), "roll-back of snapshot": roll_back("snapshot"),
-    "roll-back of targets": roll_back("targets"), "mix and match": mix_and_match, "wrong key": wrong_key,
-    "unsigned": unsigned, "below threshold": below_threshold, "no json": no_json,
+    "roll-back of targets": roll_back("targets"), "roll-back of root": roll_back_of_root,
+    "mix and match": mix_and_match, "wrong key": wrong_key, "unsigned": unsigned, "below threshold": below_threshold,
+    "no json": no_json,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_who_has_only_the_server_is_refused(fleet: Fleet, attack: Callable[[Fleet], None]) -> None:
     attack(fleet)
-    wanted = fleet.made[-1]
-    with pytest.raises((BadRepository, NotReleased)):
-        fleet.check(wanted)
+    # What a repository that was rolled back would release.
+    with pytest.raises(BadRepository):
+        fleet.check(fleet.made[0])
     # And where the right ones are there again, so is the device.
     shutil.rmtree(fleet.metadata)
     with pytest.raises(FetchFailed):
-        fleet.check(wanted)
+        fleet.check(fleet.made[0])
+
+
+def test_only_what_a_device_keeps_tells_that_it_is_shown_the_past(fleet: Fleet) -> None:
+    """The control of the roll-backs: a device that remembers nothing takes them for the present."""
+    roll_back("timestamp")(fleet)
+    with pytest.raises(BadRepository):
+        fleet.check(fleet.made[0])
+    shutil.rmtree(fleet.folder / "kept")
+    fleet.check(fleet.made[0])
+    with pytest.raises(NotReleased):
+        fleet.check(fleet.made[1])
 
 
 def test_endless_data_is_cut_and_asked_for_again(fleet: Fleet) -> None:
@@ -323,6 +343,11 @@ class TestTime:
         with pytest.raises(FetchFailed, match="expired"):
             fleet.check(fleet.made[0])
         fleet.repository(self.LATER).renew(ONLINE)
+        fleet.check(fleet.made[0])
+
+    def test_what_expired_is_taken_by_who_cannot_know_it(self, fleet: Fleet) -> None:
+        """Decided so: without a clock nothing is old, and a device with an empty battery must not be lost to its fleet."""
+        fleet.now, fleet.clock_trusted = self.LATER, False
         fleet.check(fleet.made[0])
 
     @pytest.mark.parametrize("years", [-56, 40], ids=["1970", "2066"])

@@ -1,4 +1,4 @@
-"""The engine with its store: killed at every transition, restored from a backup, and what is refused."""
+"""The engine with its store: killed at every transition, and what is refused."""
 
 from __future__ import annotations
 
