@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "compression_passes.json"
 CARD = HERE / "resnet20.yaml"
 sys.path.insert(0, str(HERE))
 
+from asked import asked  # noqa: E402
 from digit_pictures import write_digits  # noqa: E402
 from goals import ALL, judged  # noqa: E402
 
@@ -98,7 +98,7 @@ def _row(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     (folder / "recipe.json.yaml").write_text(json.dumps(recipe))
     words = ("compress", CARD, "--recipe", folder / "recipe.json.yaml", "--target", TARGETS["openvino"], "-o", folder)
     # Where a pass alone loses more, that is a figure of its row.
-    done = _asked(*words, "--max-drop", "0.9" if quick else "0.5")
+    done = asked(*words, "--max-drop", "0.9" if quick else "0.5")
     precision = "int8" if any("qat" in one.values() for one in passes) else "fp32"
     artifacts = {
         runtime: _artifact(Path(done["card"]), target, precision, folder / runtime, work / "digits")
@@ -123,22 +123,15 @@ def _artifact(card: Path, target: str, precision: str, folder: Path, digits: Pat
     """Return one artifact's bytes, its accuracy on the test split, and its time on one thread."""
     bundle = folder / "made.edgebundle"
     pictures = ("--calib-data", digits / "train") if precision == "int8" else ()
-    made = _asked("convert", card, "--target", target, "--precision", precision, *pictures, "-o", bundle)["variants"][0]
-    timed = _asked("benchmark", bundle, "--threads", "1")["variants"][0]
+    made = asked("convert", card, "--target", target, "--precision", precision, *pictures, "-o", bundle)["variants"][0]
+    timed = asked("benchmark", bundle, "--threads", "1")["variants"][0]
     return {
         "runtime": made["runtime"],
         "precision": made["precision"],
         "bytes": made["bytes"],
         "timed": timed,
-        "test": _asked("evaluate", bundle, "--data", digits / "test")["metrics"]["top1"],
+        "test": asked("evaluate", bundle, "--data", digits / "test")["metrics"]["top1"],
     }
-
-
-def _asked(*words: str | Path) -> dict[str, Any]:
-    """Return what an `edgesdk` command says as JSON."""
-    command = [sys.executable, "-m", "edgesdk", *map(str, words), "--json"]
-    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return found
 
 
 if __name__ == "__main__":

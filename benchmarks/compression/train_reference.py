@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "examples" / "digits")]
 
+from asked import asked  # noqa: E402
 from digit_pictures import write_digits  # noqa: E402
 from make_data import Digits  # noqa: E402
 from render_eval import render_row_reader  # noqa: E402
@@ -64,14 +64,6 @@ def rows_to_read(work: Path) -> Path:
     folder = work / "rows"
     render_row_reader(Digits(*load_digits()), folder, _ROWS, _ROWS_SEED)
     return folder
-
-
-def asked(*words: str | Path) -> dict[str, Any]:
-    """Return what an `edgesdk` command says as JSON."""
-    command = [sys.executable, "-m", "edgesdk", *map(str, words), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def stated(card: Path, data: Path, work: Path) -> dict[str, Any]:

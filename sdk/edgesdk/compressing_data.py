@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk.compressing import digest_of
 from edgesdk.compression.recipe import Recipe
+from edgesdk.evaluate.apart import found_again
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.layouts.samples import Sample
 from edgesdk.train.examples import DEFAULT_SHARE
@@ -77,16 +77,7 @@ def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> N
     Raises:
         InputError: there are such.
     """
-    # Only files of one size can be copies.
-    sizes = ({_size(sample.path) for sample in used} & {_size(sample.path) for sample in judged}) - {None}
-    known = {sample.path.resolve(): sample.path for sample in used}
-    contents = {_digest(path): path for path in known.values() if _size(path) in sizes}
-    both: dict[Path, Path] = {}
-    for path in (sample.path for sample in judged):
-        if path.resolve() in known:
-            both[path] = path
-        elif _size(path) in sizes and (copied := contents.get(_digest(path))) is not None:
-            both[path] = copied
+    both = found_again((sample.path for sample in used), (sample.path for sample in judged))
     if both:
         judged_path, used_path = min(both.items())
         again = f" as {used_path}" if used_path != judged_path else ""
@@ -94,12 +85,3 @@ def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> N
             f"{judged_path} is judged by, and {how}{again}; {len(both) - 1} more pictures are.",
             hint="Give `data.evaluate` pictures that nothing else has; find copies by `edgesdk data dedup`.",
         )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _size(path: Path) -> int | None:
-    # A picture that is missing is told by whoever reads it.
-    return path.stat().st_size if path.is_file() else None

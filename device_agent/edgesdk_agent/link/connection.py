@@ -83,9 +83,6 @@ class Connection:
         except (OSError, ValueError) as error:
             _close_forgotten_socket(error)
             raise ConnectionLost(broker_problem.from_exception(address, error)) from error
-        # Reports are small and each is wanted now: else one waits for the acknowledgement of the one before, up to 40 ms.
-        sock: Any = self._client.socket()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         deadline = time.monotonic() + settings.connect_timeout_s
         while not self._accepted:
             left = deadline - time.monotonic()
@@ -208,6 +205,7 @@ class Connection:
             "WILLMESSAGE", WillDelayInterval=settings.will_delay_s, ContentType=will.body.content_type
         )
         client.will_set(will.topic, will.body.payload, qos=1, retain=True, properties=properties)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -255,6 +253,11 @@ class Connection:
                     problem, hint="Allow edgesdk/1/%u/up/# in the broker's rules; reports wait until then."
                 )
             self._problem = problem
+
+
+def _send_at_once(_client: Any, _data: Any, sock: Any) -> None:
+    # Reports are small and each is wanted now: else one waits for the acknowledgement of the one before, up to 40 ms.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _close_forgotten_socket(error: BaseException) -> None:

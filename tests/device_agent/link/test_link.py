@@ -7,6 +7,7 @@ import logging
 import select
 import selectors
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -335,3 +336,29 @@ def test_a_report_does_not_wait_for_the_acknowledgement_of_the_one_before(monkey
             assert made[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         finally:
             link.stop(0.0)
+
+
+def test_a_broker_that_is_gone_before_the_first_packet_is_told_and_not_a_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create = socket.create_connection
+    there, closed = threading.Semaphore(0), threading.Semaphore(0)
+
+    def reset(connection: socket.socket) -> None:
+        there.acquire(timeout=10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        closed.release()
+
+    def late(*arguments: Any, **keywords: Any) -> socket.socket:
+        made = create(*arguments, **keywords)
+        there.release()
+        assert closed.acquire(timeout=10)
+        return made
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    with _server(reset) as address:
+        link = _link(address, replace(FAST, connect_timeout_s=10))
+        with pytest.raises(NotConnected, match=r"closed the connection|reset"):
+            link.start(require_within_s=0.5)
+        link.stop(0.0)
