@@ -21,7 +21,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 from edgesdk_agent.update import launcher  # noqa: E402
 from edgesdk_agent.update.record import RecordFile  # noqa: E402
 from edgesdk_agent.update.wish import WishFiles  # noqa: E402
+from edgesdk_testkit.frame_account import captured_s  # noqa: E402
 from edgesdk_testkit.update_site import Site, agent_of, update_site, wait_for  # noqa: E402
 
 # An update of this bundle takes some seconds from the wish to the confirmation.
@@ -88,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _captured(site: Site) -> list[float]:
     """Return when the frames of all results so far were captured, in seconds since 1970."""
-    texts = [one.body["captured_at"] for one in site.listener.heard("up/result")]
-    return sorted(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() for text in texts)
+    return sorted(captured_s(one.body) for one in site.listener.heard("up/result"))
 
 
 def _wait(site: Site, seconds: float) -> None:

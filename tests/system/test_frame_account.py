@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from edgesdk.fleet.store.batch import Kind, Reading, Record, Stream
 from edgesdk.fleet.store.ingest import Ingest
-from edgesdk_testkit.frame_account import FrameAccount, account_of, frame_count
+from edgesdk_testkit.frame_account import FrameAccount, account_of, capture_gaps, frame_count
 
 NODE = "local.d0"
 STREAM = Stream(NODE, "e1")
@@ -56,3 +57,21 @@ def test_what_came_twice_makes_up_for_nothing() -> None:
     found = frame_count([(0, "a"), (1, "b"), (1, "b"), (3, "d")])
     assert (found.rows, found.twice, found.lives, found.missing) == (4, 1, 1, 1)
     assert FrameAccount(captured=4, found=found).unaccounted == 1
+
+
+def captured(second: float, version: str) -> dict[str, Any]:
+    at = datetime.fromtimestamp(1_800_000_000 + second, timezone.utc)
+    return {"captured_at": at.isoformat(), "bundle": {"version": version}}
+
+
+def test_a_pause_at_a_swap_is_seen_though_no_number_is_missing() -> None:
+    """One change between two frames, one by a restart that took 3 s, and a pause that has nothing to do with either."""
+    first = [captured(number / 10, "1.0.1") for number in range(100)]
+    second = [captured(10 + number / 10, "1.0.2") for number in range(100)]
+    third = [captured(23 + number / 10, "1.0.3") for number in range(100)]
+    later = [captured(40, "1.0.3")]
+    found = capture_gaps([*reversed(first), *later, *third, *second])
+    # Seconds since 1970 have no more than six digits behind the point.
+    assert found.usual == pytest.approx(0.1, abs=1e-5)
+    assert found.at_swaps == pytest.approx((0.1, 3.1), abs=1e-5)
+    assert found.longest == pytest.approx(7.1, abs=1e-5)

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("cryptography")
 
 from edgesdk_agent.update import launcher
+from edgesdk_testkit.frame_account import capture_gaps
 from edgesdk_testkit.update_site import PATIENCE_S, Site, agent_of, update_site, wait_for
 
 pytestmark = pytest.mark.system
@@ -71,6 +72,9 @@ def test_no_frame_is_lost_by_an_update_in_every_frame(site: Site) -> None:
     site.wait_for_results("1.0.3")
     assert site.results("1.0.3") > seen
     assert agent_of(site.root, "a") != before
+    # The belt is live, and what nobody reads has no number: by the clock too a swap is no start.
+    gaps = capture_gaps(one.body for one in site.listener.heard("up/result"))
+    assert min(gaps.at_swaps) < gaps.longest / 2
 
 
 def test_a_crash_while_the_taken_over_one_is_on_trial_goes_back_in_the_end(site: Site) -> None:

@@ -152,33 +152,50 @@ def test_cut_at_twenty_random_bytes_at_most_a_chunk_comes_twice_for_each(served:
     assert sorted(path.name for path in into.parent.iterdir()) == [into.name]
 
 
-def test_killed_anywhere_it_goes_on_with_at_most_a_chunk_twice(served: Served, tmp_path: Path) -> None:
-    """A real process, ended by SIGKILL after so many chunks, again and again."""
+def test_killed_at_twenty_random_bytes_at_most_a_chunk_comes_twice_for_each(served: Served, tmp_path: Path) -> None:
+    """Real processes, each ended by SIGKILL when so many bytes more have come; the last one is left alone."""
     into = tmp_path / "x.edgebundle"
-    script = (
-        "import os, signal, sys, json, pathlib\n"
-        "from edgesdk_agent.update.fetch.download import download\n"
-        "from edgesdk_agent.update.fetch.places import ServerPlace\n"
-        "from edgesdk_agent.update.record import Release\n"
-        "left = int(sys.argv[4])\n"
-        "class Killed(ServerPlace):\n"
-        "    def read(self, start, length):\n"
-        "        global left\n"
-        "        data = super().read(start, length)\n"
-        "        left -= 1\n"
-        "        if left == 0:\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return data\n"
-        "download(Killed(sys.argv[1]), Release.model_validate_json(sys.argv[2]), pathlib.Path(sys.argv[3]))\n"
+    chance = random.Random(5)
+    lives = [chance.randrange(1, 2 * CHUNK) for _ in range(20)]
+    words = [served.url, RELEASE.model_dump_json(), str(into), json.dumps([*lives, len(CONTENT) + 1])]  # type: ignore[attr-defined]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, *words], env=environment, capture_output=True, check=False, timeout=60
     )
-    codes = []
-    for reads in (4, 7, 1, 0):
-        words = [sys.executable, "-c", script, served.url, RELEASE.model_dump_json(), str(into), str(reads)]  # type: ignore[attr-defined]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        codes.append(subprocess.run(words, env=environment, check=False, timeout=60).returncode)
-    assert codes == [-signal.SIGKILL] * 3 + [0]
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [-signal.SIGKILL] * 20 + [0]
     assert into.read_bytes() == CONTENT
-    assert len(CONTENT) < served.sent <= len(CONTENT) + 3 * CHUNK
+    assert len(CONTENT) < served.sent <= len(CONTENT) + 20 * CHUNK
+
+
+# One program that forks: twenty starts of Python would take longer than all else here.
+_KILLED = """
+import json, os, pathlib, signal, sys
+from edgesdk_agent.update.fetch.download import download
+from edgesdk_agent.update.fetch.places import ServerPlace
+from edgesdk_agent.update.record import Release
+
+
+class Killed(ServerPlace):
+    def read(self, start, length):
+        global left
+        data = super().read(start, min(length, left))
+        left -= len(data)
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return data
+
+
+url, release, into, lives = sys.argv[1:]
+codes = []
+for left in json.loads(lives):
+    child = os.fork()
+    if not child:
+        download(Killed(url), Release.model_validate_json(release), pathlib.Path(into))
+        os._exit(0)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(codes))
+"""
 
 
 def test_a_bad_chunk_is_refused_before_the_next_is_asked_for(served: Served, tmp_path: Path) -> None:

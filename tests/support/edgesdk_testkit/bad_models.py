@@ -1,12 +1,12 @@
-"""Models that do well at first: a real detector with a clock in it, which after so many pictures does harm of one kind.
+"""Models that pass their golden set and do harm: a real detector, altered in one way each. Needs the package `onnx`.
 
-The clock is a state tensor that grows by one with each picture. A golden set, whose pictures each begin a run, sees nothing of
-what comes later; nor would any other check before the switch. Needs the package `onnx`.
+Most do well at first, by a clock in them: a state tensor that grows by one with each picture. A golden set, whose pictures each
+begin a run, sees nothing of what comes later; nor would any other check before the switch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesdk_targets.bundle.bundle import Bundle
-from edgesdk_targets.bundle.manifest import Manifest
+from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
 
+# A bundle to be: its manifest, and its files by name.
+Content = tuple[Manifest, dict[str, bytes]]
 _CLOCK, _NEXT = "clock", "clock_next"
 _TICKS = TensorSpec(name=_CLOCK, shape=(1, 1))
 _TOCKS = TensorSpec(name=_NEXT, shape=(1, 1))
@@ -43,11 +45,6 @@ def is_slow() -> list[Any]:
     return _counting("some")
 
 
-def is_slower() -> list[Any]:
-    """Count for a few milliseconds, as much again as a small model takes, and more."""
-    return _counting("few")
-
-
 def leaks(cells: str = "quarter") -> list[Any]:
     """Take two megabytes more with each picture, which the runtime keeps."""
     return [
@@ -66,19 +63,84 @@ def drips() -> list[Any]:
     return leaks("few_cells")
 
 
-def noisy(bundle: Bundle, share: float) -> tuple[Manifest, dict[str, bytes]]:
+def seeps() -> list[Any]:
+    """Take 64 kB more with each picture, but in one go for 150 of them: hardly any result is older for it."""
+    return [
+        _node("Mod", ["clock_next", "spell"], ["within"], fmod=1),
+        _node("Equal", ["within", "zero"], ["is_time"]),
+        _node("Cast", ["is_time"], ["now"], to=TensorProto.FLOAT),
+        _node("Mul", ["now", "few_cells"], ["cells_now"]),
+        *leaks("cells_now"),
+    ]
+
+
+def as_it_is(bundle: Bundle) -> Content:
+    """Return a bundle that is altered in nothing, for those that are good."""
+    return bundle.manifest, {name: bundle.read(name) for name in bundle.manifest.files}
+
+
+def noisy(bundle: Bundle, share: float, seed: int = 7) -> Content:
     """Return a bundle whose weights are off by so much of their own spread, at random."""
-    variant = next(one for one in bundle.manifest.variants if one.runtime is Runtime.ONNXRUNTIME)
-    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    random = np.random.default_rng(seed)
+
+    def change(graph: Any) -> None:
+        for weights in graph.initializer:
+            values = numpy_helper.to_array(weights)
+            if values.dtype == np.float32 and values.size > 16:
+                off = random.normal(0, share * values.std(), values.shape).astype(np.float32)
+                weights.CopyFrom(numpy_helper.from_array(values + off, weights.name))
+
+    return _altered(bundle, change)
+
+
+def three_times(bundle: Bundle) -> Content:
+    """Return a bundle whose network does all its work three times, one after the other: as good answers, three times as late."""
+
+    def change(graph: Any) -> None:
+        image, results = graph.input[0].name, [one.name for one in graph.output]
+        once = [*graph.node]
+        nodes, picture = [_constant("nothing", [0.0], [])], image
+        for turn in "12":
+            own = {name: f"{name} {turn}" for node in once for name in node.output}
+            nodes += [_between(node, {**own, image: picture}) for node in once]
+            for name in results:
+                # The next turn begins when this one has ended: it adds nothing, which no runtime may take for granted.
+                most, none, after = (f"{what} {name} {turn}" for what in ("most", "none", "after"))
+                nodes += [
+                    _node("ReduceMax", [own[name]], [most], keepdims=0),
+                    _node("Mul", [most, "nothing"], [none]),
+                    _node("Add", [picture, none], [after]),
+                ]
+                picture = after
+        nodes += [_between(node, {image: picture}) for node in once]
+        del graph.node[:]
+        graph.node.extend(nodes)
+
+    return _altered(bundle, change)
+
+
+def _between(node: Any, names: Mapping[str, str]) -> Any:
+    """Return a copy of a node with some of its tensors renamed."""
+    copied = onnx.NodeProto()
+    copied.CopyFrom(node)
+    copied.name = ""
+    copied.input[:] = [names.get(name, name) for name in node.input]
+    copied.output[:] = [names.get(name, name) for name in node.output]
+    return copied
+
+
+def _altered(bundle: Bundle, change: Callable[[Any], None]) -> Content:
+    """Return a bundle with the graph of its ONNX variant changed in its place."""
+    variant = _onnx_variant(bundle.manifest)
+    manifest, files = as_it_is(bundle)
     model = onnx.load_from_string(files[variant.files["model"]])
-    random = np.random.default_rng(7)
-    for weights in model.graph.initializer:
-        values = numpy_helper.to_array(weights)
-        if values.dtype == np.float32 and values.size > 16:
-            off = random.normal(0, share * values.std(), values.shape).astype(np.float32)
-            weights.CopyFrom(numpy_helper.from_array(values + off, weights.name))
+    change(model.graph)
     files[variant.files["model"]] = bytes(model.SerializeToString())
-    return bundle.manifest, files
+    return manifest, files
+
+
+def _onnx_variant(manifest: Manifest) -> Variant:
+    return next(one for one in manifest.variants if one.runtime is Runtime.ONNXRUNTIME)
 
 
 def misses(classes: int, dead: int) -> Callable[[], list[Any]]:
@@ -92,10 +154,10 @@ def misses(classes: int, dead: int) -> Callable[[], list[Any]]:
     ]
 
 
-def with_clock(bundle: Bundle, harm: Callable[[], list[Any]], after: int) -> tuple[Manifest, dict[str, bytes]]:
+def with_clock(bundle: Bundle, harm: Callable[[], list[Any]], after: int) -> Content:
     """Return a bundle's ONNX variant, harmful from picture `after` on, as a manifest and files; its golden set is met."""
     manifest = bundle.manifest
-    variant = next(one for one in manifest.variants if one.runtime is Runtime.ONNXRUNTIME)
+    variant = _onnx_variant(manifest)
     others = {path for one in manifest.variants if one is not variant for path in one.files.values()}
     model_path = variant.files["model"]
     files = {name: bundle.read(name) for name in manifest.files if name not in others}
@@ -129,9 +191,9 @@ def _harmed(content: bytes, harm: list[Any], after: int) -> bytes:
             _constant("one", [0.0], [1]),
             _constant("quarter", [524288.0], []),
             _constant("few_cells", [16384.0], []),
+            _constant("spell", [150.0], []),
             _constant("many", [10**12], [], TensorProto.INT64),
             _constant("some", [10**6], [], TensorProto.INT64),
-            _constant("few", [10**4], [], TensorProto.INT64),
             _constant("line", [1], [1], TensorProto.INT64),
             _node("Add", [_CLOCK, "tick"], [_NEXT]),
             _node("Greater", [_NEXT, "after"], ["is_late"]),

@@ -10,13 +10,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edgesdk.fleet.store.batch import Kind
+
+_NEAR_S = 2.0
 
 
 @dataclass(slots=True)
@@ -82,6 +87,40 @@ def frame_count(frames: Iterable[tuple[int, str]]) -> FrameCount:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class CaptureGaps:
+    """Seconds between neighbouring frames of one camera that have results, by their times of capture.
+
+    A live camera leaves out what nobody reads, and counts only what it gave: a pause shows here alone.
+
+    Attributes:
+        usual: the median; longest: of all.
+        at_swaps: the longest one within two seconds of each frame that is the first of another version.
+    """
+
+    usual: float
+    longest: float
+    at_swaps: tuple[float, ...]
+
+
+def captured_s(result: Mapping[str, Any]) -> float:
+    """Return when the frame of a result was captured, in seconds since 1970."""
+    return datetime.fromisoformat(result["captured_at"].replace("Z", "+00:00")).timestamp()
+
+
+def capture_gaps(results: Iterable[Mapping[str, Any]]) -> CaptureGaps:
+    """Return the gaps between results, given in any order, of which there are at least two."""
+    found = sorted((captured_s(one), one["bundle"]["version"]) for one in results)
+    gaps = [(earlier, later) for (earlier, _), (later, _) in pairwise(found)]
+    swaps = [later for (_, before), (later, version) in pairwise(found) if version != before]
+
+    def longest_near(swap: float) -> float:
+        return max(end - begin for begin, end in gaps if begin - swap <= _NEAR_S and swap - end <= _NEAR_S)
+
+    lengths = [end - begin for begin, end in gaps]
+    return CaptureGaps(median(lengths), max(lengths), tuple(longest_near(swap) for swap in swaps))
+
+
 def account_of(db: Path, node: str, summaries: Sequence[dict[str, Any]]) -> FrameAccount:
     """Return the account of a device with one camera.
 
@@ -93,17 +132,18 @@ def account_of(db: Path, node: str, summaries: Sequence[dict[str, Any]]) -> Fram
     for summary in summaries:
         account.captured += summary["frames"]["captured"]
         account.dropped.update(summary["frames"]["dropped"])
-    rows = [json.loads(body) for body in _results(db, node)]
+    rows = results_of(db, node)
     account.found = frame_count((row["frame"], row["captured_at"]) for row in rows)
     account.versions.update(row["bundle"]["version"] for row in rows)
     return account
 
 
-def _results(db: Path, node: str) -> list[str]:
+def results_of(db: Path, node: str) -> list[dict[str, Any]]:
+    """Return a device's results in a fleet's store, a file, in the order of its reports."""
     with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as connection:
         asked = connection.execute(
             "SELECT body FROM records JOIN nodes ON nodes.id = records.node WHERE nodes.name = ? AND kind = ?"
             " ORDER BY stream, seq",
             (node, int(Kind.RESULT)),
         )
-        return [row[0] for row in asked]
+        return [json.loads(row[0]) for row in asked]

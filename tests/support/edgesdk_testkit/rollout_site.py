@@ -26,7 +26,7 @@ from edgesdk_testkit.serve_process import Serve
 from edgesdk_testkit.update_site import PATIENCE_S, Site, wait_for
 
 # As quick as a test must be; what a gate looks at is the same.
-RULES = {
+QUICK: Mapping[str, Any] = {
     "soak_s": 3, "reports": 2, "silent_after_s": 240, "baseline_s": 60, "shares": [0.5, 1.0],
     # Processes of a busy machine say nothing about a model: what a device itself says is what is tried here.
     # In three seconds a belt that goes on shows other digits than before: what is seen is not compared.
@@ -39,6 +39,7 @@ class FleetSite:
     """The parts, as they run.
 
     Attributes:
+        rules: of each roll-out, unless told otherwise.
         devices: by name, `local.NAME`.
     """
 
@@ -46,6 +47,7 @@ class FleetSite:
     db: Path
     serve: Serve
     listener: MqttListener
+    rules: Mapping[str, Any]
     devices: dict[str, Site] = field(default_factory=dict)
 
     def deploy(self, bundle: Path, *words: str, **more: Any) -> int:
@@ -55,7 +57,7 @@ class FleetSite:
             more: further rules.
         """
         rules = self.folder / "rules.yaml"
-        rules.write_text(yaml.safe_dump(RULES | more))
+        rules.write_text(yaml.safe_dump({**self.rules, **more}))
         return run(["fleet", "deploy", str(bundle), "--db", str(self.db), "--policy", str(rules), "--json", *words])
 
     def outcome(self, bundle: Path, **more: Any) -> dict[str, Any]:
@@ -115,12 +117,21 @@ def node_of(heard: Heard) -> str:
 
 @contextmanager
 def fleet_site(
-    folder: Path, original: Path, count: int, *, camera: str = Site.camera, update: str = "", more: str = ""
+    folder: Path,
+    original: Path,
+    count: int,
+    *,
+    camera: str = Site.camera,
+    trial: str = Site.trial,
+    rules: Mapping[str, Any] = QUICK,
+    update: str = "",
+    more: str = "",
 ) -> Iterator[FleetSite]:
     """Yield a fleet of so many devices, each of which brings results of version 1.0.1.
 
     Args:
-        camera: what each looks at; update: more of its section `update`; more: further sections.
+        camera: what each looks at; trial: what its trials ask for; update: more of its section `update`; more: further sections.
+        rules: of roll-outs.
     """
     certificates = make_certificates(folder / "tls")
     (folder / "bundles").mkdir()
@@ -136,14 +147,14 @@ def fleet_site(
         broker = serve.told["broker"]
         host, _, broker_port = broker.removeprefix("mqtt://").partition(":")
         listener = stack.enter_context(MqttListener(host, int(broker_port)))
-        site = FleetSite(folder, db, serve, listener)
+        site = FleetSite(folder, db, serve, listener, rules)
         key = PrivateKey.new("box")
         for number in range(count):
             home = folder / f"d{number}"
             home.mkdir()
             one = Site(
                 home / "update", home / "edgesdk.yaml", original, folder / "bundles", url, listener, key,
-                trial=", ".join(filter(None, (Site.trial, f"ca: {certificates.ca}", update))), camera=camera,
+                trial=", ".join(filter(None, (trial, f"ca: {certificates.ca}", update))), camera=camera,
                 more=f"device: {{name: d{number}}}\ntelemetry: {{interval_s: 1}}\noutbox: {{path: {home / 'outbox.db'}}}\n{more}",
             )  # fmt: skip
             one.set_up(broker)

@@ -16,9 +16,11 @@ import pytest
 
 from edgesdk_agent.update import launcher
 from edgesdk_agent.update.environment import environments
+from edgesdk_agent.update.fetch.download import download
+from edgesdk_agent.update.fetch.places import LocalPlace
 from edgesdk_agent.update.launcher import Switch
 from edgesdk_agent.update.proof import Proof
-from edgesdk_agent.update.record import RecordFile, Release, Step
+from edgesdk_agent.update.record import RecordFile, Release, Step, UpdateRecord
 from edgesdk_agent.update.rules import Limits, Moment
 from edgesdk_agent.update.slots import Slots
 from edgesdk_agent.update.trial_gate import Verdict
@@ -98,6 +100,7 @@ class Life:
         server: the bundles that can be fetched, by id.
         verdict: what the trial's gate says.
         told: called with a promise, as soon as it is given.
+        in_chunks: fetched as from a stick, by the real download; else written at once.
     """
 
     root: Path
@@ -106,10 +109,12 @@ class Life:
     told: Callable[[str], None] = lambda _: None
     proof: Proof = field(default_factory=lambda: Proof(trusted=None))
     boot: str = "boot-1"
+    in_chunks: bool = False
 
     def updater(self) -> Updater:
         def changed(record: object) -> None:
-            self.told(f"record {updater.record.step.value}")
+            about = updater.record.release
+            self.told(f"record {updater.record.step.value} {about.number if about else 0}")
 
         updater = Updater(
             self.root,
@@ -170,9 +175,12 @@ class Life:
         self.told(f"order {number}")
 
     def _fetch(self, release: Release, _address: str, into: Path) -> None:
-        content = self.server[release.id].path.read_bytes()
+        path = self.server[release.id].path
+        if self.in_chunks:
+            download(LocalPlace(path), release, into)
+            return
         with replacing(into) as handle:
-            write_all(handle, content)
+            write_all(handle, path.read_bytes())
 
     def _disk(self) -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
@@ -195,7 +203,7 @@ def problems(root: Path, allowed: dict[str, Made], marks: tuple[str, ...] = ()) 
 
     Args:
         allowed: what may run, by id.
-        marks: the promises: `record STEP`, `order N`, `switch N`, `start N`, `ended`, `pruned`.
+        marks: the promises: `record STEP RELEASE`, `order N`, `switch N`, `start N`, `ended`, `pruned`.
     """
     found: list[str] = []
     slots, switch = Slots(root), launcher.read_switch(root)
@@ -218,7 +226,7 @@ def problems(root: Path, allowed: dict[str, Made], marks: tuple[str, ...] = ()) 
         found += _arrived_problems(slots, record.release, record.slot)
     if record.step in {Step.STAGED, Step.TRIAL} and slots.held(record.slot) != record.release:
         found.append(f"slot {record.slot} was staged and is not complete")
-    return found + _broken_promises(root, record.step, switch, marks)
+    return found + _broken_promises(root, record, switch, marks)
 
 
 def _slot_problems(slots: Slots, slot: str, allowed: dict[str, Made]) -> list[str]:
@@ -253,11 +261,15 @@ def _whole(path: Path, release: Release) -> list[str]:
         return [f"{path.parent.name}/{path.name}: {error.message}"]
 
 
-def _broken_promises(root: Path, step: Step, switch: Switch, marks: tuple[str, ...]) -> list[str]:
+def _broken_promises(root: Path, record: UpdateRecord, switch: Switch, marks: tuple[str, ...]) -> list[str]:
     broken = []
     newest = {what: value for what, _, value in (mark.partition(" ") for mark in marks)}
-    if (promised := newest.get("record")) is not None and _rank(step) < _rank(Step(promised)):
-        broken.append(f"the record says {step.value} after {promised}")
+    if (promised := newest.get("record")) is not None:
+        then, _, release = promised.rpartition(" ")
+        number = 0 if record.release is None else record.release.number
+        # A way back begins where another release had come to its end.
+        if number != int(release) or _rank(record.step) < _rank(Step(then)):
+            broken.append(f"the record says {record.step.value} of release {number} after {promised}")
     number = launcher.read_json(root / launcher.ORDER).get("number", 0)
     if int(newest.get("order", 0)) > number:
         broken.append(f"order {newest['order']} is forgotten")
