@@ -19,12 +19,11 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT / "examples" / "digits")]
+sys.path.insert(0, str(HERE))
 
 from asked import asked  # noqa: E402
 from digit_pictures import write_digits  # noqa: E402
-from make_data import Digits  # noqa: E402
-from render_eval import render_row_reader  # noqa: E402
+from row_pictures import rows_to_read  # noqa: E402
 
 from edgesdk.train.examples import open_examples  # noqa: E402
 from edgesdk.train.fit import Fitted, fit  # noqa: E402
@@ -32,13 +31,11 @@ from edgesdk.train.losses import loss_for  # noqa: E402
 from edgesdk.train.measure import measure_for  # noqa: E402
 from edgesdk.train.model import open_model  # noqa: E402
 from edgesdk.train.plan import read_plan  # noqa: E402
-from edgesdk_agent.cameras.conveyor import load_digits  # noqa: E402
 from edgesdk_targets.card import read_card  # noqa: E402
 from edgesdk_targets.whole_file import write_whole  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "compression_reference.json"
 RESNET, READER = HERE / "resnet20.yaml", ROOT / "examples" / "digits" / "row_reader.yaml"
-_ROWS, _ROWS_SEED = 1000, 100
 
 
 def train_resnet(work: Path) -> Fitted:
@@ -57,13 +54,6 @@ def train_resnet(work: Path) -> Fitted:
     )
     write_whole(HERE / str(card.card.source), fitted.weights.read_bytes())
     return fitted
-
-
-def rows_to_read(work: Path) -> Path:
-    """Draw the rows that the reader is judged by, from the test split."""
-    folder = work / "rows"
-    render_row_reader(Digits(*load_digits()), folder, _ROWS, _ROWS_SEED)
-    return folder
 
 
 def stated(card: Path, data: Path, work: Path) -> dict[str, Any]:
@@ -110,7 +100,7 @@ def main() -> None:
         training = {} if options.measure_only else told(train_resnet(options.work))
         record("resnet20", {**stated(RESNET, options.work / "digits" / "test", options.work), **training})
     if options.only != "resnet20":
-        record("row_reader", stated(READER, rows_to_read(options.work), options.work))
+        record("row_reader", stated(READER, rows_to_read(options.work / "rows"), options.work))
     print(RESULTS)
 
 

@@ -51,12 +51,14 @@ def subjects_of(card: Path, cells: Mapping[str, tuple[Path, str]]) -> list[Subje
     Args:
         cells: name → bundle and the variant in it.
     """
-    found = [torch_subject(card)]
-    for name, (path, variant) in cells.items():
-        with open_bundle(path) as bundle:
-            candidate = choose_variants(bundle.manifest, variant_id=variant).candidates[0]
-            found.append(bundle_subject(bundle, candidate.variant, runtime=candidate.runtime, name=name))
-    return found
+    return [torch_subject(card), *(artifact_subject(name, *cell) for name, cell in cells.items())]
+
+
+def artifact_subject(name: str, path: Path, variant: str) -> Subject:
+    """Return one variant of a bundle, under a name."""
+    with open_bundle(path) as bundle:
+        candidate = choose_variants(bundle.manifest, variant_id=variant).candidates[0]
+        return bundle_subject(bundle, candidate.variant, runtime=candidate.runtime, name=name)
 
 
 def race(subjects: Sequence[Subject], effort: Effort, say: Say) -> dict[str, Any]:

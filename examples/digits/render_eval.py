@@ -55,9 +55,9 @@ def render_classifier(digits: Digits, folder: Path, count: int, seed: int) -> No
         _write_picture(folder / str(label) / f"{number:04d}.png", image)
 
 
-def render_row_reader(digits: Digits, folder: Path, count: int, seed: int) -> None:
-    """Write `count` pictures of rows with their text."""
-    source, lines = Renderer(digits, seed), [("file", "text")]
+def render_row_reader(digits: Digits, folder: Path, count: int, seed: int, *, spread: float = 1.0) -> None:
+    """Write `count` pictures of rows with their text; `spread` as of `Renderer`."""
+    source, lines = Renderer(digits, seed, spread=spread), [("file", "text")]
     for number in range(count):
         row, name = source.row(), f"rows/{number:04d}.png"
         _write_picture(folder / name, row.image)

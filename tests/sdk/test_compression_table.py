@@ -1,0 +1,145 @@
+"""The tables of compression: their recipes, what is demanded of the figures, and how they are written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesdk.compression.recipe import recipe_of
+
+SCRIPTS = ("passes", "reader", "assets")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compression_path(root: Path, benchmarks_path: None) -> Iterator[None]:
+    folder = str(root / "benchmarks" / "compression")
+    sys.path.insert(0, folder)
+    yield
+    sys.path.remove(folder)
+
+
+def _row(**changes: Any) -> dict[str, Any]:
+    artifact = {
+        "precision": "int8",
+        "bytes": 80,
+        "deflated_bytes": 70,
+        "figure": {"name": "top1", "value": 0.99, "low": 0.98, "high": 1.0, "n": 500},
+        "lost": {"value": 0.01, "low": 0.0, "high": 0.02},
+        "ms": 0.1,
+        "faster": {"value": 3.0, "low": 2.9, "high": 3.1},
+    }
+    return {
+        "before": {"macs": 4_000_000},
+        "after": {"macs": 1_000_000},
+        "artifacts": {"OpenVINO": {**artifact, **changes}},
+    }
+
+
+def _rows(**changes: Any) -> dict[str, Any]:
+    return {"none": _row(bytes=960, deflated_bytes=840, precision="fp32"), "all": _row(**changes)}
+
+
+def _table(rows: dict[str, Any], goals: list[dict[str, Any]], missing: tuple[str, ...] = ()) -> dict[str, Any]:
+    timing = {"failed": {}, "others_pct": {"median": 1.0, "worst": 4.0}, "repeated": 0, "host": {}}
+    made = {"command": "python x.py", "date": "2026-01-01", "host": {"cpu": "A", "cores": 2}}
+    return {"made": made, "goals": goals, "models": {"m": {"rows": rows, "missing": list(missing), "timing": timing}}}
+
+
+def _verdicts(goals: list[dict[str, Any]]) -> dict[str, bool | None]:
+    return {goal["what"]: goal["met"] for goal in goals}
+
+
+@pytest.mark.parametrize("script", ["passes", "reader"])
+def test_each_recipe_is_one_that_compress_takes_in_the_order_of_its_passes(script: str, tmp_path: Path) -> None:
+    module = importlib.import_module(script)
+    recipes = (
+        module.RECIPES if script == "reader" else {n: module._recipe(p, quick=False) for n, p in module.PASSES.items()}
+    )
+    data = {"train": tmp_path / "train", "evaluate": tmp_path / "test"}
+    for name, recipe in recipes.items():
+        read = recipe_of(json.loads(recipe.text(data)))
+        assert not read.reordered, name
+        assert read.of_artifact == recipe.precision, name
+
+
+class TestGoals:
+    def test_all_are_met_at_their_very_limits(self) -> None:
+        assert set(_verdicts(importlib.import_module("goals").of_all_passes(_rows(), "all")).values()) == {True}
+
+    @pytest.mark.parametrize(
+        ("changes", "what"),
+        [
+            ({"bytes": 81}, "bytes of the files unpacked"),
+            ({"deflated_bytes": 71}, "bytes stored in the bundle"),
+            ({"faster": {"value": 2.99, "low": 2.9, "high": 3.1}}, "latency"),
+            ({"lost": {"value": 0.0101, "low": 0.0, "high": 0.03}}, "top1 lost"),
+        ],
+        ids=["bytes", "deflated", "latency", "lost"],
+    )
+    def test_one_that_is_missed_is_not_met_and_the_others_are(self, changes: dict[str, Any], what: str) -> None:
+        found = _verdicts(importlib.import_module("goals").of_all_passes(_rows(**changes), "all"))
+        assert found.pop(what) is False
+        assert set(found.values()) == {True}
+
+    def test_what_was_not_measured_is_neither_met_nor_missed(self) -> None:
+        goals, rows = importlib.import_module("goals"), _rows()
+        del rows["all"]["artifacts"]["OpenVINO"]["faster"]
+        assert _verdicts(goals.of_all_passes(rows, "all"))["latency"] is None
+        assert [goal["met"] for goal in goals.of_all_passes({"none": rows["none"]}, "all")] == [None]
+
+    def test_the_reader_is_judged_by_its_files_and_where_clustered_by_what_deflate_leaves(self) -> None:
+        rows = {**_rows(bytes=320, deflated_bytes=700), "clustered": _row(bytes=960, deflated_bytes=280)}
+        found = importlib.import_module("goals").of_the_reader(rows, "all", "clustered")
+        assert [(goal["row"], goal["what"], goal["met"]) for goal in found] == [
+            ("all", "bytes of the files unpacked", True),
+            ("all", "top1 lost", True),
+            ("clustered", "bytes stored in the bundle", True),
+            ("clustered", "top1 lost", True),
+        ]
+
+
+class TestPage:
+    def test_it_says_what_is_not_met_and_what_is_missing(self) -> None:
+        goals = importlib.import_module("goals").of_all_passes(_rows(bytes=200), "all")
+        text = importlib.import_module("tables").text_of(_table(_rows(bytes=200), goals, ("qat",)))
+        assert "bytes of the files unpacked (OpenVINO): 4.8; at least 12 times fewer wanted: **not met**" in text
+        assert "Not measured: qat." in text
+        assert "| all | 1 M (4.00 x fewer) | OpenVINO | int8 | 0.2 kB (4.80 x fewer) |" in text
+
+    def test_times_that_others_disturbed_are_said_to_be(self) -> None:
+        table = _table(_rows(), [])
+        table["models"]["m"]["timing"]["others_pct"]["worst"] = 60.0
+        assert "60 % in the worst, more than is allowed" in importlib.import_module("tables").text_of(table)
+
+    @pytest.mark.parametrize("script", SCRIPTS)
+    def test_the_committed_page_is_that_of_the_committed_figures(self, script: str, root: Path) -> None:
+        page = (root / "docs" / "compressing.md").read_text("utf-8")
+        results = root / f"benchmarks/results/compression_{script}.json"
+        marks = importlib.import_module("marked_page").Marks("table", f"benchmarks/compression/{script}.py")
+        shown = page.partition(marks.begin)[2].partition(marks.end)[0].strip()
+        if not results.is_file():
+            assert shown == "Not measured yet."
+            return
+        table = json.loads(results.read_text("utf-8"))
+        assert shown == importlib.import_module("tables").text_of(table).strip()
+        assert table["goals"] == _goals_of(script, table["models"])
+
+
+def _goals_of(script: str, models: dict[str, Any]) -> list[dict[str, Any]]:
+    """Judge a table's rows anew."""
+    goals = importlib.import_module("goals")
+    if script == "assets":
+        return []
+    module = importlib.import_module(script)
+    rows = next(iter(models.values()))["rows"]
+    if script == "passes":
+        found: list[dict[str, Any]] = goals.of_all_passes(rows, module.ALL)
+    else:
+        found = goals.of_the_reader(rows, module.FACTORISED, module.CLUSTERED)
+    return found
