@@ -11,9 +11,9 @@ asks TensorRT-RTX, which has to be installed, whether it takes the files for Ten
 
 What is finished is kept in `.cache/models_table`, under a hash of all that it depends on: a run that was broken off goes on
 where it was, and a change of the code measures anew what it may have changed. A model that is not kept there stays in the table
-as it was committed, with its own date and machine. Speed that was not measured on the artifacts as they are now is not in
-the table. Real weights come from the folder that EDGESDK_ASSETS names (`../shared/assets` beside
-the repository otherwise).
+as it was committed, with its own date and machine; so does what a board answered about artifacts that are the same still, and
+what a script made. Speed that was not measured on the artifacts as they are now is not in the table. Real weights come from the
+folder that EDGESDK_ASSETS names (`../shared/assets` beside the repository otherwise).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from table.kept import Kept
 from table.making import PHASES, USUAL, Making
 from table.page import write_page
 from table.progress import Progress
-from table.results import as_committed, document
+from table.results import as_committed, document, with_committed
 from table.timing import Effort
 
 RESULTS = ROOT / "benchmarks/results/models.json"
@@ -75,9 +75,9 @@ def _publish(making: Making) -> None:
     before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {"made": {}, "models": []}
     parts, missing = [], []
     for case in cases():
-        part = making.part(case)
+        part, committed = making.part(case), as_committed(before, case.name)
         if part is None:
-            part = as_committed(before, case.name)
+            part = committed
             print(
                 f"{case.name}: not built and judged here; {'stays as it was' if part else 'missing'}", file=sys.stderr
             )
@@ -86,7 +86,7 @@ def _publish(making: Making) -> None:
         if part is None:
             missing.append(case.name)
         else:
-            parts.append(part)
+            parts.append(with_committed(part, committed))
     if missing:
         print(f"not published: {', '.join(missing)} not built and judged yet", file=sys.stderr)
         return

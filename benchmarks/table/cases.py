@@ -81,7 +81,7 @@ def cases() -> tuple[Case, ...]:
         _real(
             "fastestdet",
             lambda p: _coco_exam(p, p.every),
-            emulated=lambda p: _coco_exam(p, 8),
+            emulated=lambda p: _coco_exam(p, 4),
             may_differ={
                 FAMILIES[name]: 0.06 for name in ("LiteRT", "TensorRT")
             },  # a point of room: these are at the limit

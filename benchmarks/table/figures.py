@@ -39,11 +39,14 @@ class Exam:
     Attributes:
         main: the figure by which artifacts are compared.
         figures: (float answers, artifact's answers) → figure name → metric.
+        one_detection: float answers → by how much a figure changes where one of their detections is found otherwise; nothing of
+            figures that count pictures.
     """
 
     pictures: Sequence[Array]
     main: str
     figures: Callable[[Answers, Answers], dict[str, Metric]]
+    one_detection: Callable[[Answers], dict[str, float]] = lambda _: {}
 
     def answers(self, predict: Callable[[Array], Result]) -> Answers:
         return [predict(picture) for picture in self.pictures]
@@ -82,7 +85,7 @@ def boxes_exam(assets: Path, labels: tuple[str, ...] | None, every: int, *, fram
             found |= _ap50(samples, images[len(listed) :], wanted[len(listed) :], got[len(listed) :])
         return found
 
-    return Exam(images, "F1 with float", figures)
+    return Exam(images, "F1 with float", figures, lambda wanted: _one_detection(wanted[: len(listed)]))
 
 
 def words_exam(assets: Path, every: int) -> Exam:
@@ -131,7 +134,7 @@ def rendered_boxes_exam(folder: Path, labels: tuple[str, ...], every: int) -> Ex
     def figures(wanted: Answers, got: Answers) -> dict[str, Metric]:
         return {**_ap50(samples, images, wanted, got), "F1 with float": _f1(wanted, got)}
 
-    return Exam(images, "AP50", figures)
+    return Exam(images, "AP50", figures, _one_detection)
 
 
 def imagenet_labels(assets: Path) -> list[tuple[Path, frozenset[int]]]:
@@ -189,6 +192,12 @@ def _f1(wanted: Answers, got: Answers) -> Metric:
     without = whole - counts
     left_out = np.divide(without[:, 0], without[:, 1], out=np.ones(len(counts)), where=without[:, 1] > 0)
     return jackknifed(float(whole[0] / whole[1]), left_out, len(counts))
+
+
+def _one_detection(wanted: Answers) -> dict[str, float]:
+    """Return what F1 loses where one of n is another object, or elsewhere: missing here and too much there, a hit of n."""
+    strong = sum(int((_as(Detections, answer).scores >= STRONG).sum()) for answer in wanted)
+    return {"F1 with float": 1.0 / max(1, strong)}
 
 
 def _lost(before: Array, after: Array) -> Metric:

@@ -22,6 +22,7 @@ _TARGETS = tuple(f"{_GROUND}/{name}" for name in ("target.py", "catalogue.py", "
 _MODELS = ("tests/real/models", "examples/digits")
 _PICTURES = tuple(f"benchmarks/table/{name}" for name in ("cases.py", "asset_pictures.py", "sample_pictures.py"))
 _EXAM = (*_PICTURES, "benchmarks/table/pictures.json", "benchmarks/table/figures.py")
+_EMULATED = ("benchmarks/table/emulate.py", "benchmarks/table/altered.py")
 _FLOAT = tuple(
     f"converters/edgesdk_converters/{name}"
     for name in ("source.py", "torch_source.py", "reference.py", "proving/predictor.py")
@@ -58,7 +59,7 @@ def judge_key(bundles: Iterable[str], assets: Path | None, every: int) -> str:
 
 def emulate_key(bundles: Iterable[str], assets: Path | None) -> str:
     """Name what the answers of some bundles on an emulated board depend on."""
-    code = _digest((*_MEANING, *_EXAM, f"{_GROUND}/golden", "sdk/edgesdk/emulate", "benchmarks/table/emulate.py"))
+    code = _digest((*_MEANING, *_EXAM, f"{_GROUND}/golden", "sdk/edgesdk/emulate", *_EMULATED))
     return _joined("emulate", sorted(bundles), float_key(assets, 1), code)
 
 

@@ -152,7 +152,7 @@ def _emulated_text(models: Sequence[Mapping[str, Any]]) -> str:
                 f"{name} {100 * pair['board']:.1f} % ({100 * pair['here']:.1f} %)"
                 for name, pair in one.get("figures", {}).items()
             )
-            if precision == "altered":
+            if precision.startswith("altered"):
                 verdict = "found out" if one["holds"] else "**not found out**"
                 told = _cell(one.get("why", ""))
             else:

@@ -29,6 +29,30 @@ def as_committed(results: Mapping[str, Any], name: str) -> dict[str, Any] | None
     return next(({"made": made, **model} for model in results["models"] if model["model"] == name), None)
 
 
+def with_committed(part: dict[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Add to a model's part what was tried by name and is not tried anew, as an earlier table has it.
+
+    What a board answered stays as long as the artifacts are the same; what scripts make, as long as the float model's figures are.
+    """
+    if before is None:
+        return part
+    families = dict.fromkeys(row["family"] for row in part["rows"])
+    same = {
+        "emulated": {family for family in families if _artifacts(part, family) == _artifacts(before, family)},
+        "by_hand": set(families if part["float"] == before["float"] else ()),
+    }
+    for told, still in same.items():
+        found = {**{f: one for f, one in before.get(told, {}).items() if f in still}, **part.get(told, {})}
+        if found:
+            part = {**part, told: {family: found[family] for family in families if family in found}}
+    return part
+
+
+def _artifacts(part: Mapping[str, Any], family: str) -> dict[str, str]:
+    """Return the digest of each of a family's bundles by precision."""
+    return {row["precision"]: row["sha256"] for row in part["rows"] if row["family"] == family and "sha256" in row}
+
+
 def model_part(
     name: str,
     cells: Found,

@@ -278,6 +278,21 @@ class TestPage:
         assert results.as_committed(later, "old") == kept
         assert results.as_committed(earlier, "never made") is None
 
+    def test_what_was_tried_on_other_artifacts_is_not_carried_on(self) -> None:
+        """A board's answers go with the artifacts that gave them, a script's with the float model they were judged against."""
+        rows = [{"family": name, "precision": "int8", "sha256": f"{name} 1"} for name in ("OpenVINO", "LiteRT")]
+        tried = {"OpenVINO": {"int8": {"holds": True}}, "LiteRT": {"int8": {"holds": True}}}
+        before = {"rows": rows, "float": {"top-1": 0.9}, "emulated": tried, "by_hand": {"LiteRT": {"bytes": 1}}}
+        anew = {"rows": [rows[0], {**rows[1], "sha256": "LiteRT 2"}], "float": {"top-1": 0.9}}
+        with_committed = _module("results").with_committed
+        part = with_committed(anew, before)
+        assert part["emulated"] == {"OpenVINO": tried["OpenVINO"]}
+        assert part["by_hand"] == before["by_hand"]
+        own = {"OpenVINO": {"int8": {"holds": False}}, "LiteRT": {"int8": {"holds": False}}}
+        assert with_committed({**anew, "emulated": own}, before)["emulated"] == own
+        assert "by_hand" not in with_committed({**anew, "float": {"top-1": 0.8}}, before)
+        assert with_committed(anew, None) == anew
+
     def test_a_page_without_marks_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "models.md"
         path.write_text("nothing here", "utf-8")

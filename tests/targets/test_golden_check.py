@@ -220,6 +220,49 @@ def test_other_rounding_on_another_machine_passes(healthy: Path, monkeypatch: py
     assert report.passed, report.in_words()
 
 
+def rounded_elsewhere(files: Files, *, to_source: bool) -> None:
+    """Let the artifact's own answers be 15 dB off those of this machine, as if it had been built where it rounds otherwise."""
+    golden = json.loads(files[GOLDEN])
+    own = next(iter(golden["variants"].values()))
+    values = np.load(io.BytesIO(files[own["outputs"]]))
+    rng, start, other = np.random.default_rng(5), 0, values.copy()
+    for count in golden["counts"]:
+        part = values[:, start : start + count]
+        rms = float(np.sqrt((part**2).mean()))
+        other[:, start : start + count] += rng.normal(0, rms * 10 ** (-15 / 20), part.shape).astype(np.float32)
+        start += count
+    for name, array in (("golden/source.npy", values), (own["outputs"], other)):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        files[name] = buffer.getvalue()
+    if to_source:
+        golden["source"] = "golden/source.npy"
+        own["source_limits"] = {name: {"db": 40.0, "tiny": 1e-5} for name in own["limits"]}
+        files[GOLDEN] = json.dumps(golden).encode()
+
+
+def test_what_is_near_to_the_source_need_not_be_near_to_the_artifacts_own_answers(
+    healthy: Path, tmp_path: Path
+) -> None:
+    near = checked(changed(healthy, tmp_path, files=lambda files: rounded_elsewhere(files, to_source=True)))
+    assert near.passed, near.in_words()
+    assert near.stages[2].worst.endswith("dB to its source; 40 are needed")
+    far = checked(changed(healthy, tmp_path, files=lambda files: rounded_elsewhere(files, to_source=False)))
+    assert far.first_divergence is not None
+    assert far.first_divergence.stage == "inference"
+
+
+def test_a_wrong_artifact_is_near_to_neither(healthy: Path, tmp_path: Path) -> None:
+    def wrong(files: Files) -> None:
+        rounded_elsewhere(files, to_source=True)
+        edit_weights(files, a_little_off)
+
+    report = checked(changed(healthy, tmp_path, files=wrong))
+    assert report.first_divergence is not None
+    assert report.first_divergence.stage == "inference"
+    assert "dB to its source; 40 are needed" in report.in_words()
+
+
 def test_a_fault_of_the_production_path_alone_is_found(healthy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare = Slot.prepare
     monkeypatch.setattr(Slot, "prepare", lambda slot, image: prepare(slot, np.ascontiguousarray(image[:, ::-1])))
@@ -248,6 +291,16 @@ def rewrite(edit: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
     return apply
 
 
+def held_to_a_source(golden: dict[str, Any]) -> None:
+    own = next(iter(golden["variants"].values()))
+    own["source_limits"] = own["limits"]
+
+
+def held_to_a_picture(golden: dict[str, Any]) -> None:
+    held_to_a_source(golden)
+    golden["source"] = "golden/00.png"
+
+
 def unfinished_header() -> bytes:
     """Return an `.npy` whose description of itself ends in the middle."""
     header = b"{'descr': ('<f4', (".ljust(118) + b"\n"
@@ -267,6 +320,8 @@ def unfinished_header() -> bytes:
         pytest.param(lambda files: files.update({"golden/index.npy": b"PK\x03\x04"}), id="an archive for an array"),
         pytest.param(lambda files: files.update({"golden/index.npy": unfinished_header()}), id="a wrong array header"),
         pytest.param(lambda files: files.update({GOLDEN: b"{"}), id="no JSON"),
+        pytest.param(rewrite(held_to_a_source), id="the source's answers missing"),
+        pytest.param(rewrite(held_to_a_picture), id="a picture for the source's answers"),
     ],
 )
 def test_a_damaged_golden_set_is_refused(edit: Callable[[Files], None], healthy: Path, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 How far a device may be from these answers is measured here: by how far the artifact is from its source, and by what happens to
 its decoded answers when each pixel of its input changes by one grey level at most, as OpenCV's rounding does on another machine.
+An artifact in INT8 may instead be as near to its source as it was here, at worst over all those trials: two programs that round
+each layer's numbers otherwise may be farther from each other than either is from the float model.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,51 +17,27 @@ import numpy as np
 from pydantic import ValidationError
 
 from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.golden.golden_inputs import GoldenInput, golden_input
 from edgesdk_converters.golden.golden_pictures import golden_pictures
-from edgesdk_converters.golden.golden_tolerance import limit_of, settle
+from edgesdk_converters.golden.golden_tolerance import ROUNDED, limit_of, settle, source_limit_of
 from edgesdk_converters.proving.compare import runtime_here
 from edgesdk_converters.proving.parity import CHANNEL_GROUPS
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.errors import ConversionError
-from edgesdk_targets.golden.exact_input import digest_of, exact_pixels
+from edgesdk_targets.golden.exact_input import digest_of
 from edgesdk_targets.golden.expected_result import expected_from
 from edgesdk_targets.golden.golden_file import FOLDER, INDEX, GoldenSet, Group, Limit, Picture, VariantAnswers
 from edgesdk_targets.golden.output_sample import choose, noise_db, part_of, take
 from edgesdk_targets.golden.staged_run import Meaning, StagedRun
-from edgesdk_targets.preprocess.apply import Preprocessor
-from edgesdk_targets.preprocess.image_file import decode_image
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.session import Session
-from edgesdk_targets.target import Precision, Runtime
+from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
-from edgesdk_targets.window import panned_clip
 
 # A model with state sees each picture so often in a row, so that what it carries is compared as well.
 FRAMES_WITH_STATE = 3
-# How often each picture is asked again with a trifle changed.
-_CHANGES = 3
-_SEED = 20261121
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A golden picture with all that is asked about it.
-
-    Attributes:
-        pixels: what the model sees, exactly; of a clip one dimension more in front, its frames.
-        changed: the same with a trifle changed: OpenCV's own first, then one grey level at random.
-    """
-
-    png: bytes
-    image: Array
-    pixels: Array
-    changed: tuple[Array, ...]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.image.shape[0], self.image.shape[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +86,14 @@ class _Answers:
     """What one model said to all golden pictures.
 
     Attributes:
-        outputs: raw, by logical name, one a picture.
+        index: (pictures, values) int32, which values of its raw outputs are kept.
+        values: (trials, pictures, values) float32; the first trial is of the pictures themselves, then their changed pixels.
         results: `ExpectedResult`, one a picture.
         changed: the results to each picture's changed pixels.
     """
 
-    outputs: list[dict[str, Array]]
+    index: Array
+    values: Array
     results: list[Any]
     changed: list[list[Any]]
 
@@ -126,25 +106,26 @@ class _Maker:
         self._preprocess = model.preprocess
         self._frames = meaning.window.frames if meaning.window else FRAMES_WITH_STATE if meaning.state else 1
         clip = self._frames if meaning.window else None
-        self._asked = [_asked(png, model.preprocess, seed, clip) for seed, png in enumerate(model.pictures)]
-        self._source = self._ask(model.reference, folded=model.folded)
+        self._asked = [golden_input(png, model.preprocess, seed, clip) for seed, png in enumerate(model.pictures)]
         self._groups = _groups(model.reference.outputs, meaning.postprocess.head)
-        chosen = [[choose(part_of(outputs, group)) for group in self._groups] for outputs in self._source.outputs]
-        self._counts = tuple(len(part) for part in chosen[0])
-        self._index = np.stack([_joined(parts) for parts in chosen])
-        self._values = self._taken(self._source)
+        blank = {spec.name: np.zeros(spec.shape) for spec in model.reference.outputs if not spec.dynamic}
+        self._counts = tuple(len(choose(part_of(blank, group))) for group in self._groups)
+        self._source = self._ask(model.reference, folded=model.folded)
 
     def files(self, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
         """Ask every variant, and return all files."""
         names = [f"{FOLDER}/{number:02}.png" for number in range(len(self._asked))]
         files = {name: asked.png for name, asked in zip(names, self._asked, strict=True)}
-        files[f"{FOLDER}/index.npy"] = _npy(self._index)
+        files[f"{FOLDER}/index.npy"] = _npy(self._source.index)
+        source = f"{FOLDER}/source.npy" if any(variant.precision in ROUNDED for variant, _ in built) else None
+        if source is not None:
+            files[source] = _npy(self._source.values[0])
         golden = GoldenSet(
             schema="golden/1",
             preprocess=self._preprocess,
             postprocess=self._meaning.postprocess,
             frames=self._frames,
-            prepare_off=1.0 + max(_opencv_off(asked) for asked in self._asked),
+            prepare_off=1.0 + max(asked.opencv_off for asked in self._asked),
             pictures=tuple(
                 Picture(
                     file=name,
@@ -156,6 +137,7 @@ class _Maker:
             ),
             groups=self._groups,
             counts=self._counts,
+            source=source,
             variants={variant.id: self._variant(variant, artifact, files) for variant, artifact in built},
         )
         files[INDEX] = golden.to_bytes()
@@ -164,23 +146,25 @@ class _Maker:
     def _variant(self, variant: Variant, artifact: Artifact, files: dict[str, bytes]) -> VariantAnswers:
         """Ask one variant; its raw outputs go into `files`, once where targets share an artifact."""
         runtime = runtime_here(variant.runtime)
+        source_limits: dict[str, Limit] = {}
         if runtime is None:
             # The artifact's own answers are not known yet: it has to come as near to the source as its precision can.
-            answers, values = self._source, self._values
+            answers = self._source
             limits = {group.name: limit_of(variant.precision, None) for group in self._groups}
         else:
             session = self._open(artifact, variant, runtime)
             try:
-                answers = self._ask(session, folded=variant.folded)
+                answers = self._ask(session, self._source.index, folded=variant.folded)
             finally:
                 session.close()
-            values = self._taken(answers)
-            limits = self._limits(variant.precision, values)
+            limits = self._limits(answers, lambda db: limit_of(variant.precision, db), trials=1)
+            if variant.precision in ROUNDED:
+                source_limits = self._limits(answers, lambda db: source_limit_of(variant.precision, db))
         settled = [
             settle(variant.precision, result, changed, self._pixel(asked))
             for result, changed, asked in zip(answers.results, answers.changed, self._asked, strict=True)
         ]
-        data = _npy(values)
+        data = _npy(answers.values[0])
         place = next((path for path, known in files.items() if known == data), f"{FOLDER}/{variant.id}.npy")
         files[place] = data
         return VariantAnswers(
@@ -190,19 +174,23 @@ class _Maker:
             results=tuple(result for result, _ in settled),
             tolerances=tuple(tolerance for _, tolerance in settled),
             limits=limits,
+            source_limits=source_limits,
         )
 
-    def _ask(self, model: Reference | Session, *, folded: bool) -> _Answers:
+    def _ask(self, model: Reference | Session, index: Array | None = None, *, folded: bool) -> _Answers:
+        """Ask a model all that there is to ask; without an `index` its own outputs say which of their values are kept."""
         staged = StagedRun(model.run, model.inputs, model.outputs, self._meaning, folded=folded)
-        found = _Answers([], [], [])
-        for asked in self._asked:
+        kept, values, results, changed = [], [], [], []
+        for number, asked in enumerate(self._asked):
             outputs, result = self._answer(staged, asked, asked.pixels)
-            found.outputs.append(outputs)
-            found.results.append(result)
-            found.changed.append([self._answer(staged, asked, pixels)[1] for pixels in asked.changed])
-        return found
+            kept.append(self._chosen(outputs) if index is None else index[number])
+            trials = [self._answer(staged, asked, pixels) for pixels in asked.changed]
+            values.append([self._taken(raw, kept[-1]) for raw in (outputs, *(raw for raw, _ in trials))])
+            results.append(result)
+            changed.append([other for _, other in trials])
+        return _Answers(np.stack(kept), np.stack(values, axis=1), results, changed)
 
-    def _answer(self, staged: StagedRun, asked: _Asked, pixels: Array) -> tuple[dict[str, Array], Any]:
+    def _answer(self, staged: StagedRun, asked: GoldenInput, pixels: Array) -> tuple[dict[str, Array], Any]:
         outputs, result = staged.answer(pixels, self._preprocess, asked.size, self._frames)
         try:
             return outputs, expected_from(result)
@@ -212,57 +200,34 @@ class _Maker:
                 hint="Look for overflow in the model; half precision ends at 65504.",
             ) from error
 
-    def _taken(self, answers: _Answers) -> Array:
-        rows = []
-        for outputs, index in zip(answers.outputs, self._index, strict=True):
-            values = take(outputs, self._groups, self._counts, index)
-            if values is None or not np.isfinite(values).all():
-                raise ConversionError(
-                    "An output to a golden picture is not finite, or smaller than the source's.",
-                    hint="Look for overflow in the model; half precision ends at 65504.",
-                )
-            rows.append(values)
-        return np.stack(rows)
+    def _chosen(self, outputs: Mapping[str, Array]) -> Array:
+        parts = [choose(part_of(outputs, group)) for group in self._groups]
+        return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
-    def _limits(self, precision: Precision, values: Array) -> dict[str, Limit]:
+    def _taken(self, outputs: Mapping[str, Array], index: Array) -> Array:
+        values = take(outputs, self._groups, self._counts, index)
+        if values is None or not np.isfinite(values).all():
+            raise ConversionError(
+                "An output to a golden picture is not finite, or smaller than the source's.",
+                hint="Look for overflow in the model; half precision ends at 65504.",
+            )
+        return values
+
+    def _limits(
+        self, answers: _Answers, limit: Callable[[float], Limit], trials: int | None = None
+    ) -> dict[str, Limit]:
+        """Return each group's limit by how near a variant is to its source, at worst over so many trials; all of them otherwise."""
+        wanted, got = (one.values[:trials].reshape(-1, one.values.shape[2]) for one in (self._source, answers))
         limits, start = {}, 0
         for group, count in zip(self._groups, self._counts, strict=True):
             part = slice(start, start + count)
             start += count
-            limits[group.name] = limit_of(precision, float(noise_db(self._values[:, part], values[:, part]).min()))
+            limits[group.name] = limit(float(noise_db(wanted[:, part], got[:, part]).min()))
         return limits
 
-    def _pixel(self, asked: _Asked) -> float:
+    def _pixel(self, asked: GoldenInput) -> float:
         """Return how many pixels of the picture one pixel of the input is, at least one."""
         return max(1.0, *(a / b for a, b in zip(asked.size, self._preprocess.size, strict=True)))
-
-
-def _asked(png: bytes, preprocess: Preprocess, seed: int, clip: int | None) -> _Asked:
-    image = decode_image(png)
-
-    def seen(see: Callable[[Array, Preprocess], Array]) -> Array:
-        if clip is None:
-            return see(image, preprocess)
-        return np.stack([see(frame, preprocess) for frame in panned_clip(image, clip)])
-
-    pixels = seen(exact_pixels)
-    rng = np.random.default_rng([_SEED, seed])
-    trifles = [rng.integers(-1, 2, pixels.shape) for _ in range(_CHANGES - 1)]
-    changed = [np.clip(pixels + trifle, 0, 255).astype(np.uint8) for trifle in trifles]
-    return _Asked(png, image, pixels, (seen(_by_opencv), *changed))
-
-
-def _by_opencv(image: Array, preprocess: Preprocess) -> Array:
-    """Return what the device's own preprocessing makes of a picture on this machine, before mean and std."""
-    tensor = TensorSpec(name="pixels", shape=(1, *preprocess.size, preprocess.channels), dtype="uint8", layout="NHWC")
-    out = tensor.empty()
-    Preprocessor(preprocess, tensor, folded=True).into(image, out)
-    pixels: Array = out[0]
-    return pixels
-
-
-def _opencv_off(asked: _Asked) -> float:
-    return float(np.abs(asked.changed[0].astype(np.int64) - asked.pixels).max())
 
 
 def _groups(outputs: Sequence[TensorSpec], head: str | None) -> tuple[Group, ...]:
@@ -280,10 +245,6 @@ def _groups(outputs: Sequence[TensorSpec], head: str | None) -> tuple[Group, ...
             for name, part in channels.items()
         ]
     return tuple(groups)
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
 
 def _npy(array: Array) -> bytes:

@@ -1,7 +1,10 @@
 """How far another machine may be from a golden answer, from what was measured when the answer was made.
 
 Raw outputs: the same artifact on another instruction set rounds otherwise, but by less than the artifact's own distance from its
-source, and the limit of its precision is always enough.
+source, and the limit of its precision is always enough. In INT8 that is not so for every runtime: where each layer's numbers are
+rounded to 8 bits, a program that adds up in another order or width gets its own share of them one step up or down, and what it
+answers is as far from the first one's answer as both are from the source. Two that are each at the distance d are at most 2 d
+apart, 6 dB. Instead of allowing that, an INT8 answer may be as near to the source as the artifact was here.
 Decoded answers: twice what a change of one grey level in the input does to them, and never less than a floor.
 """
 
@@ -35,6 +38,10 @@ _SCORE = {Precision.FP32: 0.02, Precision.FP16: 0.03, Precision.INT8: 0.05, Prec
 _COSINE = {Precision.FP32: 1e-3, Precision.FP16: 3e-3, Precision.INT8: 1e-2, Precision.MIXED: 1e-2}
 _VALUE = {Precision.FP32: 5e-3, Precision.FP16: 1e-2, Precision.INT8: 3e-2, Precision.MIXED: 3e-2}
 _TIMES = 2.0
+# Activations are rounded to so few steps that the order of adding up decides over many of them.
+ROUNDED = frozenset({Precision.INT8, Precision.MIXED})
+# Below the worst of all trials: a dozen more trials would find one that is a little worse.
+_WORSE_YET = 1.0
 # An object whose score changes by more than this at a trifle says nothing.
 _UNSTEADY = 0.15
 
@@ -49,6 +56,16 @@ def limit_of(precision: Precision, db: float | None) -> Limit:
     # Whole dB: the last digits may differ from run to run, and a bundle's bytes may not.
     limit = least if db is None else max(least, min(enough, float(math.floor(db - below))))
     return Limit(db=limit, tiny=_TINY[precision])
+
+
+def source_limit_of(precision: Precision, db: float) -> Limit:
+    """Return how near to the source a group of raw outputs may be instead.
+
+    Args:
+        db: of the artifact against its source, at worst over all pictures and what a trifle changes of them.
+    """
+    enough, least, _ = _LIMITS[precision]
+    return Limit(db=max(least, min(enough, float(math.floor(db - _WORSE_YET)))), tiny=_TINY[precision])
 
 
 def settle(precision: Precision, answer: Any, changed: Sequence[Any], pixel: float) -> tuple[Any, Tolerance]:

@@ -6,6 +6,8 @@ that differs, and not one that suffers from it. The last stage is the production
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from pydantic import ValidationError
 
@@ -14,7 +16,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.golden.exact_input import digest_of, exact_pixels, pixels_of
 from edgesdk_targets.golden.expected_result import expected_from
 from edgesdk_targets.golden.golden_file import GoldenVariant, read_golden, read_member
-from edgesdk_targets.golden.output_sample import noise_db, take, too_far
+from edgesdk_targets.golden.output_sample import Mark, near_to, take
 from edgesdk_targets.golden.report import STAGES, GoldenReport, Stage, StageReport
 from edgesdk_targets.golden.result_distance import difference
 from edgesdk_targets.golden.staged_run import Meaning, StagedRun
@@ -157,19 +159,27 @@ class _Check:
         if not self._values:
             return
         numbers = sorted(self._values)
-        got, wanted = np.stack([self._values[number] for number in numbers]), self._kept.values[numbers]
+        got = np.stack([self._values[number] for number in numbers])
         nearest: list[tuple[float, str]] = []
         start = 0
         for group, count in zip(self._golden.groups, self._golden.counts, strict=True):
             part = slice(start, start + count)
             start += count
-            limit = self._kept.answers.limits[group.name]
-            db = noise_db(wanted[:, part], got[:, part])
-            for at in np.flatnonzero(too_far(wanted[:, part], got[:, part], limit)):
-                self._fail("inference", numbers[at], f"{group.name} has {db[at]:.1f} dB; {limit.db:g} are needed")
-            nearest.append((float(db.min()) - limit.db, f"{group.name} has {db.min():.1f} dB; {limit.db:g} are needed"))
+            margins, told, far = near_to(self._marks(group.name, numbers, part), got[:, part])
+            for at in np.flatnonzero(far):
+                self._fail("inference", numbers[at], f"{group.name} has {told[at]}")
+            worst = int(margins.argmin())
+            nearest.append((float(margins[worst]), f"{group.name} has {told[worst]}"))
         if nearest and not self._failed["inference"]:
             self._worst["inference"] = min(nearest)[1]
+
+    def _marks(self, group: str, numbers: Sequence[int], part: slice) -> list[Mark]:
+        """Return what a group may be near to: the variant's own answers, or its source's as near as it was itself."""
+        answers = self._kept.answers
+        marks = [Mark(self._kept.values[numbers][:, part], answers.limits[group])]
+        if self._kept.source is not None:
+            marks.append(Mark(self._kept.source[numbers][:, part], answers.source_limits[group], " to its source"))
+        return marks
 
     def _judge_result(self, stage: Stage, number: int, result: Result) -> None:
         answers = self._kept.answers

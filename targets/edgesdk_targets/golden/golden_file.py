@@ -80,6 +80,7 @@ class VariantAnswers(_Frozen):
         outputs: (pictures, values) float32 `.npy` in the bundle, the values that `golden/index.npy` names.
         results: one a picture.
         limits: by group.
+        source_limits: by group, how far its numbers may be from the source's instead; none of a variant that computes in float.
         tolerances: between decoded results, one a picture.
     """
 
@@ -88,6 +89,7 @@ class VariantAnswers(_Frozen):
     outputs: str
     results: tuple[ExpectedResult, ...]
     limits: dict[str, Limit]
+    source_limits: dict[str, Limit] = Field(default_factory=dict)
     tolerances: tuple[Tolerance, ...]
 
 
@@ -100,6 +102,7 @@ class GoldenSet(_Frozen):
         prepare_off: how far OpenCV's picture may be from the exact one, grey levels.
         groups: of the outputs, in the order of the values in the arrays.
         counts: how many values of each group are kept.
+        source: (pictures, values) float32 `.npy` in the bundle, what the float source answers; None where no variant is held to it.
     """
 
     schema_id: Literal["golden/1"] = Field(default="golden/1", alias="schema")
@@ -110,6 +113,7 @@ class GoldenSet(_Frozen):
     pictures: tuple[Picture, ...] = Field(min_length=1, max_length=64)
     groups: tuple[Group, ...]
     counts: tuple[Annotated[int, Field(ge=0)], ...]
+    source: str | None = None
     variants: dict[str, VariantAnswers]
 
     def to_bytes(self) -> bytes:
@@ -126,12 +130,14 @@ class GoldenVariant:
     Attributes:
         index: (pictures, values) int: where in its group's flattened array each value stands.
         values: (pictures, values) float32.
+        source: likewise, of the float source; None where the variant is not held to it.
     """
 
     golden: GoldenSet
     answers: VariantAnswers
     index: Array
     values: Array
+    source: Array | None = None
 
 
 def has_golden(bundle: Bundle) -> bool:
@@ -164,11 +170,16 @@ def read_golden(bundle: Bundle, variant_id: str) -> GoldenVariant:
     index = _array(bundle, f"{FOLDER}/index.npy", np.int32, shape)
     values = _array(bundle, answers.outputs, np.float32, shape)
     complete = len(answers.results) == len(answers.tolerances) == len(golden.pictures)
-    if not complete or {g.name for g in golden.groups} != set(answers.limits):
+    groups = {group.name for group in golden.groups}
+    if not complete or groups != set(answers.limits):
         raise _damaged(bundle, f"{variant_id} does not answer every picture")
     if index.size and index.min() < 0:
         raise _damaged(bundle, "an index is negative")
-    return GoldenVariant(golden, answers, index, values)
+    if not answers.source_limits:
+        return GoldenVariant(golden, answers, index, values)
+    if golden.source is None or groups != set(answers.source_limits):
+        raise _damaged(bundle, f"{variant_id} is held to the source, and what that answers is not there")
+    return GoldenVariant(golden, answers, index, values, _array(bundle, golden.source, np.float32, shape))
 
 
 def read_member(bundle: Bundle, name: str) -> bytes:

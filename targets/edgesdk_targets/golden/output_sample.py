@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -83,3 +84,42 @@ def too_far(wanted: Array, got: Array, limit: Limit) -> Array:
     small = ((off <= limit.tiny) & (db >= limit.db / 3)) | (off <= _NOTHING)
     bad: Array = ((db < limit.db) | (off > max(peak, limit.tiny))) & ~small
     return bad
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Answers that a group's values may be near to.
+
+    Attributes:
+        values: (pictures, values).
+        whose: in words, after "dB".
+    """
+
+    values: Array
+    limit: Limit
+    whose: str = ""
+
+
+def near_to(marks: Sequence[Mark], got: Array) -> tuple[Array, list[str], Array]:
+    """Compare a group's values with each mark; a picture has to be near to one of them.
+
+    Returns:
+        of each picture: by how many dB the nearer mark's limit is kept; that in words, of all marks where it is near to none; and
+        whether it is near to none.
+    """
+    ratios = np.stack([noise_db(mark.values, got) for mark in marks])
+    apart = np.stack([too_far(mark.values, got, mark.limit) for mark in marks])
+    limits = np.asarray([mark.limit.db for mark in marks])
+    # A mark that the values are near to counts before one that they are not: single values decide besides the ratio.
+    far: Array = np.logical_and.reduce(apart)
+    margins = np.where(apart & ~far, -np.inf, ratios - limits[:, None])
+    best = margins.argmax(axis=0)
+    told = []
+    for at in range(got.shape[0]):
+        shown = range(len(marks)) if far[at] else [int(best[at])]
+        told.append(", and ".join(_in_words(marks[one], float(ratios[one, at])) for one in shown))
+    return margins.max(axis=0), told, far
+
+
+def _in_words(mark: Mark, db: float) -> str:
+    return f"{db:.1f} dB{mark.whose}; {mark.limit.db:g} are needed"
