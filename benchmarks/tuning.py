@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "tests/real/models"))
 
 from edgesdk.benchmark.host import host_facts  # noqa: E402  (the path above comes first)
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle  # noqa: E402
+from edgesdk_targets.machine_load import machine_busy_s  # noqa: E402
 from edgesdk_targets.preprocess.opencv import cv2  # noqa: E402
 from edgesdk_targets.tuning.bench import SessionBench  # noqa: E402
 from edgesdk_targets.tuning.ranking import times_as_dear  # noqa: E402
@@ -126,11 +127,9 @@ def _answers(
 
 def _cpu_times() -> tuple[float, float, float]:
     """Return the wall clock, the machine's busy seconds, and those of this process with its children."""
-    fields = Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:]
-    busy = sum(map(int, fields[:3])) + sum(map(int, fields[5:8]))
     own = os.times()
     mine = own.user + own.system + own.children_user + own.children_system
-    return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), mine
+    return time.monotonic(), machine_busy_s() or mine, mine
 
 
 def _others(before: tuple[float, float, float]) -> float:

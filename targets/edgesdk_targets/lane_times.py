@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edgesdk_targets.machine_load import machine_busy_s
+
 _MOST_RUNS = 200_000  # of the fastest models; more would only cost memory
 
 
@@ -18,11 +20,13 @@ class LaneTimes:
     Attributes:
         times: seconds of each run, for each lane.
         wall_s, cpu_s: from when all had settled until the last ended; `cpu_s` of the whole process.
+        others_s: processor time that others took meanwhile; 0 also where the system does not tell.
     """
 
     times: Sequence[array[float]]
     wall_s: float
     cpu_s: float
+    others_s: float = 0.0
 
 
 def time_lanes(
@@ -40,8 +44,8 @@ def time_lanes(
     """
     times: list[array[float]] = [array("d") for _ in lanes]
     problems: list[BaseException] = []
-    begun: list[tuple[float, float]] = []
-    barrier = threading.Barrier(len(lanes), action=lambda: begun.append((time.perf_counter(), time.process_time())))
+    begun: list[_Clocks] = []
+    barrier = threading.Barrier(len(lanes), action=lambda: begun.append(_Clocks()))
 
     def run(place: int) -> None:
         try:
@@ -63,7 +67,7 @@ def time_lanes(
         thread.join()
     if problems:
         raise problems[0]
-    return LaneTimes(times, time.perf_counter() - begun[0][0], time.process_time() - begun[0][1])
+    return LaneTimes(times, *_Clocks().since(begun[0]))
 
 
 def time_runs(run: Callable[[], object], seconds: float, *, fewest: int, period_s: float = 0.0) -> array[float]:
@@ -81,3 +85,18 @@ def time_runs(run: Callable[[], object], seconds: float, *, fewest: int, period_
             time.sleep(max(0.0, due - now))
             now = clock()
     return times
+
+
+class _Clocks:
+    """A moment: by the wall, by this process's work, and by the machine's."""
+
+    def __init__(self) -> None:
+        self._busy_s = machine_busy_s()
+        self._wall_s, self._cpu_s = time.perf_counter(), time.process_time()
+
+    def since(self, before: _Clocks) -> tuple[float, float, float]:
+        """Return the seconds that passed, those that this process worked, and those that others did."""
+        wall_s, cpu_s = self._wall_s - before._wall_s, self._cpu_s - before._cpu_s
+        if self._busy_s is None or before._busy_s is None:
+            return wall_s, cpu_s, 0.0
+        return wall_s, cpu_s, max(0.0, self._busy_s - before._busy_s - cpu_s)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgesdk_targets.target import Precision
-from edgesdk_targets.tuning.setting import Hint, Measured
+from edgesdk_targets.tuning.setting import AT_WORK, Hint, Measured
 
 _FLOATS = (Precision.FP32, Precision.FP16)
 # Costs that differ by no more than this are the same; for a live camera a little more is given for less work: less than the 5 %
@@ -59,7 +59,7 @@ def ranked(measured: Sequence[Measured], hint: Hint, *, left_out: int = 0) -> Ra
         *(one for one in finalists if one is not first),
         *sorted(rest, key=lambda one: one.least_cost(hint)),
     )
-    return Ranking(order, _why(order, hint, left_out), tuple(_slower_int8(measured, hint)))
+    return Ranking(order, _why(order, hint, left_out), (*_others_at_work(first, hint), *_slower_int8(measured, hint)))
 
 
 def times_as_dear(one: Measured, other: Measured, hint: Hint) -> float:
@@ -93,6 +93,14 @@ def _why(order: Sequence[Measured], hint: Hint, left_out: int) -> str:
     elif first.setting.precision is other.setting.precision:
         reason = "and one of them had to be taken"
     return f"{told}; of {len(order)} settings as good as {other.setting}, {reason}"
+
+
+def _others_at_work(first: Measured, hint: Hint) -> list[str]:
+    """Say so where the machine was not this process's alone, and what that means for the figures."""
+    if first.others < AT_WORK:
+        return []
+    meant = "rates are compared as if it had not been" if hint is Hint.THROUGHPUT else "alone it is quicker"
+    return [f"other work kept {first.others:.1f} cores busy meanwhile; {meant}"]
 
 
 def _slower_int8(measured: Sequence[Measured], hint: Hint) -> list[str]:

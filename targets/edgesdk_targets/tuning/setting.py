@@ -9,6 +9,9 @@ from typing import Any
 
 from edgesdk_targets.target import Precision, Runtime
 
+# Cores kept busy by other processes: less than this is within what the kernel's count may be wrong by.
+AT_WORK = 0.25
+
 
 class Hint(str, Enum):
     """What a model is run for.
@@ -70,12 +73,28 @@ class Slice:
         p50_ms, p95_ms: of one inference.
         fps: inferences a second, of all streams together.
         cpu_ms: processor time of one inference, all threads together.
+        others: cores that other processes kept busy meanwhile.
     """
 
     p50_ms: float
     p95_ms: float
     fps: float
     cpu_ms: float
+    others: float = 0.0
+
+    def fps_alone(self, cores: int) -> float:
+        """Return the rate with what others took of the cores given back.
+
+        Beside other work a rate says how much of the cores one happened to get: a setting that works twice as much for a
+        picture can win by it.
+
+        Args:
+            cores: that the setting can use at a time.
+        """
+        own = self.cpu_ms * self.fps / 1000
+        if self.others < AT_WORK or own <= 0:
+            return self.fps
+        return self.fps * max(1.0, min(cores, own + self.others) / own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +135,11 @@ class Measured:
         """Processor milliseconds of one picture, preparing it included."""
         return self.prepare_ms + statistics.median(one.cpu_ms for one in self.rounds)
 
+    @property
+    def others(self) -> float:
+        """Cores that other processes kept busy while it was timed."""
+        return statistics.median(one.others for one in self.rounds)
+
     def cost(self, hint: Hint, rounds: slice = slice(None)) -> float:
         """Return what the hint wants to be small, in milliseconds.
 
@@ -124,7 +148,8 @@ class Measured:
         """
         taken = self.rounds[rounds]
         if hint is Hint.THROUGHPUT:
-            return 1000.0 / statistics.median(one.fps for one in taken)
+            cores = self.setting.threads * self.setting.streams
+            return 1000.0 / statistics.median(one.fps_alone(cores) for one in taken)
         answer_ms = self.prepare_ms + statistics.median(one.p50_ms for one in taken)
         return answer_ms + self.period_ms if hint is Hint.AGE else answer_ms
 
