@@ -107,7 +107,7 @@ class Pipeline(SlotPipeline):
             # Frames a second of the first source, or None where it is not known.
             self.source_fps = next((camera.info.fps for camera in cameras.values()), None)
             policies = policies_for(cameras, policy)
-            lanes = lanes_wanted(tuple(policies.values()), model.lanes)
+            lanes = lanes_wanted(tuple(policies.values()), model.lanes, on_caller=_on_caller(model))
             super().__init__(
                 model.slots(slots_wanted(tuple(policies.values()), lanes)),
                 cameras,
@@ -160,7 +160,7 @@ class Pipeline(SlotPipeline):
             SessionFailed: the old model does not finish its last frame within the time.
         """
         policies = tuple(self.policies.values())
-        lanes = lanes_wanted(policies, model.lanes)
+        lanes = lanes_wanted(policies, model.lanes, on_caller=_on_caller(model))
         slots = model.slots(slots_wanted(policies, lanes))
         if self._feeding:
             model.claim_streams(self, self.policies)
@@ -180,6 +180,10 @@ class Pipeline(SlotPipeline):
         self._feeding = False
         for model in self._fed:
             model.release_streams(self)
+
+
+def _on_caller(model: Model | Chain) -> bool:
+    return bool(getattr(model, "on_caller", False))
 
 
 def _camera(source: object) -> Camera:

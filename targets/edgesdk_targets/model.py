@@ -16,7 +16,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.loading import Loaded, LoadOptions, load_variant
 from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.results import Result
-from edgesdk_targets.session import Binding, Session
+from edgesdk_targets.session import Binding, Session, computes_on_caller
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.stream_claims import StreamClaims
 from edgesdk_targets.tensor import Array
@@ -35,6 +35,7 @@ class Slot:
         self._model = model
         # Of the bundle whose answers come from here.
         self.digest = model.digest
+        self.on_caller = model.on_caller
         self._binding = binding
         self._preprocessor = model.new_preprocessor()
         # A frame of a clip is kept beside the runtime's memory until the clip is full.
@@ -114,6 +115,11 @@ class Model:
     def lanes(self) -> int:
         """How many slots may infer at the same time; one where a frame's answer depends on that of the frame before."""
         return 1 if self._in_order else self._session.streams
+
+    @property
+    def on_caller(self) -> bool:
+        """Whether the thread that infers does all of the work itself."""
+        return computes_on_caller(self._session)
 
     @property
     def _in_order(self) -> bool:

@@ -1,7 +1,8 @@
 """A loaded variant, whatever runtime runs it.
 
 `run` is the convenient form. `bind` is the fast one: it hands out input arrays that are the runtime's own memory, so
-that preprocessing writes where inference reads, and nothing of frame size is copied or allocated afterwards.
+that preprocessing writes where inference reads, and nothing of frame size is allocated or copied afterwards; where a
+runtime's memory for each input would cost more than a copy does (LiteRT), they are copied from.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Binding(Protocol):
     """One set of preallocated inputs and outputs of a session.
 
     Attributes:
-        inputs: logical name → writable C-contiguous array, which is the runtime's memory.
+        inputs: logical name → writable C-contiguous array, which is the runtime's memory or copied into it.
     """
 
     inputs: Mapping[str, Array]
@@ -222,6 +223,11 @@ def passed_over(session: Session) -> tuple[tuple[str, str], ...]:
 def is_accelerated(session: Session) -> bool:
     """Say whether a session computes elsewhere than on the processor, whose time then says nothing of it."""
     return bool(getattr(session, "accelerated", False))
+
+
+def computes_on_caller(session: Session) -> bool:
+    """Say whether the thread that runs a binding does all of the work itself: so many compute at a time as call."""
+    return bool(getattr(session, "on_caller", False))
 
 
 def failed(runtime: str, doing: str, error: BaseException) -> SessionFailed:

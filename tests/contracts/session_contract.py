@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edgesdk_targets.errors import InputError, MissingExtra, SessionFailed
-from edgesdk_targets.session import RUNTIMES, Binding, Load, Session, SessionOptions
+from edgesdk_targets.session import RUNTIMES, Binding, Load, Session, SessionOptions, computes_on_caller
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 from edgesdk_testkit.tiny_models import CNN, PIXELS, STREAM, WIDE, TinyFile, TinyModel
@@ -30,10 +30,12 @@ class SessionContract:
     Attributes:
         runtime: which form of the tiny models is loaded.
         atol: how far an answer may be from numpy's.
+        computes_on_caller: with one thread, the one that runs a binding does all of the work.
     """
 
     runtime: ClassVar[Runtime]
     atol: ClassVar[float] = 1e-5
+    computes_on_caller: ClassVar[bool] = False
 
     def open(self, load: Load) -> Session:
         """Open a session with this backend."""
@@ -213,6 +215,12 @@ class SessionContract:
             for turn, expected in enumerate(frames):
                 for name, array in expected.items():
                     np.testing.assert_array_equal(together[place][turn][name], array, err_msg=f"{place} {turn} {name}")
+
+    @pytest.mark.parametrize(("threads", "on_caller"), [(1, True), (2, False)])
+    def test_says_whether_the_thread_that_runs_it_does_the_work(self, threads: int, on_caller: bool) -> None:
+        session = self.open(self.load(CNN, threads=threads))
+        assert computes_on_caller(session) is (on_caller and self.computes_on_caller)
+        session.close()
 
     def test_streams_are_one_unless_asked_for(self, session: Session) -> None:
         assert session.streams == 1

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from session_contract import SessionContract
 
 from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.runtimes import litert
 from edgesdk_targets.runtimes.litert import open_session
 from edgesdk_targets.session import Load, Session
 from edgesdk_targets.target import Runtime
@@ -18,6 +24,7 @@ pytest.importorskip("ai_edge_litert")
 
 class TestLiteRtSession(SessionContract):
     runtime = Runtime.LITERT
+    computes_on_caller = True
 
     def open(self, load: Load) -> Session:
         return open_session(load)
@@ -35,12 +42,51 @@ class TestLiteRtSession(SessionContract):
         feeds = STREAM.feeds(3)
         self.check(STREAM, feeds, session.run(feeds))
 
-    def test_the_arrays_are_the_interpreters_own_memory(self) -> None:
-        (binding,) = self.open(self.load(CNN)).bind()
-        interpreter = binding._interpreter  # type: ignore[attr-defined]
-        detail = interpreter.get_input_details()[0]
-        binding.inputs["image"][...] = 7
-        assert (interpreter.get_tensor(detail["index"]) == 7).all()
+    @pytest.mark.parametrize(("streams", "slots", "interpreters"), [(1, 4, 1), (2, 5, 2), (2, 1, 1), (4, 3, 3)])
+    def test_there_are_no_more_interpreters_than_run_at_a_time(
+        self, streams: int, slots: int, interpreters: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[object] = []
+        new = litert._new_interpreter
+
+        def noted(load: Load) -> object:
+            made.append(new(load))
+            return made[-1]
+
+        monkeypatch.setattr(litert, "_new_interpreter", noted)
+        session = self.open(self.load(CNN, streams=streams))
+        for _ in range(slots):
+            session.bind()
+        assert len(made) == interpreters
+
+    def test_one_more_than_there_are_streams_waits_for_one_of_them(self) -> None:
+        """Which of them is at work is asked of the library: each interpreter says when it begins and ends."""
+        session = self.open(self.load(CNN, streams=2))
+        slots = session.bind(4)
+        at_work = AtWork()
+        interpreters = [session._idle.get(), session._idle.get()]  # type: ignore[attr-defined]
+        for one in interpreters:
+            assert one is not None
+            one._library = at_work.watched(one._library)
+            session._idle.put(one)  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(len(slots)) as threads:
+            for done in [threads.submit(lambda slot=slot: [slot.run() for _ in range(5)]) for slot in slots]:  # type: ignore[misc]
+                done.result(60)
+        assert at_work.most == 2
+
+    def test_whoever_waits_is_told_when_the_session_is_closed(self) -> None:
+        session = self.open(self.load(CNN))
+        slots = session.bind(3)
+        held = session._idle.get()  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(2) as threads:
+            waiting = [threads.submit(slot.run) for slot in slots[:2]]
+            session.close()
+            for one in waiting:
+                with pytest.raises(SessionFailed, match="closed"):
+                    one.result(60)
+        session._idle.put(held)  # type: ignore[attr-defined]
+        with pytest.raises(SessionFailed, match="closed"):
+            slots[2].run()
 
     def test_arrays_outlive_session_and_binding(self) -> None:
         session = self.open(self.load(CNN))
@@ -65,6 +111,28 @@ class TestLiteRtSession(SessionContract):
         session = self.open(Load(load.files, load.variant, (_vector("x"),), (_vector("y"),), load.options))
         values = np.arange(6, dtype=np.float32)[None]
         np.testing.assert_allclose(session.run({"x": values})["y"], values * 2)
+
+
+class AtWork:
+    """How many interpreters compute at the same time."""
+
+    def __init__(self) -> None:
+        self.most = self._now = 0
+        self._lock = threading.Lock()
+
+    def watched(self, library: Any) -> Any:
+        """Return an interpreter that takes its time, and tells."""
+
+        def invoke() -> None:
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+            time.sleep(0.01)
+            library.invoke()
+            with self._lock:
+                self._now -= 1
+
+        return SimpleNamespace(tensor=library.tensor, invoke=invoke)
 
 
 def _vector(name: str) -> TensorSpec:

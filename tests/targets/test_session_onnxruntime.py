@@ -14,6 +14,7 @@ pytest.importorskip("onnxruntime")
 
 class TestOnnxRuntimeSession(SessionContract):
     runtime = Runtime.ONNXRUNTIME
+    computes_on_caller = True
 
     def open(self, load: Load) -> Session:
         return open_session(load)

@@ -18,6 +18,7 @@ class Account:
 
     Args:
         delivering, preparing: the parts of the lanes' processor time in which they delivered and prepared.
+        at_cameras: likewise of each camera's thread, in which it prepared.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Account:
         delivery: Delivery,
         delivering: ProcessorTime,
         preparing: ProcessorTime,
+        at_cameras: Sequence[ProcessorTime],
     ) -> None:
         self._meters = meters
         self._lines = lines
@@ -35,6 +37,7 @@ class Account:
         self._delivery = delivery
         self._delivering = delivering
         self._preparing = preparing
+        self._at_cameras = tuple(at_cameras)
 
     def totals(self) -> FrameStats:
         """Return what happened since the start."""
@@ -58,9 +61,11 @@ class Account:
 
     def _cpu_s(self) -> dict[str, float]:
         deliver, prepare, seconds = self._delivering.seconds, self._preparing.seconds, self._crew.cpu_s()
+        at_cameras = sum(time.seconds for time in self._at_cameras)
         return {
             **seconds,
-            "preprocess": seconds["preprocess"] + prepare,
+            "capture": max(0.0, seconds["capture"] - at_cameras),
+            "preprocess": seconds["preprocess"] + prepare + at_cameras,
             "infer": max(0.0, seconds["infer"] - deliver - prepare),
             "deliver": deliver,
         }

@@ -39,6 +39,11 @@ class Bell:
                 self._awake(sleeper)
             self._spare.append(sleeper)
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a thread sleeps that nobody has woken yet."""
+        return bool(self._sleepers)
+
     def wake_one(self) -> None:
         """Wake one thread, if any waits."""
         if self._sleepers:

@@ -10,7 +10,9 @@ from edgesdk_agent.frame import Frame
 from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_agent.pipeline.picture_stage import PictureStage
+from edgesdk_agent.pipeline.stage_thread import ProcessorTime
 from edgesdk_agent.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ class CaptureStage:
     Args:
         line: the camera's.
         clock: monotonic seconds; wall_clock: seconds since 1970.
+        prepare: prepares a picture that is for this thread; it does not raise.
+        preparing: is told the processor time that this took.
         profile: records when each frame was read, where one is wanted.
         stages: each is given every picture, in order, until one leaves it out.
     """
@@ -34,6 +38,8 @@ class CaptureStage:
         handover: Handover,
         clock: Clock,
         wall_clock: Clock,
+        prepare: Callable[[InputCell], None],
+        preparing: ProcessorTime,
         profile: Timeline | None = None,
         stages: Sequence[PictureStage] = (),
     ) -> None:
@@ -42,6 +48,8 @@ class CaptureStage:
         self._handover = handover
         self._clock = clock
         self._wall_clock = wall_clock
+        self._prepare = prepare
+        self._preparing = preparing
         self._profile = profile
         self._seq = 0
 
@@ -78,7 +86,10 @@ class CaptureStage:
                 handover.not_captured(line, cell)
                 continue
             line.rhythm.captured(at)
-            handover.captured(line, cell)
+            if (at_once := handover.captured(line, cell)) is not None:
+                spent = self._preparing.begin()
+                self._prepare(at_once)
+                self._preparing.end(spent)
 
     def end(self) -> None:
         """Let what was captured be processed to the end."""

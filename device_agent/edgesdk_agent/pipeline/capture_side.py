@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
+from edgesdk_agent.pipeline.model_inputs import InputCell
 
 # A source that does not wait for its pictures is read this often at most while nobody takes them: a loop that only writes one
 # picture over the other would keep Python's lock from those who are to take them.
 _TOO_FAST_S = 0.001
 
 
-class CaptureSide:
+class CaptureSide(ABC):
     """Give pictures to capture into, and take those that are captured.
 
     Args:
@@ -47,25 +49,32 @@ class CaptureSide:
             line.meter.dropped("replaced_before_preprocess")
             return line.pictures.popleft()
 
-    def captured(self, line: CameraLine, cell: FrameCell) -> None:
-        """Make a captured picture ready to be prepared."""
+    def captured(self, line: CameraLine, cell: FrameCell) -> InputCell | None:
+        """Make a captured picture ready to be prepared; what is returned is to be prepared by the thread that captured it."""
         with self._lock:
             line.filling = False
             if self._aborted or (line.paused and line.live):
                 line.meter.dropped("stopped" if self._aborted else "paused")
                 line.give_back(cell)
-                return
+                return None
             if line.wanted is not None and cell.frame is not None and not line.wanted(cell.frame.captured_at):
                 line.meter.dropped("governed")
                 line.give_back(cell)
-                return
+                return None
             if line.replaces and line.pictures:
                 line.meter.dropped("replaced_before_preprocess")
                 replaced = line.pictures.popleft()
                 line.too_fast = _seconds_between(replaced, cell) < _TOO_FAST_S
                 line.give_back(replaced)
             line.pictures.append(cell)
-            self._preparers.wake_one()
+            at_once = self._to_prepare_at_once(line)
+            if at_once is None:
+                self._preparers.wake_one()
+            return at_once
+
+    @abstractmethod
+    def _to_prepare_at_once(self, line: CameraLine) -> InputCell | None:
+        """Return a slot, and the picture that its camera's own thread is to prepare into it; None leaves that to others."""
 
     def limit(self, line: CameraLine, wanted: Callable[[float], bool] | None) -> None:
         """Look only at the frames of a camera that are wanted; the others are dropped and counted as `governed`."""

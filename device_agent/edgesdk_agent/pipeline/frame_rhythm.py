@@ -6,7 +6,7 @@ costs only those milliseconds. Waiting happens at most once an inference and nev
 that the rate stays; where the model is faster than the camera, lanes wait for frames anyway.
 
 Where a frame takes less time to prepare and infer than to be handed from one thread to the next, the lane that infers it
-prepares it too.
+prepares it too. And where preparing takes little of a frame's time, its camera's thread may do it without being late for the next.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _ENOUGH = 8
 # Waking a thread that then waits for Python's lock costs some ten microseconds on each side. What is quick stays so until
 # it is clearly not: a thread that is put off in the middle of its work counts with all of the pause.
 _QUICK_S, _NO_LONGER_QUICK_S = 0.0001, 0.0004
+# How much of a frame's time, and in all: a camera of which few frames are wanted sends the others meanwhile.
+_EASY_PART, _EASY_S = 0.25, 0.004
 
 
 class FrameRhythm:
@@ -34,9 +36,10 @@ class FrameRhythm:
     Attributes:
         matters: whether the model may be slower than the camera, so that the question is worth its time.
         quick: whether a frame is prepared and inferred in less time than it takes to hand it over in between.
+        at_ease: whether the camera's thread has the time to prepare frames.
     """
 
-    __slots__ = ("_infer_s", "_inferred", "_last", "_period_s", "_prepare_s", "_seen", "matters", "quick")
+    __slots__ = ("_infer_s", "_inferred", "_last", "_period_s", "_prepare_s", "_seen", "at_ease", "matters", "quick")
 
     def __init__(self) -> None:
         self._period_s = 0.0
@@ -44,7 +47,7 @@ class FrameRhythm:
         self._prepare_s = 0.0
         self._last = 0.0
         self._seen = self._inferred = 0
-        self.matters = self.quick = False
+        self.matters = self.quick = self.at_ease = False
 
     def captured(self, at: float) -> None:
         """Note when a frame was there, seconds of the monotonic clock."""
@@ -68,6 +71,8 @@ class FrameRhythm:
         self._infer_s += _NEW * (infer_s - self._infer_s)
         self.matters = self._infer_s >= self._period_s and self._seen >= _ENOUGH
         self._inferred += 1
+        easy_s = min(_EASY_PART * self._period_s, _EASY_S)
+        self.at_ease = self._prepare_s <= easy_s and self._seen >= _ENOUGH
         limit_s = _NO_LONGER_QUICK_S if self.quick else _QUICK_S
         self.quick = self._prepare_s + self._infer_s < limit_s and self._inferred >= _ENOUGH
 

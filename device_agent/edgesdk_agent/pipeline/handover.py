@@ -5,7 +5,9 @@
 Preallocated cells change places between the threads; nothing is copied, and nobody waits who has something to do:
 
 - Preprocessing takes the cameras in turn, of those that have a picture and room for it. It is done by one thread at a
-  time: by its own, beside inference, or by the lanes, where the model is so quick that a thread between costs more.
+  time: by its own, beside inference, or by the lanes, where they compute on all cores themselves, or the model is so quick
+  that a thread between costs more. Where a lane sleeps, a live camera's own thread prepares what it has just read: one
+  thread is woken for the frame, and not two.
 - A free lane serves the camera whose last turn is longest ago.
 - Of a `freshest` camera the newest picture and the newest *prepared input* are replaced until they are taken. An input
   that was prepared when the last inference began, and then waited for it, would be one whole inference old.
@@ -39,7 +41,7 @@ class Handover(CaptureSide):
         keep_image: results carry their picture, so that it is kept until they are delivered.
         clock: monotonic seconds.
         lock: shared with the lines.
-        lanes_may_prepare: whether lanes prepare the pictures of a quick model.
+        others_may_prepare: whether lanes and cameras' threads prepare pictures too, and not only the thread for it.
 
     Raises:
         InputError: there are no slots, or no lane.
@@ -54,7 +56,7 @@ class Handover(CaptureSide):
         keep_image: bool,
         clock: Callable[[], float],
         lock: threading.Lock,
-        lanes_may_prepare: bool = True,
+        others_may_prepare: bool = True,
     ) -> None:
         super().__init__(lines, lock)
         self._fresh = sum(line.replaces for line in lines)
@@ -63,8 +65,10 @@ class Handover(CaptureSide):
         self._idle = Bell(lock)
         self._model = ModelInputs(slots, lanes, self._fresh)
         self._all_prepared = False
-        self._lanes_may_prepare = lanes_may_prepare
-        self._lanes_prepare = False
+        self._others_may_prepare = others_may_prepare
+        self._lanes_prepare = others_may_prepare and self._model.by_lanes
+        if self._lanes_prepare:
+            self._preparers = self._inferable
         # One thread at a time prepares, so that a camera's frames stay in order.
         self._preparing = False
         self._turn = 0
@@ -90,10 +94,22 @@ class Handover(CaptureSide):
         for _ in self._lines:
             line = self._lines[self._turn]
             self._turn = (self._turn + 1) % len(self._lines)
-            if line.pictures and (cell := self._room_for(line)) is not None:
-                cell.picture = line.pictures.popleft()
-                self._preparing = True
+            if line.pictures and (cell := self._begin_with(line)) is not None:
                 return cell
+        return None
+
+    def _begin_with(self, line: CameraLine) -> InputCell | None:
+        cell = self._room_for(line)
+        if cell is not None:
+            cell.picture = line.pictures.popleft()
+            cell.by_lane = False
+            self._preparing = True
+        return cell
+
+    def _to_prepare_at_once(self, line: CameraLine) -> InputCell | None:
+        may = self._others_may_prepare and line.replaces and line.rhythm.at_ease
+        if may and self._inferable.is_waited_for and not (self._preparing or self._lanes_prepare):
+            return self._begin_with(line)
         return None
 
     def _room_for(self, line: CameraLine) -> InputCell | None:
@@ -129,7 +145,8 @@ class Handover(CaptureSide):
             if line.replaces and line.inputs:
                 self._input_dropped(line, line.inputs.popleft(), "replaced_before_inference")
             line.inputs.append(cell)
-            self._inferable.wake_one()
+            if not cell.by_lane:
+                self._inferable.wake_one()
 
     def not_prepared(self, cell: InputCell) -> None:
         """Give a slot back, and the picture that is not for it."""
@@ -142,9 +159,13 @@ class Handover(CaptureSide):
 
     def _preparing_over(self, line: CameraLine) -> None:
         self._preparing = False
-        if line.ended or not self._lanes_prepare:
-            # Its thread may have waited for a lane that prepared: to do so itself, or to end.
+        if line.ended or (not self._lanes_prepare and self._some_wait):
+            # Its thread may have waited for another that prepared: to do so itself, or to end.
             self._preparable.wake_one()
+
+    @property
+    def _some_wait(self) -> bool:
+        return any(line.pictures for line in self._lines)
 
     def preparing_ended(self) -> None:
         """Note that no more slots will be prepared; those that are ready are still inferred."""
@@ -169,6 +190,8 @@ class Handover(CaptureSide):
                     if patience_s <= 0.0:
                         return self._take(line)
                 if self._lanes_prepare and (cell := self._begin_preparing()) is not None:
+                    # Around a quick model another lane may be there first.
+                    cell.by_lane = cell.home.by_lanes
                     return cell
                 if line is None and self._all_prepared and not any(one.inputs for one in self._lines):
                     return None
@@ -193,7 +216,8 @@ class Handover(CaptureSide):
         """Give a slot back whose inference is over, and return what this lane has to deliver now, if anything."""
         with self._lock:
             cell.home.running -= 1
-            if self._lanes_may_prepare and cell.line.rhythm.quick is not self._lanes_prepare:
+            decided = self._model.by_lanes or not self._others_may_prepare
+            if not decided and cell.line.rhythm.quick is not self._lanes_prepare:
                 self._choose_who_prepares()
             kept, cell.kept = cell.kept, None
             if kept is not None:
@@ -207,10 +231,10 @@ class Handover(CaptureSide):
             return self._order.park(cell.ticket, finished)
 
     def _choose_who_prepares(self) -> None:
-        quick = all(line.rhythm.quick for line in self._lines if not line.over)
-        if quick is not self._lanes_prepare:
-            self._lanes_prepare = quick
-            self._preparers = self._inferable if quick else self._preparable
+        lanes = self._model.by_lanes or all(line.rhythm.quick for line in self._lines if not line.over)
+        if lanes is not self._lanes_prepare:
+            self._lanes_prepare = lanes
+            self._preparers = self._inferable if lanes else self._preparable
             self._preparers.wake_one()
 
     def delivered(self, finished: Finished) -> Finished | None:
@@ -236,6 +260,8 @@ class Handover(CaptureSide):
         deadline = time.monotonic() + timeout_s
         with self._lock:
             old, self._model = self._model, successor
+            if self._others_may_prepare:
+                self._choose_who_prepares()
             self._preparers.wake_one()
             while not old.idle:
                 left = deadline - time.monotonic()
@@ -280,6 +306,7 @@ class Handover(CaptureSide):
         home.free.append(cell)
         home.queued -= queued
         if home is self._model:
-            self._preparers.wake_one()
+            if self._some_wait:
+                self._preparers.wake_one()
         elif home.idle:
             self._idle.wake_all()

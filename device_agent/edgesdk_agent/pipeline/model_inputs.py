@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from edgesdk_agent.frame import Frame
+from edgesdk_agent.pipeline.policy import lanes_prepare
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Result
 from edgesdk_targets.tensor import Array
@@ -23,7 +24,8 @@ class Slot(Protocol):
 
     A slot whose `infer` looks at the picture itself (a detector whose boxes are cut out for a second model) says so by
     an attribute `needs_image = True`: the frame's picture then stays as it is until `infer` has returned. One that knows
-    the bundle of its answers says so by an attribute `digest`.
+    the bundle of its answers says so by an attribute `digest`; and one whose `infer` does all of the work on the thread that calls
+    it by `on_caller = True`.
     """
 
     def prepare(self, image: Array) -> None:
@@ -40,10 +42,23 @@ class InputCell:
 
     Attributes:
         picture: what is to be prepared into the slot; None once it is.
+        by_lane: whether a lane prepares it, which comes back to infer it.
         ticket: the place of its result in the order of delivery, drawn when a lane takes it.
     """
 
-    __slots__ = ("digest", "frame", "home", "kept", "line", "needs_image", "picture", "prepare_s", "slot", "ticket")
+    __slots__ = (
+        "by_lane",
+        "digest",
+        "frame",
+        "home",
+        "kept",
+        "line",
+        "needs_image",
+        "picture",
+        "prepare_s",
+        "slot",
+        "ticket",
+    )
 
     def __init__(self, slot: Slot, home: ModelInputs) -> None:
         self.slot = slot
@@ -55,6 +70,7 @@ class InputCell:
         self.frame: Frame | None = None
         self.kept: FrameCell | None = None
         self.prepare_s = 0.0
+        self.by_lane = False
         self.ticket = -1
 
 
@@ -70,6 +86,7 @@ class ModelInputs:
         free: neither being prepared nor ready nor in inference.
         running: in inference.
         queued: of cameras that lose nothing, being prepared or ready.
+        by_lanes: whether lanes prepare them.
 
     Raises:
         InputError: there are no slots, or no lane.
@@ -81,6 +98,8 @@ class ModelInputs:
         if lanes < 1:
             raise InputError(f"A pipeline needs at least one lane, not {lanes}.", hint="Leave `lanes` out.")
         self.lanes = lanes
+        on_caller = all(getattr(slot, "on_caller", False) for slot in slots)
+        self.by_lanes = lanes_prepare(fresh, lanes, on_caller=on_caller)
         self.size = len(slots)
         # The slot that came back last is taken first: its memory is still in the cache.
         self.free = [InputCell(slot, self) for slot in reversed(slots)]

@@ -30,7 +30,7 @@ from edgesdk_agent.pipeline.failures import Failures
 from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.infer import InferStage
-from edgesdk_agent.pipeline.model_inputs import Slot
+from edgesdk_agent.pipeline.model_inputs import InputCell, Slot
 from edgesdk_agent.pipeline.picture_stage import PictureStage
 from edgesdk_agent.pipeline.pipeline_end import PipelineEnd
 from edgesdk_agent.pipeline.policy import Policy, policies_for
@@ -120,7 +120,13 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         )
         # Who filters frames is promised a thread of his own.
         self._handover = Handover(
-            self._lines, slots, lanes, keep_image=keep_image, clock=clock, lock=lock, lanes_may_prepare=on_frame is None
+            self._lines,
+            slots,
+            lanes,
+            keep_image=keep_image,
+            clock=clock,
+            lock=lock,
+            others_may_prepare=on_frame is None,
         )
         self._delivering, self._preparing = ProcessorTime(), ProcessorTime()
         self._crew = Crew(
@@ -131,12 +137,16 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         for number in range(lanes):
             self._add_lane(number)
         self._crew.add("preprocess", "", self._preprocess)
+        at_cameras = []
         for line in self._lines:
             stages = (picture_stages or {}).get(line.name, ())
-            capture = CaptureStage(line, self._handover, clock, wall_clock, profile, stages)
+            at_cameras.append(preparing := ProcessorTime())
+            capture = CaptureStage(
+                line, self._handover, clock, wall_clock, self._prepare_at_once, preparing, profile, stages
+            )
             self._crew.add("capture", line.name, capture, line)
         self._account = Account(
-            self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing
+            self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing, at_cameras
         )
         self._started = False
         self._last_deliveries_s = _LAST_DELIVERIES_S
@@ -259,6 +269,12 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             self._profile,
         )  # fmt: skip
         return self._crew.add("infer", str(number + 1), stage)
+
+    def _prepare_at_once(self, cell: InputCell) -> None:
+        try:
+            self._preprocess.prepare(cell)
+        except BaseException as error:  # noqa: BLE001  (not the camera's fault, on whose thread it came up)
+            self._stage_failed("preprocess", None, error)
 
     def _close_delivery(self) -> None:
         self._inference_over()

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -43,17 +44,30 @@ def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Pol
     return {name: policy_for(by_name.get(name), live=camera.info.live) for name, camera in cameras.items()}
 
 
-def lanes_wanted(policies: Sequence[Policy], lanes: int) -> int:
+def lanes_wanted(policies: Sequence[Policy], lanes: int, *, on_caller: bool = False) -> int:
     """Return how many inferences to keep under way.
 
     Where nothing is lost, one more than can run at a time: while a lane hands its result over, the runtime has its next
-    input already. Where the newest picture counts, an input that waits in the runtime would only grow old.
+    input already. Where the newest picture counts, an input that waits in the runtime would only grow old; and where lanes compute
+    themselves, one more would only take its core from another.
 
     Args:
         policies: one for each camera.
         lanes: of the model; of one alone, as where a frame's answer depends on the frame before, there is never more.
+        on_caller: whether the lane that asks the model does all of its work.
     """
-    return lanes + 1 if lanes > 1 and "freshest" not in policies else lanes
+    return lanes + 1 if lanes > 1 and "freshest" not in policies and not on_caller else lanes
+
+
+def lanes_prepare(fresh: int, lanes: int, *, on_caller: bool) -> bool:
+    """Return whether lanes prepare what they infer: a thread beside lanes that have every core would take one from them.
+
+    Args:
+        fresh: cameras of which the newest picture counts; they are better prepared for while the model is at work.
+        lanes: inferences at a time.
+        on_caller: whether lanes compute themselves.
+    """
+    return on_caller and not fresh and lanes >= len(os.sched_getaffinity(0))
 
 
 def slots_wanted(policies: Sequence[Policy], lanes: int = 1) -> int:

@@ -1,10 +1,9 @@
 """LiteRT: runs `.tflite` on the processor through `ai_edge_litert`, else its old name `tflite_runtime`.
 
-- Each slot has an interpreter of its own: an interpreter's input is one place in its memory, so filling one slot while
-  another runs needs two. They share the file's bytes; the packed weights are held once a slot.
-- The arrays that `bind` hands out are views made from the tensors' addresses. numpy views taken from the library
-  itself would make its next `invoke` refuse, as it fears that its memory could move. With static shapes it does not;
-  the addresses are compared after each run all the same.
+- There are as many interpreters as streams, and any number of slots takes turns with them, whichever ran last first. An
+  interpreter of its own for each slot would spare two copies a picture, and cost more than they do: every slot's packed
+  weights and tensors would have to come into the cache again (docs/decisions/0015).
+- One slot more than there are interpreters waits for one of them, so that no more threads compute than were asked for.
 - Tensors are found by the name they have in the file's signature, else by their own.
 """
 
@@ -13,7 +12,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from queue import Empty, LifoQueue
 from typing import Any
 
 import numpy as np
@@ -42,83 +43,89 @@ def open_session(load: Load) -> Session:
 
 
 class LiteRtSession(RunByBinding):
-    """A model loaded by LiteRT; each binding is an interpreter of its own."""
+    """A model loaded by LiteRT.
+
+    Attributes:
+        on_caller: with one thread each, the one that calls does the work itself.
+    """
 
     def __init__(self, load: Load) -> None:
         self.inputs = load.inputs
         self.outputs = load.outputs
         self.streams = load.options.streams
+        self.on_caller = _threads(load) == 1
         self._load: Load | None = load
-        # Loading the first one now tells a bad file from a good one; `run` or the first binding then takes it.
-        self._spare: LiteRtBinding | None = LiteRtBinding(self, load)
+        # Loading the first one now tells a bad file from a good one; None says that the session is closed.
+        self._idle: LifoQueue[_Interpreter | None] = LifoQueue()
+        self._idle.put(_Interpreter(load))
+        self._opened, self._bound = 1, 0
 
     def bind(self, slots: int = 1) -> tuple[LiteRtBinding, ...]:
-        return tuple(self._new_binding() for _ in range(slots))
-
-    def _new_binding(self) -> LiteRtBinding:
         if self._load is None:
             raise closed(NAME)
-        spare, self._spare = self._spare, None
-        return spare or LiteRtBinding(self, self._load)
+        self._bound += slots
+        while self._opened < min(self._bound, self.streams):
+            self._idle.put(_Interpreter(self._load))
+            self._opened += 1
+        return tuple(LiteRtBinding(self) for _ in range(slots))
 
-    @property
-    def is_closed(self) -> bool:
-        return self._load is None
+    def infer(self, inputs: Iterable[Array], outputs: Iterable[Array]) -> None:
+        """Run on these arrays, in the manifest's order, as soon as an interpreter is free."""
+        interpreter = self._idle.get()
+        if interpreter is None or self._load is None:
+            # Whoever else waits is to hear it too.
+            self._idle.put(None)
+            raise closed(NAME)
+        try:
+            interpreter.run(inputs, outputs)
+        finally:
+            self._idle.put(interpreter if self._load is not None else None)
 
     def close(self) -> None:
-        self._load = self._spare = self._own = None
+        self._load = self._own = None
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait()
+        self._idle.put(None)
 
 
 class LiteRtBinding:
-    """An interpreter, and views of its input and output tensors."""
+    """Inputs and outputs in numpy's memory, for whichever interpreter is free."""
 
-    def __init__(self, owner: LiteRtSession, load: Load) -> None:
+    def __init__(self, owner: LiteRtSession) -> None:
         self._owner = owner
-        self._interpreter: Any = _new_interpreter(load)
-        inputs, outputs = _input_details(self._interpreter), _output_details(self._interpreter)
-        self._output_indices = [outputs[spec.name]["index"] for spec in load.variant.outputs]
-        self.inputs: Mapping[str, Array] = self._views(
-            load.inputs, [inputs[spec.name]["index"] for spec in load.variant.inputs]
-        )
-        self._outputs = self._views(load.outputs, self._output_indices)
+        self.inputs: Mapping[str, Array] = {spec.name: spec.empty() for spec in owner.inputs}
+        self._outputs = {spec.name: spec.empty() for spec in owner.outputs}
 
     def run(self) -> Mapping[str, Array]:
-        if self._owner.is_closed:
-            self._interpreter = None
-            raise closed(NAME)
-        try:
-            self._interpreter.invoke()
-        except Exception as error:  # RuntimeError and ValueError, by the kernel that refuses
-            raise failed(NAME, "run the model", error) from error
-        for index, view in zip(self._output_indices, self._outputs.values(), strict=True):
-            if _address(self._interpreter, index) != _address_of(view):
-                raise SessionFailed(
-                    f"{NAME} moved an output's memory, as it does for shapes that depend on the input.",
-                    hint="Convert the model with static shapes.",
-                )
+        self._owner.infer(self.inputs.values(), self._outputs.values())
         return self._outputs
 
-    def _views(self, specs: tuple[TensorSpec, ...], indices: list[int]) -> dict[str, Array]:
-        return {
-            spec.name: np.asarray(_TensorMemory(self._interpreter, index))
-            for spec, index in zip(specs, indices, strict=True)
-        }
 
+class _Interpreter:
+    """The library's interpreter, and where its inputs and outputs are."""
 
-class _TensorMemory:
-    """The memory of one tensor, as numpy's array interface; it keeps the interpreter alive as long as a view lives."""
+    def __init__(self, load: Load) -> None:
+        self._library: Any = _new_interpreter(load)
+        inputs, outputs = _input_details(self._library), _output_details(self._library)
+        self._inputs = [int(inputs[spec.name]["index"]) for spec in load.variant.inputs]
+        self._outputs = [int(outputs[spec.name]["index"]) for spec in load.variant.outputs]
 
-    def __init__(self, interpreter: Any, index: int) -> None:
-        self._interpreter = interpreter
-        self.__array_interface__ = dict(interpreter.tensor(index)().__array_interface__)
-
-
-def _address(interpreter: Any, index: int) -> int:
-    return _address_of(interpreter.tensor(index)())
-
-
-def _address_of(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
+    def run(self, inputs: Iterable[Array], outputs: Iterable[Array]) -> None:
+        # A view of the library's memory must not outlive its line: `invoke` refuses while there is one.
+        for index, array in zip(self._inputs, inputs, strict=True):
+            np.copyto(self._library.tensor(index)(), array)
+        try:
+            self._library.invoke()
+        except Exception as error:  # RuntimeError and ValueError, by the kernel that refuses
+            raise failed(NAME, "run the model", error) from error
+        for index, array in zip(self._outputs, outputs, strict=True):
+            if self._library.tensor(index)().shape != array.shape:
+                raise SessionFailed(
+                    f"{NAME} gave an output of another size, as it does for shapes that depend on the input.",
+                    hint="Convert the model with static shapes.",
+                )
+            np.copyto(array, self._library.tensor(index)())
 
 
 def _interpreter_class() -> Any:
@@ -131,12 +138,15 @@ def _interpreter_class() -> Any:
         raise failed(NAME, f"be loaded from {package}", error) from error
 
 
+def _threads(load: Load) -> int:
+    return load.options.threads_each or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+
+
 def _new_interpreter(load: Load) -> Any:
     make = _interpreter_class()
     load.options.imported()
-    threads = load.options.threads_each or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
     try:
-        interpreter = make(model_content=load.files["model"], num_threads=threads)
+        interpreter = make(model_content=load.files["model"], num_threads=_threads(load))
         _fix_open_shapes(interpreter, load.variant.inputs)
         interpreter.allocate_tensors()
     except SystemError as error:

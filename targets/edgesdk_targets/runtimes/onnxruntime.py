@@ -54,11 +54,13 @@ class OnnxRuntimeSession:
     Attributes:
         passed_over: (provider, reason) of the faster providers that do not run it here.
         accelerated: whether a provider other than the processor's runs it.
+        on_caller: with one thread each, the one that calls does the work itself.
     """
 
     def __init__(self, session: Any, load: Load, passed_over: PassedOver = ()) -> None:
         self.passed_over = passed_over
         self.accelerated = session.get_providers()[0] != CPU
+        self.on_caller = load.options.threads_each == 1 and not self.accelerated
         self.inputs = load.inputs
         self.outputs = load.outputs
         self.streams = load.options.streams

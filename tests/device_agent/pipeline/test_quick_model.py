@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 
 import pytest
 
@@ -17,7 +16,7 @@ from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, accounted, make
-from edgesdk_testkit.slots import PATIENCE_S, Script, ScriptedSlot, wait_until
+from edgesdk_testkit.slots import PATIENCE_S, Prepared, wait_until
 
 pytestmark = pytest.mark.alone
 FRAMES = 400
@@ -28,23 +27,6 @@ def _every_machine_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts as quick is a matter of the machine; here it is whatever is quicker than ten milliseconds."""
     monkeypatch.setattr("edgesdk_agent.pipeline.frame_rhythm._QUICK_S", 0.01)
     monkeypatch.setattr("edgesdk_agent.pipeline.frame_rhythm._NO_LONGER_QUICK_S", 0.02)
-
-
-class Prepared(Script):
-    """Counts which kind of thread prepares."""
-
-    def __init__(self, **times: float) -> None:
-        super().__init__(**times)  # type: ignore[arg-type]
-        self.by: Counter[str] = Counter()
-
-    def slots(self, count: int) -> tuple[ScriptedSlot, ...]:
-        return tuple(_NotingSlot(self) for _ in range(count))
-
-
-class _NotingSlot(ScriptedSlot):
-    def prepare(self, image: Array) -> None:
-        self._script.by[threading.current_thread().name.split("-")[1]] += 1  # type: ignore[attr-defined]
-        super().prepare(image)
 
 
 @pytest.mark.parametrize("lanes", [1, 3])

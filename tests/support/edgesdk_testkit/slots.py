@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -84,6 +85,34 @@ class ScriptedSlot:
             return Regression(np.array([stamp], np.float32))
         finally:
             self._busy.release()
+
+
+class Prepared(Script):
+    """Counts which kind of thread prepares: `preprocess`, `infer` for a lane, or `capture` for a camera's.
+
+    Args:
+        on_caller: its slots say that the thread that infers does all of the work.
+    """
+
+    def __init__(
+        self, *, infer_s: float = 0.0, prepare_s: float = 0.0, gated: bool = False, on_caller: bool = False
+    ) -> None:
+        super().__init__(infer_s=infer_s, prepare_s=prepare_s, gated=gated)
+        self.on_caller = on_caller
+        self.by: Counter[str] = Counter()
+
+    def slots(self, count: int) -> tuple[ScriptedSlot, ...]:
+        return tuple(_NotingSlot(self, self.on_caller) for _ in range(count))
+
+
+class _NotingSlot(ScriptedSlot):
+    def __init__(self, script: Script, on_caller: bool) -> None:
+        super().__init__(script)
+        self.on_caller = on_caller
+
+    def prepare(self, image: Array) -> None:
+        self._script.by[threading.current_thread().name.split("-")[1]] += 1  # type: ignore[attr-defined]
+        super().prepare(image)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
