@@ -93,6 +93,7 @@ def begin_updates(
             config.variant,
             section.shadow.settings,
         ),
+        standing=lambda step: hands.say_again(step=step),
     )
     counts.add("update", update.counts)
     stack.callback(update.stop)

@@ -57,6 +57,7 @@ class Identity:
     Attributes:
         hardware: any facts for people, as machine and processor.
         config_hash: tells two configurations apart without showing either.
+        step: of its update, as `update_step` names it; empty where it takes none.
         desired: what became of what is wanted of it.
     """
 
@@ -72,6 +73,7 @@ class Identity:
     hardware: Mapping[str, str] = field(default_factory=lambda: {"machine": platform.machine()})
     capabilities: tuple[str, ...] = ()
     config_hash: str = ""
+    step: str = ""
     desired: DesiredReport = field(default_factory=DesiredReport)
 
 
@@ -160,6 +162,7 @@ class Presence:
                 active=who.bundle,
                 previous=who.previous_bundle,
                 config_hash=who.config_hash,
+                step=who.step,
                 **who.desired.model_dump(),
             )
         )

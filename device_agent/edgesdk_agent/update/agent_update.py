@@ -54,6 +54,7 @@ class AgentUpdate:
         swap: takes a bundle over in this program; None starts another one.
         clock_trusted: whether the wall clock can be believed; hours are kept only by one that can.
         beside: where a shadow run gets its frames; None where there are none.
+        standing: says at which step the update is, for whoever asks only later: events are said once.
     """
 
     def __init__(
@@ -69,9 +70,10 @@ class AgentUpdate:
         clock_trusted: Callable[[], bool],
         swap: HotSwap | None = None,
         beside: Beside | None = None,
+        standing: Callable[[str], None] = lambda _step: None,
     ) -> None:
         self._section, self._launched, self._agent = section, launched, agent
-        self._tell, self._clock_trusted = tell, clock_trusted
+        self._tell, self._clock_trusted, self._standing = tell, clock_trusted, standing
         self._stopping = threading.Event()
         self._proof = proof_of(section, target, variant, self._stopping, clock_trusted)
         self._build = build_in_children(target, variant, self._stopping)
@@ -207,6 +209,7 @@ class AgentUpdate:
             build=self._build, hot=self._can_swap, changed=self._changed, before=self._before,
         )  # fmt: skip
         self._last_told = _told_of(updater.record)
+        self._standing(updater.record.step.value)
         self._wishes.tidy("" if updater.record.step.at_rest else updater.record.address)
         if updater.damage:
             self._tell("update_record_lost", "warning", updater.damage)
@@ -266,6 +269,7 @@ class AgentUpdate:
             self._counts[record.step.value.replace(" ", "_") if record.step is not Step.IDLE else "failed"] += 1
         log.log(logging.WARNING if failed else logging.INFO, "update: %s", message)
         self._tell("update_step", "warning" if failed else "info", message, data=told)
+        self._standing(record.step.value)
 
     def _interrupted(self) -> str:
         """Say why a download pauses: the hour, its own time that is over, or something else that is asked for."""

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from edgesdk.fleet.service.rollouts.driver import Driver, rollout_rounds
+from edgesdk.fleet.rollout.model import Device, Rollout
+from edgesdk.fleet.rollout.policy import Policy
+from edgesdk.fleet.rollout.seen import Report
+from edgesdk.fleet.service.rollouts.driver import Driver, rollout_rounds, told
 from edgesdk.fleet.service.rollouts.wishes import Wishes
 from edgesdk.fleet.store.engine import open_store
 from edgesdk.fleet.subscriber import Subscriber
@@ -72,6 +75,26 @@ def test_a_broker_that_forgot_is_told_again(broker: RealBroker) -> None:
             await until(wishes, lambda kept: "t.a" not in kept, lambda: None)
             await someone.stop()
             await until(wishes, lambda kept: "t.a" in kept, want)
+
+    asyncio.run(life())
+
+
+def test_a_device_that_has_answered_more_than_we_knew_is_told_once_more(broker: RealBroker) -> None:
+    """A service from an old backup counts from what it knows; the device passes that over."""
+
+    async def life() -> None:
+        async with Wishes(broker.address) as wishes:
+            await wishes.connected(asyncio.Event())
+            await until(wishes, lambda kept: "t.a" in kept, lambda: wishes.want({"t.a": LEAVE}, {"t.a": 4}))
+            rollout = Rollout("r1", LEAVE["leave"], Policy(), devices={"t.a": Device("t.a")})
+            assert told(rollout, wishes.kept(), {"t.a": Report("t.a", answered=4)}) == {"t.a": ("leave", 5)}
+            # Then it says that it answered a later one long ago.
+            assert told(rollout, wishes.kept(), {"t.a": Report("t.a", answered=9)}) == {}
+            await until(wishes, lambda kept: kept["t.a"].version > 9, lambda: wishes.want({"t.a": LEAVE}, {"t.a": 9}))
+            assert wishes.kept()["t.a"].version == 10
+            # Once: what it has answered is not said again.
+            wishes.want({"t.a": LEAVE}, {"t.a": 10})
+            assert (await kept_at(broker))["t.a"].version == 10
 
     asyncio.run(life())
 

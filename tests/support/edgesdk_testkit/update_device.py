@@ -38,7 +38,9 @@ class Device:
     def root(self) -> Path:
         return self.folder / "update"
 
-    def agent(self, *, started: bool = True, **section: Any) -> AgentUpdate:
+    def agent(
+        self, *, started: bool = True, standing: Callable[[str], None] = lambda _step: None, **section: Any
+    ) -> AgentUpdate:
         """Start the agent's part, which looks after no camera; one that is not started is turned by the test."""
         keys = self.folder / "trusted.keys"
         keys.write_text(self.trusted.to_text())
@@ -48,7 +50,7 @@ class Device:
             RunningAgent(_nothing, _nothing, frozenset, lambda: "sha256:none", None, ResultTally()),
             target="", variant="", budget_ms=1000.0,
             tell=lambda name, _severity, message, **more: self.told.append((name, message, more.get("data", {}))),
-            clock_trusted=lambda: self.clock_trusted,
+            clock_trusted=lambda: self.clock_trusted, standing=standing,
         )  # fmt: skip
         self.running.append(update)
         if started:

@@ -25,6 +25,8 @@ from edgesdk.fleet.rollout.waves import assigned, place_of, wave_of_late
 from edgesdk_targets.messages.envelope import MAX_SEQ
 
 _SILENT = frozenset({Step.TOLD, Step.UPDATING})
+# Devices are back by then, after a service or a broker was away. Their answers may be hours late, and came to nobody meanwhile.
+_LISTENED_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +152,11 @@ def _joined(rollout: Rollout, member: Member) -> Device:
 def _failing(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device:
     """Count devices as failed that say nothing for too long, or do worse than before."""
     policy = rollout.policy
-    if device.step in _SILENT and device.told_at is not None and now - device.told_at >= policy.silent_after_s:
+    heard_out = _is_heard_out(policy.silent_after_s, seen)
+    late = device.told_at is not None and now - device.told_at >= policy.silent_after_s
+    if device.step in _SILENT and late and heard_out:
         return device.but(step=Step.FAILED, failure=Failure.SILENT, why=_silence(device))
-    if policy.shadow is not None:
+    if policy.shadow is not None and heard_out:
         device = silent_shadow(device, policy.shadow, policy.silent_after_s, now)
     if device.wave != rollout.wave:
         return device
@@ -173,12 +177,19 @@ def _unanswered(device: Device, was: Device | None, rollout: Rollout, seen: Seen
     waited = rollout.policy.silent_after_s
     if device.step is not Step.LEAVING or device != was or now - device.changed_at < waited:
         return device
+    if not _is_heard_out(waited, seen):
+        return device
     if device.told_version:
         return device.but(step=Step.STAYS, why="it says nothing")
     # A broker that is away is waited for. A version that has no next one is for ever.
     report = seen.reports.get(device.node)
     spent = report is not None and report.answered >= MAX_SEQ
     return device.but(step=Step.STAYS, why="it could not be told") if spent else device
+
+
+def _is_heard_out(silent_after_s: float, seen: Seen) -> bool:
+    """Tell whether a silence is the device's: somebody has listened since it could be there."""
+    return seen.listened_s >= min(silent_after_s, _LISTENED_S)
 
 
 def _silence(device: Device) -> str:

@@ -31,7 +31,7 @@ def heard(device: Device, report: Report, digest: str, now: float) -> Device:
     if device.step in _SHADOW and not runs_it:
         return heard_shadow(device, report)
     if device.step in _ON_THE_WAY or device.step is Step.FAILED:
-        return _updating(device, report, runs_it=runs_it)
+        return _updating(device, report, now, runs_it=runs_it)
     if device.step is Step.CONFIRMED and report.executing and not runs_it:
         return device.but(step=Step.FAILED, failure=Failure.FAILED, why=_LEFT)
     if device.step is Step.LEAVING:
@@ -60,11 +60,14 @@ def recalled(device: Device) -> Device:
     return device.but(step=Step.LEAVING, told_version=0)
 
 
-def _updating(device: Device, report: Report, *, runs_it: bool) -> Device:
+def _updating(device: Device, report: Report, now: float, *, runs_it: bool) -> Device:
     word = report.word
     if word is not None and word.step == "confirmed" and runs_it:
         # Also of one that was given up as silent: it was only late. What did worse goes back and is no more here.
         return device.but(step=Step.CONFIRMED, confirmed_at=word.at, failure=Failure.NONE, why="")
+    if report.keeps:
+        # A store that is an old backup has lost the words that came since; what is installed is said on each connection.
+        return device.but(step=Step.CONFIRMED, confirmed_at=now, failure=Failure.NONE, why="")
     if word is not None and word.step in {"rolled back", "idle"}:
         return device.but(step=Step.FAILED, failure=Failure.FAILED, why=word.why or device.why or "it ended its update")
     if word is not None and word.step == "refused":
@@ -87,7 +90,7 @@ def _leaving(device: Device, report: Report, *, runs_it: bool) -> Device:
     if report.refuses and runs_it:
         return device.but(step=Step.STAYS, why=report.refuses)
     # The way back is a trial too, of the bundle before: where that fails, this one runs again.
-    under_way = report.under_way or (word is not None and word.step in UNDER_WAY)
+    under_way = not report.settled and (report.under_way or (word is not None and word.step in UNDER_WAY))
     return device if runs_it or under_way or not report.executing else device.but(step=Step.RETURNED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -44,7 +45,10 @@ class Report:
     Attributes:
         executing: digest of the bundle that it runs; empty while it never said.
         word: None where it has said nothing of this bundle since it was told.
-        under_way: whether its last word since then was of an update that has not ended, of whichever bundle.
+        under_way: whether an update of it has not ended, of whichever bundle: by its last word since then, or by what it says of
+            itself on each connection.
+        settled: it says of itself that none is under way, whatever word came last.
+        keeps: it says of itself that the bundle is installed and its update over, whatever words of it are known.
         answered: the version of the desired state that it has answered last; refuses: why it refused the update in it.
     """
 
@@ -54,6 +58,8 @@ class Report:
     answered: int = 0
     refuses: str = ""
     under_way: bool = False
+    settled: bool = False
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Seen:
         told: desired states that the broker has: what was asked for, and the version.
         orders: what people want, oldest first.
         offers: whether there is anything that devices could fetch; nobody more is told where there is not.
+        listened_s: for how long somebody has listened: who says nothing to nobody is not silent.
     """
 
     reports: Mapping[str, Report] = field(default_factory=dict)
@@ -86,3 +93,4 @@ class Seen:
     told: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     orders: Sequence[Order] = ()
     offers: bool = True
+    listened_s: float = math.inf

@@ -20,6 +20,7 @@ from edgesdk.fleet.store.backup import FORMAT, KIND, MANIFEST, Manifest, Progres
 from edgesdk.fleet.store.engine import is_sqlite, writing
 from edgesdk.fleet.store.media import MediaFolder
 from edgesdk.fleet.store.partitions import Partitions
+from edgesdk.fleet.store.put_back import note_put_back
 from edgesdk.fleet.store.tables import BY_DAY, metadata
 from edgesdk_targets.errors import InputError
 
@@ -31,7 +32,8 @@ class _Manifest(BaseModel):
     kind: str
     format: int
     version: str
-    made_ms: int
+    # At most the last day of the calendar.
+    made_ms: Annotated[int, Field(ge=0, lt=253_402_300_800_000)]
     tables: dict[str, int]
     media: int = 0
     numbers: dict[str, Annotated[int, Field(ge=0, lt=1 << 62)]] = {}
@@ -65,6 +67,8 @@ def restore(
         with writing(engine) as connection:
             _fill(connection, archive, manifest, now_ms, progress)
         version.upgrade(engine)
+        with writing(engine) as connection:
+            note_put_back(connection, source.name, manifest.made_ms, now_ms)
         if media is not None:
             _unpack(archive, media)
     return manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from edgesdk.fleet.rollout.model import Step
 from edgesdk.fleet.rollout.seen import UNDER_WAY, Member, Report, Word
@@ -29,8 +29,9 @@ def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
     """Return how each device of a roll-out is; one that was removed or revoked is left out."""
     rollout = stored.rollout
     runs = executing(stored.kind)
-    asked = select(nodes.c.name, nodes.c.id, runs, reported.c.version, reported.c.refused).join_from(
-        nodes, reported, reported.c.node == nodes.c.id, isouter=True
+    said = reported.c
+    asked = select(nodes.c.name, nodes.c.id, runs, said.version, said.refused, said.active, said.step).join_from(
+        nodes, reported, said.node == nodes.c.id, isouter=True
     )
     words, under_way = _words(connection, stored)
     found: dict[str, Report] = {}
@@ -40,9 +41,18 @@ def read_reports(connection: Connection, stored: Stored) -> dict[str, Report]:
             found[row.name] = Report(
                 node=row.name, executing=row.executing, word=words.get(row.id), answered=row.version or 0,
                 refuses=str(refuses[0])[:_WHY_CHARACTERS] if refuses else "",
-                under_way=row.id in under_way,
+                under_way=row.id in under_way or row.step in UNDER_WAY,
+                settled=bool(row.step) and row.step not in UNDER_WAY, keeps=_keeps(row, stored),
             )  # fmt: skip
     return {name: one for name, one in found.items() if name in rollout.devices}
+
+
+def _keeps(row: Row[Any], stored: Stored) -> bool:
+    """Tell whether a device says that the release is installed and confirmed; one that is on trial runs it as well."""
+    active = row.active.get("digest") if isinstance(row.active, Mapping) else ""
+    # In one message, so that both are of the same moment; which agent runs is said in another one.
+    installed = row.executing if stored.kind == "agent" else active
+    return bool(row.step == "confirmed" and stored.rollout.digest == installed == row.executing)
 
 
 def read_members(connection: Connection, stored: Stored, bundle: Shelved, now_ms: int) -> list[Member]:

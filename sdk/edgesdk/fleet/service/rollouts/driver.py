@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from edgesdk.fleet.rollout.engine import advance
 from edgesdk.fleet.rollout.model import Rollout, Step, wish_of
-from edgesdk.fleet.rollout.seen import Seen
+from edgesdk.fleet.rollout.seen import Report, Seen
 from edgesdk.fleet.rollout.shadow_wave import plan_of
 from edgesdk.fleet.rollout.shelf import Shelf, Shelved
 from edgesdk.fleet.service.rollouts.gate_figures import GateFigures, Judged
@@ -61,6 +61,7 @@ class Driver:
     _gates: dict[int, GateFigures] = field(default_factory=dict)
     _addresses: dict[tuple[str, str], str] = field(default_factory=dict)
     _holder: str = field(default_factory=lambda: secrets.token_hex(8))
+    _listens_since_ms: int | None = None
 
     def look(self, kept: Kept) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
         """Look once; return what is wanted of each device in hand, and which desired state each has answered.
@@ -73,6 +74,8 @@ class Driver:
         answered: dict[str, int] = {}
         if not jobs.claim(self.engine, rollouts.JOB, self._holder, began_ms):
             return updates, answered
+        if self._listens_since_ms is None:
+            self._listens_since_ms = began_ms
         problem = "" if self.server else NO_SERVER
         with reading(self.engine) as connection:
             active = rollouts.active(connection)
@@ -107,8 +110,9 @@ class Driver:
             gate = self._gate(connection, stored)
             judged = Judged() if gate is None else gate.judged(connection, stored, now_ms)
             seen = Seen(
-                reports=reports, members=members, told=told(stored.rollout, kept), orders=[order for _, order in asked],
-                offers=bool(self.server) and bundle is not None, health=judged.health, controls=judged.controls,
+                reports=reports, members=members, told=told(stored.rollout, kept, reports),
+                orders=[order for _, order in asked], offers=bool(self.server) and bundle is not None,
+                health=judged.health, controls=judged.controls, listened_s=(now_ms - (self._listens_since_ms or now_ms)) / 1000,
             )  # fmt: skip
         after, actions = advance(stored.rollout, seen, now_ms / 1000)
         with writing(self.engine) as connection:
@@ -166,8 +170,11 @@ class Driver:
         return self._addresses[place]
 
 
-def told(rollout: Rollout, kept: Kept) -> dict[str, tuple[str, int]]:
-    """Return what the broker keeps for each device of a roll-out, where that is about its bundle."""
+def told(rollout: Rollout, kept: Kept, reports: Mapping[str, Report]) -> dict[str, tuple[str, int]]:
+    """Return what the broker keeps for each device of a roll-out, where that is about its bundle.
+
+    A device passes over what is older than what it has answered; as a service says that knew it from an old backup.
+    """
     place = f"/{rollout.digest.removeprefix('sha256:')}/"
     found = {}
     for node in rollout.devices:
@@ -176,6 +183,8 @@ def told(rollout: Rollout, kept: Kept) -> dict[str, tuple[str, int]]:
         if said is None or not isinstance(update, dict):
             continue
         version = said.version
+        if node in reports and version < reports[node].answered:
+            continue
         if update.get("leave") == rollout.digest:
             found[node] = ("leave", version)
         elif place in str(update.get("address", "")):

@@ -43,7 +43,8 @@ class Wishes:
     def __init__(self, address: BrokerAddress, *, tls: ssl.SSLContext | None = None) -> None:
         self._address, self._tls = address, tls
         self._kept: dict[str, Desired] = {}
-        self._said: dict[str, tuple[Mapping[str, Any], float]] = {}
+        # What was said last, when, and under which version.
+        self._said: dict[str, tuple[Mapping[str, Any], float, int]] = {}
         self._came = asyncio.Event()
         self._told = False
         self._subscriber: Subscriber | None = None
@@ -94,12 +95,15 @@ class Wishes:
         now, said = time.monotonic(), 0
         for node, update in updates.items():
             known = self._kept.get(node)
-            if known is not None and known.state.get("update") == update:
+            heard = answered.get(node, 0)
+            # A device passes over what is older than what it has answered.
+            in_force = known if known is not None and known.version >= heard else None
+            if in_force is not None and in_force.state.get("update") == update:
                 continue
-            before, at = self._said.get(node, ({}, 0.0))
-            if said >= _AT_ONCE or (before == update and now - at < _AGAIN_S):
+            before, at, number = self._said.get(node, ({}, 0.0, 0))
+            if said >= _AT_ONCE or (before == update and number > heard and now - at < _AGAIN_S):
                 continue
-            version = 1 + max(known.version if known is not None else 0, answered.get(node, 0))
+            version = 1 + max(known.version if known is not None else 0, heard)
             state = {**(known.state if known is not None else {}), "update": dict(update)}
             try:
                 document = Desired(node=node, at=datetime.now(timezone.utc), version=version, state=state)
@@ -107,7 +111,7 @@ class Wishes:
             except (ValidationError, EdgeError) as error:
                 # Such as a version that the device has driven to its end: it is one device's trouble, and no other's.
                 _log.warning("%s cannot be told what is wanted of it (version %d): %s", node, version, error)
-                self._said[node] = (update, now)
+                self._said[node] = (update, now, version)
                 continue
             try:
                 self._subscriber.publish(
@@ -116,7 +120,7 @@ class Wishes:
             except OverflowError:
                 # The broker takes no more at once: the rest with the next look.
                 return
-            self._said[node], said = (update, now), said + 1
+            self._said[node], said = (update, now, version), said + 1
 
     def _anew(self) -> None:
         """Forget what another connection told: a broker that was restarted may keep nothing of it."""
