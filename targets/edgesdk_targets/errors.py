@@ -2,7 +2,8 @@
 
 EdgeError
 ├── InputError        the model, data or configuration that the caller gave
-│   └── UnknownTarget
+│   ├── UnknownTarget
+│   └── OtherNode     a message that is of another device than its topic
 ├── MissingExtra      a package that has to be installed
 ├── ConversionError   a model could not be turned into an artifact
 │   ├── StepFailed    one conversion step failed
@@ -64,6 +65,20 @@ class UnknownTarget(InputError):
     """No target of this name is known."""
 
     code = "unknown_target"
+
+
+class OtherNode(InputError):
+    """A message says that it is of another device than the topic on which it came.
+
+    Attributes:
+        says: of which.
+    """
+
+    code = "other_node"
+
+    def __init__(self, message: str, *, says: str) -> None:
+        super().__init__(message, hint="A device speaks only for itself.")
+        self.says = says
 
 
 class MissingExtra(EdgeError):

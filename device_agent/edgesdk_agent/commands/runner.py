@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from edgesdk_agent.commands.controls import Controls
 from edgesdk_agent.commands.memory import CommandMemory, Remembered
+from edgesdk_agent.commands.refusals import Kind
 from edgesdk_agent.commands.replies import Replies
 from edgesdk_agent.commands.verb import Arguments, Verb
 from edgesdk_targets.errors import EdgeError
@@ -51,6 +52,7 @@ class CommandRunner:
         controls: what verbs may touch.
         memory: which commands came before.
         replies: says the answers.
+        refused: is told of each command that comes too late, or once more.
         room: how many commands may wait.
         tick: is called between commands, a few times a second, on the same thread: what is on trial is watched there.
         clock: monotonic seconds.
@@ -62,6 +64,7 @@ class CommandRunner:
         controls: Controls,
         memory: CommandMemory,
         replies: Replies,
+        refused: Callable[[Kind, str], None],
         *,
         room: int = 16,
         tick: Callable[[], None] | None = None,
@@ -71,6 +74,7 @@ class CommandRunner:
         self._controls = controls
         self._memory = memory
         self._replies = replies
+        self._refused = refused
         # None only wakes the thread, so that it sees that it is to end.
         self._waiting: queue.Queue[Due | None] = queue.Queue(room)
         self._jobs: queue.Queue[Callable[[], object]] = queue.Queue(room)
@@ -176,9 +180,15 @@ class CommandRunner:
                 self._refuse(command.id, "arguments", text)
                 return
             self._counts["repeated"] += 1
+            late = self._clock() >= due.until
+            when = " after its deadline" if late else ""
+            self._refused(
+                "replayed" if late else "repeated", f"{_named(command)} came once more{when}, and was not done again."
+            )
             self._repeat(known)
             return
         if self._clock() >= due.until:
+            self._refused("expired", f"{_named(command)} came after its deadline, and was not begun.")
             self._refuse(command.id, "expired", "Its deadline is over; it was not begun.")
             return
         verb = self._verbs.get(command.verb)
@@ -233,6 +243,10 @@ class CommandRunner:
     def _refuse(self, command_id: str, code: str, message: str, **data: str) -> None:
         self._counts[f"refused_{code}"] += 1
         self._replies(command_id, "refused", ok=False, code=code, message=message, data=dict(data))
+
+
+def _named(command: Command) -> str:
+    return f"The command {command.verb} ({command.id})"
 
 
 def _asked(command: Command) -> str:

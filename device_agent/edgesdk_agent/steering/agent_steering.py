@@ -86,9 +86,15 @@ class AgentSteering:
     def steering(self, pipeline: Pipeline, reporter: Reporter, logs: LogBook, queue: Any) -> Steering:
         """Return what steers the agent; `queue` is that of the reports."""
 
-        def tell(name: str, severity: Literal["info", "warning", "error"], message: str) -> None:
+        def tell(
+            name: str,
+            severity: Literal["info", "warning", "error"],
+            message: str,
+            *,
+            data: dict[str, JsonValue] | None = None,
+        ) -> None:
             if self._mqtt:
-                reporter.event(name, severity, message)
+                reporter.event(name, severity, message, data=data)
 
         def take_over(loaded: LoadedConfig) -> None:
             oversight, running = self.oversight, self.running

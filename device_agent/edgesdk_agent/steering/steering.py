@@ -15,13 +15,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from edgesdk_agent.commands.border import Border
 from edgesdk_agent.commands.controls import Controls, Evidence
 from edgesdk_agent.commands.memory import CommandMemory
+from edgesdk_agent.commands.refusals import Refusals
 from edgesdk_agent.commands.replies import Replies
 from edgesdk_agent.commands.runner import CommandRunner
 from edgesdk_agent.commands.table import VERBS
@@ -34,7 +35,7 @@ from edgesdk_agent.steering.health_mark import Mark
 from edgesdk_agent.steering.live_settings import LiveSettings
 from edgesdk_agent.steering.log_book import LogBook
 from edgesdk_agent.steering.paused_cameras import PausedCameras, Pauses
-from edgesdk_agent.steering.surroundings import Applier, Surroundings
+from edgesdk_agent.steering.surroundings import Applier, Surroundings, Tell
 from edgesdk_targets.errors import DeviceError, EdgeError
 from edgesdk_targets.messages import DesiredReport
 from edgesdk_targets.topics import Channel
@@ -52,7 +53,7 @@ class Steered:
     Attributes:
         appliers: the parts that take changes on while the agent runs, by their name in `config.change`.
         mark: how the device does now.
-        event: reports that something happened: name, severity, message.
+        event: reports that something happened.
         restart: starts the agent again, soon; why.
         changed: is called with the configuration after each change.
         bundle_differs: whether the bundle's file is another one by now.
@@ -64,7 +65,7 @@ class Steered:
     pipeline: Pauses
     appliers: dict[str, Applier]
     mark: Callable[[], Mark]
-    event: Callable[[str, Literal["info", "warning", "error"], str], None]
+    event: Tell
     restart: Callable[[str], None]
     changed: Callable[[LoadedConfig], None]
     bundle_differs: Callable[[AgentConfig], bool]
@@ -118,15 +119,17 @@ class Steering:
             self.settings, cameras, logs, steered.say_again, self._restart, steered.snapshot, steered.evidence,
             steered.ask_update,
         )  # fmt: skip
+        self._refusals = Refusals(steered.event)
         self._runner = CommandRunner(
             VERBS,
             controls,
             CommandMemory(None if folder is None else folder / COMMANDS, section.remembered),
             Replies(config.device.node, epoch=epoch, next_seq=next_seq, say=inbox.say),
+            self._refusals.note,
             room=section.queue,
             tick=self._tick,
         )
-        self._border = Border(self._runner.offer, self._shadow.offer)
+        self._border = Border(self._runner.offer, self._shadow.offer, self._refusals.note)
         if section.enabled:
             inbox.listen(Channel.COMMAND, self._border.take)
             inbox.listen(Channel.DESIRED, self._border.take)
@@ -197,6 +200,7 @@ class Steering:
     def _tick(self) -> None:
         self._shadow.work()
         self.settings.tick()
+        self._refusals.tell_due()
 
     def _reload(self) -> None:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
 
 from edgesdk_agent.config.loading import LoadedConfig
 from edgesdk_agent.config.root import AgentConfig
@@ -12,6 +14,15 @@ from edgesdk_agent.steering.health_mark import Mark
 
 Severity = Literal["info", "warning", "error"]
 Applier = Callable[[LoadedConfig], None]
+
+
+class Tell(Protocol):
+    """Reports that something happened."""
+
+    def __call__(
+        self, name: str, severity: Severity, message: str, *, data: dict[str, JsonValue] | None = None
+    ) -> None:
+        """Report it."""
 
 
 def _always() -> None:
@@ -25,7 +36,7 @@ class Surroundings:
     Attributes:
         appliers: the parts that take changes on while the agent runs, by their name in `config.change`.
         mark: how the device does now.
-        tell: reports an event: name, severity, message.
+        tell: reports an event.
         restart: starts the agent again, soon; why.
         changed: is called after a change, with what is in effect now.
         bundle_differs: whether the bundle's file is another one by now.
@@ -34,7 +45,7 @@ class Surroundings:
 
     appliers: Mapping[str, Applier]
     mark: Callable[[], Mark]
-    tell: Callable[[str, Severity, str], None]
+    tell: Tell
     restart: Callable[[str], None]
     changed: Callable[[LoadedConfig], None]
     bundle_differs: Callable[[AgentConfig], bool]

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationError
 
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import InputError, OtherNode
 from edgesdk_targets.messages.envelope import Count, ShortText, Timestamp, Token, UpMessage, schema_field
 from edgesdk_targets.messages.wire import MAX_PAYLOAD_BYTES, Encoded
 from edgesdk_targets.topics import Channel, Node, Topic
@@ -83,5 +83,5 @@ def decode_snapshot(topic: str, payload: bytes) -> Snapshot:
     except ValidationError as error:
         raise InputError(f"{topic}: the comment is no snapshot's.", hint="See the JSON Schema of snap/1.") from error
     if Node.parse(snapshot.node) != address.node:
-        raise InputError(f"{topic}: it says that it is of {snapshot.node}.", hint="A device speaks only for itself.")
+        raise OtherNode(f"{topic}: it says that it is of {snapshot.node}.", says=snapshot.node)
     return snapshot

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import InputError, OtherNode
 from edgesdk_targets.field_problems import dotted, field_problems
 from edgesdk_targets.messages.columns import is_table, unpack_columns
 from edgesdk_targets.messages.downward import Ack, Command, Desired
@@ -102,9 +102,8 @@ def decode(topic: str, payload: bytes, content_type: str = JSON) -> Message:
     if "schema_id" not in message.model_fields_set:
         raise InputError(f"{topic}: field schema: is required, but missing.", hint=f"Expected {model.kind}/1.")
     if message.node != str(address.node):
-        raise InputError(
-            f"{topic}: field node: is {message.node!r}, but the topic belongs to {address.node}.",
-            hint="A device speaks only for itself.",
+        raise OtherNode(
+            f"{topic}: field node: is {message.node!r}, but the topic belongs to {address.node}.", says=message.node
         )
     return message
 

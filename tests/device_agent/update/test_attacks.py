@@ -1,7 +1,6 @@
-"""The attack table: whatever comes, from whomever, is refused, and never touches what runs.
+"""The attack table: whatever comes, from whomever, is refused, told as an event, and never touches what runs.
 
-A file's and a server's are told as an event. Of a command that is not for now or not for this device only that is asked: no
-update begins.
+Of a command that is not for now or not for this device no update begins; of these only so many events go out, however many come.
 """
 
 from __future__ import annotations
@@ -299,25 +298,35 @@ LATE = datetime.now(timezone.utc) - timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("topic", "command", "retained", "told"),
+    ("topic", "command", "retained", "told", "code"),
     [
-        (TOPIC, partial(_command), True, {"malformed": 1}),
-        (TOPIC, partial(_command, deadline=LATE, at=LATE), False, {"commands": 1, "offered": 1, "refused_expired": 1}),
-        ("edgesdk/1/local.other/down/cmd", partial(_command), False, {"malformed": 1}),
-        (TOPIC, partial(_command, node="local.other"), False, {"malformed": 1}),
-        ("edgesdk/1/local.gate/down/ack", partial(_command), False, {}),  # which commands do not listen to
+        (TOPIC, partial(_command), True, {"malformed": 1}, "retained"),
+        (
+            TOPIC, partial(_command, deadline=LATE, at=LATE), False, {"commands": 1, "offered": 1, "refused_expired": 1},
+            "expired",
+        ),
+        ("edgesdk/1/local.other/down/cmd", partial(_command), False, {"malformed": 1}, "other_node"),
+        (TOPIC, partial(_command, node="local.other"), False, {"malformed": 1}, "other_node"),
+        (TOPIC, lambda: b"{", False, {"malformed": 1}, "malformed"),
+        ("edgesdk/1/local.gate/down/ack", partial(_command), False, {}, ""),  # which commands do not listen to
     ],
-    ids=["kept by the broker", "replayed after its deadline", "spoofed topic", "spoofed node", "another channel"],
-)
+    ids=["kept by the broker", "late", "spoofed topic", "spoofed node", "nonsense", "another channel"],
+)  # fmt: skip
 def test_by_a_command_that_is_not_for_now_or_not_for_this_device(
-    asked: tuple[Bench, list[str]], topic: str, command: Callable[[], bytes], retained: bool, told: dict[str, int]
+    asked: tuple[Bench, list[str]],
+    topic: str,
+    command: Callable[[], bytes],
+    retained: bool,
+    told: dict[str, int],
+    code: str,
 ) -> None:
-    """Telemetry counts each: an event for each would let whoever may write to the broker fill the outbox."""
     bench, addresses = asked
     bench.say(topic, command(), retained=retained)
     bench.run()
     assert addresses == []
     assert bench.steering.counts() == told
+    warned = {"name": "command_refused", "severity": "warning", "code": code, "count": 1}
+    assert bench.said == ([warned] if code else [])
 
 
 def test_by_a_command_that_is_replayed(asked: tuple[Bench, list[str]]) -> None:
@@ -327,3 +336,27 @@ def test_by_a_command_that_is_replayed(asked: tuple[Bench, list[str]]) -> None:
         bench.run()
     assert addresses == ["https://models.example.com/m.edgebundle"]
     assert bench.steering.counts() == {"commands": 3, "offered": 3, "done": 1, "repeated": 2}
+    assert [(one["code"], one["severity"]) for one in bench.said] == [("repeated", "info")]
+    # The same again once its time is over is nobody's second delivery.
+    bench.say(TOPIC, _command(deadline=LATE, at=LATE))
+    bench.run()
+    assert [(one["code"], one["severity"]) for one in bench.said[1:]] == [("replayed", "warning")]
+    assert len(addresses) == 1
+
+
+def test_who_says_it_a_thousand_times_fills_no_outbox(asked: tuple[Bench, list[str]]) -> None:
+    bench, addresses = asked
+    now = [0.0]
+    bench.steering._refusals._clock = lambda: now[0]
+    for second in range(1201):
+        now[0] = float(second)
+        bench.say(TOPIC, _command(node="local.other"))
+        bench.say(TOPIC, b"{")
+        bench.run()
+    assert addresses == []
+    assert bench.steering.counts() == {"malformed": 2402}
+    # Of each kind one at once, and one in ten minutes, which says how many there were.
+    counts = [one["count"] for one in bench.said if one["code"] == "other_node"]
+    assert counts == [1, 600, 600]
+    assert len(bench.said) == 6
+    assert bench.events[-1][1].endswith("(600 of these since the last event)")

@@ -46,6 +46,7 @@ class Bench:
     Attributes:
         mark: how the device does; a test changes it.
         refuse_model: what loading another model raises.
+        events: name and message of each; said: name, severity and data.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Bench:
         (self.folder / "bundles").mkdir(exist_ok=True)
         self.now = 0.0
         self.events: list[tuple[str, str]] = []
+        self.said: list[dict[str, Any]] = []
         self.restarts: list[str] = []
         self.applied: list[tuple[str, AgentConfig]] = []
         self.reports: list[DesiredReport] = []
@@ -125,13 +127,17 @@ class Bench:
                 **{part: partial(self._apply, part) for part in ("scenes", "frame_data", "reporting")},
             },
             mark=lambda: self.mark,
-            event=lambda name, _severity, message: self.events.append((name, message)),
+            event=self._event,
             restart=self.restarts.append,
             changed=lambda _loaded: None,
             bundle_differs=lambda _config: False,
             say_again=lambda: None,
             report=self.reports.append,
         )
+
+    def _event(self, name: str, severity: str, message: str, *, data: dict[str, Any] | None = None) -> None:
+        self.events.append((name, message))
+        self.said.append({"name": name, "severity": severity, **(data or {})})
 
     def _model(self, loaded: LoadedConfig) -> None:
         if self.refuse_model is not None:

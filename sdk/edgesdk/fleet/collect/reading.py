@@ -15,7 +15,7 @@ from edgesdk.fleet.collect.report_parts import Said, parts_of
 from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.store.batch import DeclaredGap, Kind, Picture, Presence, Reading, Record, Refusal, Stream
 from edgesdk.fleet.store.quarantine import KEPT_BYTES
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import InputError, OtherNode
 from edgesdk_targets.messages import (
     JSON,
     Birth,
@@ -54,6 +54,11 @@ def read(received: Received) -> Reading:
     """Read one message; never raises."""
     try:
         return _read(received)
+    except OtherNode as error:
+        refusal = Refusal(
+            received.topic, error.message, received.payload[:KEPT_BYTES], len(received.payload), says=error.says
+        )
+        return Reading(refusals=[refusal])
     except InputError as error:
         return _salvage(received, error.message)
     except Exception as error:  # noqa: BLE001  (the border: whatever the world sends, the recorder lives)

@@ -144,6 +144,7 @@ class Refusal:
         reason: why, in words.
         payload: its beginning.
         size_bytes: of the whole.
+        says: of which device it says that it is, where its topic is another's.
     """
 
     topic: str
@@ -152,6 +153,7 @@ class Refusal:
     size_bytes: int
     stream: Stream | None = None
     seq: int = 0
+    says: str = ""
 
 
 @dataclass(slots=True)

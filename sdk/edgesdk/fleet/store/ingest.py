@@ -28,6 +28,7 @@ from edgesdk.fleet.store.claim import Claim
 from edgesdk.fleet.store.coverage import Coverage
 from edgesdk.fleet.store.engine import is_sqlite, open_store
 from edgesdk.fleet.store.failures import told_apart
+from edgesdk.fleet.store.foreign_words import ForeignWords
 from edgesdk.fleet.store.lines import Lines
 from edgesdk.fleet.store.media import MediaFolder, add_snapshot
 from edgesdk.fleet.store.now import NowNotes, lock
@@ -79,6 +80,7 @@ class Ingest:
         self._claim = Claim(self.place.path) if self.place.path is not None else None
         self._lines = Lines()
         self._now = NowNotes()
+        self._foreign = ForeignWords()
         try:
             self.engine = open_store(self.place)
         except BaseException:
@@ -140,6 +142,7 @@ class Ingest:
             for picture in reading.pictures:
                 add_snapshot(connection, self.media, lines[picture.stream].node_id, picture, received_ms)
             quarantine.add(connection, reading.refusals, received_ms)
+            self._foreign.add(connection, reading.refusals, received_ms)
             coverage = arrivals.settled(arrived, reading, lines)
             changed = {
                 stream: now
@@ -154,6 +157,7 @@ class Ingest:
         for stream, now in changed.items():
             lines[stream].coverage = now
         self._lines.remember(lines)
+        self._foreign.committed()
         return Committed(
             before | coverage,
             arrived.repeated,
