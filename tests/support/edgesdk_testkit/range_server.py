@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from edgesdk_testkit.certificates import Certificates
 
 
 class _Ranges(SimpleHTTPRequestHandler):
@@ -39,22 +42,34 @@ class _Ranges(SimpleHTTPRequestHandler):
         except OSError:
             pass  # the other side has had enough
 
+    def handle(self) -> None:
+        with suppress(ssl.SSLError):  # whoever does not trust us breaks off
+            super().handle()
+
     def log_message(self, *_: object) -> None:
         """Quiet."""
 
 
 @contextmanager
-def serving(folder: Path, endless: Callable[[str], bool] = lambda _path: False) -> Iterator[str]:
+def serving(
+    folder: Path, endless: Callable[[str], bool] = lambda _path: False, *, tls: Certificates | None = None
+) -> Iterator[str]:
     """Serve a folder, and yield its address.
 
     Args:
         endless: says of which paths more and more comes after their content.
+        tls: its certificate; without one it speaks HTTP.
     """
     handler = partial(_Ranges, directory=str(folder), endless=endless)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.server, tls.server_key)
+            # The handshake in the thread of the request: one that is broken off ends no more than that.
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()

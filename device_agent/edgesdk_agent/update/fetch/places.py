@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from edgesdk_agent.server_address import ServerAddress
 from edgesdk_agent.update.fetch.bandwidth import Bandwidth
+from edgesdk_agent.update.fetch.certificate_refusal import untrusted
 from edgesdk_targets.agent_release.agent_release import open_release
 from edgesdk_targets.bundle.chunk_list import CHUNKS_SUFFIX, MAX_LIST_BYTES, chunks_of
 from edgesdk_targets.errors import FetchFailed, InputError
@@ -189,6 +190,8 @@ class ServerPlace:
                 answer.fp = io.BufferedReader(_Asked(answer.fp.detach(), self._wanted))
                 answer.begin()
                 yield answer
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(self._to.host, error) from error
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or type(error).__name__
             raise FetchFailed(f"{self._to.host} does not answer: {said}.", hint="It is tried again.") from error
