@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk_testkit.small_disk import small_disk
+
 pytestmark = pytest.mark.system
 CARD = """
 name: thing
@@ -163,15 +165,8 @@ def test_a_refused_broker_is_an_error_where_it_is_required(digits_bundle: Path, 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for almost nothing."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small file system needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with small_disk(tmp_path, "16k") as disk:
+        yield disk
 
 
 def test_a_full_disk_leaves_nothing_behind(digits_bundle: Path, tiny_disk: Path, tmp_path: Path, root: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,38 +17,15 @@ from edgesdk_agent.outbox.room import Room
 from edgesdk_agent.outbox.settings import OutboxSettings
 from edgesdk_agent.outbox.store import Store
 from edgesdk_testkit.collector_model import Collector, Device, report
-from edgesdk_testkit.required import missing
+from edgesdk_testkit.small_disk import fill, small_disk
 
 SETTINGS = OutboxSettings(reserve=60, bulk_sync_interval_s=2.0)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte; mounting takes root."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if made.returncode != 0:
-        missing(f"a small file system cannot be mounted: {made.stderr.decode().strip()}")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_of_a_megabyte(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, "1m") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room at all."""
-    file = disk / "filler"
-    with file.open("ab", buffering=0) as filler:
-        for size in (64 << 10, 4 << 10, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    filler.write(b"x" * size)
-    status = os.statvfs(disk)
-    assert status.f_bavail * status.f_bsize < 4096
-    return file
 
 
 def put(device: Device, count: int, kind: ReportKind = ReportKind.RESULT) -> None:
