@@ -1,10 +1,11 @@
 """The roll-out engine on many simulated fleets: verdicts against a plain model, and false halts on healthy fleets.
 
-    python benchmarks/rollouts.py [--histories 10000] [--healthy 500] [--devices 60] [--seed 1] [--json]
+    python benchmarks/rollouts.py [--histories 10000] [--healthy 500] [--hypothesis 0] [--devices 60] [--seed 1] [--json]
 
 Each history is a fleet in which one device in twenty is silent, slow, rejecting, flapping or worse, under a random success
 share: it must end as the plain model says. A healthy fleet has figures that vary by a tenth from sample to sample, under a scene
-that changes for all; a halt there is a false one. Ends with 1 where a verdict differs, or more than 1 % are halted.
+that changes for all; a halt there is a false one. With `--hypothesis 10000` as many histories made by hypothesis are tried too, by
+the property of which the test makes 150. Ends with 1 where a verdict differs, or more than 1 % are halted.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
 from edgesdk.fleet.rollout.model import Status  # noqa: E402
-from edgesdk.fleet.rollout.policy import Policy  # noqa: E402
+from edgesdk_testkit.rollout_histories import POLICY, check_histories  # noqa: E402
 from edgesdk_testkit.rollout_world import Way, fleet, verdict  # noqa: E402
 
-POLICY = Policy(soak_s=200, reports=5, silent_after_s=600, baseline_s=600)
 _BAD = [way for way in Way if way is not Way.GOOD]
 
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--histories", type=int, default=10_000)
     parser.add_argument("--healthy", type=int, default=500)
+    parser.add_argument("--hypothesis", type=int, default=0, help="histories made by hypothesis, in addition")
     parser.add_argument("--devices", type=int, default=60, help="most of one fleet")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
@@ -39,10 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     agree = sum(agrees(options.seed * 1_000_003 + number, options.devices) for number in range(options.histories))
     halts = sum(is_halted(options.seed * 1_000_003 + number, options.devices) for number in range(options.healthy))
-    found = {
+    found: dict[str, Any] = {
         "histories": options.histories, "agree": agree, "healthy": options.healthy, "false_halts": halts,
-        "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
+    if options.hypothesis:
+        # One that does not end as it must is an error, with the smallest that was found.
+        found["by_hypothesis"] = dict(check_histories(options.hypothesis, number=options.seed))
+    found["seconds"] = round(time.monotonic() - began, 1)
     print(
         json.dumps(found, indent=2) if options.json else "\n".join(f"{name}: {value}" for name, value in found.items())
     )
