@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -390,3 +391,21 @@ def test_the_cap_holds_whatever_comes_at_once() -> None:
     for _ in range(30):
         cap.take(100)
     assert sum(waited) == pytest.approx(2.0)
+
+
+def test_a_cap_holds_a_real_download_and_none_does_not(served: Served, tmp_path: Path) -> None:
+    """By how many times it is slower: the machine's own pace is in both."""
+
+    def seconds(name: str, bytes_per_s: int | None) -> float:
+        began = time.monotonic()
+        Sources(_anything, bytes_per_s=bytes_per_s)(RELEASE, served.url, tmp_path / name)  # type: ignore[attr-defined]
+        assert (tmp_path / name).read_bytes() == CONTENT
+        return time.monotonic() - began
+
+    # A second's worth comes at once, so that what is left of three takes two.
+    capped = seconds("capped", len(CONTENT) // 3)
+    free = min(seconds(f"free{number}", None) for number in range(3))
+    assert capped > 5 * free
+    # A cap above what comes costs nothing of that kind.
+    assert seconds("wide", 1 << 30) < capped / 2
+    assert served.sent == 5 * len(CONTENT)
