@@ -24,7 +24,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture
 def site(tmp_path: Path, digits_bundle: Path) -> Iterator[Site]:
-    with update_site(tmp_path, digits_bundle) as made:
+    with update_site(tmp_path, digits_bundle, more="telemetry: {interval_s: 1}\n") as made:
         made.launch()
         try:
             made.wait_for_results("1.0.1")
@@ -87,6 +87,21 @@ def test_a_good_model_stays_and_wrong_and_crashing_ones_go(site: Site) -> None:
     )
     assert site.update("status").found["step"] == "rolled back"
     assert launcher.read_json(site.root / "slots/b/slot.json")["version"] == "1.0.2"
+    assert_told_for_good(site)
+
+
+def assert_told_for_good(site: Site) -> None:
+    """What is said once as an event is said on as well: how far the update is by what is retained, and how often by telemetry."""
+    said = [(one.body["active"]["version"], one.body["step"]) for one in site.listener.heard("up/reported")]
+    assert ("1.0.2", "confirmed") in said
+    assert {step for version, step in said if version == "1.0.4"} <= {"", "staged", "trial"}
+
+    def counted(heard: Sequence[Heard]) -> set[str]:
+        told = [sample["counts"] for one in heard if one.channel == "up/tele" for sample in one.body["samples"]]
+        return {name for counts in told for name in counts if name.startswith("update.")}
+
+    wanted = {f"update.{what}" for what in ("confirmed", "failed", "refused", "rolled_back")}
+    site.listener.wait_until(lambda all_: counted(all_) == wanted, PATIENCE_S)
 
 
 _QUICK = "shadow: {busy_percent: 101, older: 100, apart_s: 0, look_s: 0.1}"

@@ -13,6 +13,9 @@ import pytest
 
 pytest.importorskip("cryptography")
 
+from edgesdk_agent.metrics import families
+from edgesdk_agent.metrics.exposition import text_of
+from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_agent.update import agent_update, launcher, rules
 from edgesdk_agent.update.agent_update import AgentUpdate
 from edgesdk_agent.update.boot_clock import moment
@@ -69,6 +72,36 @@ def test_a_bundle_without_a_golden_set_comes_and_goes_and_the_steps_are_told(dev
     assert [one["step"] for one in steps] == ["downloading", "verified", "idle"]
     assert {one["executing"] for one in steps} == {"sha256:none"}
     assert "golden set" in RecordFile(device.root).now.why
+
+
+def test_what_became_of_updates_stands_in_the_metrics(device: Device) -> None:
+    """As Prometheus reads them, and as telemetry tells them; of a confirmed one and one that went back, test_update.py."""
+    parser = pytest.importorskip("prometheus_client.parser")
+    update, counts = device.agent(), CountRegistry()
+    counts.add("update", update.counts)
+    # What did not happen is left out, and not said to be none.
+    assert counts.flat() == {}
+    for token, path in (("1", device.made(3, STRANGER).path), ("2", device.made(1).path)):
+        device.asked(wish("install", token, path), lambda one: not one.waits)
+    device.asked(wish("install", "3", device.made(3).path), lambda one: one.taken)
+    wait_for(lambda: update.counts().get("failed"))
+    assert counts.flat() == {"update.refused": 2, "update.failed": 1}
+    text = text_of(families.count_families(counts.read()))
+    found = {
+        (one.name, one.labels["what"]): one.value
+        for family in parser.text_string_to_metric_families(text)
+        for one in family.samples
+    }
+    assert found == {("edgesdk_update_total", "refused"): 2, ("edgesdk_update_total", "failed"): 1}
+
+
+def test_where_an_update_is_is_said_with_each_step(device: Device) -> None:
+    """What birth and reported go on saying, for a fleet that has lost the events."""
+    standing: list[str] = []
+    device.agent(standing=standing.append)
+    device.asked(wish("install", "1", device.made(3).path), lambda one: one.taken)
+    wait_for(lambda: standing[-1:] == ["idle"] and len(standing) > 1)
+    assert standing == ["idle", "downloading", "verified", "idle"]
 
 
 def _steps(device: Device) -> list[dict[str, Any]]:
