@@ -135,6 +135,19 @@ def test_the_command_takes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "Nobody would get this agent: no device fits the selection" in capsys.readouterr().err
 
 
+def test_a_release_of_before_agents_said_which_they_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db = str(tmp_path / "fleet.db")
+    open_store(db).dispose()
+    earlier = {"edgesdk_agent/update/environment/running_agent.py": None}
+    made = agent_release(tmp_path, "9.9.1", 3, PrivateKey.new("box"), earlier)
+    assert run(["fleet", "deploy", str(made), "--db", db]) == 2
+    told = capsys.readouterr().err
+    assert "before agents said which release they run" in told
+    assert "--direct" in told
+
+
 def test_a_birth_says_which_release_runs_and_an_older_agents_says_none(tmp_path: Path) -> None:
     db = tmp_path / "fleet.db"
 

@@ -29,11 +29,11 @@ _FUTURE = b"from __future__ import annotations\n"
 _SCRIPT = "[console_scripts]\nedgesdk-agent = edgesdk_agent.main:main\n"
 
 
-def wheelhouse(folder: Path, version: str, changes: Mapping[str, str] | None = None) -> Path:
+def wheelhouse(folder: Path, version: str, changes: Mapping[str, str | None] | None = None) -> Path:
     """Write a wheelhouse for this machine, as `scripts/wheelhouse` does.
 
     Args:
-        changes: path in the agent's wheel → lines that are put before all imports but that of the future.
+        changes: path in the agent's wheel → lines that are put before all imports but that of the future; None leaves it out.
     """
     folder.mkdir()
     own = {
@@ -43,7 +43,10 @@ def wheelhouse(folder: Path, version: str, changes: Mapping[str, str] | None = N
         if path.is_file() and path.suffix != ".pyc"
     }
     for name, text in (changes or {}).items():
-        own[name] = own[name].replace(_FUTURE, _FUTURE + text.encode(), 1)
+        if text is None:
+            del own[name]
+        else:
+            own[name] = own[name].replace(_FUTURE, _FUTURE + text.encode(), 1)
     rest = {"packages_of_this_python.pth": f"{Path(np.__file__).parents[1]}\n".encode()}
     wheels = [
         _wheel(folder, "edgesdk", version, own, {"entry_points.txt": _SCRIPT}),
@@ -59,7 +62,7 @@ def wheelhouse(folder: Path, version: str, changes: Mapping[str, str] | None = N
 
 
 def agent_release(
-    folder: Path, version: str, number: int, key: PrivateKey, changes: Mapping[str, str] | None = None
+    folder: Path, version: str, number: int, key: PrivateKey, changes: Mapping[str, str | None] | None = None
 ) -> Path:
     """Return a signed release of the agent, with its list of chunks beside it."""
     path = release_from_wheelhouse(wheelhouse(folder / f"wheels-{version}", version, changes), folder)

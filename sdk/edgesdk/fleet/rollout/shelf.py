@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ from edgesdk_targets.whole_file import made_parent, replacing, write_all
 
 _BLOCK = 1 << 20
 _SUFFIXES: dict[Kind, str] = {"bundle": SUFFIX, "agent": AGENT_SUFFIX}
+# What finds out which release runs, and the name of the wheel that it is in.
+_FINDS_ITSELF, _OWN_WHEEL = "edgesdk_agent/update/environment/running_agent.py", "edgesdk-"
 _log = logging.getLogger("edgesdk.fleet.rollout")
 
 
@@ -33,6 +37,7 @@ class Shelved:
         variants: of a bundle, target, runtime and precision of each; metrics: as the converter measured them.
         chunks: the list that devices fetch it by.
         needs: of an agent, the `python`, `machine` and `glibc` that its wheels are for.
+        says_which: an agent says in its birth which release it is; one that does not would count as silent wherever it runs.
     """
 
     path: Path
@@ -47,6 +52,7 @@ class Shelved:
     chunks: bytes
     kind: Kind = "bundle"
     needs: Mapping[str, str] = field(default_factory=dict)
+    says_which: bool = True
 
     @property
     def targets(self) -> frozenset[str]:
@@ -163,6 +169,7 @@ def _described(package: Package) -> dict[str, Any]:
             "variants": (),
             "metrics": {},
             "needs": {"python": found.python, "machine": found.arch, "glibc": found.glibc},
+            "says_which": _says_which(package),
         }
     assert isinstance(package, Bundle)  # noqa: S101  (for the type)
     variants = tuple(
@@ -170,6 +177,19 @@ def _described(package: Package) -> dict[str, Any]:
         for one in package.manifest.variants
     )
     return {"variants": variants, "metrics": package.manifest.metrics}
+
+
+def _says_which(release: AgentRelease) -> bool:
+    """Tell whether an agent's own program knows which release it is, by what is in its wheel: no version number tells."""
+    for name in release.manifest.files:
+        if not name.rpartition("/")[2].startswith(_OWN_WHEEL):
+            continue
+        try:
+            with zipfile.ZipFile(io.BytesIO(release.read(name))) as wheel:
+                return _FINDS_ITSELF in wheel.namelist()
+        except zipfile.BadZipFile:
+            return False
+    return False
 
 
 def _or_none(path: Path) -> Shelved | None:

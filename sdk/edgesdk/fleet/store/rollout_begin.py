@@ -36,9 +36,9 @@ def begin(
 
     Raises:
         InputError: nobody is meant, others than are believed, or some are in another roll-out; the first device is none
-            of them; or a shadow wave is asked for of an agent.
+            of them; a shadow wave is asked for of an agent, or that agent would not say which release it is.
     """
-    _refuse_shadow_of_agent(bundle, policy)
+    _refuse_agent(bundle, policy)
     hold(connection)
     fit = candidates(connection, selection, bundle, now_ms)
     turn = {name: why for name, (_, why) in fit.items()}
@@ -98,9 +98,9 @@ def outlook(
     """Return whom a roll-out would mean if it began now: how many devices, in which waves, and why others are left out.
 
     Raises:
-        InputError: the selection cannot be meant, or a shadow wave is asked for of an agent.
+        InputError: the selection cannot be meant, or the release not be rolled out so, as for `begin`.
     """
-    _refuse_shadow_of_agent(bundle, policy)
+    _refuse_agent(bundle, policy)
     fit = candidates(connection, selection, bundle, now_ms)
     left_out = Counter(why for _, why in fit.values() if why)
     reached = wave_sizes(len(fit) - left_out.total(), policy.shares)
@@ -111,7 +111,12 @@ def outlook(
     }
 
 
-def _refuse_shadow_of_agent(bundle: Shelved, policy: Policy) -> None:
+def _refuse_agent(bundle: Shelved, policy: Policy) -> None:
+    if not bundle.says_which:
+        raise InputError(
+            f"{bundle.name} {bundle.version} is of before agents said which release they run: each device would count as silent.",
+            hint="Make the release of a newer edgesdk, or bring it to each device with `edgesdk deploy --direct`.",
+        )
     if policy.shadow is not None and bundle.kind != "bundle":
         raise InputError("A shadow wave compares models, and this is an agent.", hint="Leave shadow out.")
 
