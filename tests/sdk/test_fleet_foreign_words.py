@@ -14,8 +14,8 @@ from edgesdk.fleet.store import foreign_words
 from edgesdk.fleet.store.batch import Reading
 from edgesdk.fleet.store.engine import reading
 from edgesdk.fleet.store.events import Wanted, find
-from edgesdk.fleet.store.gap_list import unreadable
 from edgesdk.fleet.store.failures import StoreBusy
+from edgesdk.fleet.store.gap_list import unreadable
 from edgesdk.fleet.store.ingest import Ingest
 from edgesdk_targets.messages import Message, encode, topic_of
 from edgesdk_targets.messages.snapshot import Snapshot, encode_snapshot

@@ -55,7 +55,7 @@ def test_its_devices_alone_are_told_and_of_a_shadow_run_as_the_rules_say(stored:
         assert str(update["address"]).startswith("https://fleet.example/shelf/")
         assert update["shadow"] == plan_of(RULES)
     # As the driver reads it back; and another process, which remembers nothing, says nothing anew.
-    assert {name: wish for name, (wish, _) in told(stored.rollout(key), stored.kept).items()} == updates(stored)
+    assert {name: wish for name, (wish, _) in told(stored.rollout(key), stored.kept, {}).items()} == updates(stored)
     before = dict(stored.kept)
     stored.tick(61)
     stored.driver = stored.new_driver(Path())

@@ -115,7 +115,7 @@ def _refuse_agent(bundle: Shelved, policy: Policy) -> None:
     if not bundle.says_which:
         raise InputError(
             f"{bundle.name} {bundle.version} is of before agents said which release they run: each device would count as silent.",
-            hint="Make the release of a newer edgesdk, or bring it to each device with `edgesdk deploy --direct`.",
+            hint="Make the release of a newer edgesdk, or bring it to each device with `edgesdk deploy … --direct HOST`.",
         )
     if policy.shadow is not None and bundle.kind != "bundle":
         raise InputError("A shadow wave compares models, and this is an agent.", hint="Leave shadow out.")
