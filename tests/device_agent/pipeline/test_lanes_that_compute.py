@@ -27,8 +27,8 @@ def test_lanes_on_every_core_prepare_what_they_infer(lanes: int, by: str) -> Non
     with make(ScriptedCamera(FRAMES), script, sink, "every_frame", lanes=lanes) as pipeline:
         assert pipeline.wait(PATIENCE_S)
         accounted(pipeline, sink)
-    # What is left when the film has ended may be prepared by whoever waits for the end.
-    assert script.by[by] >= FRAMES - 5, script.by
+    # What is there before a lane is, and what is left when the film has ended, the thread for it prepares.
+    assert script.by[by] > FRAMES // 2, script.by
     assert sum(script.by.values()) == FRAMES
     assert sink.seqs == list(range(FRAMES))
 
