@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from edgesdk.fleet import gmqtt_client
 from edgesdk.fleet.gmqtt_client import GatheredWrites, LateAcknowledgements, Received
 
 
@@ -16,6 +19,13 @@ class _Client:
         self.on_message: Any = None
         self._package_handler = self._connection = self._protocol = self
         self._handle_qos_1_publish_packet: Any = None
+        self._read_packet: Any = None
+        self._last_data_in = 0.0
+        self.asked = 0
+
+    async def read(self, size: int = -1) -> bytes:
+        self.asked += 1
+        return b"said"
 
     def write_data(self, data: bytes) -> None:
         self.written.append(data)
@@ -47,6 +57,45 @@ def test_messages_are_acknowledged_when_they_are_settled_and_together() -> None:
         await asyncio.sleep(0)
         assert len(client.written) == 1
         assert [one.qos for one in heard] == [1] * 4
+
+    asyncio.run(go())
+
+
+class _Full:
+    """No room, until somebody makes some."""
+
+    has_room = False
+
+    def __init__(self) -> None:
+        self.made = asyncio.Event()
+
+    async def room(self) -> None:
+        await self.made.wait()
+
+
+def test_nothing_is_read_without_room_and_a_broker_that_nobody_listens_to_is_not_taken_for_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gmqtt_client, "_LOOK_S", 0.01)
+
+    async def go() -> None:
+        client, where = _Client(), _Full()
+        LateAcknowledgements(client, lambda _: asyncio.get_running_loop().create_future()).read_quickly(where)
+        reading = asyncio.ensure_future(client.read(1 << 16))
+        looks = set[float]()
+        while len(looks) < 3:
+            looks.add(client._last_data_in)
+            await asyncio.sleep(0.005)
+        assert (client.asked, reading.done()) == (0, False)
+        # A connection that ends while it waits is none of those that read on.
+        lost = asyncio.ensure_future(client.read(1 << 16))
+        await asyncio.sleep(0.02)
+        lost.cancel()
+        where.has_room = True
+        where.made.set()
+        assert await asyncio.wait_for(reading, 30) == b"said"
+        await asyncio.gather(lost, return_exceptions=True)
+        assert (client.asked, lost.cancelled()) == (1, True)
 
     asyncio.run(go())
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from edgesdk.fleet.collect.isolation import halves, refused
 from edgesdk.fleet.collect.reading import read
@@ -17,7 +18,9 @@ from edgesdk.fleet.store.engine import writing
 from edgesdk.fleet.store.failures import StoreBusy, Unstorable
 from edgesdk.fleet.store.ingest import Committed, Ingest
 from edgesdk.fleet.store.records import Records
+from edgesdk.fleet.store.tables import metadata
 from edgesdk_targets.messages.snapshot import Snapshot
+from edgesdk_testkit.hostile_reports import hostile_reports
 from edgesdk_testkit.odd_messages import odd_bodies
 from edgesdk_testkit.reports import NOW_MS, event, moment, reading_of, telemetry
 from edgesdk_testkit.stores import STORES, postgresql, store_url
@@ -80,6 +83,31 @@ def test_odd_messages_are_taken_whole_and_shown(store: Ingest, clock: _Clock) ->
     with Records(store.place) as held:
         (node,) = held.nodes()
     assert (node["records"], node["upto"]) == (sum(len(one.records) for one in taken), len(bodies))
+
+
+def test_sql_in_any_text_that_a_device_says_is_a_text(store: Ingest) -> None:
+    words = """x'); DROP TABLE nodes; -- " OR '1'='1' %s ? :node %(node)s $1"""
+    said = hostile_reports(words)
+    # What is no text of its own (a schema, a time) is refused, and its words stand in the quarantine.
+    taken = [read(Received(topic, body, "", received_ms=NOW_MS)) for topic, body in said]
+    assert sum(not one.refusals for one in taken) > 90
+    whole = Reading()
+    for one in taken:
+        whole.add(one)
+    store.commit(whole)
+    with writing(store.engine) as connection:
+        kept = {table.name: connection.execute(select(table)).mappings().all() for table in metadata.sorted_tables}
+    names = [row["name"] for row in kept["nodes"]]
+    assert set(names) <= {topic.split("/")[2] for topic, _ in said}
+    assert len(names) > 90
+    assert len(kept["records"]) == len(whole.records)
+    # Negative control: they came as far as the tables, as they were said.
+    for table, column in (
+        ("nodes", "target"), ("nodes", "agent_version"), ("nodes", "bundle_name"), ("nodes", "hardware"), ("nodes", "cameras"),
+        ("now", "reason"), ("reported", "step"), ("reported", "refused"), ("records", "camera"), ("records", "labels"),
+        ("events", "message"), ("events", "camera"), ("events", "data"), ("samples", "latency_ms"), ("quarantine", "reason"),
+    ):  # fmt: skip
+        assert any("DROP TABLE nodes" in str(row[column]) for row in kept[table]), (table, column)
 
 
 def test_of_a_group_that_cannot_be_written_one_report_goes_into_quarantine(store: Ingest) -> None:

@@ -176,6 +176,18 @@ class _Client:
         self.left.append(data)
         return len(data)
 
+    async def read(self, size: int = -1) -> bytes:
+        return b""
+
+
+class _Anywhere:
+    """There is always room."""
+
+    has_room = True
+
+    async def room(self) -> None:
+        """Never waited for."""
+
 
 class _Settled:
     def add_done_callback(self, _call: object) -> None:
@@ -185,7 +197,7 @@ class _Settled:
 def test_both_ways_end_at_the_same_receiver() -> None:
     client, heard = _Client(), list[Received]()
     late = LateAcknowledgements(client, lambda message: (heard.append(message), _Settled())[1])  # type: ignore[return-value]
-    late.read_quickly()
+    late.read_quickly(_Anywhere())
     usual = _framed(0x33, _packet(TOPIC.encode(), _kind(JSON.encode()), b"{}"))
     strange = _framed(0x32, _packet(TOPIC.encode(), b"\x02\x00\x00\x00\x3c"))
     assert client._read_packet(usual + strange) == len(usual + strange)
@@ -210,7 +222,7 @@ def test_a_receiver_that_fails_costs_one_message_and_not_the_reading() -> None:
 
     client = _Client()
     late = LateAcknowledgements(client, take)
-    late.read_quickly()
+    late.read_quickly(_Anywhere())
     packets = [_framed(0x32, _packet(TOPIC.encode(), b"", body, mid=n)) for n, body in enumerate([b"bad", b"good"], 1)]
     assert client._read_packet(b"".join(packets)) == len(b"".join(packets))
     assert heard == [b"bad", b"good"]

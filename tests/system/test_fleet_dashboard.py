@@ -14,6 +14,7 @@ from edgesdk_testkit.browser import Browser
 from edgesdk_testkit.commanded_device import CommandedDevice, utc
 from edgesdk_testkit.fleet_service import PASSWORD
 from edgesdk_testkit.http_receiver import HttpReceiver
+from edgesdk_testkit.page_faults import axe_core, page_faults
 from edgesdk_testkit.serve_process import Serve, until
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
@@ -59,14 +60,19 @@ def words(browser: Browser, *, of: str = "main") -> str:
 
 
 def test_a_person_sets_it_up_logs_out_and_in(browser: Browser, serve: Serve, url: str) -> None:
+    axe = axe_core()
+    browser.look(390, 844)
     browser.go(f"{url}/")
-    browser.until("return location.pathname === '/setup'")
+    browser.until("return location.pathname === '/setup' && document.readyState === 'complete'")
+    assert page_faults(browser, 390, axe) == []
     fill(browser, code=serve.told["setup"].partition("code=")[2], name="admin", password=PASSWORD, again=PASSWORD)
     browser.until("return location.pathname === '/'")
     browser.until("return document.querySelector('main')?.innerText.includes('No device has reported yet')")
     browser.go(f"{url}/account")
     browser.until("document.querySelector('form[action=\"/logout\"]').requestSubmit(); return true")
-    browser.until("return location.pathname === '/login'")
+    browser.until("return location.pathname === '/login' && document.readyState === 'complete'")
+    assert page_faults(browser, 390, axe) == []
+    browser.look(1440)
     fill(browser, name="admin", password="not this one")
     browser.until("return document.querySelector('.banner[role=alert]')?.innerText === 'Name or password is wrong.'")
     fill(browser, name="admin", password=PASSWORD)

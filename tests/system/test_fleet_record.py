@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgesdk.cli.app import run
+from edgesdk.fleet.collect import collector as collecting
+from edgesdk.fleet.collect import writer
+from edgesdk.fleet.collect.collector import Collector
+from edgesdk.fleet.store import engine
+from edgesdk.fleet.store.ingest import Ingest
 from edgesdk.fleet.store.records import Asked, Records
+from edgesdk_targets.errors import NoSpace
 from edgesdk_targets.messages import DEFLATED, Encoded, Event, Gap, GapCause, GapRange, encode, pack_segment, plain_json
-from edgesdk_testkit.brokers import KINDS, RealBroker, running_broker
+from edgesdk_testkit.brokers import KINDS, PATIENCE_S, RealBroker, running_broker
 from edgesdk_testkit.mqtt_device import AT, MqttDevice, birth, result
 from edgesdk_testkit.recorder_process import RecorderProcess
 
@@ -97,6 +105,91 @@ def test_the_broker_keeps_messages_for_a_recorder_that_is_away(mosquitto: RealBr
             device.wait_ack(lambda ack: ack.upto == 100)
             recorder.finish()
     assert _seqs(db) == list(range(1, 101))
+
+
+def test_what_waits_for_a_locked_store_is_bounded_in_bytes_and_the_rest_stays_with_the_broker(
+    mosquitto: RealBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mosquitto does not keep to a window until the first acknowledgement, and a window counts no bytes."""
+    monkeypatch.setattr(writer, "_MAX_WAITING_BYTES", 1 << 20)
+    count, filling = 500, "x" * 20_000
+
+    async def go() -> None:
+        store, stop, ready = Ingest(tmp_path / "fleet.db"), asyncio.Event(), asyncio.Event()
+        collector = Collector(mosquitto.address, store)
+        running = asyncio.ensure_future(collector.run(stop, ready=ready.set))
+        await asyncio.wait_for(ready.wait(), PATIENCE_S)
+        other = sqlite3.connect(tmp_path / "fleet.db", isolation_level=None)
+        with MqttDevice(mosquitto.address) as device:
+            other.execute("BEGIN IMMEDIATE")
+            device.say(*(result(seq).model_copy(update={"result": {"kind": "text", "text": filling}})
+                         for seq in range(1, count + 1)))  # fmt: skip
+            # The broker has all of it.
+            await asyncio.to_thread(device.wait_published, count)
+            read = -1
+            while collector.has_room or read != collector.figures.messages:
+                read = collector.figures.messages
+                await asyncio.sleep(0.3)
+            assert 0 < read < count / 4
+            other.execute("ROLLBACK")
+            await asyncio.to_thread(device.wait_ack, lambda ack: ack.upto == count)
+        other.close()
+        stop.set()
+        await asyncio.wait_for(running, PATIENCE_S)
+        assert collector.to_json(1)["connections"] == 1
+        store.close()
+
+    asyncio.run(go())
+
+
+def test_what_cannot_be_written_at_the_end_is_said_and_told_to_nobody_as_stored(
+    mosquitto: RealBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(collecting, "_LAST_COMMIT_S", 0.2)
+
+    async def go() -> None:
+        store, stop, ready = Ingest(tmp_path / "fleet.db"), asyncio.Event(), asyncio.Event()
+        collector = Collector(mosquitto.address, store)
+        running = asyncio.ensure_future(collector.run(stop, ready=ready.set))
+        await asyncio.wait_for(ready.wait(), PATIENCE_S)
+        other = sqlite3.connect(tmp_path / "fleet.db", isolation_level=None)
+        with MqttDevice(mosquitto.address) as device:
+            other.execute("BEGIN IMMEDIATE")
+            device.say(result(1), result(2))
+            while collector.waiting < 2 or "locked" not in collector.problem:  # noqa: ASYNC110  (it has no event)
+                await asyncio.sleep(0.05)
+            stop.set()
+            with pytest.raises(NoSpace, match=r"2 messages could not be written: .*locked"):
+                await asyncio.wait_for(running, PATIENCE_S)
+            other.close()
+            assert device.acks == []
+        store.close()
+        assert _seqs(tmp_path / "fleet.db") == []
+
+    asyncio.run(go())
+
+
+def test_what_is_too_large_for_a_message_is_refused_and_what_no_memory_should_hold_is_not_even_read(
+    tmp_path: Path,
+) -> None:
+    db = tmp_path / "fleet.db"
+    # A broker of somebody else, that limits nothing.
+    with (
+        running_broker("mosquitto", tmp_path / "broker", extra=("max_packet_size 100000000",)) as broker,
+        RecorderProcess(broker.url, db) as recorder,
+        MqttDevice(broker.address) as device,
+    ):
+        for size in (1 << 20, 8 << 20):
+            device.send("edgesdk/1/local.cam1/up/result", Encoded(b"x" * size))
+        device.say(result(1))
+        device.wait_ack(lambda ack: ack.upto == 1)
+        code, done = recorder.finish()
+    assert code == 0, recorder.log
+    assert (done["messages"], done["refused"], done["stored"], done["connections"]) == (2, 1, 1, 1)
+    with Records(db) as held:
+        (refused,) = held.quarantine()["messages"]
+    assert "1048576 bytes are more than" in refused["reason"]
 
 
 def test_ten_thousand_malformed_messages_are_counted_and_the_recorder_lives(

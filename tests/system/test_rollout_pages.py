@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("cryptography")
 
-import edgesdk_testkit
 from edgesdk.fleet.enrol.authority import Authority
 from edgesdk.fleet.enrol.taking_back import TakingBack
 from edgesdk.fleet.rollout.model import Rollout, Status, Step
@@ -19,11 +18,11 @@ from edgesdk.fleet.rollout.policy import Policy
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_testkit.browser import Browser
 from edgesdk_testkit.fleet_service import PASSWORD, FleetService
+from edgesdk_testkit.page_faults import axe_core, page_faults
 from edgesdk_testkit.rollout_store import OneBundle, StoredWorld, stored_world
 from edgesdk_testkit.rollout_world import OLD, Way
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
-CHECKS = (Path(edgesdk_testkit.__file__).parent / "page_checks.js").read_text("utf-8")
 HOLD = Policy(soak_s=100, reports=3, silent_after_s=400, baseline_s=200, on_breach="hold")
 
 
@@ -72,15 +71,14 @@ def shows(browser: Browser, words: str) -> None:
     browser.until(f"return document.querySelector('main').innerText.includes({words!r})")
 
 
-def fits(browser: Browser, picture: Path) -> bool:
-    """Tell whether a phone's screen holds the page, all of it can be read, and what can be used has a name.
+def faults(browser: Browser, picture: Path) -> list[str]:
+    """Return what is wrong with the page on a phone.
 
     Args:
         picture: is kept of it, in EDGESDK_ARTIFACTS where that is set.
     """
     browser.picture(Path(os.environ.get("EDGESDK_ARTIFACTS") or picture.parent) / picture.name)
-    wide = browser.run("document.documentElement.scrollWidth")
-    return (wide, browser.run(f"{CHECKS}.nameless()"), browser.run(f"{CHECKS}.faint()")) == (390, [], [])
+    return page_faults(browser, 390, axe_core())
 
 
 def test_from_the_bundle_to_the_way_back(
@@ -91,13 +89,13 @@ def test_from_the_bundle_to_the_way_back(
     assert "m 2.0.0" in page
     assert "signed by ab12" in page
     assert "rpi5 onnx int8" in page
-    assert fits(browser, tmp_path / "rollouts-390.png")
+    assert faults(browser, tmp_path / "rollouts-390.png") == []
 
     # First it is seen whom it means; nothing has begun.
     press(browser, "form[action='/rollouts/new'] button")
     shows(browser, "To 40 devices")
     shows(browser, "In waves of 1, 3, 16, 20")
-    assert fits(browser, tmp_path / "rollout-new-390.png")
+    assert faults(browser, tmp_path / "rollout-new-390.png") == []
     with service.logged_in("admin") as admin:
         assert admin.get("/api/v1/rollouts").json() == {"rollouts": []}
 
@@ -109,7 +107,7 @@ def test_from_the_bundle_to_the_way_back(
     # The page goes on by itself.
     stored.run(key, until=lambda now: now.wave == 1)
     shows(browser, "1 of 1 confirmed")
-    assert fits(browser, tmp_path / "rollout-wave-390.png")
+    assert faults(browser, tmp_path / "rollout-wave-390.png") == []
 
     def of_this_wave(now: Rollout) -> list[str]:
         return [one.node for one in now.devices.values() if one.wave == 1]
@@ -137,7 +135,7 @@ def test_a_reason_and_one_click_back(
     shows(browser, "halted")
     # Without a reason the browser sends nothing.
     browser.until("return document.querySelector('[name=why]') !== null")
-    assert fits(browser, tmp_path / "rollout-halted-390.png")
+    assert faults(browser, tmp_path / "rollout-halted-390.png") == []
     assert not browser.run("document.querySelector('[name=why]').form.checkValidity()")
     browser.run("document.querySelector('[name=why]').value = 'its lamp is out'")
     press(browser, "#do-resume")

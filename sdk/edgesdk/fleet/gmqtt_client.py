@@ -12,8 +12,9 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from edgesdk.fleet.publish_packets import UsualPublish, publish_packet, read_packets
 from edgesdk_targets import broker_problem
@@ -25,6 +26,11 @@ log = logging.getLogger(__name__)
 
 # An acknowledgement is four bytes: its kind, two more to come, and a message's number.
 _PUBACK = 0x40020000
+# A packet must be in memory as a whole, and a broker without a limit of its own passes on a quarter of a gigabyte. This is far
+# above what any device of ours says: what is too large for a message is read, refused and seen.
+_LARGEST_PACKET_BYTES = 4 << 20
+# While nothing is read: often enough that gmqtt does not take a broker that nobody listens to for one that is gone.
+_LOOK_S = 1.0
 
 
 class Received(NamedTuple):
@@ -42,6 +48,19 @@ class Received(NamedTuple):
     retained: bool = False
     qos: int = 1
     received_ms: int = 0
+
+
+class Room(Protocol):
+    """Where messages go, as far as there is room for them."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be read."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until more may be read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,9 @@ def new_client(address: BrokerAddress, client_id: str, reconnecting: Reconnectin
     except ImportError as error:
         raise MissingExtra("gmqtt", "fleet") from error
     _silence()
-    client = Client(client_id, optimistic_acknowledgement=False, logger=logging.getLogger("gmqtt.quiet"), **options)
+    limits = {"maximum_packet_size": _LARGEST_PACKET_BYTES}
+    quiet = logging.getLogger("gmqtt.quiet")
+    client = Client(client_id, optimistic_acknowledgement=False, logger=quiet, **limits, **options)
     client.set_config({"reconnect_retries": reconnecting.retries, "reconnect_delay": reconnecting.delay_s})
     if address.username or address.password:
         password = address.password.get_secret_value() if address.password else None
@@ -110,11 +131,23 @@ class LateAcknowledgements:
         client.on_message = self._without
         client._package_handler._handle_qos_1_publish_packet = self._with  # noqa: SLF001  (it has no other name)
 
-    def read_quickly(self) -> None:
-        """Read messages of the usual form past gmqtt from now on, in half the time; on the present connection."""
+    def read_quickly(self, where: Room) -> None:
+        """Read messages of the usual form past gmqtt from now on, in half the time; on the present connection.
+
+        Args:
+            where: while it has no room nothing is read, so that the broker keeps what does not fit, and not we.
+        """
         connection = self._client._connection  # noqa: SLF001
         protocol = connection._protocol  # noqa: SLF001
-        gmqtts_own = protocol._read_packet  # noqa: SLF001
+        gmqtts_own, from_socket = protocol._read_packet, protocol.read  # noqa: SLF001
+
+        async def read_if_there_is_room(size: int = -1) -> bytes:
+            while not where.has_room:
+                connection._last_data_in = time.monotonic()  # noqa: SLF001
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(where.room(), _LOOK_S)
+            found: bytes = await from_socket(size)
+            return found
 
         def read(data: bytes) -> int:
             # By it gmqtt tells a broker that is silent from one that is gone.
@@ -122,7 +155,7 @@ class LateAcknowledgements:
             self._now_ms = int(time.time() * 1000)
             return read_packets(data, self._usual, gmqtts_own)
 
-        protocol._read_packet = read  # noqa: SLF001
+        protocol._read_packet, protocol.read = read, read_if_there_is_room  # noqa: SLF001
 
     def forget(self) -> None:
         """Acknowledge nothing any more: the connection is gone, and on another one a number means another message."""

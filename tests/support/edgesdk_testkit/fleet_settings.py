@@ -6,7 +6,9 @@ import time
 
 from sqlalchemy import Engine, insert, select, update
 
-from edgesdk.fleet.store.alert_rules import put_channel
+from edgesdk.fleet.alerts.scope import Scope
+from edgesdk.fleet.alerts.silence import Silence, Weekly
+from edgesdk.fleet.store.alert_rules import add_silence, put_channel
 from edgesdk.fleet.store.engine import writing
 from edgesdk.fleet.store.tables import alerts, nodes, notifications
 from edgesdk.fleet.store.templates import put_override, put_template
@@ -19,7 +21,7 @@ TEMPLATE = {
 
 
 def seed_settings(engine: Engine) -> None:
-    """Write three channels, one of them in trouble, and a template with three devices, two of which differ."""
+    """Write three channels, one of them in trouble, a silence, and a template with three devices, two of which differ."""
     at_ms = int(time.time() * 1000)
     mail = {"host": "mail.example.org", "port": 587, "security": "starttls", "username": "fleet", "password": "sealed:x",
             "sender": "fleet@example.org", "recipients": ["ops@example.org", "night@example.org"]}  # fmt: skip
@@ -34,6 +36,8 @@ def seed_settings(engine: Engine) -> None:
         connection.execute(insert(notifications).values(
             channel=post, state="waiting", created_ms=at_ms - 60_000, problem="mail.example.org does not take the login.", **told,
         ))  # fmt: skip
+        night = Weekly(start="22:00", end="06:00", timezone="Europe/Berlin")
+        add_silence(connection, Silence(scope=Scope(sites=("Harbour",)), weekly=night, reason="closed"), "test", at_ms)
         put_template(connection, "shop", TEMPLATE, "test", at_ms, "every shop's door")
         put_template(connection, "depot", {"bundle": "pallets-1.0.0.edgebundle"}, "test", at_ms - 86_400_000)
         put_override(connection, "shop", "site", "Mill Lane", {"telemetry": {"interval_s": 30}}, "test", at_ms)

@@ -68,7 +68,7 @@ class Collector:
         self._store = store
         self._upkeep = None if keep is None else Upkeep(store.engine, store.media, keep)
         session = _session(store, keep_s)
-        self._subscription = Subscription(address, session, self._receive, tls=tls)
+        self._subscription = Subscription(address, session, self._receive, self, tls=tls)
         self._speaker = Speaker(self._subscription, self._coverage if store.shared else None)
         self._acknowledger = Acknowledger(self._speaker.say)
         self._writer: BatchWriter | None = None
@@ -94,6 +94,16 @@ class Collector:
     def waiting(self) -> int:
         """Messages that are received and not committed yet."""
         return self._writer.waiting if self._writer is not None else 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message that comes now finds room; at the end none is taken, and none needs any."""
+        return self._leaving or self._writer is None or self._writer.has_room
+
+    async def room(self) -> None:
+        """Wait until there is room for a message."""
+        if not self.has_room and self._writer is not None:
+            await self._writer.room()
 
     async def run(
         self,
@@ -138,9 +148,13 @@ class Collector:
                 for task in done - {stopped}:
                     task.result()
             self._leaving = True
-            if not await writer.drain(_LAST_COMMIT_S):
+            written = await writer.drain(_LAST_COMMIT_S)
+            if not written and not writer.problem:
+                # It is behind, and goes on: what it has is bounded, and worth as much time again.
+                written = await writer.drain(_LAST_COMMIT_S)
+            if not written:
                 raise NoSpace(
-                    f"{writer.waiting} messages could not be written: {writer.problem or 'the disk is slow'}.",
+                    f"{writer.waiting} messages could not be written: {writer.problem or 'there was no more time'}.",
                     hint="Nothing is lost: they are not acknowledged, and come again when there is room.",
                 )
             await self._last_words()
@@ -174,17 +188,11 @@ class Collector:
             # Not taken, and not acknowledged: who is told the last word is told of all that is stored.
             return never
         self.figures.messages += 1
-        # Of those that are acknowledged the broker sends so many and no more; these would wait in memory without end.
+        # Nobody waits for our acknowledgement of these; they must not take the room of what somebody does wait for.
         if received.qos == 0 and (writer.waiting >= _MAX_WAITING_MESSAGES or not writer.has_room):
             self.figures.unread += 1
             return never
-        if not writer.has_room:
-            return asyncio.ensure_future(self._put_later(writer, received))
         return _put(writer, received)
-
-    async def _put_later(self, writer: BatchWriter, received: Received) -> None:
-        await writer.room()
-        await _put(writer, received)
 
     def _committed(self, committed: Committed) -> None:
         self.figures.note(committed)

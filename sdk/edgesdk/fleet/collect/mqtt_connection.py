@@ -5,6 +5,8 @@ Traps of gmqtt that this file is built around:
 - When it reconnects by itself, an acknowledgement of before goes out on the new connection, where the same packet id
   may name another message. So a connection here is never made again: a new one takes its place.
 - Its `publish` waits for nobody. So we wait, for room in the socket.
+- It reads whatever comes. So nothing is read while there is no room for it: a broker sends more than it may before the first
+  is acknowledged (mosquitto 2.0 does), and what nobody reads stays with the broker.
 
 What we say is said with QoS 0: a word holds everything of those before, and one that is lost is said again when the device
 shows that it did not hear it. With QoS 1 a broker takes twenty at a time and no more before it has answered, which is the
@@ -25,6 +27,7 @@ from edgesdk.fleet.gmqtt_client import (
     LateAcknowledgements,
     Received,
     Reconnecting,
+    Room,
     connect,
     gather_writes,
     new_client,
@@ -70,14 +73,18 @@ class Connection:
 
     Args:
         on_message: takes each message.
+        where: messages are read from the socket while it has room.
 
     Raises:
         MissingExtra: gmqtt is not installed.
     """
 
-    def __init__(self, address: BrokerAddress, session: Session, on_message: OnMessage, tls: ssl.SSLContext | None):
+    def __init__(
+        self, address: BrokerAddress, session: Session, on_message: OnMessage, where: Room, tls: ssl.SSLContext | None
+    ) -> None:
         self._address = address
         self._session = session
+        self._where = where
         self._tls = tls
         self._subscribed: asyncio.Future[BrokerProblem | None] = asyncio.get_running_loop().create_future()
         self._lost = asyncio.Event()
@@ -136,7 +143,7 @@ class Connection:
         if problem is not None:
             return problem
         self._writes = gather_writes(self._client)
-        self._acknowledgements.read_quickly()
+        self._acknowledgements.read_quickly(self._where)
         return await self._subscribed
 
     def _new_client(self) -> Any:

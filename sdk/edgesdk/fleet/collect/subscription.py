@@ -10,6 +10,7 @@ import ssl
 import time
 
 from edgesdk.fleet.collect.mqtt_connection import Connection, OnMessage, Session
+from edgesdk.fleet.gmqtt_client import Room
 from edgesdk.fleet.subscriber import in_flags
 from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.broker_problem import BrokerProblem
@@ -29,15 +30,23 @@ class Subscription:
         address: the broker.
         session: who we are there, and what we subscribe to.
         on_message: takes each message, and returns what is done when it may be acknowledged; it must not raise.
+        where: messages are read while it has room; without it, none connects anew.
         tls: needed where the address says TLS.
     """
 
     def __init__(
-        self, address: BrokerAddress, session: Session, on_message: OnMessage, *, tls: ssl.SSLContext | None = None
+        self,
+        address: BrokerAddress,
+        session: Session,
+        on_message: OnMessage,
+        where: Room,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._address = address
         self._session = session
         self._on_message = on_message
+        self._where = where
         self._tls = ssl.create_default_context() if address.tls and tls is None else tls
         self._connection: Connection | None = None
         self._closed = False
@@ -77,6 +86,8 @@ class Subscription:
             # Not all recorders at once, after a broker's restart.
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  (no secret)
             delay_s = min(2 * delay_s, _RETRY_LIMIT_S)
+            # On a new connection all comes again that is read and not acknowledged.
+            await self._where.room()
             if not self._closed and await self._connect() is None:
                 log.info("Connected to %s again", self._address)
 
@@ -93,7 +104,7 @@ class Subscription:
         await self._drop()
 
     async def _connect(self) -> BrokerProblem | None:
-        connection = Connection(self._address, self._session, self._on_message, self._tls)
+        connection = Connection(self._address, self._session, self._on_message, self._where, self._tls)
         problem = await connection.open(_OPEN_TIMEOUT_S)
         problem = None if problem is None else in_flags(problem)
         if problem is None and not self._closed:

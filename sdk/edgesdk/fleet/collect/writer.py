@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from sys import getsizeof
 
 from edgesdk.fleet.collect.isolation import halves, refused
 from edgesdk.fleet.store.batch import Reading, Record, Stream
@@ -38,8 +39,10 @@ MAX_WAIT_S = 0.1
 _GROUPS_AT_ONCE = 8
 _WINDOW_MESSAGES = 20
 _QUIET_S = 0.005
-# Beyond this, whoever brings more waits: what was read must fit into memory while the disk is slow.
+# Beyond this nothing more is read: what was must fit into memory while the disk is slow. Of each message its text counts, and what
+# Python has around a record, which may be more than that.
 _MAX_WAITING_BYTES = 64 << 20
+_MESSAGE_BYTES = 1024
 _RETRY_FIRST_S = 0.2
 _IDLE_S = 1.0
 _RETRY_LIMIT_S = 5.0
@@ -106,7 +109,7 @@ class BatchWriter:
         """Add the one record that a message became, as `put` does, for less."""
         group = self._present()
         group.reading.records.append(record)
-        return self._counted(group, 1, len(record.body), received_ms)
+        return self._counted(group, 1, getsizeof(record.body), received_ms)
 
     def _present(self) -> _Group:
         group = self._open
@@ -116,6 +119,7 @@ class BatchWriter:
         return group
 
     def _counted(self, group: _Group, rows: int, size_bytes: int, received_ms: int) -> asyncio.Future[None]:
+        size_bytes += _MESSAGE_BYTES
         group.rows += rows
         group.messages += 1
         group.received_ms.append(received_ms)

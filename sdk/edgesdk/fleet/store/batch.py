@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from sys import getsizeof
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -173,15 +174,17 @@ class Reading:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of bodies."""
+        """Bytes of bodies, as they lie in memory: of a text, that depends on what is written in it."""
         # Nearly always of one record: a loop costs less than to begin one for each kind.
         size = 0
-        for record in self.records:
-            size += len(record.body)
+        for said in self.records:
+            size += getsizeof(said.body)
+        for word in self.presences:
+            size += getsizeof(word.body)
         for refusal in self.refusals:
-            size += len(refusal.payload)
+            size += getsizeof(refusal.payload)
         for picture in self.pictures:
-            size += len(picture.jpeg)
+            size += getsizeof(picture.jpeg)
         return size
 
     def add(self, other: Reading) -> None:
