@@ -43,7 +43,7 @@ from edgesdk_targets.broker_problem import BrokerProblem
 _KEEPALIVE_S = 10
 _GOODBYE_S = 2.0
 # Two groups of commits: while one is on its way to the disk, the next one comes.
-WINDOW_MESSAGES = 8000
+WINDOW_MESSAGES = 16_000
 _NO_RECONNECT = Reconnecting(retries=-2, delay_s=0)
 
 

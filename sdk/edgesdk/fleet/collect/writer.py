@@ -33,7 +33,7 @@ from edgesdk.fleet.store.ingest import Committed, Ingest
 log = logging.getLogger(__name__)
 
 ENOUGH_ROWS = 500
-MAX_ROWS = 4000
+MAX_ROWS = 8000
 MAX_WAIT_S = 0.1
 # Then the thread looks up for somebody what is settled, if that is asked for.
 _GROUPS_AT_ONCE = 8
