@@ -10,6 +10,8 @@ from edgesdk_testkit.browser import Browser
 
 _HERE = Path(__file__)
 _CHECKS = _HERE.with_name("page_checks.js").read_text("utf-8")
+_CUT_OFF = """[...document.querySelectorAll('.side li a span')]
+    .filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"""
 _AXE = """axe.run({resultTypes: ['violations']}).then(found => found.violations
     .filter(one => ['serious', 'critical'].includes(one.impact))
     .map(one => one.id + ': ' + one.nodes[0].html.slice(0, 150)))"""
@@ -47,6 +49,7 @@ def page_faults(browser: Browser, width: int, axe: str = "!") -> list[str]:
         found.append(f"{needed} pixels wide")
     if not browser.run("[...document.querySelectorAll('.table')].every(one => one.scrollWidth <= one.clientWidth)"):
         found.append("a table is cut off")
+    found += [f"cut off: {one}" for one in browser.run(_CUT_OFF)]
     if (headings := browser.run("document.querySelectorAll('h1').length")) != 1:
         found.append(f"{headings} headings of the first level")
     found += [f"has no name: {one}" for one in browser.run(f"{_CHECKS}.nameless()")]
