@@ -76,7 +76,8 @@ PIP_CONFIG_FILE=/dev/null "$venv/bin/python" -m pip --isolated --disable-pip-ver
     --no-index --require-hashes --find-links "$here" $compile -r "$here/requirements.lock" ||
     die "pip could not install; what it said stands above." "Is there room? The environment takes four times the wheels."
 
-for module in $MODULES; do
+# All in one go, as most of them need numpy, and only where that fails one after the other.
+"$venv/bin/python" -c "import $(echo $MODULES | tr ' ' ',')" 2>/dev/null || for module in $MODULES; do
     "$venv/bin/python" -c "import $module" || die "$module was installed, but does not load here; see above."
 done
 for module in $SYSTEM_MODULES; do

@@ -57,10 +57,11 @@ def _mixed(*kinds: list[list[pytest.Item]]) -> list[list[pytest.Item]]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave files unread that cannot hold what `-m alone` asks for: importing all the others takes a quarter of a minute."""
-    if config.option.markexpr != "alone" or collection_path.suffix != ".py":
+    """Leave files unread that cannot hold what `-m alone` or `-m paced` asks for: importing all the others takes long."""
+    wanted = config.option.markexpr
+    if wanted not in {"alone", "paced"} or collection_path.suffix != ".py":
         return None
-    return "mark.alone" not in collection_path.read_text("utf-8") or None
+    return f"mark.{wanted}" not in collection_path.read_text("utf-8") or None
 
 
 @pytest.fixture(autouse=True)

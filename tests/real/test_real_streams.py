@@ -24,7 +24,7 @@ from edgesdk_testkit.required import missing
 from edgesdk_testkit.rtsp_server import RtspServer, missing_part
 from edgesdk_testkit.system_gstreamer import run_pipeline
 
-pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.system]
+pytestmark = [pytest.mark.real, pytest.mark.system]
 
 VIDEO = "video/bottle-detection.mp4"
 FRAMES = 1189
@@ -75,25 +75,6 @@ def test_every_frame_of_a_file_arrives_in_order_without_a_gap(bundle: Path, asse
     assert objects.count("person") > FRAMES / 2
 
 
-def test_every_frame_of_an_rtsp_server_arrives_in_order_without_a_gap(
-    bundle: Path, beginning: tuple[Path, int], tmp_path: Path
-) -> None:
-    film, frames = beginning
-    with RtspServer(film) as url, Broker(port=0) as broker:
-        config = tmp_path / "edgesdk.yaml"
-        # A recording behind a server: its end is an end.
-        config.write_text(
-            f"bundle: {bundle}\ncameras: [{{name: server, source: '{url}', mode: every_frame, live: false}}]\n"
-            f"mqtt: {{url: '{broker.address}'}}\n"
-        )
-        with MqttListener(broker.address.host, broker.address.port) as listener:
-            with AgentProcess("--config", config) as agent:
-                code, summary = agent.finish(180)
-            assert code == 0, agent.log
-            results = [one.body for one in listener.wait_for("up/result", summary["frames"]["processed"])]
-    assert [result["frame"] for result in results] == list(range(frames))
-
-
 class _SlowSlot:
     """A model's slot whose inference takes at least 100 ms, without holding Python's lock, as a bigger model would."""
 
@@ -126,6 +107,7 @@ def live_runs(bundle: Path, assets: Path) -> tuple[list[FrameResult], Any, float
     return _slow_run(bundle, assets / VIDEO, 3, "freshest")
 
 
+@pytest.mark.paced
 def test_live_with_a_slow_model_the_age_stays_bounded_for_the_whole_file(
     live_runs: tuple[list[FrameResult], Any, float],
 ) -> None:
@@ -138,6 +120,7 @@ def test_live_with_a_slow_model_the_age_stays_bounded_for_the_whole_file(
     assert statistics.median(last) - statistics.median(first) < interval
 
 
+@pytest.mark.paced
 def test_live_with_a_slow_model_every_frame_is_accounted_for(live_runs: tuple[list[FrameResult], Any, float]) -> None:
     found, stats, _ = live_runs
     assert stats.captured == FRAMES
@@ -145,3 +128,23 @@ def test_live_with_a_slow_model_every_frame_is_accounted_for(live_runs: tuple[li
     assert stats.processed == len(found)
     seqs = [f.seq for f in found]
     assert seqs == sorted(set(seqs)), "no frame is reported twice"
+
+
+@pytest.mark.paced
+def test_every_frame_of_an_rtsp_server_arrives_in_order_without_a_gap(
+    bundle: Path, beginning: tuple[Path, int], tmp_path: Path
+) -> None:
+    film, frames = beginning
+    with RtspServer(film) as url, Broker(port=0) as broker:
+        config = tmp_path / "edgesdk.yaml"
+        # A recording behind a server: its end is an end.
+        config.write_text(
+            f"bundle: {bundle}\ncameras: [{{name: server, source: '{url}', mode: every_frame, live: false}}]\n"
+            f"mqtt: {{url: '{broker.address}'}}\n"
+        )
+        with MqttListener(broker.address.host, broker.address.port) as listener:
+            with AgentProcess("--config", config) as agent:
+                code, summary = agent.finish(180)
+            assert code == 0, agent.log
+            results = [one.body for one in listener.wait_for("up/result", summary["frames"]["processed"])]
+    assert [result["frame"] for result in results] == list(range(frames))

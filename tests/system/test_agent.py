@@ -13,7 +13,7 @@ from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.mqtt_listener import MqttListener
 from edgesdk_testkit.slots import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
@@ -66,6 +66,7 @@ def test_a_stopped_agent_delivers_its_last_results_and_says_goodbye(
     assert "Traceback" not in agent.log
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once_and_says_goodbye(
     digits_bundle: Path, tmp_path: Path, number: signal.Signals
@@ -153,6 +154,7 @@ def test_several_cameras_report_under_their_own_names(digits_bundle: Path) -> No
     assert summary["frames"]["processed"] == 40
 
 
+@pytest.mark.alone
 def test_a_camera_that_is_down_at_the_start_leaves_the_others_their_whole_duration(
     digits_bundle: Path, tmp_path: Path
 ) -> None:

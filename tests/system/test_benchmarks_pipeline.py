@@ -30,7 +30,7 @@ from pipeline.programs import slow_device  # noqa: E402
 from pipeline.programs.detections import detections  # noqa: E402
 from pipeline.turn import Stream, Turn  # noqa: E402
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 
 def _stream(at: list[float], stamp: list[float | None], frame: list[int] | None = None) -> Stream:

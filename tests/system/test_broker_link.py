@@ -22,7 +22,7 @@ from edgesdk_targets.messages import Encoded, State
 from edgesdk_testkit.agent_like import make_link, result
 from edgesdk_testkit.brokers import KINDS, PATIENCE_S, Ear, Heard, RealBroker, running_broker
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 
 @contextlib.contextmanager
@@ -129,6 +129,7 @@ def _reasons(heard: list[Heard]) -> list[str]:
     return [h.message.reason for h in heard if h.topic.endswith("up/state")]
 
 
+@pytest.mark.alone
 def test_a_break_shorter_than_the_wills_delay_is_not_told(mosquitto: RealBroker) -> None:
     """The same agent, killed and started again at once: nobody is told that it was away."""
     with Ear(mosquitto.address) as ear:
@@ -285,6 +286,7 @@ def test_large_results_pass(broker: RealBroker) -> None:
     assert heard
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_password_is_told_and_the_right_one_works(kind: str, tmp_path: Path) -> None:
     from pydantic import SecretStr

@@ -35,7 +35,7 @@ from edgesdk_testkit.rtsp_server import RtspServer, looped, missing_part
 from edgesdk_testkit.slots import Script
 from edgesdk_testkit.system_packages import gstreamer_on_path
 
-pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.filterwarnings("ignore:DynamicImporter:ImportWarning")]
+pytestmark = [pytest.mark.paced, pytest.mark.system, pytest.mark.filterwarnings("ignore:DynamicImporter:ImportWarning")]
 
 FPS = 15
 

@@ -22,7 +22,7 @@ from edgesdk_testkit.stamped_mjpeg import StampedMjpeg
 from edgesdk_testkit.system_gstreamer import run_pipeline
 from edgesdk_testkit.system_packages import gstreamer_on_path
 
-pytestmark = [pytest.mark.alone, pytest.mark.system, pytest.mark.filterwarnings("ignore:DynamicImporter:ImportWarning")]
+pytestmark = [pytest.mark.paced, pytest.mark.system, pytest.mark.filterwarnings("ignore:DynamicImporter:ImportWarning")]
 
 WIDTH, HEIGHT, FPS, FRAMES = 640, 480, 25, 50
 DELAY_S = 2.0

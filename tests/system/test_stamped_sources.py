@@ -17,7 +17,7 @@ from edgesdk_testkit.pixel_stamp import StampUnreadable, read_stamp, stamp, stam
 from edgesdk_testkit.rtsp_server import RtspServer, stamped
 from edgesdk_testkit.stamped_mjpeg import StampedMjpeg
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = [pytest.mark.system, pytest.mark.paced]
 
 WIDTH, HEIGHT, FPS = 320, 240, 50
 
