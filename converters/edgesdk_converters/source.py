@@ -118,8 +118,17 @@ class Source:
         origin = getattr(sys.modules.get(top), "__file__", None)
         if origin:
             digest.update(Path(origin).read_bytes())
+            if _is_own(Path(origin), folder):
+                # To look through all installed packages takes half a second.
+                return [digest.hexdigest()]
         versions = [f"{name} {version_of(name)}" for name in packages_distributions().get(top, ())]
         return [digest.hexdigest(), *versions]
+
+
+def _is_own(module: Path, folder: Path) -> bool:
+    """Say whether a module is the user's own file below the card's folder, and not of a package that is installed there."""
+    place = module.resolve()
+    return place.is_relative_to(folder.resolve()) and not {"site-packages", "dist-packages"} & {*place.parts}
 
 
 def _with_all_weights(path: Path) -> bytes:

@@ -109,3 +109,26 @@ def test_a_factory_beside_another_is_found_whatever_that_does_to_the_import_path
     finally:
         sys.path[:] = before
     assert made.weight.shape == (7, 3)
+
+
+def test_a_cards_own_code_is_identified_without_a_look_through_all_packages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgesdk_converters import source as source_module
+
+    asked: list[str] = []
+
+    def packages() -> dict[str, list[str]]:
+        asked.append("asked")
+        return {"torch": ["torch"]}
+
+    monkeypatch.setattr(source_module, "packages_distributions", packages)
+    card = '{{"name": "t", "task": "embed", "input": {{"name": "x", "shape": [1, 3]}}, "factory": "{}"}}'
+    keys = []
+    for factory in ("tiny_models:tiny", "torch.nn:Identity"):
+        (folder / "card.yaml").write_text(card.format(factory))
+        keys.append(source_module.resolve_source(folder / "card.yaml").cache_key())
+    assert asked == ["asked"]
+    # Of what is installed the version counts.
+    assert "torch 2" not in str(keys[0])
+    assert "torch 2" in str(keys[1])

@@ -17,6 +17,7 @@ from edgesdk_targets.errors import MissingExtra, SessionFailed
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
 from edgesdk_targets.runtimes.openvino_kept import KeptModels, kept_key
 from edgesdk_targets.runtimes.run_by_binding import RunByBinding
+from edgesdk_targets.runtimes.signal_stack import signal_stack_kept
 from edgesdk_targets.session import Load, Session, failed
 from edgesdk_targets.tensor import Array
 
@@ -49,7 +50,8 @@ def open_session(load: Load) -> Session:
         raise MissingExtra("openvino", "openvino") from error
     load.options.imported()
     try:
-        compiled = _compiled(openvino, load, _settings(load))
+        with signal_stack_kept():
+            compiled = _compiled(openvino, load, _settings(load))
     except SessionFailed:
         raise
     except Exception as error:  # the library raises RuntimeError for everything
