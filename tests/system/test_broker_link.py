@@ -316,7 +316,8 @@ def test_reports_wait_for_a_broker_whose_rules_are_mended_and_that_is_told_once(
     with running_broker("mosquitto", tmp_path / "broker", extra=(f"acl_file {rules}",)) as broker:
         queue = ReportQueue()
         link = make_link(broker.address, queue)
-        link.start(require_within_s=PATIENCE_S)
+        # Whether it is connected first or refused first is a matter of the machine: none is required.
+        link.start()
         queue.put(ReportKind.RESULT, result(0))
         refused = _wait_until(link, lambda status: status.problem is not None and status.session >= 4)
         assert refused.problem is not None
