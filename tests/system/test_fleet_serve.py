@@ -15,8 +15,9 @@ import pytest
 
 from edgesdk.fleet.broker import Broker
 from edgesdk_targets.broker_address import BrokerAddress
+from edgesdk_targets.messages import Event, encode
 from edgesdk_testkit.brokers import Ear
-from edgesdk_testkit.commanded_device import CommandedDevice
+from edgesdk_testkit.commanded_device import CommandedDevice, utc
 from edgesdk_testkit.fleet_service import PASSWORD, csrf_of
 from edgesdk_testkit.serve_process import Serve, set_up, until
 
@@ -54,6 +55,12 @@ def test_one_command_to_a_live_picture(tmp_path: Path) -> None:
             file = client.get(f"/api/v1/snapshots/{shown['id']}/file")
             assert file.headers["content-type"] == "image/jpeg"
             assert file.content.endswith(JPEG[2:])
+            # Who may write anywhere, as this broker has no access rules, speaks on another one's topic.
+            forged = Event(node="local.thief", at=utc(), epoch="e1", seq=1, name="hot")
+            device._publish("edgesdk/1/local.gate-1/up/event", encode(forged).payload, retain=False)
+            (told,) = until(lambda: client.get("/api/v1/events?name=spoofed_topic").json()["events"])
+            assert (told["node"], told["data"]["says"]) == ("local.gate-1", "local.thief")
+            assert "says that it is of local.thief: refused" in client.get("/").text
             rules = tmp_path / "alerts.yaml"
             rules.write_text("rules:\n  - {name: away, kind: offline_for, limit: 1, clear_for_s: 0}\n")
             said = [sys.executable, "-m", "edgesdk", "fleet", "alerts", "apply", str(rules), "--db", "fleet.db"]
