@@ -1,16 +1,37 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from session_contract import SessionContract
 
 from edgesdk_targets.errors import SessionFailed
-from edgesdk_targets.runtimes.openvino import open_session
+from edgesdk_targets.runtimes.openvino import computing_in, open_session
 from edgesdk_targets.session import Load, Session
 from edgesdk_targets.target import Runtime
 from edgesdk_testkit.tiny_models import CNN, OPEN, TinyFile
 
 pytest.importorskip("openvino")
+
+
+def _computed_in(settings: dict[str, Any]) -> str:
+    """Return what OpenVINO computes the convolution of a quantised model in."""
+    import openvino
+    from openvino import opset13 as ops
+
+    def rounded(values: Any) -> Any:
+        ends = [np.full((1, 1, 1, 1), end, np.float32) for end in (0, 4, 0, 4)]
+        return ops.fake_quantize(values, *ends, 256)
+
+    image = ops.parameter([1, 8, 16, 16], np.float32, name="image")
+    codes = np.random.default_rng(2).integers(-127, 128, (8, 8, 3, 3)).astype(np.int8)
+    weights = ops.multiply(ops.convert(ops.constant(codes), "f32"), np.full((8, 1, 1, 1), 0.01, np.float32))
+    found = ops.convolution(rounded(image), weights, [1, 1], [1, 1], [1, 1], [1, 1])
+    compiled = openvino.Core().compile_model(openvino.Model([rounded(ops.relu(found))], [image]), "CPU", settings)
+    nodes = [op.get_rt_info() for op in compiled.get_runtime_model().get_ops()]
+    (kind,) = (node["runtimePrecision"].value for node in nodes if node["layerType"].value == "Convolution")
+    return str(kind)
 
 
 class TestOpenVinoSession(SessionContract):
@@ -44,6 +65,19 @@ class TestOpenVinoSession(SessionContract):
         exact = CNN.reference(feeds)["logits"]
         coarse = self.open(self.load(CNN, precision="bf16")).run(feeds)["logits"]
         assert 1e-4 < np.abs(coarse - exact).max() < 0.05
+
+    def test_on_arm_a_quantised_model_computes_in_the_precision_of_the_manifest_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There it needs a word more, which this machine's plugin understands as well: no layer is left in 8 bits."""
+        kinds = {}
+        for machine in ("x86_64", "aarch64"):
+            monkeypatch.setattr("platform.machine", lambda name=machine: name)
+            kinds[machine] = _computed_in(computing_in("f32"))
+        assert kinds["x86_64"] != "f32"
+        assert kinds["aarch64"] == "f32"
+        feeds = CNN.feeds()
+        assert np.abs(self.open(self.load(CNN)).run(feeds)["logits"] - CNN.reference(feeds)["logits"]).max() < 1e-5
 
     def test_an_unknown_precision_is_refused(self) -> None:
         with pytest.raises(SessionFailed, match="'i4'"):

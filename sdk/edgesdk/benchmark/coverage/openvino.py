@@ -8,6 +8,7 @@ from typing import Any
 
 from edgesdk.benchmark.coverage.nodes import ExecutedNode
 from edgesdk_targets.bundle.manifest import Variant
+from edgesdk_targets.runtimes.openvino import computing_in
 
 _PRECISIONS = {"u8": "i8", "i8": "i8", "f32": "f32", "f16": "f16", "bf16": "bf16"}
 # Not executed: where values come from and go to.
@@ -23,7 +24,7 @@ def executed_nodes(files: Mapping[str, bytes], variant: Variant, threads: int, f
     if model.is_dynamic():
         model.reshape({spec.name: list(spec.shape) for spec in variant.inputs})
     settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": variant.effective_precision,
+        **computing_in(variant.effective_precision),
         "PERFORMANCE_HINT": "LATENCY",
         "PERF_COUNT": True,
     }
