@@ -91,6 +91,7 @@ class AgentUpdate:
         # The wish that could not be settled yet, and when the network is asked again.
         self._waiting, self._retry_at, self._note_at = "", 0.0, 0.0
         self._waits_for, self._last_told = "", _told_of(UpdateRecord())
+        self._told_held: set[str] = set()
         self._desk = WishDesk(
             self._wishes, self._sources, self._proof, longest_s=section.limits().downloading_s, closed=self._closed,
             tell=tell, counts=self._counts,
@@ -153,8 +154,23 @@ class AgentUpdate:
             self._backoff.reset()
             return 0.0
         if updater.record.step in _ASKING:
+            self._tell_held_up(updater)
             self._try_later()
         return _LOOK_S
+
+    def _tell_held_up(self, updater: Updater) -> None:
+        """Tell why a download does not go on, each reason once in its step; not that it was interrupted, which is meant so."""
+        held, release = updater.held_up, updater.record.release
+        if (
+            held is None
+            or release is None
+            or held.code in self._told_held
+            or self._stopping.is_set()
+            or self._interrupted()
+        ):
+            return
+        self._told_held.add(held.code)
+        self._tell("update_waits", "warning", held.message, data={"code": held.code, "id": release.id, "do": "install"})
 
     def _take_wish(self, updater: Updater) -> None:
         """Settle what is asked for, if something is."""
@@ -250,6 +266,7 @@ class AgentUpdate:
         if (news := _told_of(record)) == self._last_told:
             return
         self._last_told = news
+        self._told_held.clear()
         release = record.release
         failed = record.step is Step.ROLLED_BACK or (record.step is Step.IDLE and record.why != "")
         told: dict[str, Any] = {"step": record.step.value, "why": record.why, "executing": self._agent.digest()}

@@ -49,6 +49,9 @@ class Updater:
         build: makes an agent's environment, see `Staging`; None where agents are not taken.
         changed: told of each new record, after it is written.
         before: returns what the run shows now: what a trial is compared with.
+
+    Attributes:
+        held_up: why the last attempt to fetch brought nothing; None once it did.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Updater:
         self._file = RecordFile(root)
         # The last act came to no end, and not by the release's fault, which would have ended the update.
         self._put_off = False
+        self.held_up: EdgeError | None = None
         self.damage = self._file.damage
 
     @property
@@ -229,8 +233,10 @@ class Updater:
                 self._write(rules.failed(self.record, error.message, final=False))
                 return True
             except EdgeError as error:
+                self.held_up = error
                 log.warning("update: %s", error.message)
                 return False
+        self.held_up = None
         # Before the other slot is touched: what nobody signed must not cost the way back to the release before.
         self._staging.check_promised(arrival, release)
         self._write(rules.passed(self.record, Step.DOWNLOADING, self._clock(), self._limits))

@@ -237,6 +237,32 @@ def test_a_download_that_runs_into_closed_hours_lasts_until_they_are_open(
     assert RecordFile(device.root).now.step is Step.VERIFIED
 
 
+def test_a_download_that_cannot_go_on_says_why_once_and_goes_on(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a start at 1970 in the midst of it: nobody asks for it any more, who could be told."""
+    turns, file = Turns(device), RecordFile(device.root)
+    made = device.made(3)
+    release = made.release.model_copy(update={"size": made.path.stat().st_size})
+    switch = launcher.read_switch(device.root)
+    file.write(rules.offered(file.now, switch, release, moment(), Limits(), str(made.path)))
+    with monkeypatch.context() as patch:
+        # One that is interrupted for what else is asked for is not held up.
+        patch.setattr(turns.update, "_interrupted", lambda: "Something else is asked for.")
+        patch.setattr(turns.update._sources, "_open_now", lambda: "Something else is asked for.")
+        turns.turn()
+    assert turns.told == []
+    away = made.path.rename(made.path.with_suffix(".away"))
+    for _ in range(3):
+        turns.turn()
+    assert turns.told == [("update_waits", "warning")]
+    assert RecordFile(device.root).now.step is Step.DOWNLOADING
+    away.rename(made.path)
+    turns.turn()
+    assert RecordFile(device.root).now.step is Step.VERIFIED
+    assert turns.told[1:] == [("update_step", "info")]
+
+
 def test_what_is_staged_in_open_hours_has_its_time(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
     staged(device, back=False)
