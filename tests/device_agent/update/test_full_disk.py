@@ -27,7 +27,7 @@ from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_insta
 
 # A download looks for 16 MiB beside what it needs.
 SIZE, NAMES = "20m", 80
-# EDGESDK_EVERY=1 has it full at each of them, in two minutes.
+# EDGESDK_EVERY=1 has it full at each of them, in half a minute.
 EVERY = int(os.environ.get("EDGESDK_EVERY", "0"))
 WATCHED = ("open", "write", "fsync", "replace", "unlink", "close", "mkdir", "ftruncate")
 

@@ -82,7 +82,8 @@ def build(file: Path, place: Path, _bundle: Path) -> None:
     """Build an environment as pip does: files that nobody synced. Its program only says which release it is of."""
     with open_agent_release(file) as release:
         said = release.read("wheels/edgesdk.whl")
-    (place / "bin").mkdir()
+    with disk_errors(place):
+        (place / "bin").mkdir()
     for name in ("bin/edgesdk-agent", "pyvenv.cfg"):
         with disk_errors(place):
             handle = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
