@@ -73,6 +73,17 @@ def test_folding_keeps_the_answers_and_leaves_no_normalisation() -> None:
     torch.testing.assert_close(made.run()[0], start.run()[0], rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_folded_learns_as_what_is_built_again_from_its_record_does() -> None:
+    """A training after it goes on after a kill only where both are one model; a bias that does not learn would be another."""
+    start = subject("residual")
+    made, _ = fold_norms(start)
+    again = start.copy()
+    replay(again, made.changes)
+    learns = {name: value.requires_grad for name, value in made.module.named_parameters()}
+    assert learns == {name: value.requires_grad for name, value in again.named_parameters()}
+    assert all(learns.values())
+
+
 def test_a_layer_that_something_else_reads_is_not_folded() -> None:
     class ReadTwice(nn.Module):
         def __init__(self) -> None:
