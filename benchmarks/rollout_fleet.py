@@ -35,7 +35,7 @@ from edgesdk_testkit.update_site import wait_for  # noqa: E402
 # As they are without a word, but for the time that each takes.
 _USUAL_TRIAL, _USUAL_RULES = "soak_s: 60", {"soak_s": 60}
 # By then devices have something that they can be compared with.
-_KNOWN_S = 120
+_KNOWN_S = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
