@@ -43,7 +43,7 @@ class Slot:
         self._geometry: Geometry | None = None
 
     def prepare(self, image: Array) -> None:
-        """Preprocess a picture, (H, W, 3) uint8 BGR, straight into the runtime's memory."""
+        """Preprocess a picture, (H, W, 3) uint8 BGR, straight into the slot's memory."""
         self._geometry = self._preprocessor.into(image, self._image)
 
     def infer(self, camera: str = "default", seq: int = 0) -> Result | None:

@@ -17,6 +17,7 @@ from edgesdk_targets.runtimes.litert import open_session
 from edgesdk_targets.session import Load, Session
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import TensorSpec
+from edgesdk_testkit.slots import wait_until
 from edgesdk_testkit.tiny_models import CNN, STREAM, TinyFile
 
 pytest.importorskip("ai_edge_litert")
@@ -80,6 +81,8 @@ class TestLiteRtSession(SessionContract):
         held = session._idle.get()  # type: ignore[attr-defined]
         with ThreadPoolExecutor(2) as threads:
             waiting = [threads.submit(slot.run) for slot in slots[:2]]
+            both_wait = lambda: len(session._idle.not_empty._waiters) == 2  # type: ignore[attr-defined]  # noqa: E731
+            wait_until(both_wait, "both to wait for the interpreter")
             session.close()
             for one in waiting:
                 with pytest.raises(SessionFailed, match="closed"):

@@ -280,6 +280,13 @@ def test_cores_that_a_setting_could_not_use_are_not_given_to_it() -> None:
     assert alone.cost(THROUGHPUT) == pytest.approx(8.0)
 
 
+def test_where_a_core_stood_idle_nobody_was_hindered() -> None:
+    scales_worst = beside(setting("a", 8), fps=200.0, cpu=20.0, others=1.0)
+    assert scales_worst.cost(THROUGHPUT) == pytest.approx(4.0)
+    free = replace(scales_worst, rounds=tuple(replace(turn, idle=3.0) for turn in scales_worst.rounds))
+    assert free.cost(THROUGHPUT) == pytest.approx(5.0)
+
+
 def test_pinned_is_taken_among_equals_and_not_when_it_is_slower() -> None:
     free, pinned = setting("a"), setting("a", pin=True)
     assert ranked([measured(free, 10.0), measured(pinned, 10.1)], THROUGHPUT).order[0].setting.pin

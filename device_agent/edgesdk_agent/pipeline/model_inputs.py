@@ -1,6 +1,6 @@
 """A model's bound inputs, by turns being prepared, ready, and in inference.
 
-Preprocessing writes straight into the runtime's memory, so what is handed over between the threads is the model's
+Preprocessing writes straight into the memory of a slot, so what is handed over between the threads is the model's
 slots. One model follows another by a second set of slots: what is prepared goes to the model it was prepared for.
 """
 

@@ -49,14 +49,15 @@ def lanes_wanted(policies: Sequence[Policy], lanes: int, *, on_caller: bool = Fa
 
     Where nothing is lost, one more than can run at a time: while a lane hands its result over, the runtime has its next
     input already. Where the newest picture counts, an input that waits in the runtime would only grow old; and where lanes compute
-    themselves, one more would only take its core from another.
+    themselves on every core, one more would only take its core from another.
 
     Args:
         policies: one for each camera.
         lanes: of the model; of one alone, as where a frame's answer depends on the frame before, there is never more.
         on_caller: whether the lane that asks the model does all of its work.
     """
-    return lanes + 1 if lanes > 1 and "freshest" not in policies and not on_caller else lanes
+    one_more = lanes > 1 and "freshest" not in policies and not (on_caller and _have_every_core(lanes))
+    return lanes + 1 if one_more else lanes
 
 
 def lanes_prepare(fresh: int, lanes: int, *, on_caller: bool) -> bool:
@@ -67,7 +68,11 @@ def lanes_prepare(fresh: int, lanes: int, *, on_caller: bool) -> bool:
         lanes: inferences at a time.
         on_caller: whether lanes compute themselves.
     """
-    return on_caller and not fresh and lanes >= len(os.sched_getaffinity(0))
+    return on_caller and not fresh and _have_every_core(lanes)
+
+
+def _have_every_core(lanes: int) -> bool:
+    return lanes >= len(os.sched_getaffinity(0))
 
 
 def slots_wanted(policies: Sequence[Policy], lanes: int = 1) -> int:

@@ -1,4 +1,4 @@
-"""The second stage: the frames of all cameras are prepared one after the other, straight into the model's memory."""
+"""The second stage: the frames of all cameras are prepared one after the other, straight into the memory of a slot."""
 
 from __future__ import annotations
 

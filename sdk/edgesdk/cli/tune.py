@@ -105,6 +105,6 @@ def _print(found: Tuning) -> None:
     for setting in found.skipped:
         note(f"  no time for {plain(str(setting))}")
     if found.disturbed:
-        note("warning: the turns of the best setting differ much: something else was running")
+        note("warning: something else was running; it is measured again in a day, or with --again")
     if found.kept:
         note("measured before; --again measures anew")

@@ -70,7 +70,7 @@ def tuning_page(found: Tuning, bundle: str, host: HostFacts) -> Page:
         f"are medians over the turns. Settings far behind were given up after few. It took {found.seconds:.1f} s."
     )
     if found.disturbed:
-        page.text("Beware: the turns of the best setting differ much, so something else was running.")
+        page.text("Beware: something else was running, so the figures are less sure.")
     for line in host.warnings:
         page.text(f"Beware: {line}.")
     return page

@@ -123,7 +123,9 @@ def _turn(bindings: Sequence[Binding], seconds: float, period_s: float) -> Slice
     p50, p95 = statistics.median(every), float(np.percentile(every, 95))
     # Of a paced stream the rate is the camera's; what counts is how many it could do.
     fps = len(every) / taken.wall_s if not period_s else len(bindings) / statistics.mean(every)
-    return Slice(p50 * 1000, p95 * 1000, fps, taken.cpu_s * 1000 / len(every), taken.others_s / taken.wall_s)
+    others = taken.others_s / taken.wall_s
+    idle = max(0.0, len(os.sched_getaffinity(0)) - taken.cpu_s / taken.wall_s - others)
+    return Slice(p50 * 1000, p95 * 1000, fps, taken.cpu_s * 1000 / len(every), others, idle)
 
 
 def _noise(spec: TensorSpec) -> Array:

@@ -15,8 +15,8 @@ from edgesdk_targets.target import Precision
 from edgesdk_targets.tuning.setting import AT_WORK, Hint, Measured
 
 _FLOATS = (Precision.FP32, Precision.FP16)
-# Costs that differ by no more than this are the same; for a live camera a little more is given for less work: less than the 5 %
-# that tuning may be off from the best in all, as measuring is not exact.
+# Costs that differ by no more than this are the same. For a live camera a little more is given for less work; measured once more it
+# may be another hundredth, and tuning is to stay within 5 % of the best.
 SAME = 0.03
 FRUGAL = 0.04
 _WHAT = {

@@ -74,6 +74,7 @@ class Slice:
         fps: inferences a second, of all streams together.
         cpu_ms: processor time of one inference, all threads together.
         others: cores that other processes kept busy meanwhile.
+        idle: cores that nobody used.
     """
 
     p50_ms: float
@@ -81,18 +82,19 @@ class Slice:
     fps: float
     cpu_ms: float
     others: float = 0.0
+    idle: float = 0.0
 
     def fps_alone(self, cores: int) -> float:
         """Return the rate with what others took of the cores given back.
 
         Beside other work a rate says how much of the cores one happened to get: a setting that works twice as much for a
-        picture can win by it.
+        picture can win by it. Where a core stood idle nobody was hindered.
 
         Args:
             cores: that the setting can use at a time.
         """
         own = self.cpu_ms * self.fps / 1000
-        if self.others < AT_WORK or own <= 0:
+        if self.others < AT_WORK or self.idle >= AT_WORK or own <= 0:
             return self.fps
         return self.fps * max(1.0, min(cores, own + self.others) / own)
 

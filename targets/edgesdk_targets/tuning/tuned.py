@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgesdk_targets.tuning.ranking import ranked
-from edgesdk_targets.tuning.setting import Hint, Measured, Setting
+from edgesdk_targets.tuning.setting import AT_WORK, Hint, Measured, Setting
 
 BUDGET_S = 8.0
 _DISTURBED = 1.5
@@ -44,7 +44,9 @@ class Tuning:
 
     @property
     def disturbed(self) -> bool:
-        """Whether the best setting's turns differ so much that something else was running."""
+        """Whether something else was running: others kept a core busy, or the best setting's turns differ by much."""
+        if self.measured and self.measured[0].others >= AT_WORK:
+            return True
         costs = [one.p50_ms for one in self.measured[0].rounds] if self.measured else [1.0]
         return max(costs) > min(costs) * _DISTURBED
 

@@ -68,7 +68,7 @@ def test_another_model_that_takes_over_is_prepared_for_in_its_own_way() -> None:
     assert sink.seqs == list(range(stats.captured))
 
 
-def test_one_lane_more_than_there_are_streams_is_for_those_that_only_wait() -> None:
+def test_one_lane_more_than_there_are_streams_is_for_those_that_only_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     films: tuple[Policy, ...] = ("every_frame", "every_frame")
     assert lanes_wanted(films, 2) == 3
     assert lanes_wanted(films, 2, on_caller=True) == 2
@@ -76,3 +76,6 @@ def test_one_lane_more_than_there_are_streams_is_for_those_that_only_wait() -> N
     assert not lanes_prepare(0, 2, on_caller=False)
     assert not lanes_prepare(1, 2, on_caller=True)
     assert not lanes_prepare(0, 1, on_caller=True)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3})
+    assert lanes_wanted(films, 2, on_caller=True) == 3, "cores are free for it"
+    assert not lanes_prepare(0, 2, on_caller=True)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -84,6 +85,10 @@ def test_a_server_that_nobody_here_trusts_is_no_matter_of_the_clock(tmp_path: Pa
     (tmp_path / f"m.edgebundle{CHUNKS_SUFFIX}").write_bytes(b"the list")
     with serving(tmp_path, tls=certificates) as url:
         assert ServerPlace(f"{url}/m.edgebundle", authority=certificates.ca).chunk_list() == b"the list"
+    elsewhere = replace(certificates, server=certificates.client, server_key=certificates.client_key)
+    with serving(tmp_path, tls=elsewhere) as url, pytest.raises(FetchFailed, match="for another name") as refused:
+        ServerPlace(f"{url}/m.edgebundle", authority=certificates.ca).chunk_list()
+    assert refused.value.code == "untrusted_server"
 
 
 def _next(told: IO[str]) -> list[Any]:

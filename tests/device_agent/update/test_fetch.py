@@ -394,8 +394,6 @@ def test_the_cap_holds_whatever_comes_at_once() -> None:
 
 
 def test_a_cap_holds_a_real_download_and_none_does_not(served: Served, tmp_path: Path) -> None:
-    """By how many times it is slower: the machine's own pace is in both."""
-
     def seconds(name: str, bytes_per_s: int | None) -> float:
         began = time.monotonic()
         Sources(_anything, bytes_per_s=bytes_per_s)(RELEASE, served.url, tmp_path / name)  # type: ignore[attr-defined]
@@ -405,5 +403,6 @@ def test_a_cap_holds_a_real_download_and_none_does_not(served: Served, tmp_path:
     # A second's worth comes at once, so that what is left of three takes two.
     capped = seconds("capped", len(CONTENT) // 3)
     free = min(seconds(f"free{number}", None) for number in range(3))
-    assert capped > 5 * free
+    assert capped > 1.9
+    assert free < capped
     assert served.sent == 4 * len(CONTENT)

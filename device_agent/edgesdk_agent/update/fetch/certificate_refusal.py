@@ -13,6 +13,9 @@ from edgesdk_targets.errors import FetchFailed
 
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, which Python has no names for.
 _NOT_YET_VALID, _EXPIRED = 9, 10
+# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
+_OTHER_NAME = (62, 64)
+_CLOCK = "Look at it with timedatectl."
 
 
 class ClockDoubted(FetchFailed):
@@ -34,13 +37,18 @@ def untrusted(host: str, error: ssl.SSLCertVerificationError) -> FetchFailed:
         return ClockDoubted(
             f"{host} shows a certificate that is not valid yet by this device's clock, which says {today}: set the clock, by a "
             "time server or one with a battery. It goes on by itself then; a bundle on a stick needs no clock.",
-            hint="timedatectl",
+            hint=_CLOCK,
         )
     if error.verify_code == _EXPIRED:
         return ClockDoubted(
             f"{host} shows a certificate that has expired by this device's clock, which says {today}: renew it, or set the clock "
             "if that is wrong. It goes on by itself then.",
-            hint="timedatectl",
+            hint=_CLOCK,
+        )
+    if error.verify_code in _OTHER_NAME:
+        return UntrustedServer(
+            f"{host} shows a certificate for another name: {error.verify_message}. Give the address as the certificate has it.",
+            hint="It is tried again.",
         )
     return UntrustedServer(
         f"{host} shows a certificate that is not trusted here: {error.verify_message}. Name its authority in update.ca.",
