@@ -9,6 +9,7 @@ from typing import Any
 from edgesdk.benchmark.coverage.nodes import ExecutedNode
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.runtimes.openvino import computing_in
+from edgesdk_targets.runtimes.signal_stack import signal_stack_kept
 
 _PRECISIONS = {"u8": "i8", "i8": "i8", "f32": "f32", "f16": "f16", "bf16": "bf16"}
 # Not executed: where values come from and go to.
@@ -30,7 +31,8 @@ def executed_nodes(files: Mapping[str, bytes], variant: Variant, threads: int, f
     }
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
-    compiled = core.compile_model(model, "CPU", settings)
+    with signal_stack_kept():
+        compiled = core.compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()
     for _ in range(2):
         request.infer()
