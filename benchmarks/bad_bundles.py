@@ -115,7 +115,7 @@ def _offered(site: Site, number: int, name: str) -> dict[str, Any]:
     told = site.wait_for_step(version, said.found["step"])
     # A trial whose agent cannot start is told by nobody but its end.
     steps = {one["step"] for one in told if one.get("version") == version}
-    by = next(by for step, by in _BY.items() if step in steps)
+    by = next((by for step, by in _BY.items() if step in steps), "refused")
     why = said.found["why"]
     return {"bundle": name, "stays": stays, "stopped_by": "" if stays else by, "why": why, "seconds": took}
 

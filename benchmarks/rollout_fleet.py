@@ -9,7 +9,7 @@ second reaches a second device or changes what one runs, or a frame has neither 
 
 What the roll-out's health and a device's trial look at is loosened, so that it takes minutes on a machine that does other work:
 see `QUICK` in `rollout_site` and `Site.trial`. With --usual-limits it is as in docs/rollouts.md and docs/updating.md, but for a
-soak of a minute each.
+soak of a minute each and `health.age_budget_ms: 60000`.
 """
 
 from __future__ import annotations

@@ -125,23 +125,27 @@ def running_site(kind: str) -> Iterator[Site]:
 
 
 class CpuMeter:
-    """Processor seconds of the parts of a site, between two moments."""
+    """Processor seconds of the parts of a site, between two moments; of a process that ended, up to the last look at it."""
 
     def __init__(self, processes: dict[str, list[psutil.Process]]) -> None:
         self._processes = processes
-        self._before = {name: _seconds(found) for name, found in processes.items()}
+        self._last: dict[psutil.Process, float] = {}
+        self.look()
+        self._before = dict(self._last)
+
+    def look(self) -> None:
+        """Read the clocks of all that still live."""
+        for process in (one for found in self._processes.values() for one in found):
+            # One that ended has no clock: 0 would be less than it had at the start.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                # A process that nobody has waited for yet may tell 0, too.
+                self._last[process] = max(self._last.get(process, 0.0), times.user + times.system)
 
     def seconds(self) -> dict[str, float]:
-        """Return what each part took since the start, of processes that still live."""
+        """Return what each part took since the start."""
+        self.look()
         return {
-            name: round(_seconds(found) - self._before[name], 3) for name, found in self._processes.items()
-        }  # fmt: skip
-
-
-def _seconds(processes: list[psutil.Process]) -> float:
-    total = 0.0
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
+            name: round(sum(self._last.get(one, 0.0) - self._before.get(one, 0.0) for one in found), 3)
+            for name, found in self._processes.items()
+        }

@@ -27,6 +27,7 @@ def steady(program: Path, store: str, devices: int, seconds: float) -> dict[str,
         meter = CpuMeter({**site.processes(), "devices": [_process(started)]})
         while started.progress and started.progress[-1][0] < seconds and started.process.poll() is None:
             started.wait(0.1)
+            meter.look()
         cpu = meter.seconds()
         span_s = started.progress[-1][0]
         told = started.result()

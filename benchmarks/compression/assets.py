@@ -25,12 +25,12 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from float_labels import labelled_by  # noqa: E402
-from phases import ROOT, Model, document, options_of, run, write  # noqa: E402
+from phases import ROOT, Model, document, options_of, run  # noqa: E402
 from prune_alone import pruned  # noqa: E402
 from rows import Recipe, Rows  # noqa: E402
 from table.asset_pictures import Picture, judged_pictures, read, write_calibration  # noqa: E402
 from table.cases import FAMILIES, Places, cases  # noqa: E402
-from tables import write_page  # noqa: E402
+from tables import finish  # noqa: E402
 
 NAME, SCRIPT = "compression_assets", "benchmarks/compression/assets.py"
 MODELS = ("mobilenet_v2", "fastestdet")
@@ -44,7 +44,7 @@ RECIPES = {
 }
 
 
-def main() -> None:
+def main() -> int:
     """Make the rows that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options = options_of(parser, NAME, list(RECIPES))
@@ -53,8 +53,7 @@ def main() -> None:
         raise SystemExit(f"no real weights in {assets}: name their folder in EDGESDK_ASSETS")
     found = run({name: _model(name, assets, options.work) for name in MODELS}, options)
     table = document(f"python {SCRIPT}", found, lambda _: [])
-    print(write(NAME, table))
-    write_page(SCRIPT, table)
+    return finish(NAME, SCRIPT, table)
 
 
 def _model(name: str, assets: Path, work: Path) -> Model:
@@ -70,4 +69,4 @@ def _model(name: str, assets: Path, work: Path) -> Model:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

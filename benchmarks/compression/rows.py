@@ -1,7 +1,8 @@
 """The rows of a table of compression: what each recipe makes of one model, as artifacts of the same families.
 
-What is finished is kept under a hash of the recipe, the weights and the program; what was made, trained and converted so far is
-found again by `edgesdk compress` itself. So a run that was broken off goes on.
+What is finished is kept under a hash of the recipe with the places of its data, the card, its weights and edgesdk's version; what
+was made, trained and converted so far is found again by `edgesdk compress` itself. So a run that was broken off goes on. Another
+program under the same version, other code of the card's and other data in the same place are not told: they want another `--work`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ Compress = Callable[[Path, Recipe, Mapping[str, Path], Path], tuple[Path, dict[s
 
 def by_command(card: Path, recipe: Recipe, data: Mapping[str, Path], folder: Path) -> tuple[Path, dict[str, Any]]:
     """Run `edgesdk compress`."""
-    file = folder / "recipe.json.yaml"
+    file = folder / "recipe.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(recipe.text(data), "utf-8")
     # Its own bundle is not used: the families of the table are converted afterwards.
@@ -165,7 +166,7 @@ class Rows:
             SystemExit: another runtime than the family's own stands in for it.
         """
         targets = [word for family in self._families for word in ("--target", FAMILIES[family])]
-        words = ["convert", card, *targets, "--precision", precision, "-o", bundle]
+        words: list[str | Path] = ["convert", card, *targets, "--precision", precision, "-o", bundle]
         if precision == "int8":
             words += ["--calib-data", self._data["train"], "--data", self._data["evaluate"], "--max-drop", _MOST_LOST]
         made = {one["target"]: one for one in asked(*words)["variants"]}

@@ -25,7 +25,8 @@ COLUMNS = (
 )
 _HOW = {
     Hint.LATENCY: "Each setting ran one inference after the other; the quickest answer wins.",
-    Hint.THROUGHPUT: "Each setting ran all its streams at once, each from a thread of its own; the most pictures a second win.",
+    Hint.THROUGHPUT: "Each setting ran all its streams at once, each from a thread of its own; the most pictures a second win, "
+    "after what others took of the cores was given back.",
     Hint.AGE: "Pictures came at the camera's rate and the cores rested between them. What is known of a scene is at most a "
     "frame's time and that of an answer old; of the settings within 4 % of the least, the one with the least processor time "
     "wins.",
