@@ -18,10 +18,16 @@ SCRIPTS = ("passes", "reader", "assets")
 
 @pytest.fixture(scope="module", autouse=True)
 def compression_path(root: Path, benchmarks_path: None) -> Iterator[None]:
-    folder = str(root / "benchmarks" / "compression")
-    sys.path.insert(0, folder)
+    folder = root / "benchmarks" / "compression"
+    # Names as plain as `tables` may be another's; and the scripts put folders on the path as well.
+    ours, path = [file.stem for file in folder.glob("*.py")], sys.path[:]
+    others = {name: sys.modules.pop(name) for name in ours if name in sys.modules}
+    sys.path.insert(0, str(folder))
     yield
-    sys.path.remove(folder)
+    sys.path[:] = path
+    for name in ours:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 def _row(**changes: Any) -> dict[str, Any]:

@@ -116,6 +116,19 @@ def test_who_makes_up_names_without_end_fills_nothing(site: Site, monkeypatch: p
     assert len(site.store._foreign._found) == 40
 
 
+@pytest.mark.parametrize("says", ["shop.nobody", "shop.b"], ids=["nobody", "a device"])
+def test_made_up_topics_before_it_hide_no_message_on_a_devices_own(
+    site: Site, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_words, "_ASKED_AT_ONCE", 7)
+    whole = Reading()
+    for node, other in [*((f"shop.x{number}", says) for number in range(40)), ("shop.a", "shop.b")]:
+        body = encode(event(other, 7, NOW_MS, "door"))
+        whole.add(read(Received(f"edgesdk/1/{node}/up/event", body.payload, body.content_type, received_ms=NOW_MS)))
+    site.store.commit(whole)
+    assert "edgesdk/1/shop.a/up/event" in [one["data"]["topic"] for one in site.told()]
+
+
 def test_what_was_not_committed_is_told_with_the_next(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

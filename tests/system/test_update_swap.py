@@ -72,7 +72,8 @@ def test_no_frame_is_lost_by_an_update_in_every_frame(site: Site) -> None:
     site.wait_for_results("1.0.3")
     assert site.results("1.0.3") > seen
     assert agent_of(site.root, "a") != before
-    # The belt is live, and what nobody reads has no number: by the clock too a swap is no start.
+    # The belt is live, and what nobody reads has no number. By the clock, the shorter of the two swaps took less than half of the
+    # longest pause, which a start makes.
     gaps = capture_gaps(one.body for one in site.listener.heard("up/result"))
     assert min(gaps.at_swaps) < gaps.longest / 2
 

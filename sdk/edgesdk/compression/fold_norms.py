@@ -94,7 +94,7 @@ def _fold(module: nn.Module, change: Folded) -> None:
     weight, bias = fuse(layer.weight, layer.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
     fold_away(module, change)
     # Of a layer without a bias torch's fusion makes one that does not learn, and would stay as it is in the trainings after this.
-    bias.requires_grad_(weight.requires_grad)
+    bias.requires_grad_(layer.bias.requires_grad)
     layer.weight, layer.bias = weight, bias
 
 

@@ -85,5 +85,5 @@ def fold_away(made: nn.Module, change: Folded) -> None:
         raise InputError(f"{change.norm} cannot be folded into {change.layer}: no such layers.")
     if layer.bias is None:
         outputs = norm.num_features
-        layer.bias = nn.Parameter(torch.zeros(outputs, dtype=layer.weight.dtype))
+        layer.bias = nn.Parameter(torch.zeros(outputs, dtype=layer.weight.dtype), layer.weight.requires_grad)
     exchange(made, norm, nn.Identity())

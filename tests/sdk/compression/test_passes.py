@@ -84,6 +84,23 @@ def test_what_is_folded_learns_as_what_is_built_again_from_its_record_does() -> 
     assert all(learns.values())
 
 
+@pytest.mark.parametrize(("stands_still", "learns"), [("bias", (True, False)), ("weight", (False, True))])
+def test_what_stood_still_stands_still_when_folded(stands_still: str, learns: tuple[bool, bool]) -> None:
+    own, none = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1, bias=False)
+    start = Subject(nn.Sequential(own, nn.BatchNorm2d(4), none, nn.BatchNorm2d(4)).eval(), (torch.ones(1, 3, 4, 4),))
+    for layer in (own, none):
+        if (still := getattr(layer, stands_still)) is not None:
+            still.requires_grad_(False)
+    made, _ = fold_norms(start)
+    again = start.copy()
+    replay(again, made.changes)
+    for module in (made.module, again):
+        found: Any = module
+        assert (found[0].weight.requires_grad, found[0].bias.requires_grad) == learns
+        # One that was made learns as the weights do.
+        assert found[2].bias.requires_grad == found[2].weight.requires_grad == learns[0]
+
+
 def test_a_layer_that_something_else_reads_is_not_folded() -> None:
     class ReadTwice(nn.Module):
         def __init__(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -38,11 +40,21 @@ def test_each_state_is_a_line_and_the_last_says_how_it_ended(
     # The world's devices know one bundle, which no file holds.
     monkeypatch.setattr(Shelf, "put", lambda _self, _path: BUNDLE)
     monkeypatch.setattr(fleet_rollout, "_LOOK_S", 0.02)
+    read, looked = fleet_rollout._read, threading.Event()
+
+    def reads(*asked: Any) -> dict[str, Any]:
+        found = read(*asked)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(fleet_rollout, "_read", reads)
     rules, db = tmp_path / "rules.yaml", tmp_path / "fleet.db"
     rules.write_text(yaml.safe_dump(POLICY.model_dump(mode="json")))
     with stored_world([way] * 4, db, tmp_path, at=time.time() - 300) as stored, ThreadPoolExecutor(1) as pool:
         words = ["fleet", "deploy", "m.edgebundle", "--db", str(db), "--policy", str(rules), "--bundles", str(tmp_path)]
         asked = pool.submit(run, words)
+        # Nothing happens before its first line, however slow it is.
+        looked.wait(PATIENCE_S)
         until = time.monotonic() + PATIENCE_S
         while not asked.done() and time.monotonic() < until:
             stored.look()
@@ -55,7 +67,9 @@ def test_each_state_is_a_line_and_the_last_says_how_it_ended(
     assert "edgesdk fleet rollback m-2.0.0-1" in out + err
     lines = [" ".join(line.split()) for line in err.splitlines() if line.startswith("m-2.0.0-1: ")]
     found = [match for line in lines if (match := LINE.match(line))]
-    assert len(found) == len(lines) > 3, err
+    assert len(found) == len(lines), err
+    first = found[0]
+    assert (first["status"], first["wave"], first["steps"].strip()) == ("running", "1", "4 waiting")
     assert all(one != other for one, other in pairwise(lines)), "a state that lasts is said once"
     assert {one["status"] for one in found[:-1]} <= {"running", "rolling back"}
     waves = [int(one["wave"]) for one in found]

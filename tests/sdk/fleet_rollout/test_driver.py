@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -18,6 +21,8 @@ from edgesdk.cli.app import run as cli
 from edgesdk.fleet.rollout.model import Status, Step
 from edgesdk.fleet.rollout.policy import Policy
 from edgesdk.fleet.rollout.shelf import Shelf
+from edgesdk.fleet.service.rollouts.driver import rollout_rounds
+from edgesdk.fleet.service.rollouts.wishes import Wishes
 from edgesdk.fleet.store import rollouts, tables
 from edgesdk.fleet.store.engine import reading, writing
 from edgesdk.fleet.store.rollout_begin import begin
@@ -25,6 +30,7 @@ from edgesdk.fleet.store.rollout_orders import order
 from edgesdk.fleet.store.rollout_pages import list_rollouts, rollout_page
 from edgesdk.fleet.store.selection import Selection
 from edgesdk.fleet.store.tables import audit, events, nodes
+from edgesdk_targets.broker_address import BrokerAddress
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.rollout_store import BUNDLE, OneBundle, StoredWorld, stored_world
 from edgesdk_testkit.rollout_world import NEW, OLD, Way
@@ -95,6 +101,50 @@ def test_killed_at_every_transition_it_ends_the_same(made: Callable[[list[Way]],
             assert stored.begin(POLICY) == key
             run(stored, key, kill_at=kill_at, committed=committed)
             assert stored.outcome(key) == expected, (kill_at, committed)
+
+
+def test_nobody_is_silent_while_the_broker_was_away(made: Callable[[list[Way]], StoredWorld]) -> None:
+    stored = made([Way.SILENT] * 3)
+    key = stored.begin(POLICY)
+
+    def looks(connection: int | None) -> Status:
+        stored.driver.hears(connection)
+        stored.look()
+        return stored.rollout(key).status
+
+    looks(1)
+    for _ in range(30):
+        # Without a word from anybody.
+        stored.world.now += 20
+        assert looks(None) is Status.RUNNING
+    stored.world.now += 20
+    looks(2)
+    stored.world.now += 299
+    assert looks(2) is Status.RUNNING
+    stored.world.now += 1
+    assert looks(2) is Status.ROLLING_BACK
+
+
+def test_rounds_tell_it_by_which_connection_devices_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, hears = asyncio.Event(), list[int | None]()
+    connections = iter([1, None, 2, 2])
+
+    class Link(Wishes):
+        connected = told = AsyncMock()
+        connection = property(lambda _self: next(connections))  # type: ignore[assignment]
+
+    def look(_kept: Any) -> Any:
+        if len(hears) == 3:
+            raise OSError("the store is away")
+        if len(hears) == 5:
+            stop.set()
+        return {}, {}
+
+    driver: Any = SimpleNamespace(hears=hears.append, look=look)
+    monkeypatch.setattr("edgesdk.fleet.service.rollouts.driver.Wishes", Link)
+    asyncio.run(asyncio.wait_for(rollout_rounds(driver, BrokerAddress("localhost"), every_s=0.001)(stop), 20))
+    # After a look that the store failed there is none, either.
+    assert hears == [1, None, 2, None, 2]
 
 
 def test_a_second_one_over_the_first_is_refused_until_that_has_ended(made: Callable[[list[Way]], StoredWorld]) -> None:

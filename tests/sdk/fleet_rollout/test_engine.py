@@ -8,6 +8,7 @@ import pytest
 
 from edgesdk.fleet.rollout.engine import advance, may
 from edgesdk.fleet.rollout.gate import allowed
+from edgesdk.fleet.rollout.health import Figures
 from edgesdk.fleet.rollout.hearing import heard
 from edgesdk.fleet.rollout.model import Device, Failure, Rollout, Status, Step, wish_of
 from edgesdk.fleet.rollout.seen import Member, Report, Seen, Word
@@ -291,6 +292,17 @@ def test_nobody_is_silent_to_a_service_that_was_away(world: World) -> None:
             for heard_s, step in ((10.0, Step.LEAVING), (300.0, Step.STAYS)):
                 last, _ = advance(after, replace(seen, listened_s=heard_s), later + 2 * POLICY.silent_after_s)
                 assert step in {one.step for one in last.devices.values()}
+
+
+def test_nor_is_one_that_confirmed_and_has_not_reported_enough_to_it(world: World) -> None:
+    rollout = world.run(world.begun(POLICY), until=lambda now: any(one.confirmed_at for one in now.devices.values()))
+    (name,) = (one.node for one in rollout.devices.values() if one.step is Step.CONFIRMED)
+    seen = world.seen(rollout)
+    few = replace(seen, health={name: replace(seen.health[name], after=Figures(samples=POLICY.reports - 1))})
+    later = world.now + 100 * POLICY.silent_after_s
+    for listened_s, failure in ((0.0, Failure.NONE), (299.0, Failure.NONE), (300.0, Failure.SILENT)):
+        after, _ = advance(rollout, replace(few, listened_s=listened_s), later)
+        assert after.devices[name].failure is failure, listened_s
 
 
 def test_a_fixed_list_stays_and_an_open_one_follows_its_group(world: World) -> None:

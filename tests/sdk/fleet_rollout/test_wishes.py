@@ -61,6 +61,7 @@ def test_a_broker_that_forgot_is_told_again(broker: RealBroker) -> None:
 
             await until(wishes, lambda kept: "t.a" in kept, want)
             assert wishes.kept()["t.a"].version == 5
+            assert wishes.connection == 1
             # It keeps nothing on a disk, so that now it knows nothing.
             broker.kill()
             broker.start()
@@ -68,6 +69,7 @@ def test_a_broker_that_forgot_is_told_again(broker: RealBroker) -> None:
             await until(wishes, lambda kept: "t.a" not in kept, lambda: None)
             await until(wishes, lambda kept: "t.a" in kept, want)
             assert (await kept_at(broker))["t.a"].state == {"update": LEAVE}
+            assert (wishes.connection or 0) > 1
             # Somebody takes it away at the broker: it is said once more, without a wait.
             someone = Subscriber(broker.address, [every_device(Channel.EVENT)], lambda _got: None)
             await someone.start()

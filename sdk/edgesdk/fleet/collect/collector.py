@@ -28,10 +28,11 @@ from edgesdk.fleet.collect.writer import BatchWriter
 from edgesdk.fleet.gmqtt_client import Received
 from edgesdk.fleet.store.batch import Stream
 from edgesdk.fleet.store.coverage import Coverage
+from edgesdk.fleet.store.failures import StoreBusy
 from edgesdk.fleet.store.ingest import Committed, Ingest
 from edgesdk.fleet.store.retention import Keep
 from edgesdk_targets.broker_address import BrokerAddress
-from edgesdk_targets.errors import NoSpace
+from edgesdk_targets.errors import EdgeError, NoSpace
 from edgesdk_targets.topics import every_device
 
 _GROUP = "edgesdk"
@@ -123,7 +124,7 @@ class Collector:
 
         Raises:
             NotConnected: there is no broker at the start, or it does not take us.
-            NoSpace: the last messages could not be written; they are not acknowledged.
+            NoSpace, StoreBusy: the last messages could not be written, or not in time; they are not acknowledged.
             StoreFailed: the store is damaged.
         """
         self._never = never = asyncio.get_running_loop().create_future()
@@ -153,10 +154,7 @@ class Collector:
                 # It is behind, and goes on: what it has is bounded, and worth as much time again.
                 written = await writer.drain(_LAST_COMMIT_S)
             if not written:
-                raise NoSpace(
-                    f"{writer.waiting} messages could not be written: {writer.problem or 'there was no more time'}.",
-                    hint="Nothing is lost: they are not acknowledged, and come again when there is room.",
-                )
+                raise _unwritten(writer)
             await self._last_words()
         finally:
             await self._subscription.close()
@@ -215,6 +213,18 @@ class Collector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         writer.close()
+
+
+def _unwritten(writer: BatchWriter) -> EdgeError:
+    if writer.problem:
+        return NoSpace(
+            f"{writer.waiting} messages could not be written: {writer.problem}.",
+            hint="Nothing is lost: they are not acknowledged, and come again when there is room.",
+        )
+    return StoreBusy(
+        f"{writer.waiting} messages were not written in time: the store is slower than what came.",
+        hint="Nothing is lost: they are not acknowledged, and come again at the next start.",
+    )
 
 
 def _put(writer: BatchWriter, received: Received) -> asyncio.Future[None]:

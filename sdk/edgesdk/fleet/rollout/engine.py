@@ -25,7 +25,7 @@ from edgesdk.fleet.rollout.waves import assigned, place_of, wave_of_late
 from edgesdk_targets.messages.envelope import MAX_SEQ
 
 _SILENT = frozenset({Step.TOLD, Step.UPDATING})
-# Devices are back by then, after a service or a broker was away. Their answers may be hours late, and came to nobody meanwhile.
+# Devices are back by then, after a service, a broker or a store was away. Their answers may be hours late, and came to nobody.
 _LISTENED_S = 300.0
 
 
@@ -160,7 +160,7 @@ def _failing(device: Device, rollout: Rollout, seen: Seen, now: float) -> Device
         device = silent_shadow(device, policy.shadow, policy.silent_after_s, now)
     if device.wave != rollout.wave:
         return device
-    if is_mute(device, rollout, seen.health, now):
+    if is_mute(device, rollout, seen.health, now) and _is_heard_out(policy.soak_s + policy.silent_after_s, seen):
         return device.but(failure=Failure.SILENT, why="it has reported too little since")
     one = seen.health.get(device.node)
     if device.step is not Step.CONFIRMED or one is None or one.after.samples < policy.reports:

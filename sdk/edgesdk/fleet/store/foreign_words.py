@@ -29,6 +29,8 @@ _APART_MS = 600_000
 _MOST = 30
 _MOST_REMEMBERED = 1000
 _TOPIC_CHARACTERS = 300
+# A statement takes only so many values.
+_ASKED_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -52,20 +54,21 @@ class ForeignWords:
     def add(self, connection: Connection, refusals: Sequence[Refusal], received_ms: int) -> None:
         """Write what may be told of what was refused, in the caller's transaction, which `committed` follows."""
         self._pending = {}
-        counts = Counter(str(Topic.parse(one.topic).node) for one in refusals if one.says)
-        if not counts:
+        foreign = [(str(Topic.parse(one.topic).node), one) for one in refusals if one.says]
+        if not foreign:
             return
-        last = {str(Topic.parse(one.topic).node): one for one in refusals if one.says}
-        foreign = {node: last[node] for node in islice(counts, _MOST)}
-        rows = _rows(connection, {name for node, one in foreign.items() for name in (node, one.says)})
+        counts, last = Counter(node for node, _ in foreign), dict(foreign)
+        rows = _rows(connection, {name for node, one in last.items() for name in (node, one.says)})
+        # Of two that nobody knows there is nothing to tell; the quarantine has it.
+        worth = [node for node, one in last.items() if node in rows or one.says in rows]
+        # Names that were made up hide no device's own topic, however many come before it.
+        worth.sort(key=lambda node: node not in rows)
         left = self._room(received_ms)
-        for node, one in foreign.items():
-            known = self._found.get(node, _Gathered())
+        for node in worth[:_MOST]:
+            one, known = last[node], self._found.get(node, _Gathered())
             gathered = _Gathered(known.told_ms, known.count + counts[node])
-            # Of two that nobody knows there is nothing to tell; the quarantine has it.
-            row = rows.get(node, rows.get(one.says))
-            if row is not None and left > 0 and not _is_recent(known.told_ms, received_ms):
-                _tell(connection, row, node, one, gathered.count, received_ms)
+            if left > 0 and not _is_recent(known.told_ms, received_ms):
+                _tell(connection, rows[node if node in rows else one.says], node, one, gathered.count, received_ms)
                 gathered, left = _Gathered(received_ms), left - 1
             self._pending[node] = gathered
 
@@ -104,5 +107,8 @@ def _tell(connection: Connection, row: int, node: str, one: Refusal, count: int,
 
 
 def _rows(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    asked = select(nodes.c.name, nodes.c.id).where(nodes.c.name.in_(sorted(names)))
-    return {one.name: one.id for one in connection.execute(asked)}
+    left, found = iter(sorted(names)), dict[str, int]()
+    while part := list(islice(left, _ASKED_AT_ONCE)):
+        asked = select(nodes.c.name, nodes.c.id).where(nodes.c.name.in_(part))
+        found |= {one.name: one.id for one in connection.execute(asked)}
+    return found

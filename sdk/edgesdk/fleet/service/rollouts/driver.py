@@ -61,7 +61,20 @@ class Driver:
     _gates: dict[int, GateFigures] = field(default_factory=dict)
     _addresses: dict[tuple[str, str], str] = field(default_factory=dict)
     _holder: str = field(default_factory=lambda: secrets.token_hex(8))
+    _connection: int | None = None
     _listens_since_ms: int | None = None
+
+    def hears(self, connection: int | None) -> None:
+        """Take note by which connection devices are heard now, None by none; between looks, before each.
+
+        Whoever hears by another one than before has listened from then on.
+        """
+        if connection != self._connection:
+            # What was read of devices up to now says too little of them.
+            self._gates.clear()
+        if connection is None or connection != self._connection:
+            self._listens_since_ms = None
+        self._connection = connection
 
     def look(self, kept: Kept) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
         """Look once; return what is wanted of each device in hand, and which desired state each has answered.
@@ -205,10 +218,13 @@ def rollout_rounds(
             while not stop.is_set():
                 try:
                     await wishes.told()
+                    driver.hears(wishes.connection)
                     updates, answered = await run_in_threadpool(driver.look, wishes.kept())
                     wishes.want(updates, answered)
                     trouble.over()
                 except Exception as error:  # noqa: BLE001  # a database that is away comes back, and the service has other work
+                    # Nobody writes down what devices say, either.
+                    driver.hears(None)
                     trouble.say(error)
                 await asyncio.wait([stopping], timeout=every_s)
             stopping.cancel()

@@ -48,6 +48,7 @@ class Wishes:
         self._came = asyncio.Event()
         self._told = False
         self._subscriber: Subscriber | None = None
+        self._connections = 0
 
     async def __aenter__(self) -> Wishes:  # noqa: PYI034  (typing.Self came with Python 3.11)
         return self
@@ -78,6 +79,11 @@ class Wishes:
             # Said first: a connection that begins meanwhile takes it back.
             self._told = True
             await self._quiet()
+
+    @property
+    def connection(self) -> int | None:
+        """The number of the present connection; None while there is none."""
+        return self._connections if self._subscriber is not None and self._subscriber.connected else None
 
     def kept(self) -> dict[str, Desired]:
         """Return each device's desired state, as the broker has it."""
@@ -127,6 +133,7 @@ class Wishes:
         self._kept.clear()
         self._said.clear()
         self._told = False
+        self._connections += 1
 
     def _receive(self, got: Received) -> None:
         self._came.set()
