@@ -143,7 +143,8 @@ def _families(kind: type[EdgeError]) -> set[type[EdgeError]]:
 
 def test_every_error_of_the_tree_has_its_code_here() -> None:
     declared = {kind for kind in _families(EdgeError) if kind.__module__ == errors.__name__}
-    assert declared == {*CODES, errors.MissingExtra}
+    assert declared == {*CODES, errors.MissingExtra, errors.OtherNode}
+    assert exit_code(errors.OtherNode("It is another's.", says="cam2")) == exit_code(errors.InputError("It is wrong."))
 
 
 @pytest.mark.parametrize("kind", CODES)
