@@ -354,6 +354,8 @@ def before(bad: Callable[[Callable[[], list[Any]], int], Path]) -> Baseline:
 def test_a_real_detector_that_does_harm_after_a_while_is_found_unfit(
     bad: Callable[[Callable[[], list[Any]], int], Path], before: Baseline, harm: Any, after: int, says: str
 ) -> None:
-    verdict, _ = _watched(bad(harm, after), before, {bad_models.is_slow: STRICT, bad_models.leaks: LONGER}.get(harm, LIMITS))
+    verdict, _ = _watched(
+        bad(harm, after), before, {bad_models.is_slow: STRICT, bad_models.leaks: LONGER}.get(harm, LIMITS)
+    )
     assert verdict.healthy is (not says)
     assert re.search(says, verdict.unfit)
