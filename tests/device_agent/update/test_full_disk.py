@@ -23,6 +23,7 @@ from edgesdk_agent.update.record import RecordFile, Release, Step
 from edgesdk_agent.update.slots import Slots
 from edgesdk_targets.errors import InputError, NoSpace
 from edgesdk_testkit.small_disk import fill, small_disk, use_up_names
+from edgesdk_testkit.update_kills import at_operation
 from edgesdk_testkit.update_life import BROKEN, HEALTHY, Life, Made, first_install, make, make_agent, problems
 
 # A download looks for 16 MiB beside what it needs.
@@ -44,25 +45,6 @@ class DownloadingLife(Life):
 def disk(tmp_path: Path) -> Iterator[Path]:
     with small_disk(tmp_path, SIZE, names=NAMES) as made:
         yield made
-
-
-def at_operation(patch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> Callable[[], bool]:
-    """Do `act` before the file operation of this number (from 1); return what tells whether there was one."""
-    count = 0
-
-    def watched(real: Callable[..., Any]) -> Callable[..., Any]:
-        def instead(*given: Any, **named: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == number:
-                act()
-            return real(*given, **named)
-
-        return instead
-
-    for name in WATCHED:
-        patch.setattr(os, name, watched(getattr(os, name)))
-    return lambda: count >= number
 
 
 def go_on_trying(life: Life, new: Made) -> None:
@@ -107,11 +89,11 @@ def test_from_any_operation_on_the_active_slot_stays_whole_and_it_goes_on_with_r
             takes(disk)
 
         with pytest.MonkeyPatch.context() as patch:
-            filled = at_operation(patch, number, full)
+            begun = at_operation(number, full, names=WATCHED, put=patch.setattr)
             # Whoever makes the offer is told; so is whoever starts what cannot even make its folders.
             with suppress(NoSpace, InputError):
                 go_on_trying(DownloadingLife(root, server, verdict), new)
-            was_full = filled()
+            was_full = begun() >= number
         switch = launcher.read_switch(root)
         assert problems(root, server) == [], number
         assert switch.runs in launcher.held_slots(root)

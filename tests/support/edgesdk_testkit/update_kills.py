@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,19 @@ class Killed:
     problems: list[str] = field(default_factory=list)
 
 
-def at_operation(number: int, act: Callable[[], None]) -> Callable[[], int]:
-    """Do `act` before the file operation of this number (from 1; 0 for none); return what tells how many there were."""
+def at_operation(
+    number: int,
+    act: Callable[[], None],
+    *,
+    names: Sequence[str] = _WATCHED,
+    put: Callable[[object, str, object], None] = setattr,
+) -> Callable[[], int]:
+    """Do `act` before the file operation of this number (from 1; 0 for none); return what tells how many there were.
+
+    Args:
+        names: of the functions of `os` that count.
+        put: sets them; as a test's monkeypatch does, it can be undone.
+    """
     count = 0
 
     def watched(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,8 +64,8 @@ def at_operation(number: int, act: Callable[[], None]) -> Callable[[], int]:
 
         return instead
 
-    for name in _WATCHED:
-        setattr(os, name, watched(getattr(os, name)))
+    for name in names:
+        put(os, name, watched(getattr(os, name)))
     return lambda: count
 
 
