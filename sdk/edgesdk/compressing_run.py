@@ -67,7 +67,7 @@ def run(request: Request, say: Say) -> Compression:
     """
     source = resolve_source(request.source, card=request.card)
     start = subject_of(source)
-    prepared = _prepared(request, source, start, say)
+    prepared = prepare(request, source, start, say)
     try:
         done = _finished(request, source, start, prepared, say)
     except EdgeError as error:
@@ -80,7 +80,7 @@ def run(request: Request, say: Say) -> Compression:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """A course that can begin, with what it was put together from."""
 
     course: Course
@@ -93,6 +93,14 @@ class _Prepared:
         kept = (report.record.get("sensitivity") for report in self.course.reports)
         rows = next((rows for rows in kept if rows), None)
         return tuple(map(GroupSensitivity.from_json, rows)) if rows else tuple(self.survey.rows)
+
+    def history(self, start: Subject) -> dict[str, Any]:
+        """Return what was done to the model, for a bundle's provenance."""
+        return {
+            "recipe": self.course.recipe.model_dump(mode="json", by_alias=True),
+            "digests": {"start": _digest_of_start(start), **self.data.digests},
+            "passes": [report.to_json() for report in self.course.reports],
+        }
 
     def unfinished(self, card: CardFile, start: Subject, reason: str) -> dict[str, Any]:
         """Return the report's document of a run that ended early."""
@@ -111,8 +119,15 @@ class _Prepared:
         }
 
 
-def _prepared(request: Request, source: Source, start: Subject, say: Say) -> _Prepared:
-    """Open and check all that the passes will ask for."""
+def prepare(request: Request, source: Source, start: Subject, say: Say, *, gated: bool = True) -> Prepared:
+    """Open and check all that the passes will ask for.
+
+    Args:
+        gated: whether the gate judges each pass.
+
+    Raises:
+        InputError: a layer, a teacher or the data is wrong.
+    """
     recipe, card = request.recipe, source.card_file
     check_layers(recipe, start.module)
     teachers = teachers_of(recipe, request.base, card)
@@ -137,20 +152,17 @@ def _prepared(request: Request, source: Source, start: Subject, say: Say) -> _Pr
     )
     told = [card.card.model_dump(mode="json"), card.labels, source.cache_key(), _digest_of_start(start)]
     identity = key_of(__version__, told, dict(data.digests), request.loss)
-    course = Course(recipe, bench, judging.verdict, request.folder, identity, _Depends(request, teachers))
-    return _Prepared(course, judging, survey, data)
+    course = Course(
+        recipe, bench, judging.verdict if gated else None, request.folder, identity, _Depends(request, teachers)
+    )
+    return Prepared(course, judging, survey, data)
 
 
-def _finished(request: Request, source: Source, start: Subject, prepared: _Prepared, say: Say) -> Compression:
+def _finished(request: Request, source: Source, start: Subject, prepared: Prepared, say: Say) -> Compression:
     """Run the passes, and convert what comes of them."""
     recipe, judging, reports = request.recipe, prepared.judging, prepared.course.reports
     small = prepared.course.run()
     card = write_compressed(small, source.card_file, request.output, name=recipe.name, version=recipe.version)
-    history = {
-        "recipe": recipe.model_dump(mode="json", by_alias=True),
-        "digests": {"start": _digest_of_start(start), **prepared.data.digests},
-        "passes": [report.to_json() for report in reports],
-    }
     say("conversion")
     quantised = recipe.of_artifact in {"int8", "mixed"}
     conversion = convert(
@@ -161,7 +173,7 @@ def _finished(request: Request, source: Source, start: Subject, prepared: _Prepa
         data=request.path(recipe.data.evaluate),
         calib_data=(request.path(recipe.data.calibrate or recipe.data.train)) if quantised else None,
         gate=judging.for_artifacts,
-        history=history,
+        history=prepared.history(start),
         progress=say,
     )
     warnings = [*prepared.data.warnings, *conversion.warnings]

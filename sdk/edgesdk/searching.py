@@ -17,7 +17,7 @@ from edgesdk.search.outcome import Trial
 from edgesdk.search.space import Space, read_space
 from edgesdk.search.study import Study
 from edgesdk.search.verdict import SearchVerdict, verdict_of
-from edgesdk.searching_trial import BUNDLE, Carrying, Say
+from edgesdk.searching_trial import BUNDLE, WORK, Carrying, Say
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.whole_file import write_whole
 
@@ -92,6 +92,8 @@ def search(
             found = tuple(study.trials())
             verdict = verdict_of(space, found)
             _keep_only(folder, {*verdict.front, *(trial.number for trial in found if trial.is_baseline)})
+        # Not where it was cut off: what was under way goes on from there.
+        shutil.rmtree(folder / WORK, ignore_errors=True)
         return Search(space, folder, found, verdict, study.importance(), _chosen(folder, verdict))
 
 

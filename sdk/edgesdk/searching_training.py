@@ -50,7 +50,8 @@ class TrialTraining:
         """
         plan_of(self._space.train or {}, "train")
         open_examples(self._file, self._data)
-        loss_for(self._file)
+        if self._space.train is not None:
+            loss_for(self._file, self._space.loss)
         parts = part(self._data, self._file.card.task, self._file.labels, DEFAULT_SHARE, seed=0)
         # All of them: which are kept for validation is drawn by each plan's seed.
         pictures = [sample.path for dataset in (parts.train, parts.validation) for sample in dataset.samples]
@@ -66,8 +67,11 @@ class TrialTraining:
         """Return the network with whatever weights it begins with."""
         return open_model(self._file, untrained=self._anew)
 
-    def trained(self, asked: Asked, place: Path, say: Callable[[str], None]) -> nn.Module:
+    def trained(self, asked: Asked, folder: Path, say: Callable[[str], None]) -> nn.Module:
         """Return the trained network.
+
+        Args:
+            folder: of its checkpoints; a training that was cut off goes on from there.
 
         Raises:
             InputError: a field of the plan is wrong, or model and data do not fit.
@@ -77,9 +81,11 @@ class TrialTraining:
         module = open_model(self._file, untrained=self._anew, seed=plan.seed)
         examples = open_examples(self._file, self._data, seed=plan.seed, cache_mb=plan.cache_mb, workers=plan.workers)
         measure = measure_for(self._file)
-        hooks = (_Telling(asked),) if tells_of(measure, self._space.objectives[0]) else ()
-        loss = loss_for(self._file)
-        fit(module, loss, examples, plan, folder=place / "training", measure=measure, hooks=hooks, progress=say)
+        # What is made smaller afterwards is not told by how it was before.
+        tells = self._space.compress is None and tells_of(measure, self._space.objectives[0])
+        loss = loss_for(self._file, self._space.loss)
+        hooks = (_Telling(asked),) if tells else ()
+        fit(module, loss, examples, plan, folder=folder, measure=measure, hooks=hooks, progress=say)
         return module
 
 

@@ -1,4 +1,4 @@
-"""Carry a search's trials out: each is built, trained where a plan says so, converted, timed and evaluated."""
+"""Carry a search's trials out: each is built, trained and made smaller where the space says so, converted, timed and evaluated."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
 from edgesdk.search.parameter import Scalar
 from edgesdk.search.space import Deploy, Space, area_of
+from edgesdk.searching_recipe import check_compression, deployment_for, recipe_for
 from edgesdk.searching_training import TrialTraining
 from edgesdk_converters.convert import convert
 from edgesdk_converters.quiet import quiet
@@ -28,12 +29,18 @@ from edgesdk_targets.decode.postprocess import measured_with
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.target import Precision
 from edgesdk_targets.yaml_file import load_yaml
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgesdk.compression.recipe import Recipe
+
 BUNDLE = "model.edgebundle"
+# What trainings and passes keep while the search goes on, by what they depend on: trials share it, also over a kill.
+WORK = "work"
+_QUANTISED = {Precision.INT8, Precision.MIXED}
 Say = Callable[[str], None]
 
 
@@ -57,7 +64,9 @@ class Carrying:
         card = source.card_file
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
         self._learnt: Sequence[Path] = ()
-        if space.train is not None:
+        self._teachers: Sequence[Any] = ()
+        recipe = check_compression(space)
+        if space.train_data is not None:
             self._learnt = TrialTraining(space, home, self._card, {}).check(self._dataset)
         if space.calib_data is not None and not (home / space.calib_data).exists():
             raise InputError(f"calib_data: {home / space.calib_data} does not exist.", hint="Check the path.")
@@ -65,6 +74,16 @@ class Carrying:
             raise InputError(
                 f"{self._card} has no factory whose arguments could be searched.", hint="Name one in the card."
             )
+        quantised = [one for one in space.precisions if one in _QUANTISED]
+        if quantised and self._calibration is None:
+            raise InputError(
+                f"{quantised[0].value} needs pictures to measure ranges on.", hint="Add calib_data to the space."
+            )
+        if recipe is not None:
+            # Torch is imported where it is needed.
+            from edgesdk.searching_compression import TrialCompression
+
+            self._teachers = TrialCompression(space, home, self._card, {}).check(recipe)
 
     def content(self) -> dict[str, str]:
         """Return digests of what stands behind the space's paths, and the time of a slice: by these, too, it is the same search."""
@@ -73,45 +92,76 @@ class Carrying:
             model = [self._source.cache_key(), file.card.model_dump(mode="json"), list(file.labels)]
         judged = [sample.path for sample in self._dataset.samples]
         found = {
-            "model": hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest(),
+            "model": _digest_of(model),
             "data": _digest(self._home / self._space.data, judged),
             "--slice": f"{self._time_s:g}",
         }
-        if self._space.train is not None:
-            found["train_data"] = _digest(self._home / (self._space.train_data or ""), self._learnt)
+        if self._teachers:
+            found["teacher"] = _digest_of(self._teachers)
+        if self._space.train_data is not None:
+            found["train_data"] = _digest(self._home / self._space.train_data, self._learnt)
         if self._space.calib_data is not None:
             found["calib_data"] = _digest(self._home / self._space.calib_data, ())
         return found
 
     def __call__(self, asked: Asked) -> Mapping[str, float]:
         """Carry one trial out, cheap questions first; what misses a limit on cost is not trained and not evaluated."""
-        deploy = Deploy.model_validate({**self._space.deploy.model_dump(), **area_of(asked.parameters, "deploy")})
+        recipe = recipe_for(self._space, asked.parameters)
+        deploy = deployment_for(self._space, asked.parameters, recipe)
         place = self._folder / "trials" / str(asked.number)
         overrides = self._overrides(deploy, area_of(asked.parameters, "factory_args"))
         training = (
             TrialTraining(self._space, self._home, self._card, overrides) if self._space.train is not None else None
         )
-        if training is not None and self._space.limits.costs:
-            # The time and the bytes of a network are known before it is trained.
+        if training is not None and self._space.limits.costs and recipe is None:
+            # The time and the bytes of a network are known before it is trained, unless it is made smaller afterwards.
             with self._converted(place, training.untrained(), deploy, overrides) as bundle:
                 self._drop_if_missed(self._costs(bundle, deploy))
-        module = training.trained(asked, place, self._say) if training is not None else None
-        with self._converted(place, module, deploy, overrides) as bundle:
+        trained_by = [overrides, area_of(asked.parameters, "train")]
+        module = training.trained(asked, self._work("training", trained_by), self._say) if training else None
+        if recipe is None:
+            opened = self._converted(place, module, deploy, overrides)
+        else:
+            work = self._work("passes", [*trained_by, recipe.model_dump(mode="json", by_alias=True)])
+            opened = self._smaller(recipe, module, work, place, deploy, overrides)
+        with opened as bundle:
             figures = self._costs(bundle, deploy)
             self._drop_if_missed(figures)
             return figures | self._figures(bundle, deploy)
 
+    def _work(self, what: str, depends: Any) -> Path:
+        return self._folder / WORK / f"{what}-{_digest_of(depends)[:16]}"
+
     def _converted(self, place: Path, module: nn.Module | None, deploy: Deploy, overrides: Mapping[str, Any]) -> Bundle:
         """Convert a trial's model, and open the bundle."""
+        card = None if module is None else self._card
+        return self._bundle(self._card if module is None else module, place, deploy, card=card, overrides=overrides)
+
+    def _smaller(
+        self,
+        recipe: Recipe,
+        module: nn.Module | None,
+        work: Path,
+        place: Path,
+        deploy: Deploy,
+        overrides: Mapping[str, Any],
+    ) -> Bundle:
+        """Make a trial's model smaller, convert it, and open the bundle."""
+        from edgesdk.searching_compression import TrialCompression
+
+        compression = TrialCompression(self._space, self._home, self._card, overrides)
+        made = compression.smaller(recipe, module, work, place, self._say)
+        return self._bundle(made.card, place, deploy, history=made.history)
+
+    def _bundle(self, source: Path | nn.Module, place: Path, deploy: Deploy, **told: Any) -> Bundle:
         with quiet("search"):
             made = convert(
-                self._card if module is None else module,
+                source,
                 [self._space.target],
                 output=place / BUNDLE,
-                card=None if module is None else self._card,
                 precision=deploy.precision.value,
-                overrides=overrides,
-                calib_data=self._calibration(deploy),
+                calib_data=self._calibration if deploy.precision in _QUANTISED else None,
+                **told,
             )
         return open_bundle(made.path)
 
@@ -133,12 +183,11 @@ class Carrying:
         named = {"preset": preprocess} if isinstance(preprocess, str) else {}
         return overrides | {"input": {"shape": shape}, "preprocess": {**named, "size": [side, side]}}
 
-    def _calibration(self, deploy: Deploy) -> Path | None:
-        if deploy.precision.value not in {"int8", "mixed"}:
-            return None
-        if self._space.calib_data is None:
-            raise InputError("INT8 needs pictures to measure ranges on.", hint="Add calib_data to the space.")
-        return self._home / self._space.calib_data
+    @property
+    def _calibration(self) -> Path | None:
+        """The pictures on which INT8 ranges are measured, where there are any."""
+        name = self._space.calib_data or self._space.train_data
+        return self._home / name if name is not None else None
 
     def _costs(self, bundle: Bundle, deploy: Deploy) -> dict[str, float]:
         """Time a trial's model and count its bytes."""
@@ -167,6 +216,10 @@ class Carrying:
         with load_model(bundle, options=options, postprocess=scores, probe=True) as model:
             card = evaluate(each_alone(model), self._dataset)
         return {name: metric.value for name, metric in card.metrics.items()}
+
+
+def _digest_of(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(data: Path, pictures: Sequence[Path]) -> str:

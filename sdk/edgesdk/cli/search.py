@@ -32,7 +32,7 @@ def search(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Search architecture, training and deployment for what is best within limits; goes on where it was stopped."""
+    """Search architecture, training, compression and deployment for what is best within limits; goes on where it was stopped."""
     from edgesdk.searching import search as run
     from edgesdk_targets.whole_file import check_writable
 

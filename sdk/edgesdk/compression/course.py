@@ -69,6 +69,7 @@ class Course:
 
     Attributes:
         folder: of the checkpoints, one folder a pass.
+        judge: the gate; None where what comes of the whole recipe is judged elsewhere, and not each pass.
         identity: of everything outside the recipe that the result depends on: start weights, data, loss, version.
         depends: what one pass's result depends on beside its own settings and plan, by the settings; ready for JSON.
         reports: of the passes that are done, also where a later one ends the run.
@@ -76,7 +77,7 @@ class Course:
 
     recipe: Recipe
     bench: Workbench
-    judge: Judge
+    judge: Judge | None
     folder: Path
     identity: str
     depends: Callable[[Any], object] = field(default=lambda _settings: None)
@@ -143,14 +144,14 @@ class Course:
             record=done.record,
             training=done.training,
             outcome="not judged",
-            reason="its recovery is the next pass",
+            reason="its recovery is the next pass" if self.judge is not None else "no gate was asked for",
             verdict={},
             seconds=round(time.monotonic() - began, 1),
         )
         return done.subject, report
 
     def _judged(self, report: PassReport, step: Step, name: str, subject: Subject) -> PassReport:
-        if not step.judged:
+        if self.judge is None or not step.judged:
             return report
         verdict = self.judge(name, subject)
         self.bench.say(f"{name}: {verdict.outcome}: {verdict.reason}")

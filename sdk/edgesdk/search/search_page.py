@@ -54,6 +54,8 @@ def search_page(
     )
     for name, parameter in space.parameters.items():
         page.text(f"{name}: {parameter.model_dump(mode='json', exclude_none=True)}")
+    if space.compress is not None:
+        page.text(f"What is not searched of the recipe: {space.compress}")
     for line in notes:
         page.text(line)
     return page

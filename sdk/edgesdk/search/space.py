@@ -1,7 +1,8 @@
 """What is searched, as data: `space.yaml`.
 
 A parameter's name says what it sets: `factory_args.width` an argument of the card's factory, `train.learning_rate` a field of the
-training plan, `deploy.precision` how the model is deployed. What is not searched stands under `train` and `deploy` as it is.
+training plan, `compress.prune.macs` an argument of a recipe's pass, `deploy.precision` how the model is deployed. What is not
+searched stands under `train`, `compress` and `deploy` as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Sampler = Literal["tpe", "random", "grid", "nsga2"]
 # What a trial costs, and whether less of it is better; every other name is a figure of `edgesdk evaluate`.
 COSTS = {"ms": True, "bytes": True, "rss_bytes": True, "fps": False}
 MAX_TRIALS = 100_000
-_AREAS = ("factory_args", "train", "deploy")
+_AREAS = ("factory_args", "train", "compress", "deploy")
 _MAY_CHANGE = {"trials", "minutes"}
 # A grid counts its configurations in 64 bits, and optuna writes all values of a parameter beside each trial.
 _LARGEST_GRID = 1 << 62
@@ -78,6 +79,9 @@ class Space(Frozen):
         data: labelled pictures, by which a trial is judged.
         train: the plan by which each trial is trained, see `edgesdk.train.plan`; None takes the weights as they are.
         train_data: labelled pictures to train on.
+        compress: the recipe by which each trial is made smaller, see `edgesdk.compression.recipe`, without what this file says
+            itself; None makes nothing smaller.
+        loss: `package.module:function`, for a task without a usual loss.
         calib_data: pictures on which INT8 ranges are measured.
         objectives: names of figures or costs; the first decides among equals.
         baseline: a configuration made by hand, tried first and compared with.
@@ -90,6 +94,8 @@ class Space(Frozen):
     data: str
     train: dict[str, Any] | None = None
     train_data: str | None = None
+    compress: dict[str, Any] | None = None
+    loss: str | None = None
     calib_data: str | None = None
     objectives: tuple[str, ...] = Field(min_length=1, max_length=4)
     limits: Limits = Field(default_factory=Limits)
@@ -114,6 +120,8 @@ class Space(Frozen):
             _check_name(name, parameter)
             if name.startswith("train.") and self.train is None:
                 raise ValueError(f"parameters.{name} needs `train:` with what is not searched, `{{}}` for nothing")
+            if name.startswith("compress.") and self.compress is None:
+                raise ValueError(f"parameters.{name} needs `compress:` with the passes that there are")
         if self.sampler == "grid":
             _check_grid(self.parameters)
         for name, value in self.baseline.items():
@@ -131,6 +139,12 @@ class Space(Frozen):
     def lower_is_better(self) -> tuple[bool, ...]:
         """Of each objective."""
         return tuple(is_lower_better(name) for name in self.objectives)
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Every precision that a trial may be asked in by name."""
+        asked = self.parameters.get("deploy.precision")
+        return tuple(Precision(str(one)) for one in asked.values) if asked is not None else (self.deploy.precision,)
 
     @property
     def size(self) -> int | None:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import typer
 
@@ -17,9 +16,8 @@ from edgesdk.searching_training import tells_of
 from edgesdk.train.measure import Measure, right_class
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.preprocess.png import encode_png
 from edgesdk_targets.target import Runtime
-from edgesdk_testkit.labelled_pictures import write_labelled
+from edgesdk_testkit.labelled_pictures import write_labelled, write_shades
 from edgesdk_testkit.tiny_bundles import LABELS
 from edgesdk_testkit.tiny_models import CNN, MEAN, STD
 
@@ -102,22 +100,13 @@ def net(width=4):
 """
 
 
-def _write_shades(folder: Path, seed: int, count: int) -> None:
-    random = np.random.default_rng(seed)
-    for number, label in enumerate(LABELS):
-        (folder / label).mkdir(parents=True)
-        for place in range(count):
-            shade = np.clip(random.normal(25 + 50 * number, 6, (16, 16, 3)), 0, 255).astype(np.uint8)
-            (folder / label / f"{place}.png").write_bytes(encode_png(shade))
-
-
 @pytest.fixture(scope="module")
 def training(folder: Path) -> dict[str, Any]:
     """A space that is trained, with its pictures."""
     (folder / "tiny_search_net.py").write_text(NET)
     (folder / "net.yaml").write_text(CARD.replace("source: tiny.onnx", "factory: tiny_search_net:net"))
-    _write_shades(folder / "shades", seed=2, count=8)
-    _write_shades(folder / "judged", seed=3, count=4)
+    write_shades(folder / "shades", seed=2, count=8)
+    write_shades(folder / "judged", seed=3, count=4)
     return {
         "model": "net.yaml",
         "target": "generic-onnx",

@@ -153,3 +153,13 @@ def test_of_two_limits_on_a_figure_the_tighter_one_counts() -> None:
         "ece<=": (0.1, "limits"),
     }
     assert limits_of(limits, {}, "a-board")["bytes<="] == (800, "limits")
+
+
+def test_compression_is_searched_only_where_there_are_passes(tmp_path: Path) -> None:
+    searched = GOOD.replace(
+        "  deploy.threads:", "  compress.prune.macs: {low: 0.2, high: 0.8, step: 0.2}\n  deploy.threads:"
+    )
+    searched = searched.replace("baseline: {", "baseline: {compress.prune.macs: 0.4, ")
+    with pytest.raises(InputError, match=r"space\.yaml.*needs `compress:`"):
+        _read(tmp_path, searched)
+    assert _read(tmp_path, searched + "compress: {passes: [{pass: prune}]}\n").size == 8 * 4 * 2 * 2

@@ -30,6 +30,17 @@ def write_labelled(folder: Path, count: int = 24, *, wrong: int = 0, seed: int =
     return folder
 
 
+def write_shades(folder: Path, *, seed: int, count: int) -> Path:
+    """Write so many pictures of each class, told apart by how bright they are, and return their folder."""
+    random = np.random.default_rng(seed)
+    for number, label in enumerate(LABELS):
+        (folder / label).mkdir(parents=True)
+        for place in range(count):
+            shade = np.clip(random.normal(25 + 50 * number, 6, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+            (folder / label / f"{place}.png").write_bytes(encode_png(shade))
+    return folder
+
+
 def _picture(random: np.random.Generator, number: int) -> Array:
     """Return a picture of one colour with noise: classes are told apart, and no two pictures are alike."""
     colour = random.integers(0, 256, 3)

@@ -1,0 +1,92 @@
+"""A real search over the passes of a recipe: trained, pruned, converted and measured; gone on with after a stop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesdk.searching import search
+from edgesdk_converters.source import resolve_source
+from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.errors import InputError
+from edgesdk_testkit.labelled_pictures import write_shades
+from edgesdk_testkit.tiny_bundles import LABELS
+
+CARD = f"""
+name: residual
+factory: nets_of_a_search:residual
+factory_args: {{width: 4, classes: {len(LABELS)}}}
+task: classify
+input: {{name: image, shape: [1, 3, 16, 16]}}
+preprocess: {{preset: zero-one, resize: stretch}}
+labels: [{", ".join(LABELS)}]
+"""
+PLAN = {"epochs": 1, "batch": 8, "device": "cpu", "threads": 1, "workers": 1}
+SPACE: dict[str, Any] = {
+    "model": "card.yaml",
+    "target": "generic-onnx",
+    "data": "judged",
+    "train_data": "shades",
+    "objectives": ["top1", "bytes"],
+    "train": PLAN,
+    "compress": {
+        "passes": [{"pass": "prune", "macs": 0.5, "multiple": 1}, {"pass": "fold"}],
+        "sensitivity": False,
+        "recovery": PLAN,
+    },
+    "parameters": {"compress.prune.macs": {"choice": [0.4, 0.9]}},
+    "sampler": "grid",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search-compression")
+    (folder / "nets_of_a_search.py").write_text("from edgesdk_testkit.nets_to_compress import residual\n")
+    (folder / "card.yaml").write_text(CARD)
+    write_shades(folder / "shades", seed=2, count=6)
+    write_shades(folder / "judged", seed=3, count=2)
+    return folder
+
+
+def _space(folder: Path, **changes: Any) -> Path:
+    path = folder / "space.yaml"
+    path.write_text(json.dumps({**SPACE, **changes}))
+    return path
+
+
+def test_passes_are_searched_and_gone_on_with(folder: Path, tmp_path: Path) -> None:
+    def stop(line: str) -> None:
+        if line == "02-fold: begins":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(_space(folder), tmp_path, time_s=0.02, say=stop)
+    lines: list[str] = []
+    found = search(_space(folder), tmp_path, time_s=0.02, say=lines.append)
+    assert [trial.ending for trial in found.trials] == ["finished", "finished"], [trial.why for trial in found.trials]
+    sizes = {trial.parameters["compress.prune.macs"]: trial.figures["bytes"] for trial in found.trials}
+    assert sizes[0.4] < sizes[0.9]
+    # The trial that was cut off goes on after its first pass, and both have one training.
+    assert lines.count("01-prune: was finished") == 1
+    assert sum(line.startswith("was finished:") for line in lines) == 2
+    assert not (tmp_path / "work").exists()
+    smallest = min(found.trials, key=lambda trial: trial.figures["bytes"])
+    place = tmp_path / "trials" / str(smallest.number)
+    with open_bundle(place / "model.edgebundle") as bundle:
+        assert bundle.manifest.name == "residual"
+    module = resolve_source(place / "residual.yaml").load()
+    assert module.get_parameter("head.weight").shape[1] < 8  # type: ignore[union-attr]  # a module, as it has a factory
+
+
+def test_what_no_trial_could_do_is_told_before_the_first(folder: Path, tmp_path: Path) -> None:
+    passes = [{"pass": "prune", "macs": 0.5, "skip": ["haed"]}]
+    wrong = _space(folder, compress={**SPACE["compress"], "passes": passes})
+    with pytest.raises(InputError, match="haed"):
+        search(wrong, tmp_path / "out")
+    with pytest.raises(InputError, match=r"compress\.prune\.macs cannot be 2\.5"):
+        search(_space(folder, parameters={"compress.prune.macs": {"choice": [0.5, 2.5]}}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
