@@ -36,6 +36,11 @@ def dark(frame):
     frame.image[:] = 0
     return frame.image
 
+def stuck(frame):
+    if (frame.camera, frame.seq) == ("belt", 7):
+        threading.Event().wait()
+    return frame if hasattr(frame, "result") else frame.image
+
 def no_picture(frame):
     return "no picture"
 
@@ -133,6 +138,24 @@ def test_results_that_a_stage_keeps_back_stand_in_each_hooks_line(digits_bundle:
     assert code == 0, agent.log
     told = {"delivered": 39, "failed": 0, "hung": 0, "dropped": 0, "filtered": 1, "waiting": 0}
     assert summary["hooks"] == {"users_code:note": told}
+
+
+@pytest.mark.parametrize("stage", ["on_frame", "on_result"])
+def test_a_stage_that_hangs_is_told_by_name_and_costs_its_camera_alone(
+    digits_bundle: Path, tmp_path: Path, stage: str
+) -> None:
+    stages = "  - {name: gate, source: 'conveyor:?frames=40&fps=1000&live=0'}\n"
+    stages += f"stages: {{{stage}: 'users_code:stuck', timeout_s: 0.4}}\n"
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        config = configuration(tmp_path, digits_bundle, broker.address, stages)
+        with AgentProcess("--config", config) as agent:
+            code, summary = agent.finish()
+        assert code == 0, agent.log
+        (event,) = [one for one in listener.wait_for("up/event", 1) if one.body["name"] == "stage_hung"]
+    assert event.body["data"] == {"stage": "users_code:stuck"}
+    assert "stage users_code:stuck is hung: It has not returned within 0.4 s from frame 7 of belt" in agent.log
+    assert summary["cameras"]["gate"]["frames"]["processed"] == 40
+    assert "because the stage users_code:stuck did not return" in agent.log
 
 
 @pytest.mark.parametrize(("stage", "what"), [("on_frame", "frames"), ("on_result", "results")])

@@ -48,7 +48,9 @@ class StagesSection(Section):
     Attributes:
         on_frame: says what the model is to see of a frame: a picture, or None to leave it out.
         on_result: says what is told of a result: the result, another one, or None to keep it back.
+        timeout_s: for one call; one that takes longer is told as hung, and its camera is left out until it returns.
     """
 
     on_frame: Hook | None = None
     on_result: Hook | None = None
+    timeout_s: float = Field(default=5.0, gt=0, le=3600)

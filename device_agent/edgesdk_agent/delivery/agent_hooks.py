@@ -71,20 +71,22 @@ class AgentHooks:
             from edgesdk_agent.delivery.result_filter import FilteredDelivery
 
             filters = load_hook(stages.on_result, config.hooks_path)
-            self._on_result = FilteredDelivery(filters, self.delivery, name=stages.on_result, on_news=self._tell)
+            self._on_result = FilteredDelivery(
+                filters, self.delivery, name=stages.on_result, timeout_s=stages.timeout_s, on_news=self._tell
+            )
             self.delivery = self._on_result
         self.on_frame: FrameFilter | None = None
         if stages.on_frame is not None:
             from edgesdk_agent.delivery.hook_settings import load_hook
 
             function = load_hook(stages.on_frame, config.hooks_path)
-            self.on_frame = FrameFilter(function, name=stages.on_frame, on_news=self._tell)
+            self.on_frame = FrameFilter(function, name=stages.on_frame, timeout_s=stages.timeout_s, on_news=self._tell)
         self.needs_images = any(section.image for section in config.hooks)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Return what became of each result, by the name of each hook; those that no hook got are `filtered`."""
         stage = self._on_result.passed() if self._on_result is not None else DeliveryCounts()
-        kept_back = stage.filtered + stage.failed
+        kept_back = stage.filtered + _lost(stage)
         return {
             name: replace(delivery.counts(), filtered=kept_back).to_json() for name, delivery in self._hooks.items()
         }
@@ -125,12 +127,19 @@ class AgentHooks:
 
 
 def _check_stage(name: str, what: str, counts: DeliveryCounts) -> None:
-    if not counts.failed:
+    lost = _lost(counts)
+    if not lost:
         return
-    log.warning("%d %s were kept back because the stage %s failed", counts.failed, what, name)
+    how = "failed" if counts.failed else "did not return"
+    log.warning("%d %s were kept back because the stage %s %s", lost, what, name, how)
     if not counts.delivered and not counts.filtered:
         hint = "See the first failure above, and what a stage returns in docs/hooks.md."
-        raise SessionFailed(f"The stage {name} failed with each of {counts.failed} {what}.", hint=hint)
+        raise SessionFailed(f"The stage {name} {how} with each of {lost} {what}.", hint=hint)
+
+
+def _lost(stage: DeliveryCounts) -> int:
+    """Return with how many a stage failed, or hung, and how many it did not see because it hung."""
+    return stage.failed + stage.hung + stage.dropped
 
 
 def _when_full(section: HookSection, *, lossless: bool) -> WhenFull:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.watched_calls import Watched, watched_in
 from edgesdk_agent.frame import FrameResult
 
 
@@ -43,6 +44,10 @@ class DeliverToEach:
     def is_current(self) -> bool:
         """Say whether the caller is the thread of one of them."""
         return any(is_on_own_thread(delivery) for delivery in self._deliveries)
+
+    def watched(self) -> Iterable[Watched]:
+        """Return the user code of all that runs on the thread that delivers."""
+        return [one for delivery in self._deliveries for one in watched_in(delivery)]
 
     def counts(self) -> DeliveryCounts:
         """Return the sum of all."""

@@ -2,7 +2,9 @@
 
 It runs on the preprocessing thread, between capture and the model's own preprocessing, and nowhere else: there a frame
 that is late is replaced by a newer one, and a child process would add two hand-overs to the age of each frame. So it is
-to be quick: drawing over a region, comparing with the last picture. What it holds up, all cameras wait for.
+to be quick: drawing over a region, comparing with the last picture. What it holds up, all cameras wait for, until it counts
+as hung: then another thread prepares, and only the camera with whose frame it hangs is left out
+(docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.tally import HookNews, Tally
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, WatchedCalls
 from edgesdk_agent.frame import Frame
 from edgesdk_targets.tensor import Array
 
@@ -23,14 +26,18 @@ Left = Literal["filtered", "filter_failed"]
 
 
 class FrameFilter:
-    """Ask the user's code what the model is to see of a frame; never raises.
+    """Ask the user's code what the model is to see of a frame.
 
     Args:
         function: is given the frame, whose picture it may write into, and returns a picture, (H, W, 3) uint8 BGR, or
             None where the frame is to be left out. Boxes of the result are in pixels of what it returns. What it returns
             must stay as it is until the frame's result is delivered: the frame's own picture, or a new one.
         name: of the filter, for the log and for `on_news`.
-        on_news: is told when it begins to fail, and when it is well again.
+        timeout_s: a call that takes longer is told as hung.
+        on_news: is told when it begins to fail or hangs, and when it is well again.
+
+    Attributes:
+        calls: of the function, for whoever looks for one that hangs.
     """
 
     def __init__(
@@ -38,16 +45,28 @@ class FrameFilter:
         function: Callable[[Frame], Array | None],
         *,
         name: str = "on_frame",
+        timeout_s: float = USUAL_TIMEOUT_S,
         on_news: Callable[[HookNews], None] | None = None,
     ) -> None:
         self._function = function
         self._tally = Tally(name, on_news, kind="stage")
+        self.calls = WatchedCalls(self._tally, timeout_s, "no frame is shown to the model")
 
     def __call__(self, frame: Frame) -> Array | Left:
-        """Return what the model is to see, or why it is to see nothing."""
+        """Return what the model is to see, or why it is to see nothing.
+
+        Raises:
+            LetGo: the call was written off as hung, and another thread does this one's work.
+        """
         self._tally.given()
+        if not self.calls.begin(frame.camera, frame.seq):
+            self._tally.dropped()
+            return "filter_failed"
         try:
-            picture: Any = self._function(frame)
+            try:
+                picture: Any = self._function(frame)
+            finally:
+                self.calls.end(frame.camera)
         except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
             self._tally.failed(f"at frame {frame.seq}: {traceback.format_exc()}")
             return "filter_failed"
@@ -62,7 +81,7 @@ class FrameFilter:
         return seen
 
     def counts(self) -> DeliveryCounts:
-        """Return how many frames went on (delivered), were left out (filtered), and failed."""
+        """Return how many frames went on (delivered), were left out (filtered), failed, hung, or came meanwhile (dropped)."""
         return self._tally.counts()
 
 

@@ -98,7 +98,7 @@ def hook_delivery(
             pictures=given.pictures,
             on_news=on_news,
         )
-    return InlineDelivery(function, name=name, on_news=on_news)
+    return InlineDelivery(function, name=name, timeout_s=given.timeout_s, on_news=on_news)
 
 
 def load_hook(hook: str, folder: Path | None) -> Callable[..., Any]:

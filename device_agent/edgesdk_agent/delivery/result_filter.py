@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.tally import HookNews, Tally
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Watched, WatchedCalls, watched_in
 from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.frame import FrameResult
 
@@ -19,10 +20,12 @@ class FilteredDelivery(WrappingDelivery):
 
     Args:
         function: returns the result, another one (`dataclasses.replace(frame, result=…)`), or None to keep it back.
-            It runs on the pipeline's lane, so it is to be quick.
+            It runs on the pipeline's lane, so it is to be quick. Where it hangs, another lane goes on, and the results of
+            the camera with whose result it hangs are kept back.
         delivery: gets what comes through.
         name: of the filter, for the log and for `on_news`.
-        on_news: is told when the filter begins to fail, and when it is well again.
+        timeout_s: a call that takes longer is told as hung.
+        on_news: is told when the filter begins to fail or hangs, and when it is well again.
     """
 
     def __init__(
@@ -31,17 +34,29 @@ class FilteredDelivery(WrappingDelivery):
         delivery: Delivery,
         *,
         name: str = "result_filter",
+        timeout_s: float = USUAL_TIMEOUT_S,
         on_news: Callable[[HookNews], None] | None = None,
     ) -> None:
         super().__init__(delivery)
         self._function = function
         self._tally = Tally(name, on_news, kind="stage")
+        self._calls = WatchedCalls(self._tally, timeout_s, "results are kept back")
 
     def __call__(self, result: FrameResult) -> None:
-        """Filter a result, and deliver what comes of it."""
+        """Filter a result, and deliver what comes of it.
+
+        Raises:
+            LetGo: the call was written off as hung, and another lane does this one's work.
+        """
         self._tally.given()
+        if not self._calls.begin(result.camera, result.seq):
+            self._tally.dropped()
+            return
         try:
-            filtered = self._function(result)
+            try:
+                filtered = self._function(result)
+            finally:
+                self._calls.end(result.camera)
         except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
             self._tally.failed(f"at frame {result.seq}: {traceback.format_exc()}")
             return
@@ -54,10 +69,20 @@ class FilteredDelivery(WrappingDelivery):
             self._delivery(filtered)
 
     def counts(self) -> DeliveryCounts:
-        """Return what became of all results: those kept back here, those with which the filter failed, and the rest."""
+        """Return what became of all results: those kept back here, those with which the filter failed or hung, and the rest."""
         mine, rest = self._tally.counts(), super().counts()
-        return replace(rest, filtered=rest.filtered + mine.filtered, failed=rest.failed + mine.failed)
+        return replace(
+            rest,
+            filtered=rest.filtered + mine.filtered,
+            failed=rest.failed + mine.failed,
+            hung=rest.hung + mine.hung,
+            dropped=rest.dropped + mine.dropped,
+        )
+
+    def watched(self) -> Iterable[Watched]:
+        """Return the filter's calls, and what is watched behind it."""
+        return (self._calls, *watched_in(self._delivery))
 
     def passed(self) -> DeliveryCounts:
-        """Return how many results came through (delivered), were kept back (filtered), and failed."""
+        """Return how many results came through (delivered), were kept back (filtered), failed, hung or came meanwhile (dropped)."""
         return self._tally.counts()

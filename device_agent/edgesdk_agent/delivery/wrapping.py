@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.watched_calls import Watched, watched_in
 
 
 class WrappingDelivery:
@@ -30,3 +33,7 @@ class WrappingDelivery:
     def is_current(self) -> bool:
         """Say whether the caller is the thread of what gets the results."""
         return is_on_own_thread(self._delivery)
+
+    def watched(self) -> Iterable[Watched]:
+        """Return the user code that runs on the thread that delivers."""
+        return watched_in(self._delivery)

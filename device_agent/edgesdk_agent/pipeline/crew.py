@@ -71,6 +71,23 @@ class Crew:
         with self._lock:
             return range(self._lanes_left, wanted) if self.started and not self.over.is_set() else range(0)
 
+    def replace(self, ident: int) -> bool:
+        """Put another thread in the place of one that user code holds, and say whether it could be done.
+
+        The one that is held counts no longer: nobody waits for it, and what it does when it comes back is its own affair.
+
+        Args:
+            ident: of the thread, as `threading.get_ident` says.
+        """
+        held = next((one for one in tuple(self._threads) if one.ident == ident and not one.replaced), None)
+        thread = None if held is None else held.successor()
+        if thread is None:
+            return False
+        with self._lock:
+            self._threads.append(thread)
+        thread.start()
+        return True
+
     def is_member(self) -> bool:
         """Say whether the calling thread is one of these."""
         return any(thread.is_current for thread in tuple(self._threads))
@@ -78,14 +95,14 @@ class Crew:
     def join(self, timeout_s: float) -> bool:
         """Wait for the end of every thread, and say whether it came within the time."""
         deadline = time.monotonic() + timeout_s
-        started = [thread for thread in tuple(self._threads) if thread.started]
+        started = [thread for thread in tuple(self._threads) if thread.started and not thread.replaced]
         for thread in started:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive for thread in started)
+        return not self.alive()
 
     def alive(self) -> list[StageThread]:
-        """Return the threads that have not ended."""
-        return [thread for thread in tuple(self._threads) if thread.is_alive]
+        """Return the threads that have not ended, and in whose place no other one works."""
+        return [thread for thread in tuple(self._threads) if thread.is_alive and not thread.replaced]
 
     def cpu_s(self) -> dict[str, float]:
         """Return the processor time of each kind of stage."""

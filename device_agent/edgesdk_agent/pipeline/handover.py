@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.bell import Bell
-from edgesdk_agent.pipeline.camera_line import CameraLine
+from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.capture_side import CaptureSide
 from edgesdk_agent.pipeline.delivery_order import DeliveryOrder, Finished
 from edgesdk_agent.pipeline.lane_turn import LaneTurn
@@ -148,14 +148,24 @@ class Handover(CaptureSide):
             if not cell.by_lane:
                 self._inferable.wake_one()
 
-    def not_prepared(self, cell: InputCell) -> None:
-        """Give a slot back, and the picture that is not for it."""
+    def not_prepared(self, cell: InputCell, *, keeps_picture: bool = False) -> None:
+        """Give a slot back, and the picture that is not for it.
+
+        Args:
+            keeps_picture: somebody still has it, and gives it back by `picture_back`.
+        """
         picture, cell.picture = cell.picture, None
         assert picture is not None  # noqa: S101  (a cell that is being prepared has one)
         with self._lock:
             self._preparing_over(cell.line)
-            cell.line.give_back(picture)
+            if not keeps_picture:
+                cell.line.give_back(picture)
             self._slot_back(cell, queued=not cell.line.replaces)
+
+    def picture_back(self, line: CameraLine, picture: FrameCell) -> None:
+        """Take a picture back that user code had for too long."""
+        with self._lock:
+            line.give_back(picture)
 
     def _preparing_over(self, line: CameraLine) -> None:
         self._preparing = False

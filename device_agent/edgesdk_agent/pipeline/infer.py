@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgesdk_agent.delivery.watched_calls import LetGo
 from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.pipeline.camera_line import FrameCell
 from edgesdk_agent.pipeline.delivery_order import Finished
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
@@ -26,6 +28,7 @@ class InferStage:
         preprocess: prepares what comes to a lane unprepared.
         preparing: is told the processor time that this took on this thread.
         profile: records when each frame was inferred and delivered, where one is wanted.
+        left: the result with which user code holds another lane: this one goes on after it.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class InferStage:
         preprocess: PreprocessStage,
         preparing: ProcessorTime,
         profile: Timeline | None = None,
+        left: Finished | None = None,
     ) -> None:
         self._handover = handover
         self._clock = clock
@@ -45,9 +49,34 @@ class InferStage:
         self._preprocess = preprocess
         self._preparing = preparing
         self._profile = profile
+        self._left = left
+        # What is being delivered; should user code hang with it, another lane goes on, and the picture stays with the code.
+        self._at: Finished | None = None
+        self._lent: FrameCell | None = None
 
     def run(self) -> None:
         """Infer until nothing more is prepared."""
+        try:
+            if self._left is not None:
+                self._hand_over(self._handover.delivered(self._left))
+            self._work()
+        except LetGo:
+            at, lent = self._at, self._lent
+            if at is not None and lent is not None:
+                self._handover.picture_back(at.line, lent)
+            raise
+
+    def successor(self) -> InferStage:
+        """Return the lane that goes on after the result with which user code hangs."""
+        at = self._at
+        assert at is not None  # noqa: S101  (whose call is written off is in it)
+        self._lent, at.kept = at.kept, None
+        return InferStage(
+            self._handover, self._clock, self._deliver, self._delivering, self._preprocess, self._preparing,
+            self._profile, at,
+        )  # fmt: skip
+
+    def _work(self) -> None:
         while (cell := self._handover.next_to_infer()) is not None:
             if cell.picture is None:
                 self._infer(cell)
@@ -97,6 +126,7 @@ class InferStage:
         finished.line.meter.processed(now, age, finished.prepare_s, finished.infer_s)
         image = None if finished.kept is None else frame.image
         began = self._delivering.begin()
+        self._at = finished
         self._deliver(
             FrameResult(
                 frame.camera,

@@ -19,6 +19,7 @@ from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.inline import delivery_of
+from edgesdk_agent.delivery.watched_calls import watched_in
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters, Span
 from edgesdk_agent.pipeline.account import Account
@@ -29,6 +30,7 @@ from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_agent.pipeline.failures import Failures
 from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.hang_watch import HangWatch
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import InputCell, Slot
 from edgesdk_agent.pipeline.picture_stage import PictureStage
@@ -74,7 +76,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             raise it.
         on_camera_error: is given the name and the error of each camera that fails, on its own thread.
         on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
-            the preprocessing thread.
+            the preprocessing thread. Where it does not return, that is told, and its camera is left out until it does.
         picture_stages: by camera, what is done with each picture on the capture thread, before anything else sees it.
         profile: records where each frame's time goes.
         clock, wall_clock: monotonic seconds, and seconds since 1970.
@@ -148,6 +150,8 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         self._account = Account(
             self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing, at_cameras
         )
+        watched = (*watched_in(self._delivery), *(() if seen is None else (seen.calls,)))
+        self._hangs = HangWatch(watched, self._crew)
         self._started = False
         self._last_deliveries_s = _LAST_DELIVERIES_S
 
@@ -180,6 +184,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             raise
         self._meters.start()
         self._crew.start()
+        self._hangs.start()
         return self
 
     def wait(self, timeout_s: float | None = None) -> bool:

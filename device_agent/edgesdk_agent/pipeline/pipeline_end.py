@@ -9,6 +9,7 @@ from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_agent.pipeline.failures import Failures, as_edge_error
 from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.hang_watch import HangWatch
 from edgesdk_agent.pipeline.stage_thread import StageKind
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 
@@ -21,6 +22,7 @@ class PipelineEnd(ABC):
     _crew: Crew
     _failures: Failures
     _handover: Handover
+    _hangs: HangWatch
 
     @abstractmethod
     def request_stop(self) -> None:
@@ -66,5 +68,6 @@ class PipelineEnd(ABC):
             # A driver may hold a read until its own time is over; whatever it still brings is counted as dropped.
             log.warning("%s still waits for its camera, and ends when the camera's time-out is over", names)
         elif threads:
-            hint = "The runtime or a hook does not return; end the process, or give hooks a process of their own."
+            at_fault = ", ".join(self._hangs.under_way())
+            hint = f"{at_fault or 'The runtime or a hook'} does not return; end the process, or give hooks a process of their own."
             self._fail(SessionFailed(f"{names} did not stop.", hint=hint))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.watched_calls import LetGo
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.model_inputs import InputCell
@@ -36,6 +37,8 @@ class PreprocessStage:
         self._on_unusable = on_unusable
         self._on_frame = on_frame
         self._profile = profile
+        # What the filter is asked about; should it hang with it, the frame is lost and the slot is not.
+        self._asked: InputCell | None = None
 
     def run(self) -> None:
         """Prepare until nothing more is captured."""
@@ -46,29 +49,42 @@ class PreprocessStage:
         """Let what was prepared be inferred to the end."""
         self._handover.preparing_ended()
 
+    def successor(self) -> PreprocessStage:
+        """Drop the frame with which the filter hangs, and return the stage that goes on: this one, on another thread."""
+        cell = self._asked
+        assert cell is not None  # noqa: S101  (whose call is written off is in it)
+        cell.line.meter.dropped("filter_failed")
+        self._handover.not_prepared(cell, keeps_picture=True)
+        return self
+
     def prepare(self, cell: InputCell) -> None:
         """Prepare a slot's picture, and make the slot ready for the model."""
-        picture = cell.picture
+        picture, line = cell.picture, cell.line
         assert picture is not None  # noqa: S101  (a cell that is to be prepared has one)
         frame = picture.frame
         assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
         started = self._clock()
         try:
             if self._on_frame is not None:
+                self._asked = cell
                 seen = self._on_frame(frame)
                 if isinstance(seen, str):
-                    cell.line.meter.dropped(seen)
+                    line.meter.dropped(seen)
                     self._handover.not_prepared(cell)
                     return
                 # Whoever sees this frame's picture from here on, sees it filtered.
                 picture.frame = frame = replace(frame, image=seen)
             cell.slot.prepare(frame.image)
+        except LetGo:
+            # Another thread prepares now, and may have the slot. The picture was the filter's until here.
+            self._handover.picture_back(line, picture)
+            raise
         except BaseException as error:
-            cell.line.meter.dropped("failed")
+            line.meter.dropped("failed")
             self._handover.not_prepared(cell)
             if not isinstance(error, InputError):
                 raise
-            self._on_unusable(cell.line, error)
+            self._on_unusable(line, error)
             return
         ended = self._clock()
         cell.prepare_s = ended - started

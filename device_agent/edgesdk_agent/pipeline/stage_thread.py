@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 StageKind = Literal["capture", "preprocess", "infer"]
 
@@ -19,6 +19,15 @@ class Stage(Protocol):
 
     def end(self) -> None:
         """Tell what follows that nothing more comes; called also when `run` raised."""
+        ...
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """A stage that calls user code, which may hold its thread for ever."""
+
+    def successor(self) -> Stage:
+        """Let go of what this stage's thread is at, and return the stage that goes on in its place."""
         ...
 
 
@@ -62,6 +71,9 @@ class StageThread:
         of: the camera's name or the lane's number.
         on_failure: is given what the stage raised.
         on_end: is called last.
+
+    Attributes:
+        replaced: another thread works in the place of this one, and will end the stage.
     """
 
     def __init__(
@@ -74,6 +86,8 @@ class StageThread:
         on_end: Callable[[], None],
     ) -> None:
         self.kind = kind
+        self.replaced = False
+        self._of = of
         self._stage = stage
         self._on_failure = on_failure
         self._on_end = on_end
@@ -95,6 +109,10 @@ class StageThread:
         return self._thread is threading.current_thread()
 
     @property
+    def ident(self) -> int | None:
+        return self._thread.ident
+
+    @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
@@ -103,6 +121,14 @@ class StageThread:
 
     def join(self, timeout_s: float) -> None:
         self._thread.join(timeout_s)
+
+    def successor(self) -> StageThread | None:
+        """Return the thread that is to work in the place of this one; None where its stage has no use for that."""
+        if not isinstance(self._stage, Replaceable):
+            return None
+        self.replaced = True
+        stage = self._stage.successor()
+        return StageThread(self.kind, self._of, stage, on_failure=self._on_failure, on_end=self._on_end)
 
     def cpu_s(self) -> float:
         """Return the processor time so far; a runtime's or decoder's own worker threads are not in it."""
@@ -118,9 +144,12 @@ class StageThread:
         try:
             self._stage.run()
         except BaseException as error:  # noqa: BLE001  (a thread's top: whatever it is ends the pipeline, explained)
-            self._on_failure(error)
+            if not self.replaced:
+                self._on_failure(error)
         finally:
-            self._stage.end()
+            if not self.replaced:
+                self._stage.end()
             with self._lock:
                 self._cpu_s, self._cpu_clock = time.thread_time(), None
-            self._on_end()
+            if not self.replaced:
+                self._on_end()

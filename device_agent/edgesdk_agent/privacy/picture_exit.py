@@ -10,11 +10,12 @@ an event can ask for the picture of the very frame in which it began.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
+from edgesdk_agent.delivery.watched_calls import Watched, watched_in
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.privacy.concealment import Concealment
 
@@ -90,6 +91,10 @@ class PictureExit:
     def is_current(self) -> bool:
         """Say whether the caller is the inner delivery's own thread."""
         return is_on_own_thread(self._inner)
+
+    def watched(self) -> Iterable[Watched]:
+        """Return the user code that runs on the thread that delivers."""
+        return watched_in(self._inner)
 
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""
