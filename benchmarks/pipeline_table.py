@@ -27,11 +27,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
 for place in ("benchmarks", "tests/support"):
     sys.path.insert(0, str(ROOT / place))
+
+if TYPE_CHECKING:
+    from pipeline.findings import Findings
 
 PARTS = {
     "A": "every_frame",
@@ -59,17 +62,17 @@ def main() -> None:
     from pipeline.workshop import Workshop
 
     plan = Plan(options.rounds, options.quick, options.soak * 60.0, tuple(options.contestants))
-    guard = LoadGuard(0.0 if options.no_guard else _PATIENCE_S)
+    guard = LoadGuard(0.0, attempts=1) if options.no_guard else LoadGuard(_PATIENCE_S)
     cache = Path(os.environ.get("EDGESDK_BENCHMARK_CACHE") or ROOT / ".cache/pipeline_table")
     out = options.out or (cache / "quick.json" if options.quick or options.contestants else RESULTS)
     document = json.loads(out.read_text("utf-8")) if out.is_file() else {"parts": {}}
-    with Workshop(made_artifacts(cache), guard, attempts=1 if options.no_guard else 3) as workshop:
+    with Workshop(made_artifacts(cache), guard) as workshop:
         for letter in options.only:
             begun = time.monotonic()
             measure = importlib.import_module(f"pipeline.parts.{PARTS[letter]}").measure
-            found: dict[str, Any] = measure(workshop, plan).to_json()
-            facts = made(options, workshop.broker_kind)
-            document["parts"][letter] = {**found, "made": {**facts, "seconds": round(time.monotonic() - begun)}}
+            found: Findings = measure(workshop, plan)
+            facts = made(options, workshop.broker_kind, found) | {"seconds": round(time.monotonic() - begun)}
+            document["parts"][letter] = {**found.to_json(), "made": facts}
             document["parts"] = dict(sorted(document["parts"].items()))
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,6 +1,6 @@
 """Is the tuned setting as good as the best fixed one? Real models, three runtimes, three hints.
 
-For each bundle and hint the tuning chooses; then every fixed setting (each variant, threads and streams) is timed by turns
+For each bundle and hint the tuning chooses; then every fixed setting (each variant, threads, streams and pinning) is timed by turns
 with it in one process, on other turns than those it was chosen by. The ratio is the best fixed setting's cost over the
 tuned one's, so 1 is the best possible, and 0.95 the goal. The cost is what the hint wants to be small; that of `age` holds a
 frame's time, and so that nothing is hidden by it, `answer_ratio` is that of the answers alone.
@@ -17,23 +17,31 @@ import json
 import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/real/models"))
 
 from edgesdk.benchmark.host import host_facts  # noqa: E402  (the path above comes first)
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle  # noqa: E402
+from edgesdk_targets.core_claim import claim_cores  # noqa: E402
 from edgesdk_targets.machine_load import machine_busy_s  # noqa: E402
 from edgesdk_targets.preprocess.opencv import cv2  # noqa: E402
+from edgesdk_targets.target import Runtime  # noqa: E402
 from edgesdk_targets.tuning.bench import SessionBench  # noqa: E402
+from edgesdk_targets.tuning.grid import Given  # noqa: E402
 from edgesdk_targets.tuning.ranking import times_as_dear  # noqa: E402
 from edgesdk_targets.tuning.setting import Hint, Measured, Setting  # noqa: E402
 from edgesdk_targets.tuning.tune import tune  # noqa: E402
 from edgesdk_targets.tuning.tune_options import TuneOptions  # noqa: E402
 from edgesdk_targets.variant_choice import choose_variants  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Target → the runtime that its chain begins with.
 TARGETS = {"x86-cpu": "openvino", "generic-onnx": "onnxruntime", "rpi5": "litert"}
@@ -57,8 +65,8 @@ def built(name: str, target: str, assets: Path, folder: Path) -> Path:
     return path
 
 
-def fixed_settings(bundle: Bundle, hint: Hint) -> list[Setting]:
-    """Return every way that somebody could have written down: powers of two threads, and streams that fit."""
+def fixed_settings(bundle: Bundle, hint: Hint, pins: tuple[bool, ...] = (False,)) -> list[Setting]:
+    """Return every way that somebody could have written down: powers of two threads, streams that fit, pinned or not."""
     cores = len(os.sched_getaffinity(0))
     counts = [2**power for power in range(cores.bit_length()) if 2**power <= cores]
     ways = [(threads, 1) for threads in counts]
@@ -66,9 +74,10 @@ def fixed_settings(bundle: Bundle, hint: Hint) -> list[Setting]:
         ways += [(threads, cores // threads) for threads in counts if cores // threads > 1]
     found: dict[str, Setting] = {}
     for candidate in choose_variants(bundle.manifest).candidates:
-        for threads, streams in ways:
-            variant = candidate.variant
-            made = Setting(variant.id, candidate.runtime, variant.precision, threads, streams)
+        variant, runtime = candidate.variant, candidate.runtime
+        open_pins = pins if runtime is Runtime.OPENVINO else (False,)
+        for (threads, streams), pin in product(ways, open_pins):
+            made = Setting(variant.id, runtime, variant.precision, threads, streams, pin)
             found.setdefault(str(made), made)
     return list(found.values())
 
@@ -86,14 +95,18 @@ def timed(bundle: Bundle, hint: Hint, settings: list[Setting], rounds: int) -> d
     return found
 
 
-def compared(bundle: Bundle, hint: Hint, rounds: int, cache: Path) -> dict[str, Any]:
-    """Tune, then judge the choice against every fixed setting."""
+def compared(bundle: Bundle, hint: Hint, rounds: int, cache: Path, pins: tuple[bool, ...]) -> dict[str, Any]:
+    """Tune, then judge the choice against every fixed setting.
+
+    Args:
+        pins: the ways of pinning that are open, as they are to an agent.
+    """
     busy = _cpu_times()
-    tuning = tune(bundle, hint, TuneOptions(fps=_FPS, cache_dir=cache, again=True))
+    tuning = tune(bundle, hint, TuneOptions(given=Given(pins=pins), fps=_FPS, cache_dir=cache, again=True))
     if tuning.best is None:
         return {"hint": hint.value, "failure": tuning.why}
     chosen = tuning.best.setting
-    settings = fixed_settings(bundle, hint)
+    settings = fixed_settings(bundle, hint, pins)
     figures = timed(bundle, hint, list(dict.fromkeys([*settings, chosen])), rounds)
     best = min(settings, key=lambda setting: figures[setting].cost(hint))
     ratio = times_as_dear(figures[best], figures[chosen], hint)
@@ -150,19 +163,31 @@ def main() -> None:
     if given.assets is None:
         parser.error("give --assets, the folder of real weights and pictures")
     cv2.setNumThreads(1)
+    paths = {
+        (name, runtime): built(name, target, Path(given.assets), given.cache)
+        for name in given.models
+        for target, runtime in TARGETS.items()
+    }
+    if not given.build_only:
+        _measure(paths, given)
+
+
+def _measure(paths: Mapping[tuple[str, str], Path], given: argparse.Namespace) -> None:
+    """Compare bundle by bundle; as an agent does that has the machine to itself, with a claim on the cores."""
     rows = kept_rows(given.out, given.models)
-    for name in given.models:
-        for target, runtime in TARGETS.items():
-            path = built(name, target, Path(given.assets), given.cache)
-            if given.build_only:
-                continue
-            with open_bundle(path) as bundle:
-                for hint in Hint:
-                    row = {"model": name, "runtime": runtime, **compared(bundle, hint, given.rounds, given.cache)}
-                    rows.append(row)
-                    write(given.out, rows)
-                    shown = ("model", "runtime", "hint", "ratio", "chosen", "best_fixed", "others_cores", "tuning_s")
-                    print(*(row.get(key) for key in shown), sep="  ", flush=True)
+    with ExitStack() as stack:
+        claim = claim_cores()
+        if claim is not None:
+            stack.enter_context(claim)
+        pins = (False,) if claim is None else (False, True)
+        for (name, runtime), path in paths.items():
+            bundle = stack.enter_context(open_bundle(path))
+            for hint in Hint:
+                found = compared(bundle, hint, given.rounds, given.cache, pins)
+                rows.append(row := {"model": name, "runtime": runtime, **found})
+                write(given.out, rows)
+                shown = ("model", "runtime", "hint", "ratio", "chosen", "best_fixed", "others_cores", "tuning_s")
+                print(*(row.get(key) for key in shown), sep="  ", flush=True)
 
 
 def kept_rows(out: Path, anew: list[str]) -> list[dict[str, Any]]:

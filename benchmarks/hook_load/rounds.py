@@ -6,7 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,25 +52,35 @@ class Kept:
 
 
 def measure(cases: Sequence[Case], reference: Case, *, rounds: int, seconds: float) -> list[Kept]:
-    """Measure all cases by turns, in an order that turns."""
-    rates: dict[Case, list[float]] = {case: [] for case in cases}
-    shares: dict[Case, list[float]] = {case: [] for case in cases}
+    """Measure all cases by turns."""
+    measured = []
     for number in range(rounds):
-        whole = _rate(reference, seconds)
-        turn = number % len(cases)
-        for case in (*cases[turn:], *cases[:turn]):
-            rate = whole if case == reference else _rate(case, seconds)
-            rates[case].append(rate)
-            shares[case].append(rate / whole)
-        print(f"round {number + 1} of {rounds}: {whole:.0f} a second without a rival", file=sys.stderr)
-    return [
-        Kept(case, statistics.median(rates[case]), statistics.median(got), min(got), max(got))
-        for case, got in shares.items()
-    ]
+        measured.append(one_round(cases, reference, number, seconds))
+        print(
+            f"round {number + 1} of {rounds}: {measured[-1][reference]:.0f} a second without a rival", file=sys.stderr
+        )
+    return [kept(case, reference, measured) for case in cases]
+
+
+def one_round(cases: Sequence[Case], reference: Case, number: int, seconds: float) -> dict[Case, float]:
+    """Return the rate of each case, measured in an order that turns with the round's number."""
+    rates = {reference: _rate(reference, seconds)}
+    turn = number % len(cases)
+    for case in (*cases[turn:], *cases[:turn]):
+        if case != reference:
+            rates[case] = _rate(case, seconds)
+    return rates
+
+
+def kept(case: Case, reference: Case, rounds: Sequence[Mapping[Case, float]]) -> Kept:
+    """Return what a case left of the rate, over the rounds."""
+    shares = [rates[case] / rates[reference] for rates in rounds]
+    per_s = statistics.median(rates[case] for rates in rounds)
+    return Kept(case, per_s, statistics.median(shares), min(shares), max(shares))
 
 
 def _rate(case: Case, seconds: float) -> float:
-    path = os.pathsep.join(filter(None, (str(_FOLDER), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join((str(_FOLDER), *filter(None, sys.path)))
     arguments = [case.rival, case.isolation, str(case.switch_interval_s), str(seconds)]
     done = subprocess.run(
         [sys.executable, "-m", "hook_load.slice", *arguments],

@@ -54,6 +54,7 @@ class Findings:
         how: how it was measured, for the page.
         rows: by name, columns by name.
         turns: every single turn, for the JSON.
+        guarded: other load would change what was measured, so that turns were to be undisturbed.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Findings:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     goals: list[Goal] = field(default_factory=list)
     turns: list[dict[str, Any]] = field(default_factory=list)
+    guarded: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -7,9 +7,14 @@ import datetime as dt
 import subprocess
 from importlib import metadata
 
+from edgesdk import __version__
 from edgesdk.benchmark.host import host_facts
+from pipeline.artifacts import ROOT
 from pipeline.contestants import interpreter
+from pipeline.findings import Findings
 
+# What a commit says of what is measured; results and pages are written meanwhile.
+_MEASURED = ("sdk", "converters", "device_agent", "targets", "tests/support", "benchmarks/*.py", "benchmarks/**/*.py")
 _PACKAGES = ("openvino", "onnxruntime", "ai-edge-litert", "opencv-python-headless", "numpy", "paho-mqtt")
 _PEERS = {
     "loops": ("openvino-model-api", "imutils", "vidgear", "openvino", "opencv-python-headless"),
@@ -17,19 +22,35 @@ _PEERS = {
 }
 
 
-def made(options: argparse.Namespace, broker: str) -> dict[str, object]:
-    """Return date, command, host and versions."""
+def made(options: argparse.Namespace, broker: str, found: Findings) -> dict[str, object]:
+    """Return date, command, host, versions, and of which commit they are: `+` where files were not as committed."""
     host = host_facts().to_json()
     return {
         "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        "edgesdk": __version__,
+        "commit": _commit(),
         "rounds": options.rounds,
         "quick": options.quick,
-        "guarded": not options.no_guard,
+        "guarded": not options.no_guard if found.guarded else "not needed",
         "broker": broker,
         "host": {name: host[name] for name in ("cpu", "arch", "cores", "system", "python")},
         "versions": {name: _version(name) for name in _PACKAGES},
         "peers": {environment: _versions_in(environment, names) for environment, names in _PEERS.items()},
     }
+
+
+def _commit() -> str:
+    try:
+        commit = _git("rev-parse", "--short=10", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *_MEASURED)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}+" if changed else commit
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def _version(name: str) -> str:

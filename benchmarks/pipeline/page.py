@@ -46,11 +46,14 @@ def _part_text(letter: str, part: Mapping[str, Any], plot: str | None) -> str:
     lines += ["| goal | bound | median | by round | |", "|---|---|---|---|---|"]
     lines += [_goal_line(goal) for goal in part["goals"]]
     lines += ["", *([f"![{part['title']}]({plot})", ""] if plot else []), *_table(part["rows"]), ""]
-    host = facts["host"]
-    lines.append(
-        f"{facts['date']}, {facts['rounds']} rounds, {host['cpu']}, {host['cores']} cores, {facts['broker']}.\n"
-    )
+    lines.append(f"{_circumstances(facts)}\n")
     return "\n".join(lines)
+
+
+def _circumstances(facts: Mapping[str, Any]) -> str:
+    host = facts["host"]
+    program = f"edgesdk {facts['edgesdk']} at commit {facts['commit']}" if "commit" in facts else "commit not noted"
+    return f"{facts['date']}, {program}, {facts['rounds']} rounds, {host['cpu']}, {host['cores']} cores, {facts['broker']}."
 
 
 def _goal_line(goal: Mapping[str, Any]) -> str:

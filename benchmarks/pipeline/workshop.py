@@ -29,7 +29,6 @@ from pipeline.receiver_process import ReceiverProcess
 from pipeline.turn import Stream, Turn, stream_of
 
 _ENDED_WITHIN_S = 180.0
-_ATTEMPTS = 3
 _WARM_UP_S = 1.0
 
 
@@ -38,14 +37,12 @@ class Workshop:
 
     Args:
         artifacts: the model's files.
-        guard: judges the machine's other load.
-        attempts: how often a disturbed turn is run before it is kept as it is.
+        guard: judges the machine's other load, and has a disturbed turn run again.
     """
 
-    def __init__(self, artifacts: Artifacts, guard: LoadGuard, attempts: int = _ATTEMPTS) -> None:
+    def __init__(self, artifacts: Artifacts, guard: LoadGuard) -> None:
         self.artifacts = artifacts
         self.guard = guard
-        self._attempts = attempts
         self._warm: set[tuple[str, int, bool]] = set()
         self._stack = contextlib.ExitStack()
 
@@ -69,6 +66,7 @@ class Workshop:
         seconds: float | None = None,
         stage_ms: float = 0.0,
         witness: bool = False,
+        guarded: bool = True,
     ) -> Turn:
         """Run one turn, again where it was disturbed.
 
@@ -77,19 +75,19 @@ class Workshop:
             seconds: of a live run; None plays files to their end.
             stage_ms: how long an inference takes in all, as on a slow device; 0 is this machine as it is.
             witness: note the stamps at the agent's cameras.
+            guarded: others' load would change what is measured; else it is run once, at once.
         """
         reason = missing(contestant)
         if reason:
             return Turn(contestant.name, (), (), 0, 0.0, False, 0.0, {}, reason)
         self._warm_up(contestant, sources, seconds)
-        for attempt in range(1, self._attempts + 1):
-            self.guard.wait_until_quiet()
-            watch = Watch()
-            turn = self._once(contestant, sources, seconds, stage_ms, witness, watch)
-            if turn.failure or turn.others_share < QUIET_SHARE or attempt == self._attempts:
-                return turn
-            _say(f"{contestant.name}: others took {turn.others_share:.0%} of a core; once more")
-        raise AssertionError("there is at least one attempt")
+        guard = self.guard if guarded else LoadGuard(0.0, attempts=1)
+        return guard.undisturbed(
+            contestant.name,
+            lambda: self._once(contestant, sources, seconds, stage_ms, witness),
+            # What failed would fail again.
+            lambda turn: 0.0 if turn.failure else turn.others_share,
+        )
 
     def _warm_up(self, contestant: Contestant, sources: Sequence[str], seconds: float | None) -> None:
         """Let the agent find out what it finds out once about a machine, and keeps: it begins with an empty cache here."""
@@ -97,7 +95,7 @@ class Workshop:
         if contestant.is_agent and key not in self._warm:
             self._warm.add(key)
             self.guard.wait_until_quiet()
-            self._once(contestant, sources, seconds and _WARM_UP_S, 0.0, False, Watch())
+            self._once(contestant, sources, seconds and _WARM_UP_S, 0.0, False)
 
     @property
     def _address(self) -> str:
@@ -110,8 +108,8 @@ class Workshop:
         seconds: float | None,
         stage_ms: float,
         witness: bool,
-        watch: Watch,
     ) -> Turn:
+        watch = Watch()
         notes = self._folder / "notes.json"
         notes.unlink(missing_ok=True)
         with contextlib.ExitStack() as stack:

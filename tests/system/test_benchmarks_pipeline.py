@@ -7,8 +7,10 @@ they should, is.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "benchmarks") not in sys.path:
     sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from pipeline import made  # noqa: E402
 from pipeline.contestants import Contestant, missing  # noqa: E402
 from pipeline.findings import Findings, Goal, Rounds  # noqa: E402
 from pipeline.load_guard import LoadGuard  # noqa: E402
 from pipeline.page import page_text, summary_text  # noqa: E402
-from pipeline.parts import ages, fairness  # noqa: E402
+from pipeline.parts import ages, fairness, user_code  # noqa: E402
+from pipeline.parts.plan import Plan  # noqa: E402
+from pipeline.parts.stage_shares import stage_figures  # noqa: E402
 from pipeline.process_cost import machine_busy_s, own_busy_s  # noqa: E402
 from pipeline.programs import slow_device  # noqa: E402
 from pipeline.programs.detections import detections  # noqa: E402
@@ -57,6 +62,46 @@ def test_the_guard_tells_our_own_load_from_that_of_others() -> None:
     assert machine_busy_s() - machine > 0.3
     assert own_busy_s() - ours < 0.3
     assert LoadGuard(0.0).wait_until_quiet() is False
+
+
+def test_what_was_disturbed_is_measured_again_and_kept_where_no_quieter_turn_is_to_be_had() -> None:
+    for shares, attempts, kept in (([0.5, 0.01, 0.0], 3, 0.01), ([0.5, 0.4, 0.3, 0.0], 3, 0.3), ([0.5, 0.0], 1, 0.5)):
+        turns = iter(shares)
+        guard = LoadGuard(0.0, attempts)
+        assert guard.undisturbed("one", lambda turns=turns: next(turns), lambda share: share) == kept  # type: ignore[misc]
+
+
+def test_the_agents_time_is_told_by_stage_with_decoding_apart_and_the_rest_of_the_process() -> None:
+    spent = {"capture": 5.0, "preprocess": 1.0, "infer": 0.5, "deliver": 0.5}
+    cameras = {name: {"source": {"decode_cpu_s": 2.0}} for name in ("a", "b")}
+    turn = _turn("ours", _stream([0.0, 50.0, 100.0], [None] * 3), rate_cpu=90.0)
+    told = {"summary": {"cpu_s": spent, "seconds": 10.0, "cameras": cameras}}
+    figures = stage_figures()
+    by_stage = {name: figure(replace(turn, notes=told)) for name, figure in figures.items()}
+    wanted = {"decode": 40, "capture": 10, "prepare": 10, "infer": 5, "deliver": 5, "rest": 20}
+    assert by_stage == pytest.approx({f"{stage}_percent": share for stage, share in wanted.items()})
+    assert np.isnan([figure(turn) for figure in figures.values()]).all()
+
+
+def test_each_place_of_a_hook_is_judged_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rates(cases: Any, _reference: Any, number: int, _seconds: float) -> dict[Any, float]:
+        kept = {"inline": 0.6, "thread": 0.8, "process": 1.0}
+        return {case: 200.0 * (1 if case.rival == "none" else kept[case.isolation] + number / 10) for case in cases}
+
+    monkeypatch.setattr(user_code, "one_round", rates)
+    guarded: Any = SimpleNamespace(guard=LoadGuard(0.0, attempts=1))
+    found = user_code.measure(guarded, Plan(2, quick=True)).to_json()
+    goals = {goal["goal"]: goal for goal in found["goals"]}
+    thread = goals["2 ms a frame, on a thread of the same process: rate kept"]
+    assert (thread["least"], thread["median"], thread["most"], thread["rounds"]) == (0.8, 0.85, 0.9, 2)
+    inline = next(goal for text, goal in goals.items() if text.startswith("2 ms a frame, inline"))
+    assert (inline["median"], inline["met"]) == (0.65, False)
+    row = next(row for row in found["rows"] if row["name"] == "hog thread, process")
+    assert (row["rounds"], row["share"]) == (2, 1.05)
+
+
+def test_the_commit_that_was_measured_is_known() -> None:
+    assert re.fullmatch(r"[0-9a-f]{10}\+?|unknown", made._commit())
 
 
 def test_ages_rates_and_repeats_come_from_stamps_and_arrivals() -> None:
@@ -143,8 +188,10 @@ def test_the_page_says_what_is_met_what_is_missed_and_what_was_not_measured() ->
     findings.goals = [Goal("fast", ">= 1", [2.0]), Goal("small", "<= 1", [3.0]), Goal("new", "<= 1", [], "no peer")]
     host = {"cpu": "a processor", "cores": 2}
     facts = {"date": "2026-01-01", "rounds": 1, "quick": True, "guarded": True, "broker": "mosquitto", "host": host}
+    facts |= {"edgesdk": "9.9", "commit": "abc"}
     document = {"parts": {"A": {**findings.to_json(), "made": facts}}}
     text = page_text(document, {})
+    assert "2026-01-01, edgesdk 9.9 at commit abc, 1 rounds, a processor" in text
     assert "| fast | >= 1 | 2 | 2 … 2 | met |" in text
     assert "| small | <= 1 | 3 | 3 … 3 | **not met** |" in text
     assert "not measured: no peer" in text
@@ -180,7 +227,7 @@ def test_the_agents_live_results_carry_the_cameras_stamps(small: Any) -> None:
 
     film = _film(small.folder)
     agent = Contestant("ours", "agent")
-    with Workshop(small, LoadGuard(0.0), attempts=1) as workshop, StampedMjpeg(film, fps=20) as url:
+    with Workshop(small, LoadGuard(0.0, attempts=1)) as workshop, StampedMjpeg(film, fps=20) as url:
         turn = workshop.run(agent, [url], seconds=2.5, stage_ms=60, witness=True)
     assert turn.failure == ""
     assert turn.frames > 5

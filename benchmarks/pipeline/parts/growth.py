@@ -27,11 +27,13 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     findings = Findings(
         "Memory over time",
         f"The agent on a live camera as in F, for {plan.soak_s / 60:g} minutes; its memory is looked at every second. The first "
-        f"minute is left out, and of the rest the first {100 // _PART} % are compared with the last.",
+        f"minute is left out, and of the rest the first {100 // _PART} % are compared with the last. Other work on the machine "
+        "does not matter to it.",
+        guarded=False,
     )
     arguments = ("--variant", workshop.artifacts.variants["x86-cpu"])
     with camera("MJPEG over HTTP", workshop.artifacts.video) as url, _Watcher() as watcher:
-        turn = workshop.run(Contestant(_OURS, "agent", arguments=arguments), [url], seconds=plan.soak_s)
+        turn = workshop.run(Contestant(_OURS, "agent", arguments=arguments), [url], seconds=plan.soak_s, guarded=False)
     settled = watcher.after(_SETTLED_S)
     goal = "growth from the first minute to the last, MB"
     if turn.failure or len(settled) < 2:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from pipeline.contestants import Contestant, variables
 from pipeline.findings import Findings, Goal, median
-from pipeline.load_guard import Watch
+from pipeline.load_guard import QUIET_SHARE, Watch
 from pipeline.parts.plan import Plan
 from pipeline.workshop import Workshop
 
@@ -30,15 +31,14 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     for number in plan.rounds():
         for case, (fps, seconds) in _CASES.items():
             for name, which in ((_BARE, "bare"), (_OURS, "ours")):
-                workshop.guard.wait_until_quiet()
-                watch = Watch()
-                told = _run(which, fps, plan.seconds(seconds))
+                told = workshop.guard.undisturbed(
+                    f"{name}, {case}", partial(_watched, which, fps, plan.seconds(seconds)), itemgetter("others_share")
+                )
                 print(f"round {number + 1}  {name}, {case}: {told}", file=sys.stderr)
                 found.setdefault((name, case), []).append(told)
-                share = round(watch.others_share(), 3)
-                findings.turns.append({"round": number, "name": name, "case": case, **told, "others_share": share})
+                findings.turns.append({"round": number, "name": name, "case": case, **told})
     for (name, case), told in found.items():
-        findings.rows[f"{name}, {case}"] = {key: round(median([t[key] for t in told]), 1) for key in told[0]}
+        findings.rows[f"{name}, {case}"] = _row(told)
     fast, paced = _CASES
     findings.goals = [
         Goal("rate / the bare loop's", ">= 0.4", _ratios(found, fast, "rate")),
@@ -56,9 +56,20 @@ def _ratios(found: dict[tuple[str, str], list[dict[str, float]]], case: str, key
     return [ours[key] / bare[key] for ours, bare in pairs]
 
 
-def _run(which: str, fps: str, seconds: float) -> dict[str, Any]:
+def _row(told: list[dict[str, float]]) -> dict[str, float]:
+    row = {key: round(median([one[key] for one in told]), 1) for key in told[0] if key != "others_share"}
+    return {**row, "rounds": len(told), "disturbed": sum(one["others_share"] >= QUIET_SHARE for one in told)}
+
+
+def _watched(which: str, fps: str, seconds: float) -> dict[str, float]:
+    watch = Watch()
+    told = _run(which, fps, seconds)
+    return {**told, "others_share": round(watch.others_share(), 3)}
+
+
+def _run(which: str, fps: str, seconds: float) -> dict[str, float]:
     command = [sys.executable, str(_PROGRAM), which, "--fps", fps, "--seconds", str(seconds)]
     environment = variables(Contestant("", "agent"))
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, float] = json.loads(done.stdout)
     return told

@@ -1,63 +1,104 @@
-"""Part H: a user's slow code beside the pipeline, and what tuning chose: as `hooks.py` and `tuning.py` measured it."""
+"""Part H: a user's slow code beside the pipeline, and what tuning chose: by `hooks.py` and `tuning.py`."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pipeline.artifacts import ROOT
+from hook_load.rounds import Case, kept, one_round
+from hooks import hook_cases
+
+from pipeline.artifacts import ROOT, assets_folder
 from pipeline.contestants import Contestant, variables
 from pipeline.findings import Findings, Goal
-from pipeline.load_guard import Watch
+from pipeline.load_guard import QUIET_SHARE, Watch
 from pipeline.parts.plan import Plan
 from pipeline.workshop import Workshop
 
 _TUNING = ROOT / "benchmarks/results/tuning.json"
 _SECONDS = 2.0
-_IN_PROCESS, _APART = ("inline", "thread"), ("process",)
+# Where a hook runs → how much of the rate it is to leave, and what that is called.
+_WAYS = {
+    "process": (">= 0.9", "in a process"),
+    "thread": (">= 0.7", "on a thread of the same process"),
+    "inline": (">= 0.7", "inline, a callable as it is given to `Pipeline`"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """The rates of all cases in one round, and how much of a core others took meanwhile."""
+
+    rates: Mapping[Case, float]
+    others_share: float
 
 
 def measure(workshop: Workshop, plan: Plan) -> Findings:
-    """Run `hooks.py`, and read what `tuning.py` wrote."""
+    """Measure the hooks round by round, and let `tuning.py` measure what tuning chooses; a quick run reads what it wrote."""
     findings = Findings(
         "A user's code beside the pipeline, and tuning",
         "The share of its rate that a pipeline with a model of 4 ms keeps beside a hook of 2 ms of pure Python a frame, and "
         "beside a thread that never lets Python's lock go; `benchmarks/hooks.py`. And the best fixed setting's cost over "
-        "the tuned one's, for three runtimes and three hints; `benchmarks/tuning.py`.",
+        "the tuned one's, for three runtimes and three hints, each on two models; `benchmarks/tuning.py`. The cost of `age` "
+        "holds a frame's time; `answer ratio` is of the answers alone, where the quickest setting may cost far more work. "
+        "`disturbed` counts rounds; of tuning it says that others were at work while it chose.",
     )
-    workshop.guard.wait_until_quiet()
-    watch = Watch()
-    cases = _hooks(plan)
-    findings.turns = [{**case, "others_share": round(watch.others_share(), 3)} for case in cases]
-    for case in cases:
-        findings.rows[f"{case['rival']}, {case['isolation']}"] = {key: case[key] for key in ("share", "worst", "best")}
-    for rival in dict.fromkeys(case["rival"] for case in cases if case["rival"] != "none"):
-        for ways, bound, where in ((_APART, ">= 0.9", "in a process"), (_IN_PROCESS, ">= 0.7", "in the same process")):
-            # A user chooses where the hook runs: the best of what stays in the process counts.
-            best = max((c for c in cases if c["rival"] == rival and c["isolation"] in ways), key=lambda c: c["share"])
-            findings.goals.append(Goal(f"{rival}, {where}: rate kept", bound, [best["share"]]))
-    tuned = _tuned()
-    for row in tuned:
-        findings.rows[f"tuned: {row['model']}, {row['runtime']}, {row['hint']}"] = {"share": row["ratio"]}
-    worst = [min(row["ratio"] for row in tuned)] if tuned else []
-    goal = f"tuned / best fixed setting, the worst of {len(tuned)} (models, runtimes, hints)"
-    findings.goals.append(Goal(goal, ">= 0.95", worst, "benchmarks/tuning.py has not been run"))
+    _hooks(findings, workshop, plan)
+    _tuning(findings, plan)
     return findings
 
 
-def _hooks(plan: Plan) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "hooks.json"
-        seconds = str(plan.seconds(_SECONDS) / (4 if plan.quick else 1))
-        command = [sys.executable, str(ROOT / "benchmarks/hooks.py"), "--rounds", str(plan.count), "--seconds", seconds]
-        environment = variables(Contestant("", "agent"))
-        subprocess.run([*command, "--json", str(out)], check=True, env=environment, stdout=subprocess.DEVNULL)
-        found: list[dict[str, Any]] = json.loads(out.read_text("utf-8"))["cases"]
-    return found
+def _hooks(findings: Findings, workshop: Workshop, plan: Plan) -> None:
+    cases, seconds = hook_cases(), plan.seconds(_SECONDS) / (4 if plan.quick else 1)
+    reference = cases[0]
+
+    def measured(number: int) -> _Round:
+        watch = Watch()
+        return _Round(one_round(cases, reference, number, seconds), watch.others_share())
+
+    rounds = []
+    for number in plan.rounds():
+        name = f"round {number + 1} of hooks"
+        rounds.append(
+            one := workshop.guard.undisturbed(name, lambda n=number: measured(n), lambda found: found.others_share)
+        )
+        print(f"{name}: {one.rates[reference]:.0f} a second without a rival", file=sys.stderr)
+    disturbed = sum(one.others_share >= QUIET_SHARE for one in rounds)
+    for case in cases:
+        told = kept(case, reference, [one.rates for one in rounds]).to_json()
+        columns = {key: told[key] for key in ("share", "worst", "best")}
+        findings.rows[f"{case.rival}, {case.isolation}"] = {**columns, "rounds": len(rounds), "disturbed": disturbed}
+        shares = [one.rates[case] / one.rates[reference] for one in rounds]
+        findings.turns += [
+            {"round": number, "rival": case.rival, "isolation": case.isolation, "share": round(share, 3),
+             "per_s": round(one.rates[case], 1), "others_share": round(one.others_share, 3)}
+            for number, (one, share) in enumerate(zip(rounds, shares, strict=True))
+        ]  # fmt: skip
+        if case.rival != reference.rival:
+            bound, where = _WAYS[case.isolation]
+            findings.goals.append(Goal(f"{case.rival}, {where}: rate kept", bound, shares))
+
+
+def _tuning(findings: Findings, plan: Plan) -> None:
+    if not plan.quick:
+        # Five minutes; it writes `_TUNING`.
+        command = [sys.executable, str(ROOT / "benchmarks/tuning.py"), "--assets", str(assets_folder())]
+        subprocess.run(command, check=True, env=variables(Contestant("", "agent")), stdout=sys.stderr)
+    tuned = _tuned()
+    for row in tuned:
+        findings.rows[f"tuned: {row['model']}, {row['runtime']}, {row['hint']}"] = {
+            "share": row["ratio"],
+            "answer_ratio": row.get("answer_ratio"),
+            "disturbed": int(row["disturbed"]),
+            "chosen": row["chosen"],
+        }
+    worst = [min(row["ratio"] for row in tuned)] if tuned else []
+    goal = f"tuned / best fixed setting, the worst of {len(tuned)} (models, runtimes, hints)"
+    findings.goals.append(Goal(goal, ">= 0.95", worst, "benchmarks/tuning.py has not been run"))
 
 
 def _tuned() -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ import numpy as np
 from pipeline.programs.detections import SIDE, Array, detections
 from pipeline.programs.finish import Finish
 
-# The input to write into, and what runs the model on it.
-Loaded = tuple[Array, Callable[[], tuple[Array, Array]]]
+# What gives the memory of the model's input, (1, S, S, 3) uint8 or (1, 3, S, S) float32 of 0…1, and what runs the model and gives
+# its outputs' memory. None of it is to be held while the model runs: LiteRT refuses to run then.
+Loaded = tuple[Callable[[], Array], Callable[[], tuple[Array, Array]]]
 
 
 def seq1(options: argparse.Namespace, finish: Finish) -> None:
@@ -57,7 +58,7 @@ def _openvino(options: argparse.Namespace) -> Loaded:
         request.wait()
         return outputs
 
-    return pixels, run
+    return lambda: pixels, run
 
 
 def _onnxruntime(options: argparse.Namespace) -> Loaded:
@@ -67,11 +68,20 @@ def _onnxruntime(options: argparse.Namespace) -> Loaded:
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     path = f"{options.artifacts}/generic-onnx/model.onnx"
     session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    binding, value = session.io_binding(), onnxruntime.OrtValue.ortvalue_from_numpy
     (taken,) = session.get_inputs()
-    if "float" in taken.type:
-        return _float_input(lambda x: tuple(session.run(["boxes", "scores"], {taken.name: x})))
-    pixels = np.zeros((1, SIDE, SIDE, 3), np.uint8)
-    return pixels, lambda: tuple(session.run(["boxes", "scores"], {taken.name: pixels}))
+    memory = np.zeros(taken.shape, np.float32 if "float" in taken.type else np.uint8)
+    binding.bind_ortvalue_input(taken.name, value(memory))
+    given = {one.name: np.zeros(one.shape, np.float32) for one in session.get_outputs()}
+    for name, array in given.items():
+        binding.bind_ortvalue_output(name, value(array))
+    outputs = (given["boxes"], given["scores"])
+
+    def run() -> tuple[Array, Array]:
+        session.run_with_iobinding(binding)
+        return outputs
+
+    return lambda: memory, run
 
 
 def _litert(options: argparse.Namespace) -> Loaded:
@@ -83,42 +93,40 @@ def _litert(options: argparse.Namespace) -> Loaded:
     # The boxes have four numbers a candidate; the names in the file are the converter's.
     boxes, scores = sorted(interpreter.get_output_details(), key=lambda one: int(one["shape"][-1]))
 
-    def run(prepared: Array) -> tuple[Array, Array]:
-        interpreter.set_tensor(taken["index"], prepared)
+    def run() -> tuple[Array, Array]:
         interpreter.invoke()
         return _in_float(interpreter, boxes), _in_float(interpreter, scores)
 
-    if taken["dtype"] == np.float32:
-        return _float_input(run)
-    pixels = np.zeros(taken["shape"], taken["dtype"])
-    return pixels, lambda: run(pixels)
+    return interpreter.tensor(taken["index"]), run
 
 
 def _in_float(interpreter: Any, detail: Any) -> Array:
-    values: Array = interpreter.get_tensor(detail["index"])
+    values: Array = interpreter.tensor(detail["index"])()
     if values.dtype == np.float32:
         return values
     scale, zero = detail["quantization"]
     return (values.astype(np.float32) - zero) * np.float32(scale)
 
 
-def _float_input(run: Callable[[Array], Any]) -> Loaded:
-    """Wrap a model that takes 0…1 by channels: the pixels' planes are scaled straight into its input."""
-    pixels, prepared = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.zeros((1, 3, SIDE, SIDE), np.float32)
-    scale = np.float32(1 / 255)
+def _preparing() -> Callable[[Array, Array], None]:
+    """Return what resizes a picture straight into the model's memory; a float model's planes are scaled into it."""
+    pixels, scale = np.zeros((SIDE, SIDE, 3), np.uint8), np.float32(1 / 255)
 
-    def go() -> tuple[Array, Array]:
+    def prepare(image: Array, memory: Array) -> None:
+        if memory.dtype == np.uint8:
+            cv2.resize(image, (SIDE, SIDE), dst=memory[0])
+            return
+        cv2.resize(image, (SIDE, SIDE), dst=pixels)
         for channel in range(3):
-            np.multiply(pixels[0, :, :, channel], scale, out=prepared[0, channel])
-        answer: tuple[Array, Array] = run(prepared)
-        return answer
+            np.multiply(pixels[:, :, channel], scale, out=memory[0, channel])
 
-    return pixels, go
+    return prepare
 
 
 def _loop(options: argparse.Namespace, finish: Finish, loaded: Loaded) -> None:
     cv2.setNumThreads(1)
-    pixels, run = loaded
+    memory, run = loaded
+    prepare = _preparing()
     run()
     finish.begin()
     capture = cv2.VideoCapture(options.source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
@@ -127,7 +135,6 @@ def _loop(options: argparse.Namespace, finish: Finish, loaded: Loaded) -> None:
         read, image = capture.read(image)
         if not read:
             break
-        cv2.resize(image, (SIDE, SIDE), dst=pixels[0])
+        prepare(image, memory())
         stamp = finish.stamp_of(image)
-        answer = run()
-        finish(detections(*answer), stamp)
+        finish(detections(*run()), stamp)
