@@ -68,15 +68,21 @@ def load_second_model(config: AgentConfig, then: ThenSection, first: Model, stac
         then.bundle,
         target=then.target or None,
         variant=then.variant or None,
-        options=replace(_KEPT, threads=config.pipeline.threads or 0, streams=first.lanes),
+        options=replace(_KEPT, threads=config.pipeline.threads or 0, streams=first.lanes, spin=hint_of(config).spin),
         probe=ProbeLimits(phase_s=patience) if patience else False,
     )
     log.info("Then %s by %s", model.variant.id, model.runtime.value)
     return stack.enter_context(model)
 
 
-def hint_of(cameras: Iterable[CameraSection]) -> Hint:
-    """Say what the model is run for: as many pictures as can be had only where every camera loses none."""
+def hint_of(config: AgentConfig) -> Hint:
+    """Say what the model is run for: what is asked for, else as many pictures as can be had where no camera may lose any."""
+    asked = config.pipeline.hint
+    return hint_of_cameras(config.cameras) if asked == "auto" else Hint(asked)
+
+
+def hint_of_cameras(cameras: Iterable[CameraSection]) -> Hint:
+    """Say what a model of these cameras is usually run for."""
     return Hint.THROUGHPUT if all(_loses_nothing(camera) for camera in cameras) else Hint.AGE
 
 
@@ -102,7 +108,7 @@ def _given(section: PipelineSection, claim: CoreClaim | None) -> Given:
 
 
 def _tuned(config: AgentConfig, bundle: Bundle, given: Given, base: SessionOptions) -> TunedOptions:
-    hint = hint_of(config.cameras)
+    hint = hint_of(config)
     variant = config.variant or None
     if config.pipeline.tune == "off":
         return TunedOptions(variant, untuned_options(hint, given, base), "")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Variant
@@ -64,6 +64,9 @@ class Session(Protocol):
         ...
 
 
+Spin = Literal["always", "within", "never"]
+
+
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
     """How a session uses the device.
@@ -73,6 +76,9 @@ class SessionOptions:
         streams: inferences that are to run at the same time; a session tells how many it really lets.
         pin: hold the threads to cores, where the runtime can (OpenVINO): right only for a process that has the machine to
             itself, as two that pin land on the same core.
+        spin: whether the runtime's own threads wait for work without going to sleep, where it can be told (ONNX Runtime with
+            two threads or more): `always` answers quickest and takes a core between pictures too; `within` only
+            while an inference runs; `never` costs least where frames come at their time.
         cache_dir: where what is built on the device is kept (TensorRT's engines); None for the user's cache folder.
         keep_compiled: keep what OpenVINO compiles there too, and open that the next time; right for what starts often and
             alike, as an agent, and wrong for what judges a model.
@@ -83,6 +89,7 @@ class SessionOptions:
     threads: int = 0
     streams: int = 1
     pin: bool = False
+    spin: Spin = "within"
     cache_dir: Path | None = None
     keep_compiled: bool = False
     on_import: Callable[[], None] | None = field(default=None, compare=False)

@@ -7,6 +7,7 @@ where the card says so: `camera_change` gives every camera a state of its own (w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Literal
 
@@ -16,7 +17,12 @@ from pydantic import ConfigDict
 from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.tensor import Array, TensorSpec
 
+log = logging.getLogger(__name__)
+
 Reset = Literal["camera_change", "gap"]
+
+# So many inferences of a camera, one after the other, each of which began from zeros are told: the model remembers nothing.
+_FORGOTTEN_TOLD = 10
 
 
 class StateSpec(LateModel):
@@ -72,6 +78,10 @@ class StreamState:
         self._tensors: dict[str, dict[str, Array]] = {}
         self._memory: dict[str, dict[str, int]] = {}
         self._last_seq: dict[str, int] = {}
+        # Of each camera since two frames came one after the other: inferences that began anew, and frames that were missing.
+        self._forgotten: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
+        self._told: set[str] = set()
 
     def memory(self, camera: str) -> dict[str, int]:
         """Return what the decoder remembers of this camera's stream (a streaming text model's last symbol)."""
@@ -83,11 +93,12 @@ class StreamState:
         tensors = self._tensors.get(key)
         if tensors is None:
             tensors = self._tensors[key] = {s.input: self._zeros(s.input) for s in self._specs}
-        if camera in self._last_seq and seq != self._last_seq[camera] + 1:
-            for spec in self._on_gap:
-                tensors[spec.input][...] = 0
-            if self._on_gap:
-                self.memory(camera).clear()
+        if self._on_gap and camera in self._last_seq:
+            missing = seq - self._last_seq[camera] - 1
+            if missing:
+                self._forget(camera, tensors, missing)
+            elif self._forgotten.get(camera):
+                self._forgotten[camera] = self._missing[camera] = 0
         # Each camera numbers its own frames, also where all share one state.
         self._last_seq[camera] = seq
         for spec in self._specs:
@@ -102,12 +113,31 @@ class StreamState:
     def reset(self, camera: str | None = None) -> None:
         """Forget one camera's stream, or all."""
         if camera is None:
-            for table in (self._tensors, self._memory, self._last_seq):
+            for table in (self._tensors, self._memory, self._last_seq, self._forgotten, self._missing):
                 table.clear()
         else:
             for table in (self._tensors, self._memory):
                 table.pop(self._key(camera), None)
-            self._last_seq.pop(camera, None)
+            for table in (self._last_seq, self._forgotten, self._missing):
+                table.pop(camera, None)
+
+    def _forget(self, camera: str, tensors: Mapping[str, Array], missing: int) -> None:
+        """Begin the state anew, and tell once where this happens again and again."""
+        for spec in self._on_gap:
+            tensors[spec.input][...] = 0
+        self.memory(camera).clear()
+        self._missing[camera] = self._missing.get(camera, 0) + max(0, missing)
+        self._forgotten[camera] = self._forgotten.get(camera, 0) + 1
+        if self._forgotten[camera] == _FORGOTTEN_TOLD and camera not in self._told:
+            self._told.add(camera)
+            log.warning(
+                "%s: the model forgets what it saw before each frame: %d frames were missing, and its state began anew %d "
+                "times in a row. Lower the camera's `fps` to what the model keeps up with, let it run in the mode "
+                "`every_frame`, or take `gap` out of `reset` in the model's card.",
+                camera,
+                self._missing[camera],
+                _FORGOTTEN_TOLD,
+            )
 
     def _key(self, camera: str) -> str:
         return camera if self._per_camera else ""

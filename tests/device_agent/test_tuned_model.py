@@ -81,7 +81,32 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Hint, TuneOptions]]:
 def test_what_the_model_is_run_for(
     config: Callable[..., AgentConfig], cameras: list[dict[str, Any]], hint: Hint
 ) -> None:
-    assert hint_of(config(*cameras).cameras) is hint
+    assert hint_of(config(*cameras)) is hint
+
+
+@pytest.mark.parametrize("asked_for", ["latency", "throughput", "age"])
+@pytest.mark.parametrize("tune", ["auto", "off"])
+def test_the_model_is_run_for_what_the_configuration_names(
+    config: Callable[..., AgentConfig],
+    asked: list[tuple[Hint, TuneOptions]],
+    monkeypatch: pytest.MonkeyPatch,
+    asked_for: str,
+    tune: str,
+) -> None:
+    opened: list[TunedOptions] = []
+    load = tuned_model.load_tuned
+
+    def noted(bundle: Any, tuned: TunedOptions, **how: Any) -> Any:
+        opened.append(tuned)
+        return load(bundle, tuned, **how)
+
+    monkeypatch.setattr(tuned_model, "load_tuned", noted)
+    with ExitStack() as stack:
+        load_tuned_model(config(LIVE, hint=asked_for, tune=tune, pin="off"), stack)
+    if tune == "auto":
+        assert [hint for hint, _ in asked] == [Hint(asked_for)]
+    else:
+        assert opened[0].options.spin == Hint(asked_for).spin
 
 
 def test_the_model_is_loaded_as_it_was_tuned_and_the_log_says_why(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from session_contract import SessionContract
 
 from edgesdk_targets.runtimes.onnxruntime import open_session
-from edgesdk_targets.session import Load, Session
+from edgesdk_targets.session import Load, Session, SessionOptions
 from edgesdk_targets.target import Runtime
-from edgesdk_testkit.tiny_models import OPEN
+from edgesdk_testkit.tiny_models import CNN, OPEN
 
 pytest.importorskip("onnxruntime")
 
@@ -18,6 +20,33 @@ class TestOnnxRuntimeSession(SessionContract):
 
     def open(self, load: Load) -> Session:
         return open_session(load)
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (SessionOptions(threads=2, spin="always"), {}),
+            (SessionOptions(threads=2), {"session.force_spinning_stop": "1"}),
+            (SessionOptions(threads=2, spin="never"), {"session.intra_op.allow_spinning": "0"}),
+        ],
+        ids=["always", "within", "never"],
+    )
+    def test_its_threads_wait_as_they_are_told(
+        self, options: SessionOptions, said: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import onnxruntime
+
+        told: dict[str, str] = {}
+
+        class Options(onnxruntime.SessionOptions):  # type: ignore[misc]
+            def add_session_config_entry(self, key: str, value: str) -> None:
+                told[key] = value
+                super().add_session_config_entry(key, value)
+
+        monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
+        session = self.open(replace(self.load(CNN), options=options))
+        assert told == said
+        feeds = CNN.feeds(0)
+        self.check(CNN, feeds, session.run(feeds))
 
     def test_outputs_of_open_size(self) -> None:
         session = self.open(self.load(OPEN))

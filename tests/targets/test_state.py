@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import tracemalloc
 
 import numpy as np
@@ -83,6 +84,34 @@ def test_only_what_declares_it_starts_again_at_a_gap() -> None:
     model = Counter(make(h=BOTH, c=("camera_change",)))
     model.see("a", 0)
     assert model.see("a", 9) == (1, 2)
+
+
+def test_a_state_that_begins_anew_with_each_frame_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    model = Counter(make())
+    with caplog.at_level(logging.WARNING):
+        for number in range(10):
+            model.see("door", 3 * number)
+        assert caplog.messages == [], "nine times it began anew"
+        for number in range(10, 40):
+            model.see("door", 3 * number)
+    (told,) = caplog.messages
+    assert told.startswith("door: the model forgets what it saw before each frame: 20 frames were missing")
+
+
+def test_gaps_between_frames_that_follow_each_other_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = Counter(make())
+    for number in range(40):
+        model.see("door", 3 * number)
+        model.see("door", 3 * number + 1)
+    model.see("gate", 0)
+    model.see("gate", 9)
+    assert caplog.messages == []
+
+
+def test_a_state_that_no_gap_touches_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = Counter(make(h=("camera_change",), c=("camera_change",)))
+    assert [model.see("door", 2 * number) for number in range(40)][-1] == (40, 40)
+    assert caplog.messages == []
 
 
 def test_without_camera_change_all_cameras_share_one_state() -> None:

@@ -242,14 +242,14 @@ def test_a_bundle_that_vanished_is_not_tuned_and_nothing_is_raised(tmp_path: Pat
         tuned = tuned_options(bundle, Hint.AGE, how)
     assert tuned.variant is None
     assert "not tuned" in tuned.why
-    assert tuned.options == SessionOptions()
+    assert tuned.options == SessionOptions(spin="never")
 
 
 def test_what_is_usually_good() -> None:
     assert untuned_options(Hint.THROUGHPUT, Given()).streams == CORES
     assert untuned_options(Hint.THROUGHPUT, Given(threads=CORES)).streams == 1
-    assert untuned_options(Hint.AGE, Given()) == SessionOptions()
-    assert untuned_options(Hint.AGE, Given(threads=2, streams=3)) == SessionOptions(2, 3)
+    assert untuned_options(Hint.AGE, Given()) == SessionOptions(spin="never")
+    assert untuned_options(Hint.AGE, Given(threads=2, streams=3)) == SessionOptions(2, 3, spin="never")
 
 
 @pytest.mark.timeout(60)

@@ -15,6 +15,7 @@ from edgesdk_agent.governor.pipeline_actuator import PipelineActuator
 from edgesdk_agent.governor.usual_ladder import usual_ladder
 from edgesdk_agent.health.facts import Facts
 from edgesdk_agent.health.monitor import Tell
+from edgesdk_agent.tuned_model import hint_of
 from edgesdk_targets.chain import Chain
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import Model
@@ -51,6 +52,7 @@ class AgentGovernor:
                 model.now,
                 config.bundle,
                 threads=config.pipeline.threads or 0,
+                spin=hint_of(config).spin,
                 probe_s=config.pipeline.probe_timeout_s,
                 on_taken=taken,
                 held=model.held,

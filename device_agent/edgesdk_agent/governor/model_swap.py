@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from edgesdk_targets.model import Model, load_model
 from edgesdk_targets.probe import ProbeLimits
-from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.session import SessionOptions, Spin
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class ModelSwap:
         first: the model of the start; it stays loaded.
         bundle: it is in.
         threads: of one inference, where the user set them; 0 otherwise.
+        spin: as in `SessionOptions`.
         probe_s: how long a variant is tried in a process of its own; 0 does not try.
         on_taken: is told the model that took over.
         held: a `with` block in which nobody else changes the model.
@@ -43,6 +45,7 @@ class ModelSwap:
         bundle: Path,
         *,
         threads: int = 0,
+        spin: Spin = "within",
         probe_s: float = 60.0,
         on_taken: Callable[[Model], None],
         held: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -50,7 +53,7 @@ class ModelSwap:
         self._pipeline = pipeline
         self._first = first
         self._bundle = bundle
-        self._threads = threads
+        self._options = SessionOptions(threads=threads, spin=spin)
         self._probe_s = probe_s
         self._on_taken = on_taken
         self._held = held
@@ -81,7 +84,7 @@ class ModelSwap:
         model = load_model(
             bundle or self._bundle,
             variant=variant or None,
-            options=SessionOptions(threads=self._threads, streams=self._first.lanes),
+            options=replace(self._options, streams=self._first.lanes),
             probe=ProbeLimits(phase_s=self._probe_s) if self._probe_s else False,
         )
         if self._first.weak_from is not None:

@@ -12,12 +12,19 @@ from typing import Any
 from edgesdk_targets.errors import MissingExtra
 from edgesdk_targets.runtimes.agreement import Found, check_agreement, closed
 from edgesdk_targets.runtimes.onnxruntime_providers import CPU, NAME, PassedOver, start
-from edgesdk_targets.session import Load, Session, failed
+from edgesdk_targets.session import Load, Session, Spin, failed
 from edgesdk_targets.tensor import Array, check_feeds
 
 # ONNX Runtime's name of an element type → numpy's.
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"} | {
     f"tensor({name})": name for name in ("uint8", "int8", "int32", "int64", "bool")
+}
+
+# Its threads spin all the time unless it is told otherwise. Measured in docs/decisions/0017.
+_SPIN: dict[Spin, dict[str, str]] = {
+    "always": {},
+    "within": {"session.force_spinning_stop": "1"},
+    "never": {"session.intra_op.allow_spinning": "0"},
 }
 
 
@@ -38,6 +45,8 @@ def open_session(load: Load) -> Session:
     if load.options.threads_each:
         options.intra_op_num_threads = load.options.threads_each
     options.inter_op_num_threads = 1
+    for key, value in _SPIN[load.options.spin].items():
+        options.add_session_config_entry(key, value)
     session, passed_over = start(onnxruntime, load, options)
     check_agreement(NAME, "input", load.variant.inputs, _found(session.get_inputs()))
     check_agreement(NAME, "output", load.variant.outputs, _found(session.get_outputs()))

@@ -54,6 +54,7 @@ class SessionBench:
 
     def __init__(self, bundle: Bundle, hint: Hint, *, fps: float, cache_dir: Path | None) -> None:
         self._bundle = bundle
+        self._hint = hint
         self._variants = {variant.id: variant for variant in bundle.manifest.variants}
         window = bundle.manifest.window
         # A model that takes clips is asked once in so many frames.
@@ -68,7 +69,7 @@ class SessionBench:
     def open(self, setting: Setting) -> Measured:
         variant, before = self._variants[setting.variant], held_bytes(os.getpid())
         session = open_session(
-            self._bundle, variant, runtime=setting.runtime, options=options_of(setting, self._cache_dir)
+            self._bundle, variant, runtime=setting.runtime, options=options_of(setting, self._hint, self._cache_dir)
         )
         bindings = session.bind(setting.streams)
         for binding in bindings:
@@ -110,9 +111,11 @@ class SessionBench:
         self._prepare_ms.setdefault(variant.id, min(times))
 
 
-def options_of(setting: Setting, cache_dir: Path | None) -> SessionOptions:
+def options_of(setting: Setting, hint: Hint, cache_dir: Path | None) -> SessionOptions:
     """Return the options of a setting's session."""
-    return SessionOptions(threads=setting.threads, streams=setting.streams, pin=setting.pin, cache_dir=cache_dir)
+    return SessionOptions(
+        threads=setting.threads, streams=setting.streams, pin=setting.pin, spin=hint.spin, cache_dir=cache_dir
+    )
 
 
 def _turn(bindings: Sequence[Binding], seconds: float, period_s: float) -> Slice:

@@ -62,7 +62,7 @@ def _proven(found: Tuning, bundle: Bundle, cache_dir: Path | None, bench: _ToldB
     """Refuse variants whose golden answers differ here, until the best one's do not."""
     while (best := found.best) is not None and has_golden(bundle):
         bench.tell(best.setting.variant)
-        why = _differs(bundle, best.setting, cache_dir)
+        why = _differs(bundle, best.setting, found.hint, cache_dir)
         if not why:
             return found
         found.refused[best.setting.variant] = why
@@ -70,9 +70,9 @@ def _proven(found: Tuning, bundle: Bundle, cache_dir: Path | None, bench: _ToldB
     return found
 
 
-def _differs(bundle: Bundle, setting: Setting, cache_dir: Path | None) -> str:
+def _differs(bundle: Bundle, setting: Setting, hint: Hint, cache_dir: Path | None) -> str:
     try:
-        with load_model(bundle, variant=setting.variant, options=options_of(setting, cache_dir)) as model:
+        with load_model(bundle, variant=setting.variant, options=options_of(setting, hint, cache_dir)) as model:
             report = check_golden(bundle, model)
     except EdgeError as error:
         return error.message

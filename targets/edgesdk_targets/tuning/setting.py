@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
+from edgesdk_targets.session import Spin
 from edgesdk_targets.target import Precision, Runtime
 
 # Cores kept busy by other processes: less than this is within what the kernel's count may be wrong by.
@@ -27,6 +28,14 @@ class Hint(str, Enum):
 
     def __str__(self) -> str:
         return self.value
+
+    @property
+    def spin(self) -> Spin:
+        """How a runtime's threads are to wait for what is run so; see `SessionOptions`."""
+        return _SPIN[self]
+
+
+_SPIN: dict[Hint, Spin] = {Hint.LATENCY: "always", Hint.THROUGHPUT: "within", Hint.AGE: "never"}
 
 
 @dataclass(frozen=True, slots=True)

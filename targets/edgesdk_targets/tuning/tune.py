@@ -78,7 +78,7 @@ def tuned_options(
     """Return the variant and session options to load here, measuring them if that was not done before.
 
     Args:
-        options: what else the session is to have; its threads, streams and pin are replaced.
+        options: what else the session is to have; its threads, streams, pin and spin are replaced.
 
     Raises:
         WrongTarget: no variant can run here.
@@ -93,7 +93,9 @@ def tuned_options(
     setting = best.setting
     told = f"{found.why}{' (measured before)' if found.kept else f' (measured in {found.seconds:.1f} s)'}"
     return TunedOptions(
-        setting.variant, replace(base, threads=setting.threads, streams=setting.streams, pin=setting.pin), told
+        setting.variant,
+        replace(base, threads=setting.threads, streams=setting.streams, pin=setting.pin, spin=hint.spin),
+        told,
     )
 
 
@@ -103,7 +105,7 @@ def untuned_options(hint: Hint, given: Given, base: SessionOptions | None = None
     if not streams:
         cores = len(os.sched_getaffinity(0))
         streams = max(1, cores // (given.threads or 1)) if hint is Hint.THROUGHPUT else 1
-    return replace(base or SessionOptions(), threads=given.threads, streams=streams, pin=given.pins[-1])
+    return replace(base or SessionOptions(), threads=given.threads, streams=streams, pin=given.pins[-1], spin=hint.spin)
 
 
 def _able(bundle: Bundle, how: TuneOptions) -> tuple[list[tuple[Variant, Runtime]], dict[str, str]]:
@@ -155,6 +157,7 @@ def _key(
         {
             "bundle": bundle.digest,
             "hint": hint.value,
+            "spin": hint.spin,
             "fps": float(how.fps) if hint is Hint.AGE else 0.0,
             "settings": [[setting.to_json() for setting in group] for group in groups],
             "cores": sorted(os.sched_getaffinity(0)),

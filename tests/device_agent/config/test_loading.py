@@ -112,7 +112,7 @@ def test_a_metered_uplink_holds_the_files_cap_or_the_usual_one_and_needs_an_outb
 def test_an_address_or_a_bundle_longer_than_any_files_name_ends_nothing(tmp_path: Path) -> None:
     path = _write(tmp_path, MINIMAL.replace("m.edgebundle", "b" * 5000).replace("/1", "/1?token=" + "t" * 2000))
     config = _load(path).config
-    assert hint_of(config.cameras) is Hint.AGE
+    assert hint_of(config) is Hint.AGE
 
 
 def test_a_list_from_a_stronger_place_replaces_the_whole_list(tmp_path: Path) -> None:
