@@ -87,12 +87,15 @@ _PAIRS = (
 _FOLDS = "Mean and standard deviation over the folds: how far another set of a fold's size may lie off."
 
 
-def compared(dataset: Dataset, answers: Mapping[str, Answers], *, folds: int = 0) -> Figures:
+def compared(
+    dataset: Dataset, answers: Mapping[str, Answers], *, folds: int = 0, numbers: Sequence[int] = ()
+) -> Figures:
     """Measure models by their answers to the same pictures.
 
     Args:
         answers: by the models' names, to all pictures of the dataset in its order; at least one.
         folds: how many; 0 for none.
+        numbers: the fold of each picture, where they are divided already.
 
     Raises:
         InputError: the answers are no numbers or of another task, or the data cannot be divided so often.
@@ -102,8 +105,9 @@ def compared(dataset: Dataset, answers: Mapping[str, Answers], *, folds: int = 0
     main = _MAIN_METRIC.get(dataset.task, "")
     main = main if main in first.metrics else next(iter(first.metrics))
     spreads: dict[str, dict[str, Spread]] = {}
-    if folds:
-        numbers = fold_numbers(dataset, next(iter(answers.values())), folds)
+    if folds and not numbers:
+        numbers = fold_numbers(dataset, next(iter(answers.values())).thumbnails, folds)
+    if numbers:
         spreads = {name: across_folds(dataset, one, numbers) for name, one in answers.items()}
     return Figures(main, cards, paired_differences(dataset, answers, main), spreads)
 

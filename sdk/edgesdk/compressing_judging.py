@@ -23,8 +23,7 @@ from edgesdk.evaluate.measure_classes import top1
 from edgesdk.evaluate.measure_texts import cer
 from edgesdk.evaluate.measure_vectors import measure_values, retrieval_top1
 from edgesdk_converters.proving.gate import Predict, Verdict
-from edgesdk_converters.proving.predictor import Predictor
-from edgesdk_converters.reference import TorchReference
+from edgesdk_converters.proving.predictor import Predictor, source_predictor
 from edgesdk_converters.sniff import Kind
 from edgesdk_converters.source import Source
 from edgesdk_targets.card import CardFile
@@ -55,15 +54,7 @@ def predictor_of(module: nn.Module, card: CardFile) -> Predictor:
     Raises:
         InputError: it does not take one picture, or does not run.
     """
-    reference = TorchReference(Source(Kind.MODULE, card, None, module=module))
-    return Predictor(
-        reference.run,
-        reference.inputs,
-        reference.outputs,
-        card.card,
-        card.labels,
-        postprocess=judged_with(card.card.task),
-    )
+    return source_predictor(Source(Kind.MODULE, card, None, module=module), judged_with(card.card.task))
 
 
 @dataclass(frozen=True, slots=True)

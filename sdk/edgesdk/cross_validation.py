@@ -2,13 +2,15 @@
 
 The pictures are divided as `edgesdk data split --folds` divides them: each class evenly, what belongs together in one fold. A
 model that is trained already is measured on each fold; the mean says what it gives, the spread how far another set of this
-size may lie from it. Data and evaluation do not know each other; this joins them.
+size may lie from it. One that is trained anew for each fold (`cross_training`) is measured alike. Data and evaluation do not
+know each other; this joins them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -17,8 +19,13 @@ from edgesdk.evaluate.answers import Answers
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.evaluate import scorecard
 from edgesdk.evaluate.groups import units_of
+from edgesdk.evaluate.paired_proportions import ALPHA
+from edgesdk.evaluate.resampled_t import resampled_t
+from edgesdk.evaluate.significance import holm
+from edgesdk.figure_direction import counts_errors
 from edgesdk.layouts.samples import ClassSample
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.tensor import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +54,48 @@ class Spread:
         return f"{self.mean:.4f} ± {self.sd:.4f}" if self.values else "undefined"
 
 
-def fold_numbers(dataset: Dataset, answers: Answers, count: int, *, seed: int = 0) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class FoldDifference:
+    """By how much training `first` is better than training `second`.
+
+    Attributes:
+        value: mean over the folds, in the figure's own unit; negative where it is worse.
+        sd: over the folds.
+        p: chance of such a difference if there were none, by the corrected resampled t test.
+        p_adjusted: the same, corrected for the number of pairs (Holm).
+    """
+
+    first: str
+    second: str
+    figure: str
+    value: float
+    sd: float
+    p: float
+    p_adjusted: float
+
+    @property
+    def better(self) -> str | None:
+        """The name of the one that is known to be better; None where that is not known."""
+        if not self.p_adjusted < ALPHA:
+            return None
+        return self.first if self.value > 0 else self.second
+
+    def to_json(self) -> dict[str, object]:
+        numbers = {name: float(f"{getattr(self, name):.6g}") for name in ("value", "sd", "p", "p_adjusted")}
+        return {"first": self.first, "second": self.second, "figure": self.figure, **numbers, "better": self.better}
+
+
+def fold_numbers(dataset: Dataset, thumbnails: Array, count: int, *, seed: int = 0) -> list[int]:
     """Return the fold of each picture, 0 to `count` - 1.
 
     Args:
-        answers: of any model to the dataset: by the thumbnails equal pictures are found, which stay together.
+        thumbnails: of the dataset's pictures, (n, 256): by them equal pictures are found, which stay together.
 
     Raises:
         InputError: there are fewer independent pictures than folds, or fewer than two folds.
     """
     shares = folds(count)
-    units = units_of(answers.paths, answers.thumbnails, dataset.groups)
+    units = units_of([sample.path for sample in dataset.samples], thumbnails, dataset.groups)
     classes = [[str(min(sample.accepted))] if isinstance(sample, ClassSample) else [] for sample in dataset.samples]
     names = assign(classes, [str(unit) for unit in units], shares, seed=seed)
     place = {share.name: number for number, share in enumerate(shares)}
@@ -87,6 +125,24 @@ def across_folds(dataset: Dataset, answers: Answers, numbers: Sequence[int]) -> 
         for name, metric in card.metrics.items():
             found.setdefault(name, []).append(metric.value)
     return {name: _spread(values) for name, values in found.items()}
+
+
+def fold_differences(spreads: Mapping[str, Mapping[str, Spread]], figure: str) -> tuple[FoldDifference, ...]:
+    """Compare each two models that were trained anew for each fold.
+
+    Args:
+        spreads: by the model's name and the figure's. A model whose figure is not defined on every fold is left out.
+    """
+    values = {name: found[figure].values for name, found in spreads.items()}
+    whole = max(map(len, values.values()))
+    pairs = list(combinations([name for name, found in values.items() if len(found) == whole > 1], 2))
+    sign = -1 if counts_errors(figure) else 1
+    tests = [resampled_t(values[one], values[other]) for one, other in pairs]
+    adjusted = holm([test.p for test in tests])
+    return tuple(
+        FoldDifference(one, other, figure, sign * test.mean, test.sd, test.p, corrected)
+        for (one, other), test, corrected in zip(pairs, tests, adjusted, strict=True)
+    )
 
 
 def _spread(values: Sequence[float]) -> Spread:

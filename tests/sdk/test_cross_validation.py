@@ -36,7 +36,7 @@ def answers() -> Answers:
 
 
 def test_each_class_is_even_over_the_folds(dataset: Dataset, answers: Answers) -> None:
-    numbers = fold_numbers(dataset, answers, 4)
+    numbers = fold_numbers(dataset, answers.thumbnails, 4)
     for fold in range(4):
         mine = [place % 2 for place, number in enumerate(numbers) if number == fold]
         assert len(mine) == 10
@@ -46,7 +46,7 @@ def test_each_class_is_even_over_the_folds(dataset: Dataset, answers: Answers) -
 def test_frames_of_one_clip_stay_in_one_fold(dataset: Dataset, answers: Answers) -> None:
     clips = {path: f"clip-{i // 4}" for i, path in enumerate(PATHS)}
     grouped = Dataset(dataset.task, dataset.labels, dataset.samples, clips)
-    numbers = fold_numbers(grouped, answers, 5)
+    numbers = fold_numbers(grouped, answers.thumbnails, 5)
     assert all(len(set(numbers[start : start + 4])) == 1 for start in range(0, COUNT, 4))
     assert len(set(numbers)) == 5
 
@@ -61,4 +61,4 @@ def test_mean_and_spread_are_those_of_the_folds(dataset: Dataset, answers: Answe
 
 def test_more_folds_than_pictures_are_refused(dataset: Dataset, answers: Answers) -> None:
     with pytest.raises(InputError, match="cannot be divided into 41"):
-        fold_numbers(dataset, answers, 41)
+        fold_numbers(dataset, answers.thumbnails, 41)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk_converters.reference import open_reference
+from edgesdk_converters.source import Source
 from edgesdk_targets.card import ModelCard
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.decode.postprocess import Postprocess
@@ -35,6 +37,26 @@ class Answer:
     prepared: Array
     outputs: dict[str, Array]
     result: Result
+
+
+def source_predictor(source: Source, postprocess: Mapping[str, Any]) -> Predictor:
+    """Return a model that is not converted as a function from a picture to a result.
+
+    Args:
+        postprocess: replaces the card's own values.
+
+    Raises:
+        InputError: it does not load or run, does not take one picture, or its outputs do not fit its task.
+    """
+    reference = open_reference(source)
+    return Predictor(
+        reference.run,
+        reference.inputs,
+        reference.outputs,
+        source.card,
+        source.card_file.labels,
+        postprocess=postprocess,
+    )
 
 
 class Predictor:

@@ -49,6 +49,19 @@ def compare(
     folds: Annotated[
         int, typer.Option(min=0, help="Divide the data into so many folds; give the figures' mean and spread.")
     ] = 0,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PLAN.yaml", help="Train each card's model anew for each fold, on the others; with --folds."
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Of --train: a loss beside the cards; a detector needs one."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Of --train: folder for the trainings; it goes on from there.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads of one inference; 0 for all cores.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each artifact.")] = 7,
     slice_s: Annotated[float, typer.Option("--slice", min=0.01, help="Seconds of one turn.")] = 0.3,
@@ -72,6 +85,16 @@ def compare(
         from edgesdk_targets.whole_file import check_writable
 
         check_writable(report, "--report")
+    if train is not None:
+        from edgesdk.cli.compare_folds import compare_trained
+
+        limited = target is not None or bounds != _bounds(None, None, None, None, None)
+        compare_trained(
+            artifacts, data, folds, train, output=output, loss=loss, report=report, json=json, limited=limited
+        )
+        return
+    if loss is not None or output is not None:
+        raise InputError("--loss and --output are about --train, which is not given.", hint="Add --train PLAN.yaml.")
     threads = threads or cores()
     host = host_facts()
     limits = find_target(target) if target else None

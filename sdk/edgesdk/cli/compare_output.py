@@ -37,7 +37,7 @@ def print_choice(entries: Sequence[Entry], on_front: Sequence[str], choice: Pick
     console().print(shown)
     if figures is not None:
         for further in figures.tables():
-            _print(further)
+            print_further(further)
         for line in figures.to_json()["warnings"]:  # type: ignore[attr-defined]  # a list of texts
             note(f"note: {plain(line)}")
     said = f"Take {plain(choice.name)}: {plain(choice.why)}." if choice.name else plain(choice.why)
@@ -46,7 +46,7 @@ def print_choice(entries: Sequence[Entry], on_front: Sequence[str], choice: Pick
         note(f"  not {plain(line)}")
 
 
-def _print(further: FurtherTable) -> None:
+def print_further(further: FurtherTable) -> None:
     """Print a table; one with many figures of few models turned, so that it fits a terminal."""
     columns, rows = further.columns, further.rows
     if len(columns) > len(rows) + 1 and len(columns) > _WIDE:

@@ -92,9 +92,8 @@ def opened(path: Path, *, target: str | None, variant: str | None, threads: int,
 
 def _of_source(path: Path, target: str | None, variant: str | None, threads: int) -> Subject:
     """Load a model that is not converted, as `convert` would."""
-    from edgesdk_converters.proving.predictor import Predictor
+    from edgesdk_converters.proving.predictor import source_predictor
     from edgesdk_converters.quiet import quiet
-    from edgesdk_converters.reference import open_reference
     from edgesdk_converters.source import resolve_source
     from edgesdk_targets.decode.postprocess import measured_with
     from edgesdk_targets.errors import InputError
@@ -105,10 +104,8 @@ def _of_source(path: Path, target: str | None, variant: str | None, threads: int
         source = resolve_source(path)
         if threads and not source.is_onnx:
             _set_threads(threads)
-        reference = open_reference(source)
+        predict = source_predictor(source, measured_with(source.card.task))
     card, labels = source.card, source.card_file.labels
-    settings = measured_with(card.task)
-    predict = Predictor(reference.run, reference.inputs, reference.outputs, card, labels, postprocess=settings)
     runtime = "onnxruntime, not converted" if source.is_onnx else "pytorch"
     threshold = card.postprocess.score_threshold
     return Subject(path.name, path.name, runtime, "", card.task, labels, threshold, predict)

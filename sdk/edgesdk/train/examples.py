@@ -78,8 +78,28 @@ def open_examples(
         InputError: the data does not fit the card: no pictures, one alone, a class without pictures, unknown labels, a picture that
             cannot be read; or the model takes no single pictures.
     """
-    spec, tensor = _input_of(card)
+    _input_of(card)
     parts = part(data, card.card.task, card.labels, validation, seed)
+    return examples_of(
+        card, parts, cache_mb=cache_mb, workers=workers, absent_classes=absent_classes, progress=progress
+    )
+
+
+def examples_of(
+    card: CardFile,
+    parts: Parts,
+    *,
+    cache_mb: int = 512,
+    workers: int | None = None,
+    absent_classes: bool = False,
+    progress: Progress | None = None,
+) -> Examples:
+    """Open pictures that are divided already, as `open_examples` opens a folder's.
+
+    Raises:
+        InputError: the pictures do not fit the card, or the model takes no single pictures.
+    """
+    spec, tensor = _input_of(card)
     warnings = _checked(parts, card, absent_classes=absent_classes)
     held = len(parts.train.samples) + len(parts.validation.samples)
     in_memory = held * _bytes_of(tensor) <= cache_mb << 20

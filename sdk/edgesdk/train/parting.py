@@ -46,7 +46,7 @@ def part(data: str | Path, task: str, labels: tuple[str, ...], validation: str |
         kept = open_dataset(validation, task=task, labels=labels)
         return _parts(train, replace(kept, labels=_same_labels(train, kept, validation)))
     kept_here = _named(sets, _VALIDATION)
-    return _parts(train, kept_here) if kept_here is not None else _divided(train, validation, seed)
+    return _parts(train, kept_here) if kept_here is not None else divide(train, validation, seed)
 
 
 def _parts(train: Dataset, kept: Dataset) -> Parts:
@@ -67,7 +67,12 @@ def _same_labels(train: Dataset, kept: Dataset, where: str | Path) -> tuple[str,
     return kept.labels
 
 
-def _divided(dataset: Dataset, share: float, seed: int) -> Parts:
+def divide(dataset: Dataset, share: float, seed: int) -> Parts:
+    """Keep a share of a dataset to judge by: stratified by class, whole groups (frames of a video), drawn by the seed.
+
+    Raises:
+        InputError: too few pictures, in all or of a class.
+    """
     if not 0 < share < 1:
         raise InputError(
             f"A share of {share} for validation leaves nothing to learn from or to judge by.", hint="0.2 is usual."
