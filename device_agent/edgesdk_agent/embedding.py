@@ -152,7 +152,7 @@ class Pipeline(SlotPipeline):
                 self._inference_over()
             raise
 
-    def swap_model(self, model: Model | Chain, timeout_s: float = 30.0) -> None:
+    def swap(self, model: Model | Chain, timeout_s: float = 30.0) -> None:
         """Let another model take over between two frames, losing none; then the old model may be closed.
 
         Raises:
@@ -170,11 +170,13 @@ class Pipeline(SlotPipeline):
             model.release_streams(self)
         if self.on_model is not None:
             self.on_model(model)
-        self.swap(slots, timeout_s, lanes=lanes)
+        self.swap_slots(slots, timeout_s, lanes=lanes)
         self._fed = (model,)
         for old in before:
             if old is not model:
                 old.release_streams(self)
+
+    swap_model = swap
 
     def _inference_over(self) -> None:
         self._feeding = False

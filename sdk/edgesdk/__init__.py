@@ -14,44 +14,71 @@ if TYPE_CHECKING:
     from edgesdk.compressing import compress
     from edgesdk.conversion import convert
     from edgesdk.embedded_model import Chain, Model, load
+    from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost
     from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
     from edgesdk_agent.embedding import Pipeline
     from edgesdk_agent.events.event import SceneEvent
     from edgesdk_agent.events.scene import Scene
-    from edgesdk_agent.frame import FrameResult
+    from edgesdk_agent.frame import Frame, FrameResult
+    from edgesdk_agent.meter import FrameStats
     from edgesdk_agent.timeline.timeline import Timeline
     from edgesdk_agent.tracking.tracker import Tracker
     from edgesdk_agent.zones.line import Line
     from edgesdk_agent.zones.zone import Zone
     from edgesdk_targets.bundle.bundle import Bundle, open_bundle
     from edgesdk_targets.catalogue import find_target
-    from edgesdk_targets.errors import EdgeError
+    from edgesdk_targets.errors import (
+        BundleError,
+        CameraLost,
+        ConversionError,
+        DeviceError,
+        EdgeError,
+        GateFailed,
+        InputError,
+        MissingExtra,
+        SessionFailed,
+        WrongTarget,
+    )
     from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
     from edgesdk_targets.session import SessionOptions
     from edgesdk_targets.target import Target
 
 _WHERE = {
     "Bundle": "edgesdk_targets.bundle.bundle:Bundle",
+    "BundleError": "edgesdk_targets.errors:BundleError",
+    "Camera": "edgesdk_agent.cameras.camera:Camera",
+    "CameraInfo": "edgesdk_agent.cameras.camera:CameraInfo",
+    "CameraLost": "edgesdk_targets.errors:CameraLost",
     "Chain": "edgesdk.embedded_model:Chain",
     "Chained": "edgesdk_targets.results:Chained",
     "Classification": "edgesdk_targets.results:Classification",
+    "ConversionError": "edgesdk_targets.errors:ConversionError",
     "Detections": "edgesdk_targets.results:Detections",
+    "DeviceError": "edgesdk_targets.errors:DeviceError",
     "EdgeError": "edgesdk_targets.errors:EdgeError",
     "Embedding": "edgesdk_targets.results:Embedding",
+    "Frame": "edgesdk_agent.frame:Frame",
+    "FrameLost": "edgesdk_agent.cameras.camera:FrameLost",
     "FrameResult": "edgesdk_agent.frame:FrameResult",
+    "FrameStats": "edgesdk_agent.meter:FrameStats",
+    "GateFailed": "edgesdk_targets.errors:GateFailed",
     "HookSettings": "edgesdk_agent.delivery.hook_settings:HookSettings",
+    "InputError": "edgesdk_targets.errors:InputError",
     "Line": "edgesdk_agent.zones.line:Line",
+    "MissingExtra": "edgesdk_targets.errors:MissingExtra",
     "Model": "edgesdk.embedded_model:Model",
     "Pipeline": "edgesdk_agent.embedding:Pipeline",
     "Regression": "edgesdk_targets.results:Regression",
     "Result": "edgesdk_targets.results:Result",
     "Scene": "edgesdk_agent.events.scene:Scene",
     "SceneEvent": "edgesdk_agent.events.event:SceneEvent",
+    "SessionFailed": "edgesdk_targets.errors:SessionFailed",
     "SessionOptions": "edgesdk_targets.session:SessionOptions",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
     "Timeline": "edgesdk_agent.timeline.timeline:Timeline",
     "Tracker": "edgesdk_agent.tracking.tracker:Tracker",
+    "WrongTarget": "edgesdk_targets.errors:WrongTarget",
     "Zone": "edgesdk_agent.zones.zone:Zone",
     "compress": "edgesdk.compressing:compress",
     "convert": "edgesdk.conversion:convert",
@@ -63,26 +90,40 @@ _WHERE = {
 
 __all__ = [
     "Bundle",
+    "BundleError",
+    "Camera",
+    "CameraInfo",
+    "CameraLost",
     "Chain",
     "Chained",
     "Classification",
+    "ConversionError",
     "Detections",
+    "DeviceError",
     "EdgeError",
     "Embedding",
+    "Frame",
+    "FrameLost",
     "FrameResult",
+    "FrameStats",
+    "GateFailed",
     "HookSettings",
+    "InputError",
     "Line",
+    "MissingExtra",
     "Model",
     "Pipeline",
     "Regression",
     "Result",
     "Scene",
     "SceneEvent",
+    "SessionFailed",
     "SessionOptions",
     "Target",
     "Text",
     "Timeline",
     "Tracker",
+    "WrongTarget",
     "Zone",
     "compress",
     "convert",

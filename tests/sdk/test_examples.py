@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import cv2
+import numpy as np
 import pytest
 
 import edgesdk
@@ -29,6 +31,7 @@ RUN_HERE = {
     "detect_in_a_video.py",
     "fastapi_app.py",
     "opencv_window.py",
+    "own_camera.py",
     "read_mqtt.py",
 }
 NOTEBOOK = EXAMPLES / "notebook.ipynb"
@@ -228,6 +231,53 @@ class TestWindow:
         done = example("opencv_window.py", classifier, "conveyor:?frames=5&live=0", "--headless", cwd=tmp_path)
         assert done.returncode == 1
         assert "is no detector" in done.stderr
+
+    def test_it_shows_each_picture_with_what_was_found_until_q_is_pressed(
+        self, digits_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on a machine with a display: what is shown and asked is OpenCV's own window, whose two calls are noted."""
+        shown: list[tuple[str, np.ndarray]] = []
+        keys = iter([-1, -1, ord("q")])
+        monkeypatch.setenv("DISPLAY", ":77")
+        monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GUI:                           GTK3")
+        monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append((title, image.copy())))
+        monkeypatch.setattr(cv2, "waitKey", lambda _: next(keys))
+        program = EXAMPLES / "opencv_window.py"
+        monkeypatch.setattr(sys, "argv", [str(program), str(digits_bundle), "conveyor:?frames=50&live=0"])
+        runpy.run_path(str(program), run_name="__main__")
+        assert [title for title, _ in shown] == ["edgesdk"] * 3
+        assert all((image == (0, 200, 0)).all(axis=2).sum() > 50 for _, image in shown)
+
+
+class TestOwnCamera:
+    SIZE = (320, 240)
+
+    def pictures(self) -> bytes:
+        from edgesdk_agent.cameras.conveyor import ConveyorCamera
+
+        camera = ConveyorCamera(seed=1, live=False)
+        taken = [camera.read(None) for _ in range(4)]
+        return b"".join(cv2.resize(one, self.SIZE).tobytes() for one in taken if one is not None)
+
+    def run(self, bundle: Path, given: bytes, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, str(EXAMPLES / "own_camera.py"), str(bundle), "--size", "320x240"]
+        return subprocess.run(command, input=given, capture_output=True, cwd=cwd, timeout=TIMEOUT_S, check=False)
+
+    def test_each_picture_that_was_written_has_its_result(self, digits_bundle: Path, tmp_path: Path) -> None:
+        done = self.run(digits_bundle, self.pictures(), tmp_path)
+        assert done.returncode == 0, done.stderr
+        *frames, counts = done.stdout.decode().splitlines()
+        assert counts == "4 of 4 frames"
+        found = [re.fullmatch(rf"frame {number}: (\d+) objects", line) for number, line in enumerate(frames)]
+        assert len(found) == 4
+        assert all(match and int(match[1]) for match in found)
+
+    def test_a_stream_that_ends_within_a_picture_is_told(self, digits_bundle: Path, tmp_path: Path) -> None:
+        done = self.run(digits_bundle, self.pictures()[:-1], tmp_path)
+        assert done.returncode == 1
+        assert b"frame 0: " in done.stdout
+        assert b"error: The stream ends within a picture." in done.stderr
+        assert b"Traceback" not in done.stderr
 
 
 class TestNotebook:

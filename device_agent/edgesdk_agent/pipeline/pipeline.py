@@ -233,7 +233,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             self._failures.raise_first()
         return self.stats()
 
-    def swap(self, slots: Sequence[Slot], timeout_s: float = 30.0, *, lanes: int = 1) -> None:
+    def swap_slots(self, slots: Sequence[Slot], timeout_s: float = 30.0, *, lanes: int = 1) -> None:
         """Let another model take over between two frames, losing none; then the old model may be closed.
 
         Args:

@@ -244,7 +244,7 @@ def test_any_mix_of_cameras_ends_with_every_frame_accounted_for(
         scripts[0].slots(slots), cameras, on_result=sink, policy=by_name, lanes=lanes, keep_image=keep_image
     ) as pipeline:
         if swap:
-            pipeline.swap(scripts[1].slots(slots), PATIENCE_S, lanes=lanes)
+            pipeline.swap_slots(scripts[1].slots(slots), PATIENCE_S, lanes=lanes)
         run_until(pipeline, sink, stop_after)
     stats = accounted(pipeline, sink)
     for name, policy in by_name.items():

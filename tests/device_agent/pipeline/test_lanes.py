@@ -106,7 +106,7 @@ def test_a_swap_changes_the_number_of_lanes_and_loses_nothing(before: int, after
     old, new, sink = Uneven(), Uneven(), Sink()
     with make(ScriptedCamera(None), old, sink, "every_frame", lanes=before) as pipeline:
         wait_until(lambda: len(old.inferred) > 10, "results of the old model")
-        pipeline.swap(new.slots(slots_wanted(("every_frame",), after)), PATIENCE_S, lanes=after)
+        pipeline.swap_slots(new.slots(slots_wanted(("every_frame",), after)), PATIENCE_S, lanes=after)
         wait_until(lambda: len(new.inferred) > 30, "results of the new model")
         stats = pipeline.stop(PATIENCE_S)
     assert sink.seqs == list(range(stats.captured))

@@ -60,9 +60,9 @@ def test_another_model_that_takes_over_is_prepared_for_in_its_own_way() -> None:
     count = slots_wanted(("every_frame",), 2)
     with make(ScriptedCamera(None), computing, sink, "every_frame", lanes=2) as pipeline:
         wait_until(lambda: computing.by["infer"] > 10, "lanes to prepare")
-        pipeline.swap(own_threads.slots(count), PATIENCE_S, lanes=2)
+        pipeline.swap_slots(own_threads.slots(count), PATIENCE_S, lanes=2)
         wait_until(lambda: own_threads.by["preprocess"] > 10, "the thread to prepare")
-        pipeline.swap(again.slots(count), PATIENCE_S, lanes=2)
+        pipeline.swap_slots(again.slots(count), PATIENCE_S, lanes=2)
         wait_until(lambda: again.by["infer"] > 10, "lanes to prepare again")
         stats = pipeline.stop(PATIENCE_S)
     assert sink.seqs == list(range(stats.captured))

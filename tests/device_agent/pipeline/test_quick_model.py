@@ -108,9 +108,9 @@ def test_a_swap_to_a_slow_model_and_back_loses_nothing() -> None:
     count = slots_wanted(("every_frame",), 1)
     with make(ScriptedCamera(None), quick, sink, "every_frame") as pipeline:
         wait_until(lambda: quick.by["infer"] > 20, "a lane to prepare")
-        pipeline.swap(slow.slots(count), PATIENCE_S)
+        pipeline.swap_slots(slow.slots(count), PATIENCE_S)
         wait_until(lambda: slow.by["preprocess"] > 5, "the thread to prepare for the slow one")
-        pipeline.swap(again.slots(count), PATIENCE_S)
+        pipeline.swap_slots(again.slots(count), PATIENCE_S)
         wait_until(lambda: again.by["infer"] > 20, "a lane to prepare again")
         stats = pipeline.stop(PATIENCE_S)
     assert sink.seqs == list(range(stats.captured))

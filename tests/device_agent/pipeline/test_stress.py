@@ -43,7 +43,7 @@ def test_a_thousand_pipelines_start_swap_and_stop() -> None:
                 pipeline.pause()
             if turns.random() < 0.7:
                 after = turns.choice((1, 2))
-                pipeline.swap(Script().slots(slots_wanted((policy,) * cameras, after)), PATIENCE_S, lanes=after)
+                pipeline.swap_slots(Script().slots(slots_wanted((policy,) * cameras, after)), PATIENCE_S, lanes=after)
             pipeline.stop(PATIENCE_S)
         except SessionFailed:
             assert script.fail_infer
@@ -133,7 +133,7 @@ def test_a_model_of_another_input_size_takes_over(tmp_path: Path) -> None:
         ModelPipeline(old, camera, on_result=sink, policy="every_frame") as pipeline,
     ):
         wait_until(lambda: len(sink.results) > 5, "results of the old model")
-        pipeline.swap_model(new, PATIENCE_S)
+        pipeline.swap(new, PATIENCE_S)
         old.close()
         seen = len(sink.results)
         wait_until(lambda: len(sink.results) > seen + 5, "results of the new model")

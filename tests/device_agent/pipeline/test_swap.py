@@ -17,7 +17,7 @@ def test_another_model_takes_over_between_two_frames(policy: Policy) -> None:
     camera = PacedCamera(ScriptedCamera(None), 500)
     with make(camera, old, sink, policy) as pipeline:
         wait_until(lambda: len(old.inferred) >= 5, "results of the old model")
-        pipeline.swap(new.slots(slots_wanted((policy,))), PATIENCE_S)
+        pipeline.swap_slots(new.slots(slots_wanted((policy,))), PATIENCE_S)
         done = len(old.inferred)
         wait_until(lambda: len(new.inferred) >= 5, "results of the new model")
         assert len(old.inferred) == done, "the old model worked after the swap had returned"
@@ -35,7 +35,7 @@ def test_two_swaps_at_once_lose_nothing() -> None:
     with make(PacedCamera(ScriptedCamera(None), 1000), scripts[0], sink, "every_frame") as pipeline:
         assert scripts[0].began.acquire(timeout=PATIENCE_S)
         wait_until(lambda: len(scripts[0].prepared) == 2, "a full old model")
-        swaps = [threading.Thread(target=pipeline.swap, args=(s.slots(2), PATIENCE_S)) for s in scripts[1:]]
+        swaps = [threading.Thread(target=pipeline.swap_slots, args=(s.slots(2), PATIENCE_S)) for s in scripts[1:]]
         swaps[0].start()
         wait_until(lambda: len(scripts[1].prepared) == 2, "the first successor to prepare")
         swaps[1].start()
@@ -54,7 +54,7 @@ def test_a_swap_does_not_wait_for_ever_for_the_old_model() -> None:
     with make(ScriptedCamera(None), old, sink, "every_frame") as pipeline:
         assert old.began.acquire(timeout=PATIENCE_S)
         with pytest.raises(SessionFailed, match="still at work"):
-            pipeline.swap(new.slots(2), timeout_s=0.05)
+            pipeline.swap_slots(new.slots(2), timeout_s=0.05)
         old.gate.release(100)
         wait_until(lambda: bool(new.inferred), "the new model's first result")
     assert sink.seqs == list(range(pipeline.stats().captured))
@@ -64,5 +64,5 @@ def test_a_swap_after_the_end_changes_nothing() -> None:
     new = Script()
     with make(ScriptedCamera(3), Script(), Sink(), "every_frame") as pipeline:
         assert pipeline.wait(PATIENCE_S)
-        pipeline.swap(new.slots(2), PATIENCE_S)
+        pipeline.swap_slots(new.slots(2), PATIENCE_S)
     assert new.inferred == []
