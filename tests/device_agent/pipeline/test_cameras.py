@@ -59,8 +59,9 @@ def test_a_quick_camera_does_not_starve_a_slow_one() -> None:
     with make(cameras, script, sink, "freshest") as pipeline:
         wait_until(lambda: len(sink.of("slow")) >= 15, "the slow camera's results")
         stats = pipeline.stop(PATIENCE_S)
-    # Its turn comes within two inferences, so that of its frames, 20 ms apart, hardly one is replaced.
-    assert stats.cameras["slow"].processed >= 0.8 * stats.cameras["slow"].captured
+    # Its turn comes within two inferences, so that of its frames, 20 ms apart, hardly one is replaced, unless the machine
+    # stalls; by its share of the frames one of twenty would be processed.
+    assert stats.cameras["slow"].processed >= 0.5 * stats.cameras["slow"].captured
     assert stats.cameras["fast"].dropped["replaced_before_inference"] > stats.cameras["fast"].processed
     assert_accounts(stats)
 
