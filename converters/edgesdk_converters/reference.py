@@ -10,6 +10,7 @@ import numpy as np
 from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_converters.source import Source
 from edgesdk_converters.steps.live_module import in_eval_mode
+from edgesdk_targets.card import ModelCard
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import DTYPES, DYNAMIC, Array, TensorSpec
 
@@ -58,13 +59,13 @@ class TorchReference:
             # Exporters want a tuple; the names are kept here.
             source.module = _tuple_outputs(self._module)
             self._module = source.module
-        names = names or _names_of(len(arrays), source)
+        names = names or _names_of(len(arrays), source.card)
         if len(set(names)) != len(names) or len(names) != len(arrays):
             raise InputError(
                 f"The model gives {len(arrays)} outputs, but their names are {list(names)}.",
                 hint="Name them in the card: `outputs: [boxes, scores]`; state outputs too.",
             )
-        self.outputs = tuple(_spec_of(name, array) for name, array in zip(names, arrays, strict=True))
+        self.outputs = tuple(spec_of(name, array) for name, array in zip(names, arrays, strict=True))
 
     def example(self) -> tuple[torch.Tensor, ...]:
         """Return one input tensor for each input, as the exporters want them."""
@@ -92,6 +93,44 @@ class TorchReference:
         names = tuple(answer) if isinstance(answer, Mapping) else ()
         flat = _flatten(answer)
         return [tensor.detach().cpu().numpy() for tensor in flat], names
+
+
+def named_outputs(answer: Any, card: ModelCard) -> dict[str, torch.Tensor]:
+    """Return what a torch model answers by the names that its artifacts give it: the model's own, the card's, or the usual ones.
+
+    Raises:
+        InputError: it answers no tensors, or another number of them than the card names.
+    """
+    tensors = _flatten(answer)
+    names = tuple(answer) if isinstance(answer, Mapping) else _names_of(len(tensors), card)
+    if len(names) != len(tensors):
+        raise InputError(
+            f"The model gives {len(tensors)} outputs, but their names are {list(names)}.",
+            hint="Name them in the card: `outputs: [boxes, scores]`.",
+        )
+    return dict(zip(names, tensors, strict=True))
+
+
+def spec_of(name: str, array: Array, other: Array | None = None) -> TensorSpec:
+    """Return what a model's output is.
+
+    Args:
+        other: of another picture; sizes in which it differs are open ones.
+
+    Raises:
+        InputError: its dtype is none that can be handled.
+    """
+    dtype = str(array.dtype)
+    if dtype not in DTYPES:
+        raise InputError(
+            f"The model's output {name!r} is {dtype}; {', '.join(DTYPES)} can be handled.",
+            hint="Cast it to float32 inside the model.",
+        )
+    shape = array.shape or (1,)
+    if other is not None and other.shape != array.shape:
+        shape = tuple(a if a == b else DYNAMIC for a, b in zip(array.shape, other.shape, strict=True))
+    shape = tuple(size if size != 0 else DYNAMIC for size in shape)
+    return TensorSpec(name=name, shape=shape, dtype=dtype)
 
 
 def _tuple_outputs(module: torch.nn.Module | ExportedProgram) -> torch.nn.Module:
@@ -136,7 +175,7 @@ class OnnxReference:
         noise = {s.name: np.random.default_rng(1).random(s.shape).astype(s.numpy_dtype) for s in self.inputs}
         again = self._run(noise, names) if _open_sizes(self._session) else arrays
         self.outputs = tuple(
-            _spec_of(name, array, other) for name, array, other in zip(names, arrays, again, strict=True)
+            spec_of(name, array, other) for name, array, other in zip(names, arrays, again, strict=True)
         )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -178,8 +217,7 @@ def _open_sizes(session: Any) -> bool:
     return any(not isinstance(size, int) for node in session.get_outputs() for size in node.shape)
 
 
-def _names_of(count: int, source: Source) -> tuple[str, ...]:
-    card = source.card
+def _names_of(count: int, card: ModelCard) -> tuple[str, ...]:
     if card.outputs:
         return card.outputs
     states = tuple(state.output for state in card.state)
@@ -189,20 +227,6 @@ def _names_of(count: int, source: Source) -> tuple[str, ...]:
         return states
     names = usual if own == len(usual) else tuple(f"output_{i}" for i in range(own))
     return (*names, *states)
-
-
-def _spec_of(name: str, array: Array, other: Array | None = None) -> TensorSpec:
-    dtype = str(array.dtype)
-    if dtype not in DTYPES:
-        raise InputError(
-            f"The model's output {name!r} is {dtype}; {', '.join(DTYPES)} can be handled.",
-            hint="Cast it to float32 inside the model.",
-        )
-    shape = array.shape or (1,)
-    if other is not None and other.shape != array.shape:
-        shape = tuple(a if a == b else DYNAMIC for a, b in zip(array.shape, other.shape, strict=True))
-    shape = tuple(size if size != 0 else DYNAMIC for size in shape)
-    return TensorSpec(name=name, shape=shape, dtype=dtype)
 
 
 def _flatten(answer: Any) -> Sequence[torch.Tensor]:

@@ -89,7 +89,7 @@ def compress(
         target: a name, an alias or a path of a target file.
         output: the folder for the compressed model's card and weights, its bundle, its report and the checkpoints.
         max_drop: how much accuracy the model may lose in all, as a fraction (0.01: one point).
-        loss: `package.module:function`, for a task without a usual loss.
+        loss: `package.module:function`, for a task without a usual loss; goes before the recipe's own.
         folder: that the recipe's paths are relative to; the recipe's own, or the current one.
         report: the HTML file; `report.html` in `output` unless given.
 
@@ -103,6 +103,8 @@ def compress(
     from edgesdk.compressing_run import Request, run
 
     read, base = _read(recipe, folder)
+    if loss is not None:
+        read = read.model_copy(update={"loss": loss})
     find_target(target)
     out = Path(output)
     if out.suffix == ".edgebundle" or (out.exists() and not out.is_dir()):
@@ -113,7 +115,7 @@ def compress(
     check_report(page)
     with needs("torch", extra="torch"):
         import torch  # noqa: F401
-    request = Request(source, card, read, base, target, out, max_drop, loss, page, out / _WORK)
+    request = Request(source, card, read, base, target, out, max_drop, page, out / _WORK)
     return run(request, progress or _silent)
 
 

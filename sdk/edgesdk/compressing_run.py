@@ -50,7 +50,6 @@ class Request:
     target: str
     output: Path
     max_drop: float | None
-    loss: str | None
     page: Path
     folder: Path
 
@@ -136,7 +135,7 @@ def prepare(request: Request, source: Source, start: Subject, say: Say, *, gated
     check_distillation(recipe, answering[None], answering)
     say("digests of the data")
     data = open_data(recipe, request.base, card)
-    trainer = trainer_for(recipe, request.base, card, request.loss, say)
+    trainer = trainer_for(recipe, request.base, card, say)
     judging = _judging(request, card, start, data)
     survey = Survey(recipe.sensitivity or None, judging, say)
     bench = Workbench(
@@ -151,7 +150,7 @@ def prepare(request: Request, source: Source, start: Subject, say: Say, *, gated
         sensitivity=survey.measured,
     )
     told = [card.card.model_dump(mode="json"), card.labels, source.cache_key(), _digest_of_start(start)]
-    identity = key_of(__version__, told, dict(data.digests), request.loss)
+    identity = key_of(__version__, told, dict(data.digests), recipe.loss)
     course = Course(
         recipe, bench, judging.verdict if gated else None, request.folder, identity, _Depends(request, teachers)
     )

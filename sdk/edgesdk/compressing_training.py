@@ -51,9 +51,7 @@ class Trainer:
         return {**fitted.to_json(), "weights": fitted.weights.name}
 
 
-def trainer_for(
-    recipe: Recipe, base: Path, card: CardFile, loss: str | None, say: Callable[[str], None]
-) -> Trainer | None:
+def trainer_for(recipe: Recipe, base: Path, card: CardFile, say: Callable[[str], None]) -> Trainer | None:
     """Return what trains; None for a recipe in which nothing is trained.
 
     Raises:
@@ -62,7 +60,7 @@ def trainer_for(
     plans = [step.plan for step in recipe.steps() if step.plan is not None]
     if not plans or recipe.data.train is None:
         return None
-    found = loss_for(card, loss)
+    found = loss_for(card, recipe.loss)
     examples = open_examples(
         card,
         base / recipe.data.train,

@@ -74,6 +74,7 @@ class Recipe(Settings):
         name, version: of the compressed model; those of the model, with `-small`, unless given.
         sensitivity: False for none; channels are then taken from all groups alike.
         recovery: how the model is trained after a pass that costs accuracy; False for not at all.
+        loss: `package.module:function` beside the card, of a task without a usual one (a detector's).
         precision: of the artifact, as for `edgesdk convert`; INT8 after `qat` unless given.
     """
 
@@ -83,6 +84,7 @@ class Recipe(Settings):
     sensitivity: Sensitivity | Literal[False] = Field(default_factory=Sensitivity)
     passes: Annotated[tuple[PassSettings, ...], Field(min_length=1, max_length=50)]
     recovery: Plan | Literal[False] = Field(default_factory=lambda: Plan(epochs=10))
+    loss: str | None = None
     precision: Literal["fp32", "fp16", "int8", "mixed"] | None = None
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from edgesdk.train.moment import Loss, Moment, Term
 from edgesdk_converters.framework_edge import reason
@@ -12,11 +12,13 @@ from edgesdk_targets.errors import EdgeError, InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+Answer = TypeVar("Answer")
+
 # How PyTorch begins to say that a norm has one value alone to take a mean of.
 _ALONE = "more than 1 value per channel"
 
 
-def ask(what: str, asked: Loss, moment: Moment) -> Tensor:
+def ask(what: str, asked: Callable[[Moment], Answer], moment: Moment) -> Answer:
     """Return the answer.
 
     Args:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edgesdk.train.batch import Batch, BoxTargets
+from edgesdk.train.moved_boxes import moved_boxes
 from edgesdk.train.plan import Augment
-from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.tensor import TensorSpec
 
@@ -21,20 +22,11 @@ class Variation:
     Args:
         augment: what is declared.
         preprocess, tensor: how the pictures were prepared: where black and white are, and where the channels stand.
-        task: of the model; boxes do not move with their picture.
-
-    Raises:
-        InputError: pictures with boxes are to be moved.
     """
 
-    def __init__(self, augment: Augment, preprocess: Preprocess, tensor: TensorSpec, task: str) -> None:
+    def __init__(self, augment: Augment, preprocess: Preprocess, tensor: TensorSpec) -> None:
         import torch
 
-        if augment.moves and task == "detect":
-            raise InputError(
-                "shift, rotate, scale and flip move what is in a picture, but not its boxes.",
-                hint="Declare brightness, contrast and noise only.",
-            )
         self._augment = augment
         self._last = tensor.layout == "NHWC"
         mean, std = torch.tensor(preprocess.mean), torch.tensor(preprocess.std)
@@ -46,23 +38,31 @@ class Variation:
         """Whether anything is declared at all."""
         return self._augment != Augment()
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return other pictures of the same shape and dtype, within black and white."""
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return other pictures of the same shape and dtype, within black and white; boxes move with what they hold."""
         import torch
 
+        images, targets = batch.images, batch.targets
         planes = (images.permute(0, 3, 1, 2) if self._last else images).float()
         if self._augment.moves:
-            planes = self._moved(planes, generator)
+            planes, taken = self._moved(planes, generator)
+            if isinstance(targets, BoxTargets):
+                targets = moved_boxes(targets, taken, (planes.shape[2], planes.shape[3]))
         planes = self._lit(planes, generator)
         if self._augment.noise:
             width = (self._white - self._black) * self._augment.noise
             planes = planes + torch.randn(planes.shape, generator=generator) * width
         planes = torch.minimum(torch.maximum(planes, self._black), self._white)
         out = planes.permute(0, 2, 3, 1) if self._last else planes
-        return out.contiguous() if images.is_floating_point() else out.round().to(images.dtype).contiguous()
+        out = out if images.is_floating_point() else out.round().to(images.dtype)
+        return Batch(out.contiguous(), targets)
 
-    def _moved(self, planes: Tensor, generator: torch.Generator) -> Tensor:
-        """Turn, stretch, mirror and shift each picture; its edge goes on outside of it."""
+    def _moved(self, planes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Turn, stretch, mirror and shift each picture; its edge goes on outside of it.
+
+        Returns:
+            the pictures, and (B, 2, 3) from where in the picture each place was taken, both from -1 to 1.
+        """
         import torch
         from torch.nn import functional
 
@@ -80,8 +80,10 @@ class Variation:
             torch.stack([size * angle.cos() * mirrored, -size * angle.sin() * height / width, right], 1),
             torch.stack([size * angle.sin() * width / height * mirrored, size * angle.cos(), down], 1),
         )
-        grid = functional.affine_grid(torch.stack(rows, 1), list(planes.shape), align_corners=False)
-        return functional.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        taken = torch.stack(rows, 1)
+        grid = functional.affine_grid(taken, list(planes.shape), align_corners=False)
+        moved = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return moved, taken
 
     def _lit(self, planes: Tensor, generator: torch.Generator) -> Tensor:
         declared, count, each = self._augment, len(planes), (-1, 1, 1, 1)

@@ -48,11 +48,14 @@ def check_texts(samples: Sequence[Sample], labels: tuple[str, ...]) -> None:
         )
 
 
-def encode(sample: Sample, labels: tuple[str, ...], geometry: Geometry | None) -> Encoded:
+def encode(
+    sample: Sample, labels: tuple[str, ...], geometry: Geometry | None, size: tuple[int, int] = (0, 0)
+) -> Encoded:
     """Return what is true of one picture.
 
     Args:
         geometry: from the picture to the model's input; needed for boxes only.
+        size: height and width of that input; likewise.
     """
     if isinstance(sample, ClassSample):
         return sample.accepted
@@ -62,10 +65,10 @@ def encode(sample: Sample, labels: tuple[str, ...], geometry: Geometry | None) -
     if isinstance(sample, ValueSample):
         return sample.values
     assert geometry is not None  # noqa: S101  (boxes are encoded with the picture)
-    return _boxes(sample, geometry)
+    return _boxes(sample, geometry, size)
 
 
-def _boxes(sample: BoxSample, geometry: Geometry) -> tuple[Array, Array, Array]:
+def _boxes(sample: BoxSample, geometry: Geometry, size: tuple[int, int]) -> tuple[Array, Array, Array]:
     """Return a picture's boxes in pixels of the model's input, without those that lie outside of it."""
     truth = sample.truth
     height, width = geometry.image_size
@@ -73,7 +76,9 @@ def _boxes(sample: BoxSample, geometry: Geometry) -> tuple[Array, Array, Array]:
     scale = np.array([geometry.scale_x, geometry.scale_y] * 2)
     offset = np.array([geometry.offset_x, geometry.offset_y] * 2)
     crowd = truth.crowd if truth.crowd is not None else np.zeros(len(boxes), bool)
-    return (boxes * scale + offset).astype(np.float32), truth.class_ids, crowd
+    placed = (boxes * scale + offset).astype(np.float32)
+    inside = (placed[:, 2:] > 0).all(axis=1) & (placed[:, :2] < np.array(size[::-1])).all(axis=1)
+    return placed[inside], truth.class_ids[inside], crowd[inside]
 
 
 def together(task: str, encoded: Sequence[Encoded], classes: int) -> Targets:

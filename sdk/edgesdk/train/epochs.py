@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class EpochBatches:
                 continue
             (drawn,) = np.random.SeedSequence([self._seed, epoch, number]).generate_state(1, np.uint64)
             generator = torch.Generator().manual_seed(int(drawn >> np.uint64(1)))
-            yield replace(batch, images=self._variation(batch.images, generator))
+            yield self._variation(batch, generator)
 
 
 class InOrder:

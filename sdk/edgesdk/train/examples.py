@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from edgesdk.evaluate.dataset import Dataset
-from edgesdk.layouts.samples import ClassSample, Sample
+from edgesdk.layouts.samples import BoxSample, ClassSample, Sample
 from edgesdk.train.batch import ExampleSet
 from edgesdk.train.encode import check_texts
 from edgesdk.train.parting import Parts, part
@@ -154,6 +154,12 @@ def _checked(parts: Parts, card: CardFile, *, absent_classes: bool) -> tuple[str
     task, labels = card.card.task, card.labels
     if task == "text":
         check_texts([*parts.train.samples, *parts.validation.samples], labels)
+    if task == "detect":
+        for what, samples in (("learn from", parts.train.samples), ("judge by", parts.validation.samples)):
+            if not any(len(sample.truth.class_ids) for sample in cast("Sequence[BoxSample]", samples)):
+                raise InputError(
+                    f"No picture to {what} has a box.", hint="Label its objects, or give a larger share for validation."
+                )
     if task != "classify":
         return ()
     learnt, judged = _counts(parts.train.samples), _counts(parts.validation.samples)

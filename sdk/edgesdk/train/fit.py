@@ -119,7 +119,7 @@ def fit(
         from edgesdk.train.running import isolated, run, usable_device
     folder, say = Path(folder), progress or _silent
     device = usable_device(plan.device)
-    variation = Variation(plan.augment, examples.preprocess, examples.tensor, examples.task)
+    variation = Variation(plan.augment, examples.preprocess, examples.tensor)
     identity = identity_of(model, loss, measure, terms or {}, examples, plan)
     before = _checkpoint(folder, identity) if resume else None
     with isolated(plan):

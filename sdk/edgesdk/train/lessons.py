@@ -49,6 +49,8 @@ class Lessons(LightningModule):
         self._best = before.best if before is not None else -1
         self.kept = before
         self.ended = ""
+        # Of this epoch's validation, where its figure is no mean.
+        self._asked: list[Any] = []
 
     @property
     def epoch(self) -> int:
@@ -80,6 +82,7 @@ class Lessons(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Begin an epoch."""
         self._epoch_began = time.monotonic()
+        self._asked.clear()
         for mean in self._means.values():
             mean.reset()
         for hook in self._work.hooks:
@@ -124,18 +127,28 @@ class Lessons(LightningModule):
             raise loss_not_finite(self.model, batch, float(loss.detach()), self.epoch, self._step)
         self._means["validation_loss"].update(loss, len(batch))
         measure = self._work.measure
-        figure = loss if measure is None else ask(f"The measure {measure.name}", measure.each, moment).mean()
-        self._means["figure"].update(figure, len(batch))
+        if measure is None:
+            self._means["figure"].update(loss, len(batch))
+            return
+        each = ask(f"The measure {measure.name}", measure.each, moment)
+        if measure.of_all is not None:
+            self._asked.append(each)
+        else:
+            self._means["figure"].update(each.mean(), len(batch))
 
     def on_train_epoch_end(self) -> None:
         """Keep the epoch, tell it, and see whether it was the last."""
-        mean = {name: float(metric.compute()) for name, metric in self._means.items()}
+        measure = self._work.measure
+        together = measure.of_all if measure is not None else None
+        mean = {
+            name: float(metric.compute()) for name, metric in self._means.items() if name != "figure" or not together
+        }
         record = EpochRecord(
             epoch=self.epoch,
             loss=mean["loss"],
             terms={name: mean[name] for name in self._work.terms},
             validation_loss=mean["validation_loss"],
-            figure=mean["figure"],
+            figure=together(self._asked) if together else mean["figure"],
             learning_rate=self._rate(),
             seconds=time.monotonic() - self._epoch_began,
         )

@@ -54,7 +54,7 @@ def loss_for(card: CardFile, name: str | None = None, *, label_smoothing: float 
         return squared_error
     raise InputError(
         f"There is no usual loss for the task {task!r}: it depends on how the model answers.",
-        hint="Name one: loss_for(card, 'package.module:function'); edgesdk.train.losses says what it is given.",
+        hint="Write one and name it: --loss package.module:function (`loss:` in a recipe). edgesdk.train.losses says what it gets.",
     )
 
 

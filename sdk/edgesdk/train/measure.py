@@ -5,11 +5,12 @@ These are quick and rough; `edgesdk evaluate` measures the finished model as its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from edgesdk.train.batch import TextTargets
+from edgesdk.train.found_boxes import MatchedBoxes, ap50_of
 from edgesdk.train.losses import class_targets, first_after, steps_of
 from edgesdk.train.moment import Moment
 from edgesdk_targets.card import CardFile
@@ -20,19 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure that is the mean over pictures.
+    """A figure of the validation pictures.
 
     Attributes:
-        each: moment → (B,) float, the figure of each picture.
+        each: moment → (B,) float, the figure of each picture, of which the mean counts; or what `of_all` makes it of.
+        of_all: what `each` returned for every batch → the figure; None for the mean.
     """
 
     name: str
     higher_is_better: bool
-    each: Callable[[Moment], Tensor]
+    each: Callable[[Moment], Any]
+    of_all: Callable[[Sequence[Any]], float] | None = None
 
 
 def measure_for(card: CardFile) -> Measure | None:
-    """Return the figure of a card's task; None where the validation loss has to do (detection, embedding)."""
+    """Return the figure of a card's task; None where the validation loss has to do (embedding)."""
     task = card.card.task
     if task == "classify":
         return Measure("accuracy", higher_is_better=True, each=right_class)
@@ -40,6 +43,8 @@ def measure_for(card: CardFile) -> Measure | None:
         return Measure("word_accuracy", higher_is_better=True, each=RightText(card.labels, card.card.postprocess.blank))
     if task == "regress":
         return Measure("mse", higher_is_better=False, each=_squared_errors)
+    if task == "detect":
+        return Measure("ap50", higher_is_better=True, each=MatchedBoxes(card), of_all=ap50_of)
     return None
 
 

@@ -103,7 +103,9 @@ class PictureSet:
 
         def work(item: Item, picture: Array) -> tuple[Array, Encoded]:
             sample = by_name[item.name]
-            return picture, encode(sample, self._labels, self._prepare.geometry(item.name, sample))
+            return picture, encode(
+                sample, self._labels, self._prepare.geometry(item.name, sample), self._prepare.spec.size
+            )
 
         pipeline = Pipeline(
             [self._items[number] for number in numbers],

@@ -43,6 +43,12 @@ passes:
   - {pass: fold}
 recovery: {epochs: 1, batch: 8, threads: 1, workers: 1, learning_rate: 0.001}
 """
+OWN_LOSS = """\
+from torch.nn import functional
+
+def loss(moment):
+    return functional.cross_entropy(moment.answer, moment.targets) + 1000
+"""
 
 
 @pytest.fixture(scope="module")
@@ -192,12 +198,19 @@ def test_what_is_wrong_is_told_before_the_first_pass(
 
 def test_the_command_tells_all_of_it_as_json(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = "{epochs: 1, batch: 16, threads: 1, workers: 1, learning_rate: 0.0001}"
+    (site / "own_loss.py").write_text(OWN_LOSS)
     recipe = f"data: {{train: train, evaluate: test}}\npasses: [{{pass: fold}}, {{pass: qat, training: {plan}}}]\n"
-    (site / "qat.yaml").write_text(recipe)
+    (site / "qat.yaml").write_text(recipe + "loss: own_loss:loss\n")
     words = ["compress", site / "net.yaml", "--recipe", site / "qat.yaml", "-t", "generic-onnx", "-o", tmp_path / "out"]
     assert run([*map(str, words), "--max-drop", "0.5", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(one["kind"], one["outcome"]) for one in found["passes"]] == [("fold", "pass"), ("qat", "pass")]
+    # The recipe's own loss was made small, which is larger than the usual one, and the bundle says so.
+    assert found["passes"][1]["training"]["history"][0]["loss"] > 1000
+    with open_bundle(Path(found["conversion"]["bundle"])) as bundle:
+        assert json.loads(bundle.read("provenance.json"))["history"]["recipe"]["loss"] == "own_loss:loss"
+    assert run([*map(str, words[:-1]), str(tmp_path / "other"), "--loss", "no_such:loss"]) == 2
+    assert "no_such" in capsys.readouterr().err
     assert found["passes"][1]["record"]["layers"] == 8
     assert [one["precision"] for one in found["conversion"]["variants"]] == ["int8"]
     assert Path(found["card"]).is_file()

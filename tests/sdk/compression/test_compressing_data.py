@@ -69,7 +69,7 @@ def test_sensitivity_is_measured_on_pictures_that_nothing_is_judged_by(pictures:
 def test_a_task_without_a_loss_is_refused_before_anything_is_opened() -> None:
     recipe = recipe_of([{"pass": "qat"}], data={"train": "train", "evaluate": "test"})
     with pytest.raises(InputError, match="no usual loss"):
-        trainer_for(recipe, Path(), card("detect"), None, print)
+        trainer_for(recipe, Path(), card("detect"), print)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_makes_probabilities_is_told_by_the_card(task: str, rest: dict[str,
 
 def _depends(target: str, sensitivity: Any, **prune: Any) -> object:
     recipe = recipe_of([{"pass": "prune", **prune}], data={"evaluate": "test"}, sensitivity=sensitivity)
-    request = Request("m", None, recipe, Path(), target, Path(), None, None, Path(), Path())
+    request = Request("m", None, recipe, Path(), target, Path(), None, Path(), Path())
     return _Depends(request, {})(recipe.passes[0])
 
 

@@ -115,7 +115,7 @@ def test_a_loss_of_ones_own_is_found_beside_the_card(tmp_path: Path) -> None:
     card = a_card("detect", tmp_path)
     brought = loss_for(card, "brought_loss:loss")
     assert float(brought(moment(torch.full((2, 3), 4.0), torch.zeros(2)))) == 4.0
-    assert measure_for(card) is None
+    assert measure_for(a_card("embed", tmp_path)) is None
     for name, said in (
         ("brought_loss:other", "cannot be imported"),
         ("no_such_module:loss", "brought|no_such"),
@@ -123,8 +123,9 @@ def test_a_loss_of_ones_own_is_found_beside_the_card(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=said):
             loss_for(card, name)
-    with pytest.raises(InputError, match="no usual loss for the task 'detect'"):
+    with pytest.raises(InputError, match="no usual loss for the task 'detect'") as caught:
         loss_for(card)
+    assert "--loss package.module:function" in caught.value.hint
     for task, name in (("classify", "accuracy"), ("text", "word_accuracy"), ("regress", "mse")):
         one = a_card(task, tmp_path)
         assert callable(loss_for(one))
