@@ -39,6 +39,7 @@ ALL = "prune + distil + qat"
 _AUGMENT = {"shift": 0.06, "rotate": 10, "scale": 0.1, "contrast": 0.2}
 _LONG = {"epochs": 16, "learning_rate": 0.004, "threads": 1, "augment": _AUGMENT}
 _SHORT = {"epochs": 3, "learning_rate": 0.0005, "threads": 1}
+_LONGER = {**_SHORT, "epochs": 8, "learning_rate": 0.002}
 _PRUNE = {"pass": "prune", "macs": 0.12}
 _DISTIL = {"pass": "distil", "temperature": 4, "weight": 1.0, "training": _LONG}
 _QAT = {"pass": "qat", "training": _SHORT}
@@ -47,7 +48,7 @@ PASSES: dict[str, list[dict[str, Any]]] = {
     "prune + distil": [_PRUNE, _DISTIL],
     "student": [{**_PRUNE, "recover": _LONG}],
     "qat": [{"pass": "fold"}, _QAT],
-    "factorise": [{"pass": "factorise", "macs": 0.5, "recover": _SHORT}],
+    "factorise": [{"pass": "factorise", "macs": 0.6, "layers": ["blocks.*"], "recover": _LONGER}],
     "cluster": [{"pass": "cluster", "count": 16, "recover": _SHORT}],
     "sparsify": [{"pass": "sparsify", "amount": 0.8, "recover": _SHORT}],
     "tie": [{"pass": "tie", "groups": [[f"blocks.{n}.conv{m}" for n in (7, 8)] for m in (1, 2)], "recover": _SHORT}],
