@@ -135,7 +135,7 @@ def prepare(request: Request, source: Source, start: Subject, say: Say, *, gated
     check_distillation(recipe, answering[None], answering)
     say("digests of the data")
     data = open_data(recipe, request.base, card)
-    trainer = trainer_for(recipe, request.base, card, say)
+    trainer = trainer_for(recipe, request.base, card, request.folder, say)
     judging = _judging(request, card, start, data)
     survey = Survey(recipe.sensitivity or None, judging, say)
     bench = Workbench(

@@ -51,7 +51,7 @@ class Trainer:
         return {**fitted.to_json(), "weights": fitted.weights.name}
 
 
-def trainer_for(recipe: Recipe, base: Path, card: CardFile, say: Callable[[str], None]) -> Trainer | None:
+def trainer_for(recipe: Recipe, base: Path, card: CardFile, folder: Path, say: Callable[[str], None]) -> Trainer | None:
     """Return what trains; None for a recipe in which nothing is trained.
 
     Raises:
@@ -66,6 +66,8 @@ def trainer_for(recipe: Recipe, base: Path, card: CardFile, say: Callable[[str],
         base / recipe.data.train,
         seed=recipe.seed,
         cache_mb=max(plan.cache_mb for plan in plans),
+        cache_disk_mb=max(plan.cache_disk_mb for plan in plans),
+        cache_folder=folder,
         workers=next((plan.workers for plan in plans if plan.workers), None),
         progress=say,
     )

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from edgesdk_agent.evidence import ring_place as module
-from edgesdk_agent.evidence.ring_place import is_in_memory, ring_place
+from edgesdk_agent.evidence.ring_place import ring_place
+from edgesdk_targets import file_system
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.file_system import is_in_memory
 
 MOUNTS = """\
 /dev/root / ext4 rw 0 0
@@ -25,7 +27,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     table = tmp_path / "mounts"
     table.write_text(MOUNTS.format(place=str(place).replace(" ", "\\040")))
-    monkeypatch.setattr(module, "_MOUNTS", table)
+    monkeypatch.setattr(file_system, "_MOUNTS", table)
     return place
 
 

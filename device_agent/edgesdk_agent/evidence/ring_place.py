@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.file_system import is_in_memory
 from edgesdk_targets.whole_file import disk_errors
 
 log = logging.getLogger(__name__)
 
-_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
-_MOUNTS = Path("/proc/self/mounts")
 # Of what is free there; the rest is for whoever else counts on it.
 _SHARE = 4
 # Less holds no clip of a usual camera.
@@ -80,20 +79,6 @@ def ring_place(
         "No file system in memory has room for the last seconds of the cameras, of which clips are cut.",
         hint="Set clips.ring_folder: a folder on a disk that bears to be written all the time.",
     )
-
-
-def is_in_memory(path: Path) -> bool:
-    """Say whether a path, which may not be there yet, lies on a file system in memory; False where nobody knows."""
-    with suppress(OSError):
-        real, best, kind = os.path.realpath(path), "", ""
-        for line in _MOUNTS.read_text("utf-8", "surrogateescape").splitlines():
-            fields = line.split(" ")
-            point = fields[1].encode("utf-8", "surrogateescape").decode("unicode_escape")
-            # A later mount on the same point hides the one before.
-            if len(point) >= len(best) and (real == point or real.startswith(point.rstrip("/") + "/")):
-                best, kind = point, fields[2]
-        return kind in _IN_MEMORY
-    return False
 
 
 def _usual() -> tuple[Path, ...]:

@@ -67,6 +67,8 @@ def train(
             validation=_share(validation),
             seed=planned.seed,
             cache_mb=planned.cache_mb,
+            cache_disk_mb=planned.cache_disk_mb,
+            cache_folder=output,
             workers=planned.workers,
             progress=say,
         )

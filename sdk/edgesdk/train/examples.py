@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from edgesdk.data.stream.frame_cache import FrameCache
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.layouts.samples import BoxSample, ClassSample, Sample
 from edgesdk.train.batch import ExampleSet
@@ -57,6 +58,8 @@ def open_examples(
     validation: str | Path | float = DEFAULT_SHARE,
     seed: int = 0,
     cache_mb: int = 512,
+    cache_disk_mb: int = 16_384,
+    cache_folder: Path | None = None,
     workers: int | None = None,
     absent_classes: bool = False,
     progress: Progress | None = None,
@@ -72,6 +75,8 @@ def open_examples(
         data: in any layout that `edgesdk evaluate` reads.
         validation: the share, or another dataset for it.
         cache_mb: a set whose prepared pictures need more is streamed.
+        cache_disk_mb: of a streamed set, kept in a file that never takes more than it leaves free; 0 for none.
+        cache_folder: of that file; the system's for temporary files unless given. None is written to a file system in memory.
         absent_classes: let classes of the card have no picture; what the model knew of them it will forget.
 
     Raises:
@@ -81,7 +86,14 @@ def open_examples(
     _input_of(card)
     parts = part(data, card.card.task, card.labels, validation, seed)
     return examples_of(
-        card, parts, cache_mb=cache_mb, workers=workers, absent_classes=absent_classes, progress=progress
+        card,
+        parts,
+        cache_mb=cache_mb,
+        cache_disk_mb=cache_disk_mb,
+        cache_folder=cache_folder,
+        workers=workers,
+        absent_classes=absent_classes,
+        progress=progress,
     )
 
 
@@ -90,6 +102,8 @@ def examples_of(
     parts: Parts,
     *,
     cache_mb: int = 512,
+    cache_disk_mb: int = 16_384,
+    cache_folder: Path | None = None,
     workers: int | None = None,
     absent_classes: bool = False,
     progress: Progress | None = None,
@@ -103,18 +117,12 @@ def examples_of(
     warnings = _checked(parts, card, absent_classes=absent_classes)
     held = len(parts.train.samples) + len(parts.validation.samples)
     in_memory = held * _bytes_of(tensor) <= cache_mb << 20
-    room = 0 if in_memory else cache_mb << 20
 
     def opened(dataset: Dataset) -> PictureSet:
         share = len(dataset.samples) / held
-        return PictureSet(
-            dataset,
-            spec,
-            tensor,
-            cache_bytes=None if in_memory else int(room * share),
-            workers=workers,
-            progress=progress,
-        )
+        room, disk = (int((size << 20) * share) for size in (cache_mb, cache_disk_mb))
+        cache = None if in_memory else FrameCache(room, disk, folder=cache_folder)
+        return PictureSet(dataset, spec, tensor, cache=cache, workers=workers, progress=progress)
 
     return Examples(
         card.card.task,

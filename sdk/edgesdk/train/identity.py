@@ -22,7 +22,7 @@ from edgesdk.train.plan import Plan
 if TYPE_CHECKING:
     from torch import nn
 
-_MAY_CHANGE = {"device", "threads", "workers", "cache_mb", "minutes", "patience"}
+_MAY_CHANGE = {"device", "threads", "workers", "cache_mb", "cache_disk_mb", "minutes", "patience"}
 
 
 def identity_of(

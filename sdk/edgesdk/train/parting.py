@@ -10,6 +10,7 @@ from pathlib import Path
 from edgesdk.data.index.item import Index, Layout, Part
 from edgesdk.data.index.open_index import open_index
 from edgesdk.data.splitting import Share, assign
+from edgesdk.evaluate.apart import found_again
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.layouts.group_names import video_of
 from edgesdk.layouts.samples import BoxSample, ClassSample, Sample
@@ -50,10 +51,12 @@ def part(data: str | Path, task: str, labels: tuple[str, ...], validation: str |
 
 
 def _parts(train: Dataset, kept: Dataset) -> Parts:
-    both = {sample.path.resolve() for sample in train.samples} & {sample.path.resolve() for sample in kept.samples}
+    both = found_again((sample.path for sample in train.samples), (sample.path for sample in kept.samples))
     if both:
+        judged, learnt = min(both.items())
+        again = f" as {learnt}" if learnt != judged else ""
         raise InputError(
-            f"{min(both)} is learnt from and judged by, and {len(both) - 1} more are.",
+            f"{judged} is judged by, and learnt from{again}; {len(both) - 1} more pictures are.",
             hint="Give a validation set of other pictures; find copies by `edgesdk data dedup`.",
         )
     return Parts(train, kept, tuple(dict.fromkeys((*train.warnings, *kept.warnings))))

@@ -30,8 +30,7 @@ class PictureSet:
     Args:
         dataset: what is true of them.
         spec, tensor: how a picture is prepared, and what it becomes: (1, C, H, W) or (1, H, W, C).
-        cache_bytes: prepared pictures kept in memory while they are streamed, the rest of them in a file; None prepares all at
-            once and keeps them.
+        cache: keeps prepared pictures while they are streamed; None prepares all at once and keeps them.
         workers: threads that read pictures; None for one a core.
         progress: told a line from time to time while all are prepared.
 
@@ -45,7 +44,7 @@ class PictureSet:
         spec: Preprocess,
         tensor: TensorSpec,
         *,
-        cache_bytes: int | None = None,
+        cache: FrameCache | None = None,
         workers: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
@@ -54,7 +53,7 @@ class PictureSet:
         self._items = [Item(sample.path, str(sample.path), sample.path.name) for sample in dataset.samples]
         self._prepare = _Prepare(spec, tensor)
         self._tensor, self._workers = tensor, workers
-        self._cache = None if cache_bytes is None else FrameCache(memory_bytes=cache_bytes)
+        self._cache = cache
         self._held: tuple[Array, list[Encoded]] | None = None if self._cache is not None else self._all(progress)
         self._classes = _classes(dataset)
 

@@ -62,6 +62,7 @@ class Plan(BaseModel):
         threads: of the processor; None for PyTorch's own choice. Another number may round otherwise.
         workers: threads that read pictures; None for one a core.
         cache_mb: prepared pictures kept in memory; a set that is larger is streamed.
+        cache_disk_mb: of a streamed set, kept in a file without a name beside the checkpoints; never more than is left free there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +83,7 @@ class Plan(BaseModel):
     threads: int | None = Field(default=None, ge=1, le=1024)
     workers: int | None = Field(default=None, ge=1, le=1024)
     cache_mb: int = Field(default=512, ge=1)
+    cache_disk_mb: int = Field(default=16_384, ge=0)
     augment: Augment = Field(default_factory=Augment)
 
 

@@ -69,7 +69,7 @@ def test_sensitivity_is_measured_on_pictures_that_nothing_is_judged_by(pictures:
 def test_a_task_without_a_loss_is_refused_before_anything_is_opened() -> None:
     recipe = recipe_of([{"pass": "qat"}], data={"train": "train", "evaluate": "test"})
     with pytest.raises(InputError, match="no usual loss"):
-        trainer_for(recipe, Path(), card("detect"), print)
+        trainer_for(recipe, Path(), card("detect"), Path(), print)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from edgesdk.data.index.item import Item
 from edgesdk.data.index.open_index import open_index
 from edgesdk.data.stream.frame_cache import FrameCache
+from edgesdk.data.stream.frame_file import on_a_disk
 from edgesdk.data.stream.pipeline import Pipeline, Unread
 from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk.data.stream.stages import FitWithin, Stretch
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.picture_sets import huge_png, scene, write_picture
+from edgesdk_testkit.small_disk import small_disk
 
 
 def test_answers_come_in_order_and_jobs_are_taken_no_further_ahead_than_asked() -> None:
@@ -114,6 +117,36 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(monkeypatch: pytest.Monke
     np.testing.assert_array_equal(kept, np.arange(10))
     assert cache.get("b") is cache.get("c") is None
     cache.close()
+
+
+def test_the_file_leaves_as_much_free_as_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = [1000]
+    monkeypatch.setattr("os.fstatvfs", lambda _: SimpleNamespace(f_bavail=free[0], f_frsize=1))
+    cache = FrameCache(memory_bytes=0, folder=tmp_path / "made")
+    for number in range(20):
+        before = cache.bytes_on_disk
+        cache.put(str(number), np.zeros(100, np.uint8))
+        free[0] -= cache.bytes_on_disk - before
+        if number == 1:
+            free[0] -= 200  # somebody else's
+    # Of 1000 bytes others have taken 200: half of the rest may be the cache's, and once it ended it stays so.
+    assert (cache.bytes_on_disk, len(cache), free[0]) == (400, 4, 400)
+    free[0] = 10_000
+    cache.put("later", np.zeros(100, np.uint8))
+    assert "later" not in cache
+    assert not list((tmp_path / "made").iterdir()), "it has no name"
+    cache.close()
+
+
+def test_nothing_is_put_aside_in_memory_under_the_name_of_a_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "1m") as memory:
+        cache, other = FrameCache(memory_bytes=0, folder=memory), FrameCache(memory_bytes=0, folder=tmp_path)
+        for one in (cache, other):
+            one.put("a", np.arange(10))
+        assert len(cache) == cache.bytes_on_disk == 0
+        assert on_a_disk(memory) is None
+        assert len(other) == 1
+        other.close()
 
 
 def test_frames_are_the_same_read_forwards_and_sought(tmp_path: Path) -> None:

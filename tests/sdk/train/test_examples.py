@@ -41,10 +41,10 @@ def draw(path: Path, seed: int, size: tuple[int, int] = (30, 40)) -> Path:
     return path
 
 
-def class_folders(folder: Path, count: int = 10, names: tuple[str, ...] = NAMES) -> Path:
+def class_folders(folder: Path, count: int = 10, names: tuple[str, ...] = NAMES, first: int = 0) -> Path:
     for c, name in enumerate(names):
         for i in range(count):
-            draw(folder / name / f"{i}.png", 100 * c + i)
+            draw(folder / name / f"{i}.png", first + 100 * c + i)
     return folder
 
 
@@ -111,15 +111,18 @@ def test_the_split_follows_the_seed_and_keeps_groups_whole(tmp_path: Path) -> No
 
 def test_a_divided_set_is_taken_as_it_is(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", 4)
-    class_folders(tmp_path / "val", 2)
-    class_folders(tmp_path / "test", 3)
-    with pytest.raises(InputError, match="learnt from and judged by"):
+    class_folders(tmp_path / "val", 2, first=1000)
+    class_folders(tmp_path / "test", 3, first=2000)
+    with pytest.raises(InputError, match="is judged by, and learnt from; 11 more"):
         open_examples(a_card(), tmp_path / "train", validation=tmp_path / "train")
     examples = open_examples(a_card(), tmp_path)
     assert (len(examples.train), len(examples.validation)) == (12, 6)
+    # A copy under another name is no other picture.
+    shutil.copy(tmp_path / "train/dog/1.png", tmp_path / "val/dog/copy.png")
+    with pytest.raises(InputError, match=r"copy\.png is judged by, and learnt from as .*train/dog/1\.png; 0 more"):
+        open_examples(a_card(), tmp_path)
+    (tmp_path / "val/dog/copy.png").unlink()
     # A test set is left alone, also where there is nothing else to judge by.
-    import shutil
-
     shutil.rmtree(tmp_path / "val")
     shared = open_examples(a_card(), tmp_path)
     assert len(shared.train) + len(shared.validation) == 12
@@ -137,7 +140,7 @@ def test_a_table_with_a_column_split(tmp_path: Path) -> None:
 
 def test_yolo_boxes_come_to_pixels_of_the_input(tmp_path: Path) -> None:
     for part in ("train", "val"):
-        draw(tmp_path / "images" / part / "a.png", 1, (30, 60))
+        draw(tmp_path / "images" / part / "a.png", len(part), (30, 60))
         label = tmp_path / "labels" / part / "a.txt"
         label.parent.mkdir(parents=True)
         label.write_text("1 0.5 0.5 0.5 1.0\n", "utf-8")

@@ -116,7 +116,10 @@ def find_duplicates(
     try:
         described, unread = describe(index.items, small, workers=workers, progress=progress)
         if len(small) < len({one.item.name for one in described}):
-            raise NoSpace("The disk is full: pictures could not be put aside.", hint="Set TMPDIR to another disk.")
+            raise NoSpace(
+                "There is no room on a disk to put small pictures aside: they may take half of what is free.",
+                hint="Set TMPDIR to a folder on a disk (not in memory) with more room.",
+            )
         first: dict[str, int] = {}
         firsts = sorted({first.setdefault(one.likeness.pixels, place) for place, one in enumerate(described)})
         near: dict[int, set[int]] = defaultdict(set)
