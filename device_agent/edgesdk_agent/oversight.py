@@ -157,7 +157,12 @@ class Oversight:
             recent=pipeline.span().read,
             vitals=watched.vitals.read,
             cameras={
-                name: CameraSource(partial(self._rates.of, name), camera.info.live, partial(_state_of, camera))
+                name: CameraSource(
+                    partial(self._rates.of, name),
+                    camera.info.live,
+                    partial(_state_of, camera),
+                    partial(_age_budget_ms, watched.config, name),
+                )
                 for name, camera in watched.cameras.items()
             },
             failed=lambda: {name: error.message for name, error in pipeline.camera_errors.items()},
@@ -217,6 +222,10 @@ def queue_numbers(queue: ReportQueue | Outbox) -> dict[str, int]:
     counts = queue.counts()
     told = {"put": counts.put, "delivered": counts.delivered, "dropped": counts.dropped, "refused": counts.refused}
     return {f"{what}.{kind}": n for what, kinds in told.items() for kind, n in kinds.items()}
+
+
+def _age_budget_ms(config: Callable[[], AgentConfig], name: str) -> float | None:
+    return next((camera.age_budget_ms for camera in config().cameras if camera.name == name), None)
 
 
 def _state_of(camera: Camera) -> str:

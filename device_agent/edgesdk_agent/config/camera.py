@@ -44,6 +44,7 @@ class CameraSection(Section):
         isolate: read a live camera in a process of its own, which is killed when its decoder hangs; `auto` where a hardware
             decoder is used.
         supervise: when a live camera is opened again.
+        age_budget_ms: from a picture to its result, for 95 of 100; `health.age_budget_ms` unless given.
         require_at_start: end with an error when it is the only camera and does not answer at the start; otherwise it is
             waited for.
     """
@@ -60,4 +61,5 @@ class CameraSection(Section):
     height: int | None = Field(default=None, ge=1, le=16384)
     isolate: bool | Literal["auto"] = "auto"
     supervise: SuperviseSection = Field(default_factory=SuperviseSection.at_default)
+    age_budget_ms: float | None = Field(default=None, ge=1, le=3_600_000)
     require_at_start: bool = True

@@ -12,7 +12,7 @@ class StrainMarks:
     """Pairs (presses from, calm below); for what should be much, the other way round.
 
     Attributes:
-        age_share: of the age budget, by the 95th percentile.
+        age_share: of the age budget, by the 95th percentile of the camera that is latest.
         temperature_c: of the processor.
         cpu_percent: of all cores, 100 is all of them.
         memory_available_share: of the device's memory.
@@ -43,11 +43,12 @@ def strain_of(facts: Facts, age_budget_ms: float, marks: StrainMarks) -> Strain:
     """Judge the facts; what could not be read neither presses nor keeps from calming."""
     presses: list[str] = []
     calm = not facts.throttled
+    age = facts.age_share(age_budget_ms)
     if facts.throttled:
         presses.append(f"the device slows itself down ({', '.join(facts.throttled)})")
     total, limit = facts.memory_total_bytes, facts.memory_limit_bytes
     high = (
-        ("age", _share(facts.age_p95_ms, age_budget_ms), marks.age_share),
+        ("age", age, marks.age_share),
         ("temperature", facts.temperature_c, marks.temperature_c),
         ("memory of the agent", _share(facts.rss_bytes, limit), marks.rss_share),
     )
@@ -63,7 +64,7 @@ def strain_of(facts: Facts, age_budget_ms: float, marks: StrainMarks) -> Strain:
         if available <= press:
             presses.append(f"memory left {available:.3g}, mark {press:g}")
     # A model may take all cores and be in time: a busy processor presses only where results come late as well.
-    late = facts.age_p95_ms is not None and facts.age_p95_ms >= age_budget_ms * marks.age_share[1]
+    late = age is not None and age >= marks.age_share[1]
     cpu = facts.system_cpu_percent
     if cpu is not None and late:
         calm = calm and cpu < marks.cpu_percent[1]

@@ -23,6 +23,8 @@ class CameraFacts:
         failed: why it was given up; empty while it is read.
         state: what its supervision says.
         paused: it is not to bring anything now.
+        age_p95_ms: of its results in the last interval; None where there were none.
+        age_budget_ms: its own, where it has one.
     """
 
     since_frame_s: float
@@ -31,6 +33,8 @@ class CameraFacts:
     failed: str = ""
     state: CameraState = "online"
     paused: bool = False
+    age_p95_ms: float | None = None
+    age_budget_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +116,20 @@ class Facts:
     fds_limit: int | None = None
     errors_per_minute: int = 0
     system_cpu_percent: float | None = None
+
+    def age_share(self, budget_ms: float) -> float | None:
+        """Return the age of results as a share of its budget: the worst camera's, as one late camera of many is late.
+
+        Of live cameras only, where there are any that have results.
+
+        Args:
+            budget_ms: of cameras that have none of their own.
+        """
+        shares = [
+            camera.age_p95_ms / (camera.age_budget_ms or budget_ms)
+            for camera in self.cameras.values()
+            if camera.live and camera.age_p95_ms is not None
+        ]
+        if not shares and self.age_p95_ms is not None:
+            shares = [self.age_p95_ms / budget_ms]
+        return max(shares, default=None)

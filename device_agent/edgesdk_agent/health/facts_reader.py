@@ -29,11 +29,13 @@ class CameraSource:
         fps: returns the pictures a second that are wanted of it now.
         live: it brings pictures by itself.
         state: returns what its supervision says.
+        age_budget_ms: returns its own budget, where it has one.
     """
 
     fps: Callable[[], float | None]
     live: bool
     state: Callable[[], str] = lambda: "online"
+    age_budget_ms: Callable[[], float | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,10 @@ class FactsReader:
         return Facts(
             at=now,
             uptime_s=now - self._started,
-            cameras=self._cameras(totals, now),
+            cameras=self._cameras(totals, recent, now),
             since_result_s=since_result_s,
             frames_wait=totals.in_flight > 0 or totals.captured > self._captured_at_result,
-            age_p95_ms=None if recent.age.p95 is None else recent.age.p95 * 1e3,
+            age_p95_ms=_age_p95_ms(recent),
             broker=self._broker_facts(now),
             outbox=None if self._sources.outbox is None else self._sources.outbox(),
             disk_free_bytes=vitals.disk_free_bytes,
@@ -129,7 +131,7 @@ class FactsReader:
             system_cpu_percent=vitals.system_cpu_percent,
         )
 
-    def _cameras(self, totals: FrameStats, now: float) -> dict[str, CameraFacts]:
+    def _cameras(self, totals: FrameStats, recent: FrameStats, now: float) -> dict[str, CameraFacts]:
         failed, paused = self._sources.failed(), self._sources.paused()
         found = {}
         for name, source in self._sources.cameras.items():
@@ -142,6 +144,8 @@ class FactsReader:
                 failed=failed.get(name, ""),
                 state=state if state in _STATES else "online",  # type: ignore[arg-type]  # looked up
                 paused=name in paused,
+                age_p95_ms=_age_p95_ms(recent.cameras[name]) if name in recent.cameras else None,
+                age_budget_ms=source.age_budget_ms(),
             )
         return found
 
@@ -152,6 +156,10 @@ class FactsReader:
         if self._broker is None or self._broker[0] != connected:
             self._broker = (connected, now)
         return BrokerFacts(connected, now - self._broker[1], "" if connected else problem)
+
+
+def _age_p95_ms(stats: FrameStats) -> float | None:
+    return None if stats.age.p95 is None else stats.age.p95 * 1e3
 
 
 def _advanced(totals: FrameStats) -> int:

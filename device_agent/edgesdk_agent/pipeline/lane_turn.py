@@ -44,8 +44,13 @@ class LaneTurn:
         return chosen
 
     def patience_s(self, line: CameraLine, lanes: int) -> float:
-        """Return how much longer to wait for a newer frame than the one that is ready; 0 or less is not at all."""
+        """Return how much longer to wait for a newer frame than the one that is ready; 0 or less is not at all.
+
+        Nor while another camera's input is ready: a lane that sleeps beside work that is there gives up some of the rate.
+        """
         if not (line.replaces and line.rhythm.matters):
+            return 0.0
+        if any(other.inputs for other in self._lines if other is not line):
             return 0.0
         frame, now = line.inputs[0].frame, self._clock()
         assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)

@@ -15,7 +15,7 @@ GB = 1_000_000_000
 WELL = Facts(
     at=1000.0,
     uptime_s=900.0,
-    cameras={"gate": CameraFacts(since_frame_s=0.1, fps=15.0)},
+    cameras={"gate": CameraFacts(since_frame_s=0.1, fps=15.0, age_p95_ms=80.0)},
     since_result_s=0.1,
     age_p95_ms=80.0,
     broker=BrokerFacts(connected=True, for_s=900.0),
@@ -45,7 +45,7 @@ TROUBLES: list[tuple[str, dict[str, object], dict[str, object] | None]] = [
         {"frames_wait": True, "since_result_s": 6.0},
         {"frames_wait": True, "since_result_s": 30.0},
     ),
-    ("age_within_budget", {"age_p95_ms": 1100.0}, {"age_p95_ms": 3100.0}),
+    ("age_within_budget", {"cameras": camera(age_p95_ms=1100.0)}, {"cameras": camera(age_p95_ms=3100.0)}),
     ("broker_reached", {"broker": BrokerFacts(False, 60.0, "refused")}, {"broker": BrokerFacts(False, 4000.0)}),
     ("outbox_filling", {"outbox": OutboxFacts(0.6, 600)}, {"outbox": OutboxFacts(0.2, 200, lost=1)}),
     ("disk_space", {"disk_free_bytes": 300_000_000}, {"disk_free_bytes": 50_000_000}),
@@ -87,6 +87,21 @@ def test_a_check_warns_and_fails_and_says_what_to_do(
 def test_what_is_unknown_is_not_judged() -> None:
     found = assess(Facts(at=1.0, uptime_s=1.0), HealthLimits())
     assert found.state == "online"
+
+
+def test_one_late_camera_of_many_is_named_and_each_has_its_budget() -> None:
+    cameras = {f"c{number}": replace(WELL.cameras["gate"], age_p95_ms=50.0) for number in range(7)}
+    cameras["yard"] = replace(WELL.cameras["gate"], age_p95_ms=1500.0)
+    facts = replace(WELL, cameras=cameras, age_p95_ms=60.0)
+    (late,) = assess(facts, HealthLimits()).troubles
+    assert (late.subject, late.level) == ("yard", Level.WARNING)
+    assert "of yard" in late.reason
+    assert facts.age_share(1000.0) == 1.5
+    cameras["yard"] = replace(cameras["yard"], age_budget_ms=2000.0)
+    cameras["c0"] = replace(cameras["c0"], age_budget_ms=40.0)
+    (late,) = assess(replace(facts, cameras=cameras), HealthLimits()).troubles
+    assert (late.subject, late.level) == ("c0", Level.WARNING)
+    assert replace(facts, cameras=cameras).age_share(1000.0) == 1.25
 
 
 def test_a_slow_camera_is_not_silent_between_two_pictures() -> None:

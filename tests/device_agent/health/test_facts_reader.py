@@ -45,6 +45,8 @@ def test_silence_stalls_and_ages_are_told_from_counts() -> None:
     assert facts.cameras["b"].since_frame_s == 3.0
     assert not facts.frames_wait
     assert 49 < (facts.age_p95_ms or 0) < 52
+    assert facts.cameras["a"].age_p95_ms == facts.age_p95_ms
+    assert facts.cameras["b"].age_p95_ms is None
     # The model stands still: pictures come and are replaced.
     for _ in range(4):
         clocks.tick(1.0)
