@@ -12,7 +12,9 @@ import pytest
 from edgesdk_agent.cameras import decoder_probe
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.decoder_probe import choose, try_chain
-from edgesdk_agent.cameras.decoders import CODECS, DECODERS, HARDWARE, Codec, Decoder, DecoderChain
+from edgesdk_agent.cameras.decoders import CODECS, DECODERS, HARDWARE, SOFTWARE, Codec, Decoder, DecoderChain
+from edgesdk_agent.cameras.decoding import open_decoded
+from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_testkit.camera_pictures import FRAMES, numbers, write_video
 from edgesdk_testkit.system_packages import gstreamer_on_path
@@ -92,6 +94,29 @@ def test_what_is_asked_for_and_not_usable_is_told_and_replaced(
     assert "binding is not installed" in camera.info.decoder
     assert "nvdec is not used" in caplog.text
     assert len(numbers(camera)) == FRAMES
+
+
+def test_why_auto_decodes_by_software_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_installed(*_: str) -> list[str]:
+        raise CameraLost("GStreamer is only half there.")
+
+    monkeypatch.setattr("edgesdk_agent.cameras.gstreamer.lacks", not_installed)
+    monkeypatch.setattr("edgesdk_agent.cameras.decoding._told", set())
+    software: list[str] = []
+
+    def by_software(decoder: str) -> SyntheticCamera:
+        software.append(decoder)
+        return SyntheticCamera()
+
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            open_decoded("auto", lambda _: pytest.fail("by GStreamer"), by_software)
+    assert software == [SOFTWARE] * 3
+    (told,) = [one for one in caplog.records if "only half there" in one.getMessage()]
+    assert told.levelno == logging.INFO
+    assert told.getMessage().startswith("pictures are decoded by software (FFmpeg): ")
 
 
 @pytest.mark.usefixtures("gstreamer")

@@ -51,6 +51,18 @@ class LosingCamera(SyntheticCamera):
         return super().read(out)
 
 
+class Resizing(SyntheticCamera):
+    """Is lost after its first picture."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width=width, height=height)
+
+    def read(self, out: Array | None) -> Array | None:
+        if self._next:
+            raise CameraLost("It stopped.")
+        return super().read(out)
+
+
 class Closing(SyntheticCamera):
     """Says when it was closed."""
 
@@ -91,6 +103,21 @@ class TestSupervised(CameraContract):
         # Doubled each time, and by chance between half and all of it.
         for wait_s, longest in zip(waits, (0.5, 1.0, 2.0), strict=True):
             assert longest / 2 <= wait_s <= longest
+
+    def test_a_camera_that_comes_back_with_another_size_is_counted_and_told(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sizes = iter([(70, 50), (70, 50), (96, 64), (96, 64)])
+
+        def opener(_silent_s: float) -> Camera:
+            return Resizing(*next(sizes))
+
+        camera = SupervisedCamera(opener, wait=lambda _: False)
+        assert self.reads(camera, 7) == ["picture", "camera_lost"] * 3 + ["picture"]
+        assert (camera.counts.reconnects, camera.counts.resized) == (3, 1)
+        assert [one for one in caplog.messages if "changed from" in one] == [
+            f"{camera.info.description} came back changed from 70x50 to 96x64"
+        ]
 
     def test_what_a_failed_attempt_held_goes_with_it(self) -> None:
         """Sockets of a pipeline that did not start would stay open until Python looks for cycles, which may be hours."""

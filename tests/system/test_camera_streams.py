@@ -149,12 +149,13 @@ def test_a_size_that_changes_in_mid_stream_is_followed_and_counted(tmp_path: Pat
     assert shapes == [(240, 320)] * 10 + [(480, 640)] * 10
     assert camera.counts.resized == 1
     assert (camera.info.width, camera.info.height) == (640, 480)
-    # OpenCV keeps the size at which it opened, and scales.
+    # OpenCV keeps the size at which it opened, scales, and tells nobody: docs/cameras.md says what that means.
     software = open_camera(str(whole))
     kept = []
     while (picture := software.read(None)) is not None:
         kept.append(picture.shape[:2])
     assert kept == [(240, 320)] * 20
+    assert counts_of(software).resized == 0
 
 
 def test_mjpeg_that_changes_its_size_goes_on() -> None:

@@ -12,6 +12,9 @@ from edgesdk_agent.cameras.gstreamer import DecoderRefused
 
 log = logging.getLogger(__name__)
 
+# Why `auto` took software, as it was told: of many cameras, opened again and again, the reason is the same.
+_told: set[str] = set()
+
 
 def open_decoded(
     asked: Decoder,
@@ -21,7 +24,7 @@ def open_decoded(
     """Open a camera by GStreamer where a decoder of the kind asked for works here, and by OpenCV otherwise.
 
     Args:
-        asked: `auto` takes what works and is silent about the rest; of any other kind a refusal is a warning.
+        asked: `auto` takes what works; why it is not GStreamer is told once. Of any other kind a refusal is a warning.
         by_gstreamer: opens it with what was chosen for each codec.
         by_software: opens it with OpenCV; is given what to say of the decoder.
 
@@ -38,5 +41,9 @@ def open_decoded(
             why = refused.message
     else:
         why = "; ".join(dict.fromkeys(reason for choice in choices.values() for reason in choice.reasons))
-    log.log(logging.DEBUG if asked == "auto" else logging.WARNING, "decoder %s is not used: %s", asked, why)
+    if asked != "auto":
+        log.warning("decoder %s is not used: %s", asked, why)
+    elif why not in _told:
+        _told.add(why)
+        log.info("pictures are decoded by software (FFmpeg): %s", why)
     return by_software(SOFTWARE if asked == "auto" else f"{SOFTWARE}, as {asked} is not usable: {why}")

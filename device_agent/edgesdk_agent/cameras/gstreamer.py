@@ -18,7 +18,7 @@ from typing import Any
 
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
 from edgesdk_agent.cameras.gstreamer_threads import StreamingThreads
-from edgesdk_agent.cameras.raw_video import FORMATS, to_bgr
+from edgesdk_agent.cameras.raw_video import FORMATS, RawVideo
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_targets.errors import CameraLost, DeviceError, InputError
 from edgesdk_targets.secret_url import redact_text
@@ -112,6 +112,7 @@ class GStreamerCamera:
         self.counts = counts or CameraCounts()
         self._wanted = wanted
         self._live = live
+        self._raw = RawVideo()
         self._damaged = self.counts.corrupt
         self._pulled = 0
         if not pipeline.strip():
@@ -195,7 +196,7 @@ class GStreamerCamera:
         if not mapped:
             raise CameraLost(f"{self._description} delivered memory that cannot be read.", hint="Restart the camera.")
         try:
-            return to_bgr(memory.data, caps.get_string("format"), width, height, out)
+            return self._raw.to_bgr(memory.data, caps.get_string("format"), width, height, out)
         finally:
             buffer.unmap(memory)
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
+from edgesdk_agent.cameras.opencv import OpenCvCamera
 from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_agent.frame import FrameResult
@@ -69,6 +71,32 @@ def test_the_pipeline_allocates_nothing_of_frame_size(
     def run(peak: Peak) -> None:
         source = PacedCamera(camera(width=WIDTH, height=HEIGHT, frames=FRAMES), 500)
         with make(source, Script(infer_s=0.001), peak, policy, keep_image=keep_image) as pipeline:
+            assert pipeline.wait(PATIENCE_S)
+
+    assert (Peak().of(run) > FRAME_BYTES) == allocates
+
+
+class WastefulFilm(OpenCvCamera):
+    """Decodes into an array of its own: a negative control."""
+
+    def read(self, out: Array | None) -> Array | None:
+        return super().read(None)
+
+
+@pytest.mark.parametrize(("camera", "allocates"), [(OpenCvCamera, False), (WastefulFilm, True)])
+def test_a_decoder_writes_into_the_pipelines_pictures(
+    tmp_path: Path, camera: type[OpenCvCamera], allocates: bool
+) -> None:
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (WIDTH, HEIGHT))
+    stamps = SyntheticCamera(width=WIDTH, height=HEIGHT, frames=FRAMES)
+    while (picture := stamps.read(None)) is not None:
+        writer.write(picture)
+    writer.release()
+
+    def run(peak: Peak) -> None:
+        film = camera(lambda: cv2.VideoCapture(str(path)), description="film", live=False)
+        with make(PacedCamera(film, 500), Script(infer_s=0.001), peak, "every_frame") as pipeline:
             assert pipeline.wait(PATIENCE_S)
 
     assert (Peak().of(run) > FRAME_BYTES) == allocates

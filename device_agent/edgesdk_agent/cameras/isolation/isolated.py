@@ -73,7 +73,8 @@ class IsolatedCamera:
         counts: CameraCounts,
     ) -> None:
         self.counts = counts
-        self._before = replace(counts)
+        # What the process told last, of its own life.
+        self._told: dict[str, float] = {}
         self._description = description
         self._silent_s = silent_s
         self._slots = slots
@@ -201,11 +202,11 @@ class IsolatedCamera:
             raise CameraLost(message, hint=_AGAIN) from None
 
     def _count(self, answer: dict[str, Any]) -> None:
-        """Add what this life counted to what was before."""
+        """Add what this life counted since it last told to what was before."""
         for name, value in answer.get("counts", {}).items():
-            before = getattr(self._before, name)
             if value is not None and name in _COUNTED:
-                setattr(self.counts, name, (before or 0) + value)
+                setattr(self.counts, name, (getattr(self.counts, name) or 0) + value - self._told.get(name, 0))
+                self._told[name] = value
 
     def _end(self, within_s: float) -> str:
         """End the process, and say how it ended where it did so by itself within some seconds."""

@@ -218,6 +218,7 @@ class SupervisedCamera:
 
     def _reconnect(self, loss: CameraLost, meanwhile: CameraHealth | None = None) -> None:
         """Open the camera again; returns only when this one is closed meanwhile."""
+        before = self.info
         if self._camera is not None:
             with self._in_driver():
                 self._camera.close()
@@ -245,10 +246,19 @@ class SupervisedCamera:
             back = "was lost and is back" if self.absent is None else "answers now"
             self.absent = None
             self.counts.reconnects += 1
+            self._note_size(before, camera.info)
             raise FrameLost(f"{camera.info.description} {back}.", cause="camera_lost")
         come = "come back" if self.absent is None else "answer"
         told = f"{loss.message} It did not {come} after {self._limits.attempts} attempts."
         raise CameraLost(told, hint=loss.hint) from loss
+
+    def _note_size(self, before: CameraInfo, now: CameraInfo) -> None:
+        """Count a camera that came back with pictures of another size: many break off their stream to change it."""
+        sizes = [(info.width, info.height) for info in (before, now)]
+        if (0, 0) not in sizes and sizes[0] != sizes[1]:
+            changed = f"{before.width}x{before.height} to {now.width}x{now.height}"
+            log.warning("%s came back changed from %s", now.description, changed)
+            self.counts.resized += 1
 
     def _open(self) -> Camera | None:
         """Open the camera and take it; None where this one is closed meanwhile."""
