@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
+from edgesdk import embedded_model
 from edgesdk.cli.app import run
 from edgesdk.video_file import VideoFile
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.loading import Loaded
+from edgesdk_targets.session import SessionOptions
+from edgesdk_targets.tuning import tuned_loading
+from edgesdk_targets.tuning.setting import Hint
+from edgesdk_targets.tuning.tune import TunedOptions
 
 FRAMES = "conveyor:?frames=12&live=0"
 
@@ -39,6 +46,40 @@ def test_json_is_the_only_thing_on_stdout(digits_bundle: Path, capsys: pytest.Ca
     assert document["frames"] == {"captured": 12, "processed": 12, "dropped": {}, "in_flight": 0}
     assert document["variant"] in {"generic-onnx-onnxruntime-fp32", "x86-cpu-openvino-fp32"}
     assert set(document["age_ms"]) == {"p50", "p95", "p99"}
+
+
+def test_streams_and_threads_are_those_asked_for(
+    digits_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[SessionOptions] = []
+    load = embedded_model.load_variant
+
+    def noted(bundle: Path, **how: Any) -> Loaded:
+        asked.append(how["options"])
+        return load(bundle, **how)
+
+    monkeypatch.setattr(embedded_model, "load_variant", noted)
+    assert run(["run", str(digits_bundle), "--source", FRAMES, "--threads", "1", "--streams", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"]["processed"] == 12
+    assert [(options.threads, options.streams) for options in asked] == [(1, 2)]
+
+
+def test_a_hint_is_tuned_for_and_chooses_threads_itself(
+    digits_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Hint] = []
+
+    def tuned(_bundle: object, hint: Hint, *_: object) -> TunedOptions:
+        asked.append(hint)
+        return TunedOptions(None, SessionOptions(threads=1, streams=2), "it is best")
+
+    monkeypatch.setattr(tuned_loading, "tuned_options", tuned)
+    assert run(["run", str(digits_bundle), "--source", FRAMES, "--hint", "throughput"]) == 0
+    assert asked == [Hint.THROUGHPUT]
+    assert "12 of 12 frames" in capsys.readouterr().err
+    assert run(["run", str(digits_bundle), "--source", FRAMES, "--hint", "age", "--streams", "2"]) == 2
+    assert "A hint chooses threads and streams." in capsys.readouterr().err
+    assert asked == [Hint.THROUGHPUT]
 
 
 def test_the_saved_video_has_every_frame(digits_bundle: Path, tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgesdk.cli.output import JsonFlag, console, note, note_choice, print_json
+from edgesdk.cli.output import JsonFlag, console, note, note_choice, print_json, progress_line
+from edgesdk.cli.tune import HintName
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from edgesdk.embedded_model import Model
     from edgesdk_agent.frame import FrameResult
     from edgesdk_agent.meter import FrameStats
     from edgesdk_agent.timeline.timeline import Timeline
@@ -35,6 +37,13 @@ def run(
     mode: Annotated[str | None, typer.Option(help="freshest or every_frame; by the source unless given.")] = None,
     duration: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many seconds.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads for one inference; 0 lets the runtime choose.")] = 0,
+    streams: Annotated[int, typer.Option(min=1, help="Inferences at the same time, each with its threads.")] = 1,
+    hint: Annotated[
+        HintName | None,
+        typer.Option(
+            help="Take the variant, threads and streams measured best for it here, in seconds at the first time."
+        ),
+    ] = None,
     profile: Annotated[
         Path | None, typer.Option(help="Write where each frame's time went (.html, or .json for Perfetto).")
     ] = None,
@@ -45,8 +54,6 @@ def run(
     from edgesdk_agent.pipeline_settings import apply_pipeline_settings
     from edgesdk_agent.vitals import VitalsReader
     from edgesdk_targets.errors import InputError
-    from edgesdk_targets.model import load_model
-    from edgesdk_targets.session import SessionOptions
 
     if mode not in {None, "freshest", "every_frame"}:
         raise InputError(f"There is no mode {mode!r}.", hint="Use --mode freshest or --mode every_frame.")
@@ -55,9 +62,7 @@ def run(
     apply_pipeline_settings()
     vitals = VitalsReader()
     with ExitStack() as stack:
-        model = stack.enter_context(
-            load_model(bundle, target=target, variant=variant, options=SessionOptions(threads=threads), probe=True)
-        )
+        model = stack.enter_context(_loaded(bundle, target, variant, threads=threads, streams=streams, hint=hint))
         note_choice(model)
         sink = stack.enter_context(_Sink(save, show=show, port=port, quiet=json))
         pipeline = Pipeline(
@@ -79,6 +84,32 @@ def run(
         write_timeline(timeline, profile, title=f"{bundle.name}, {model.variant.id}")
         note(f"timeline in {profile}")
     _report(stats, vitals, json=json, variant=model.variant.id)
+
+
+def _loaded(
+    bundle: Path, target: str | None, variant: str | None, *, threads: int, streams: int, hint: HintName | None
+) -> Model:
+    """Load the model as it is asked for: with so many threads and streams, or tuned for a hint.
+
+    Raises:
+        InputError: both are asked for, or more threads than this machine can have.
+        EdgeError: as `edgesdk.load`.
+    """
+    from edgesdk.embedded_model import load
+    from edgesdk_targets.errors import InputError
+    from edgesdk_targets.session import SessionOptions
+    from edgesdk_targets.tuning.check_cores import check_cores
+
+    if hint is None:
+        if warning := check_cores(threads, streams, "--threads {} --streams {}"):
+            note(f"warning: {warning}")
+        options = SessionOptions(threads=threads, streams=streams)
+        return load(bundle, target=target, variant=variant, options=options, probe=True)
+    if threads or streams > 1:
+        raise InputError("A hint chooses threads and streams.", hint="Leave out --hint, or --threads and --streams.")
+    with progress_line("tune") as say:
+        say(f"for {hint.value}, unless it was done before")
+        return load(bundle, hint=hint.value, target=target, variant=variant, probe=True)
 
 
 def _timeline_for(profile: Path | None) -> Timeline | None:
