@@ -43,6 +43,7 @@ from edgesdk_targets.model import Model
 
 if TYPE_CHECKING:
     from edgesdk_agent.oversight import Oversight
+    from edgesdk_agent.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Agent:
         model: gives the configuration's model, once it is loaded, and what closes it to a stack.
         cameras: of the configuration, by name; the caller closes them.
         mqtt: report to the broker; without it results are only counted.
+        profile: records where each frame's time goes.
     """
 
     # Built by `run`.
@@ -80,11 +82,13 @@ class Agent:
         model: Callable[[ExitStack], Model],
         cameras: Mapping[str, Camera],
         mqtt: bool = True,
+        profile: Timeline | None = None,
     ) -> None:
         self._given_cameras = cameras
         self._given_model = model
         self._version = version
         self._mqtt = mqtt
+        self._profile = profile
         self._trust = ClockTrust()
         self._error: EdgeError | None = None
         # Whoever counts something is added here; telemetry, status and metrics read it.
@@ -170,8 +174,9 @@ class Agent:
         results = self._results = AgentResults(config, model, cameras.by_name, policies, told, self.counts, stack)
         results.steered_by(hands)
         pipeline = self._pipeline = results.pipeline(
-            model, cameras.by_name, policies, on_error=self._failed, on_camera_error=self._camera_failed
-        )
+            model, cameras.by_name, policies, on_error=self._failed, on_camera_error=self._camera_failed,
+            profile=self._profile,
+        )  # fmt: skip
         steering = self._steering = hands.steering(pipeline, reporter, logs, self.queue)
         # Whatever else fails: what loads a model meanwhile is waited for before models are closed.
         stack.callback(steering.stop)

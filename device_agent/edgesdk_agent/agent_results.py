@@ -24,6 +24,7 @@ from edgesdk_targets.model import Model
 if TYPE_CHECKING:
     from edgesdk_agent.events.agent_scenes import AgentScenes
     from edgesdk_agent.events.scenes import Scenes
+    from edgesdk_agent.timeline.timeline import Timeline
 
 
 class AgentResults:
@@ -82,6 +83,7 @@ class AgentResults:
         *,
         on_error: Callable[[EdgeError], None],
         on_camera_error: Callable[[str, EdgeError], None],
+        profile: Timeline | None = None,
     ) -> Pipeline:
         """Return the pipeline whose results come here; it is not started."""
         hooks, pictures = self._hooks, self.pictures
@@ -104,6 +106,7 @@ class AgentResults:
             on_frame=hooks.on_frame,
             on_error=on_error,
             on_camera_error=on_camera_error,
+            profile=profile,
         )
         if self._agent_scenes is not None:
             pipeline.on_model = self._agent_scenes.take_model

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +24,7 @@ from edgesdk_targets.errors import EdgeError, InputError, SessionFailed, WrongTa
 if TYPE_CHECKING:
     from edgesdk_agent.agent import Agent
     from edgesdk_agent.steering.beginning import Beginning
+    from edgesdk_agent.timeline.timeline import Timeline
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -122,7 +123,7 @@ def _run_once(
     from edgesdk_agent.steering.beginning import take_back_failed
 
     config = beginning.loaded.config
-    with ModelLoading(config) as loading, ExitStack() as early:
+    with _recorded(options.profile) as profile, ModelLoading(config) as loading, ExitStack() as early:
         try:
             with quick_imports():
                 from edgesdk_agent.pipeline_settings import apply_pipeline_settings
@@ -135,8 +136,9 @@ def _run_once(
                 # All that is needed next is imported while the model loads and the cameras answer.
                 from edgesdk_agent.agent import Agent
             agent = Agent(
-                beginning, version=_version(), model=loading.handed_to, cameras=cameras, mqtt=not options.no_mqtt
-            )
+                beginning, version=_version(), model=loading.handed_to, cameras=cameras, mqtt=not options.no_mqtt,
+                profile=profile,
+            )  # fmt: skip
             running.append(agent)
             return agent.run(stop, options.duration), agent.restart_wanted
         except EdgeError as error:
@@ -149,6 +151,14 @@ def _run_once(
                 raise
             sys.stderr.write(f"error: {error.message}\n")
             return {}, True
+
+
+def _recorded(path: str | None) -> AbstractContextManager[Timeline | None]:
+    if path is None:
+        return nullcontext()
+    from edgesdk_agent.timeline.recording import recorded
+
+    return recorded(Path(path))
 
 
 def _restart() -> NoReturn:
@@ -218,6 +228,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="serve a page with the live picture, for whoever has the token printed at the start; 127.0.0.1:8090 unless given",
     )
     one.add_argument("--telemetry-interval", type=float, metavar="S", help="seconds between two samples")
+    one.add_argument("--profile", metavar="FILE", help="write where each frame's time went (.json, for Perfetto)")
     one.add_argument("--duration", type=_seconds, metavar="S", help="stop so many seconds after the cameras are read")
     check = commands.add_parser(
         "verify",

@@ -7,10 +7,12 @@ import pytest
 
 from edgesdk.timeline.frame_times import PARTS, busy, parts
 from edgesdk.timeline.page import middle, timeline_page
-from edgesdk.timeline.trace_events import trace_events
 from edgesdk.timeline.write import check_timeline_path, write_timeline
+from edgesdk_agent.main import run as run_agent
 from edgesdk_agent.timeline.timeline import Span, Timeline
+from edgesdk_agent.timeline.trace_events import trace_events
 from edgesdk_targets.errors import InputError
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 
 # Of each frame, in ms from its begin: as in this table.
 _WAY_MS = {"capture": (0, 10), "preprocess": (11, 13), "infer": (20, 40), "deliver": (41, 42)}
@@ -45,6 +47,19 @@ def test_how_busy_the_threads_are() -> None:
     assert found["edgesdk-infer"].share == pytest.approx(20 * 0.02 / seconds)
     assert [one.stage for one in found.values()] == ["capture", "preprocess", "infer", "deliver"]
     assert busy([]) == []
+
+
+def test_an_agents_whole_run_is_recorded_and_written_at_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log_put_back: None
+) -> None:
+    bundle, out = write_tiny_bundle(tmp_path / "a.edgebundle"), tmp_path / "run.json"
+    words = ["run", "--bundle", bundle, "--source", "synthetic:?frames=20&live=0", "--no-mqtt", "--json", "--quiet"]
+    assert run_agent([*map(str, words), "--profile", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"]["processed"] == 20
+    events = json.loads(out.read_text("utf-8"))["traceEvents"]
+    assert {event["args"]["frame"] for event in events if event.get("name") == "infer"} == set(range(20))
+    assert run_agent([*map(str, words), "--profile", str(tmp_path / "run.png")]) == 2
+    assert "cannot be written as run.png" in capsys.readouterr().err
 
 
 def test_trace_events_name_threads_and_join_the_stages_of_a_frame() -> None:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from edgesdk.timeline.page import timeline_page
-from edgesdk.timeline.trace_events import trace_events
 from edgesdk_agent.timeline.timeline import Timeline
+from edgesdk_agent.timeline.trace_events import trace_events
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.whole_file import check_writable, write_whole
 
