@@ -25,6 +25,7 @@ from edgesdk_converters.proving.parity_pictures import parity_pictures, pictures
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
 from edgesdk_converters.routes import QUANTISED, Route, precision_named, routes
+from edgesdk_converters.several import check_batch, in_batches
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_converters.workshop import Progress, Workshop
 from edgesdk_targets.card import ModelCard
@@ -84,6 +85,7 @@ def convert(
     tune: bool = True,
     gate: GateMaker | None = None,
     explain: bool = False,
+    batch: int = 1,
     history: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     cache: str | Path | None = "default",
@@ -104,6 +106,7 @@ def convert(
         tune: where plain INT8 is not good enough, choose weights for 8 bits before keeping layers in float.
         gate: makes the judge of accuracy.
         explain: measure what each layer costs when it is quantised.
+        batch: pictures of one inference; one alone then costs as much as so many.
         history: what was done to the model before, for the bundle's provenance.
         cache: folder of finished steps; None repeats everything.
         progress: called with a line of text at every step.
@@ -119,6 +122,7 @@ def convert(
     targets = _find_targets([target] if isinstance(target, str) else target)
     wanted = _precisions(precision)
     _check_calibration(wanted, calib_data, explain=explain)
+    check_batch(batch, quantised=calib_data is not None)
     _jobs(targets, wanted, from_onnx=False, calibrated=calib_data is not None)  # refuse before loading anything
     say("loading the model")
     model = resolve_source(source, card=card, overrides=overrides, head=head)
@@ -126,7 +130,8 @@ def convert(
     reference = open_reference(model)
     _check_answers(model, reference)
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
-    workshop = Workshop(model, reference, StepCache(folder), say)
+    built_from = in_batches(model, reference, batch) if batch > 1 else (model, reference)
+    workshop = Workshop(*built_from, StepCache(folder), say)
     jobs = _jobs(targets, wanted, from_onnx=model.is_onnx, calibrated=calib_data is not None)
     with tempfile.TemporaryDirectory(prefix="edgesdk-calibration-") as scratch:
         calibrating = quantiser = judge = None
@@ -148,7 +153,7 @@ def convert(
                 f"{model.card.name} takes clips; INT8 and the accuracy gate know single pictures only.",
                 hint="Convert it to fp32 or fp16, without calibration pictures and labelled data.",
             )
-        proof = Proof(model, reference, _pictures(model, files, calibrating), judge, say)
+        proof = Proof(model, reference, _pictures(model, files, calibrating), judge, say, batch=batch)
         built: list[Built] = []
         for job in jobs:
             made = _first_that_works(job, workshop, quantiser, proof, say)

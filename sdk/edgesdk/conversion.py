@@ -50,6 +50,7 @@ def convert(
     keep_float: Sequence[str] = (),
     tune: bool = True,
     explain: bool = False,
+    batch: int = 1,
     report: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     cache: str | Path | None = "default",
@@ -68,6 +69,7 @@ def convert(
         max_drop: how much accuracy an artifact may lose, as a fraction (0.01: one point).
         keep_float: patterns of names of ONNX nodes that INT8 leaves in float.
         tune: where plain INT8 is not good enough, choose weights for 8 bits before keeping layers in float.
+        batch: pictures of one inference; one alone then costs as much as so many.
         explain: measure what each layer costs when it is quantised.
         report: an HTML file about the gate's findings on the first artifact; those on others, and what `explain` found, are
             written beside it, with the artifact's name, or `layers`, added. A folder takes a page for each.
@@ -96,6 +98,7 @@ def convert(
         tune=tune,
         gate=judging.gate,
         explain=explain,
+        batch=batch,
         overrides=overrides,
         cache=cache,
         progress=progress,

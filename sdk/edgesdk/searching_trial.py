@@ -160,6 +160,7 @@ class Carrying:
                 [self._space.target],
                 output=place / BUNDLE,
                 precision=deploy.precision.value,
+                batch=deploy.batch,
                 calib_data=self._calibration if deploy.precision in _QUANTISED else None,
                 **told,
             )

@@ -7,7 +7,7 @@ none, and gives it back. What two threads ask at once is therefore answered as i
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +83,31 @@ class Calls(Generic[Answer]):
         if self._model.lanes == 1:
             return [self.one(picture, camera) for picture in pictures]
         return list(self._batch_threads().map(lambda picture: self.one(picture, camera), pictures))
+
+    def together(
+        self,
+        pictures: Sequence[Picture],
+        size: int,
+        ask: Callable[[CalledSlot[Answer], Sequence[Array]], list[Answer]],
+    ) -> list[Answer]:
+        """Answer for several pictures, in their order, `size` of them by one inference; on all lanes at once.
+
+        Args:
+            ask: has a slot answer for at most so many.
+
+        Raises:
+            InputError: one cannot be used; those after it may not have been asked about.
+            SessionFailed: the runtime failed, or the model is closed.
+        """
+
+        def answered(start: int) -> list[Answer]:
+            images = [_read(picture) for picture in pictures[start : start + size]]
+            with self._slot() as slot:
+                return ask(slot, images)
+
+        starts = range(0, len(pictures), size)
+        groups = map(answered, starts) if self._model.lanes == 1 else self._batch_threads().map(answered, starts)
+        return [answer for group in groups for answer in group]
 
     def close(self) -> None:
         """Refuse further calls, and wait for those that are running."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Manifest
@@ -16,7 +16,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.loading import Loaded, LoadOptions, load_variant
 from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.results import Result
-from edgesdk_targets.session import Binding, Session, computes_on_caller
+from edgesdk_targets.session import Binding, Session, batch_of, computes_on_caller
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.stream_claims import StreamClaims
 from edgesdk_targets.tensor import Array
@@ -24,6 +24,8 @@ from edgesdk_targets.window import StreamWindows
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from edgesdk_targets.batch import BatchBinding
 
 AnyModel = TypeVar("AnyModel", bound="Model")
 
@@ -56,6 +58,16 @@ class Slot:
         if self._model.manifest.window is not None:
             return self._model.infer_clip(self._binding, self._image, self._geometry, camera, seq)
         return self._model.infer(self._binding, self._geometry, camera, seq)
+
+    def infer_together(self, images: Sequence[Array]) -> list[Result]:
+        """Answer for several pictures, (H, W, 3) uint8 BGR, by one inference; for at most as many as the variant takes."""
+        binding = cast("BatchBinding", self._binding)
+        name = self._model.image_input
+        geometries = [
+            self._preprocessor.into(image, row[name]) for image, row in zip(images, binding.rows, strict=False)
+        ]
+        answers = zip(binding.run_rows(), geometries, strict=False)
+        return [self._model.decode(outputs, geometry) for outputs, geometry in answers]
 
 
 class Model:
@@ -117,6 +129,11 @@ class Model:
         return 1 if self._in_order else self._session.streams
 
     @property
+    def batch(self) -> int:
+        """How many pictures one inference takes; one alone costs as much as so many."""
+        return batch_of(self._session)
+
+    @property
     def on_caller(self) -> bool:
         """Whether the thread that infers does all of the work itself."""
         return computes_on_caller(self._session)
@@ -137,14 +154,16 @@ class Model:
 
         Args:
             image: an array (H, W, 3) uint8 BGR, or the path of a file; a list or tuple of these, or an array
-                (N, H, W, 3), is answered with a list, on all lanes at once. A model that takes clips is given several
-                pictures, and answers each clip that they complete.
+                (N, H, W, 3), is answered with a list, on all lanes at once, and `batch` of them by one inference. A model
+                that takes clips is given several pictures, and answers each clip that they complete.
             camera: whose recurrent state or clip is used; the pictures are its next frames, in their order.
 
         Raises:
             InputError: a picture cannot be used, or a model that takes clips is given one alone.
             SessionFailed: the runtime failed, or the model is closed.
         """
+        if is_batch(image) and self.batch > 1:
+            return self._in_batches(cast("Sequence[Picture]", image))
         if is_batch(image):
             answers = self._calls.each(image, camera)  # type: ignore[arg-type]  # told apart by what it is
             return [answer for answer in answers if answer is not None]
@@ -157,6 +176,12 @@ class Model:
         answer = self._calls.one(image, camera)  # type: ignore[arg-type]
         assert answer is not None  # noqa: S101  (only a clip keeps one waiting)
         return answer
+
+    def _in_batches(self, pictures: Sequence[Picture]) -> list[Result]:
+        def ask(slot: object, images: Sequence[Array]) -> list[Result | None]:
+            return [*cast("Slot", slot).infer_together(images)]
+
+        return cast("list[Result]", self._calls.together(pictures, self.batch, ask))
 
     def feed(self, image: Picture, *, camera: str = "default") -> Result | None:
         """Take a camera's next picture, and return the answer, or None where a model that takes clips has none to give yet.
@@ -187,6 +212,10 @@ class Model:
             outputs: Mapping[str, Array] = binding.run()
             self._states.keep(camera, outputs)
             return self._decoder(outputs, geometry, self._states.memory(camera))
+
+    def decode(self, outputs: Mapping[str, Array], geometry: Geometry | None) -> Result:
+        """Decode one picture's outputs of a model without state."""
+        return self._decoder(outputs, geometry, None)
 
     def infer_clip(
         self, binding: Binding, frame: Array, geometry: Geometry | None, camera: str, seq: int

@@ -217,6 +217,10 @@ def open_load(module: str, load: Load) -> Session:
         from edgesdk_targets.together.session import open_together
 
         return open_together(module, load, load.variant.together)
+    if load.variant.batch is not None:
+        from edgesdk_targets.batch import open_batch
+
+        return open_batch(module, load)
     session: Session = importlib.import_module(module).open_session(load)
     return session
 
@@ -230,6 +234,11 @@ def passed_over(session: Session) -> tuple[tuple[str, str], ...]:
 def is_accelerated(session: Session) -> bool:
     """Say whether a session computes elsewhere than on the processor, whose time then says nothing of it."""
     return bool(getattr(session, "accelerated", False))
+
+
+def batch_of(session: Session) -> int:
+    """Return how many pictures one inference of a session takes."""
+    return int(getattr(session, "batch", 1))
 
 
 def computes_on_caller(session: Session) -> bool:

@@ -28,15 +28,24 @@ class Proof:
     Args:
         pictures: on which parity is measured, (H, W, 3) uint8 BGR.
         gate: None leaves accuracy unmeasured.
+        batch: pictures of one inference of the artifacts; source and reference take one.
     """
 
     def __init__(
-        self, source: Source, reference: Reference, pictures: Sequence[Array], gate: Gate | None, say: Progress
+        self,
+        source: Source,
+        reference: Reference,
+        pictures: Sequence[Array],
+        gate: Gate | None,
+        say: Progress,
+        *,
+        batch: int = 1,
     ) -> None:
         self.source = source
         self.reference = reference
         self.pictures = pictures
         self._gate = gate
+        self._batch = batch
         self._say = say
         # One function for all artifacts: a gate asks the same model only once.
         self._asked: Predictor | None = None
@@ -59,7 +68,7 @@ class Proof:
         """
         _check_size(target, artifact)
         variant = Variant(
-            id=f"{target.name}-{route.runtime.value}-{precision.value}",
+            id=f"{target.name}-{route.runtime.value}-{precision.value}{f'-b{self._batch}' if self._batch > 1 else ''}",
             target=target.name,
             runtime=route.runtime,
             precision=precision,
@@ -69,6 +78,7 @@ class Proof:
             outputs=artifact.outputs,
             folded=artifact.folded,
             notes=(*notes, *artifact.notes),
+            batch=self._batch if self._batch > 1 else None,
         )
         runtime = runtime_here(route.runtime)
         if runtime is None:

@@ -81,8 +81,8 @@ class Entry:
 
     @property
     def fps(self) -> float | None:
-        """Inferences a second, one at a time."""
-        return 1000 / self.ms if self.ms else None
+        """Pictures a second, one inference at a time."""
+        return 1000 / self.ms * (self.variant.pictures if self.variant else 1) if self.ms else None
 
     @property
     def is_float(self) -> bool:

@@ -58,6 +58,7 @@ class Measured:
     Attributes:
         load_ms: importing the runtime, reading and compiling the model.
         warm_up_runs: until steady; `steady` is False where it did not become so in time.
+        throughput_fps: pictures a second, all lanes together.
         stages_ms: medians of the stages around inference, one thread.
         picture: height and width of the picture that preprocessing began with.
         rss_bytes: the most memory of the child, the interpreter and the runtime's libraries included.
@@ -137,7 +138,7 @@ def measure(subject: Subject, plan: Plan, *, load_s: float = _LOAD_S) -> Measure
             warm["seconds"],
             warm["steady"],
             Latency(**figures["latency"]),
-            figures["throughput_fps"],
+            figures["throughput_fps"] * subject.pictures,
             figures["rss"],
             loaded["rss_before"],
             stages["ms"],

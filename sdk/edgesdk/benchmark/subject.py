@@ -31,6 +31,7 @@ class Subject:
         opener: `package.module:callable` that takes an `Opening` and returns a `Lane`; called in the child only.
         options: JSON for the opener.
         files: name → content, put into the child's folder.
+        pictures: that one run answers.
         varies: its runs differ by what is asked, so that the mean is what it costs, and not the median.
     """
 
@@ -39,6 +40,7 @@ class Subject:
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     varies: bool = False
+    pictures: int = 1
 
     def write(self, folder: Path) -> None:
         """Put the subject into a child's folder."""
@@ -85,7 +87,7 @@ def files_subject(
         parts["picture"] = picture
     together = variant.together
     varies = together is not None and together.rule == "cascade"
-    return Subject(name, VARIANT_OPENER, options, parts, varies)
+    return Subject(name, VARIANT_OPENER, options, parts, varies, variant.pictures)
 
 
 def bundle_subject(bundle: Bundle, variant: Variant, *, runtime: Runtime | None = None, name: str = "") -> Subject:

@@ -10,6 +10,7 @@ import numpy as np
 from edgesdk.benchmark.coverage.nodes import Coverage, ExecutedNode, summarise
 from edgesdk.benchmark.lane import Opening
 from edgesdk.benchmark.pictures import read_or_draw
+from edgesdk_targets.batch import BatchBinding
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.preprocess.apply import Preprocessor
@@ -124,6 +125,8 @@ class VariantLane:
             picture = read_or_draw(self._opening.files.get("picture"))
             prepare = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
             prepare.into(picture, self._binding.inputs[image.name])
+        if isinstance(self._binding, BatchBinding):
+            self._binding.repeat()
 
 
 def _paced(binding: Binding, variant: Variant) -> Callable[[], Mapping[str, Array]]:

@@ -62,6 +62,9 @@ def convert(
         typer.Option("--no-tune", help="Do not choose other weights for INT8 where plain INT8 is not good enough."),
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each layer costs in INT8.")] = False,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Pictures of one inference; for who asks about many at once. No INT8 then.")
+    ] = 1,
     report: Annotated[
         Path | None, typer.Option(help="HTML file about accuracy; beside it, with --explain, about layers.")
     ] = None,
@@ -93,6 +96,7 @@ def convert(
             keep_float=keep_float or (),
             tune=not no_tune,
             explain=explain,
+            batch=batch,
             report=report,
             overrides={"factory": factory} if factory else None,
             cache=None if no_cache else "default",

@@ -19,6 +19,7 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 
 from edgesdk.figure_direction import counts_errors
 from edgesdk.search.parameter import Choice, Frozen, Range, Scalar
+from edgesdk_targets.bundle.manifest import MAX_BATCH
 from edgesdk_targets.target import Precision
 from edgesdk_targets.yaml_file import load_yaml, validate
 
@@ -40,12 +41,14 @@ class Deploy(Frozen):
         input_size: of the picture, both sides; None for the card's own.
         threads: of one inference.
         streams: inferences at the same time; `fps` counts all of them.
+        batch: pictures of one inference; `fps` counts all of them, `ms` is of all together.
     """
 
     precision: Precision = Precision.FP32
     input_size: int | None = Field(default=None, ge=1, le=16384)
     threads: int = Field(default=1, ge=1, le=1024)
     streams: int = Field(default=1, ge=1, le=1024)
+    batch: int = Field(default=1, ge=1, le=MAX_BATCH)
 
 
 class Limits(Frozen):

@@ -152,6 +152,11 @@ def _member(part: Part, variant: Variant) -> Member:
             f"{manifest.name} takes {len(variant.inputs)} inputs and gives {len(variant.outputs)} outputs.",
             hint="Only models with one input and one output can answer together.",
         )
+    if variant.batch is not None:
+        raise InputError(
+            f"{variant.id} of {manifest.name} takes {variant.batch} pictures at once.",
+            hint="Models answer together to one picture: convert it without --batch.",
+        )
     return Member(
         id=variant.id,
         name=manifest.name,

@@ -24,6 +24,7 @@ from edgesdk_targets.together.spec import Together, files_of
 from edgesdk_targets.window import WindowSpec, check_window
 
 SCHEMA_MAJOR = 1
+MAX_BATCH = 1024
 SCHEMA = f"edgebundle/{SCHEMA_MAJOR}"
 Status = Literal["measured", "emulated", "simulated", "built only"]
 
@@ -51,6 +52,7 @@ class Variant(LateModel):
             runtime on the converting host (simulated), or not at all.
         notes: why this runtime and not an earlier one of the target's chain.
         together: of a variant that is several models, how they answer as one; its files are theirs.
+        batch: pictures of one inference, the first dimension of every input and output; None for one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +71,13 @@ class Variant(LateModel):
     status: Status = "built only"
     notes: tuple[str, ...] = ()
     together: Together | None = None
+    # Absent for one, so that the bytes and digests of such bundles are what they always were.
+    batch: int | None = Field(default=None, ge=2, le=MAX_BATCH)
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of one inference."""
+        return self.batch or 1
 
 
 class Manifest(LateModel):
@@ -110,11 +119,23 @@ class Manifest(LateModel):
                     raise ValueError(f"variant {variant.id} has no file in the role 'model'")
             if len(variant.inputs) != len(self.inputs) or len(variant.outputs) != len(self.outputs):
                 raise ValueError(f"variant {variant.id} has another number of inputs or outputs than the model")
+        self._check_batches()
         check_states(self.state, self.inputs, self.outputs)
         check_window(self.window, self.inputs[0], alone=not self.state, picture=self.preprocess is not None)
         if self.window is not None and len(self.inputs) != 1:
             raise ValueError("window: the model has more than one input")
         return self
+
+    def _check_batches(self) -> None:
+        for variant in self.variants:
+            if variant.batch is None:
+                continue
+            said = f"variant {variant.id} takes {variant.batch} pictures at once, and"
+            if self.state or self.window is not None or variant.together is not None:
+                raise ValueError(f"{said} the model has a state, takes clips, or is several models")
+            for spec in (*variant.inputs, *variant.outputs):
+                if spec.shape[:1] != (variant.batch,):
+                    raise ValueError(f"{said} {spec.name} is {list(spec.shape)}")
 
     def to_bytes(self) -> bytes:
         """Serialise canonically: sorted keys, no spaces, UTF-8, one closing newline."""

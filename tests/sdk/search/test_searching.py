@@ -115,6 +115,7 @@ def training(folder: Path) -> dict[str, Any]:
         "objectives": ["top1"],
         "train": {"batch": 8, "device": "cpu", "epochs": 2},
         "parameters": {"factory_args.width": {"choice": [2, 24]}, "train.learning_rate": {"choice": [0.02]}},
+        "deploy": {"batch": 4},
         "sampler": "grid",
     }
 
@@ -127,6 +128,8 @@ def test_networks_and_training_plans_are_searched(
     assert [trial["ending"] for trial in found["trials"]] == ["finished", "finished"], found
     sizes = {trial["parameters"]["factory_args.width"]: trial["figures"]["bytes"] for trial in found["trials"]}
     assert sizes[2] < sizes[24]
+    with open_bundle(found["bundle"]) as bundle:
+        assert bundle.manifest.variants[0].batch == 4
 
 
 @pytest.mark.parametrize("data", ["shades", "copied"])

@@ -47,10 +47,11 @@ def _of_bundle(path: Path) -> tuple[bytes, Preprocess, TensorSpec, bool]:
         manifest = bundle.manifest
         if manifest.preprocess is None:
             raise InputError(f"The model in {path} takes no pictures.", hint="Give a model that does.")
-        variants = [v for v in manifest.variants if v.runtime is Runtime.ONNXRUNTIME and v.together is None]
+        alone = [v for v in manifest.variants if v.together is None and v.batch is None]
+        variants = [v for v in alone if v.runtime is Runtime.ONNXRUNTIME]
         if not variants:
             raise InputError(
-                f"{path} has no variant of one model for ONNX Runtime.",
+                f"{path} has no variant of one model and one picture for ONNX Runtime.",
                 hint="Convert it with --target generic-onnx, too.",
             )
         variant = min(variants, key=lambda v: v.precision is not Precision.FP32)
