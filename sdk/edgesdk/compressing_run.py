@@ -17,7 +17,7 @@ from edgesdk.compressing import Compression
 from edgesdk.compressing_checks import activation_for, check_distillation, check_layers, teachers_of
 from edgesdk.compressing_data import RecipeData, open_data
 from edgesdk.compressing_judging import BASELINE, FIGURES, Judging, Survey, part_of, predictor_of
-from edgesdk.compressing_timing import Timing
+from edgesdk.compressing_timing import timing_for
 from edgesdk.compressing_training import trainer_for
 from edgesdk.compression.checkpoints import key_of
 from edgesdk.compression.course import Course
@@ -52,6 +52,11 @@ class Request:
     max_drop: float | None
     page: Path
     folder: Path
+
+    @property
+    def calibrate(self) -> Path | None:
+        """The pictures on which ranges for INT8 are measured."""
+        return self.path(self.recipe.data.calibrate or self.recipe.data.train)
 
     def path(self, name: str | None) -> Path | None:
         """Return a path of the recipe."""
@@ -141,7 +146,7 @@ def prepare(request: Request, source: Source, start: Subject, say: Say, *, gated
     bench = Workbench(
         start=start,
         score=judging.score,
-        latency_ms=Timing(card, request.target, say).latency_ms,
+        latency_ms=timing_for(card, request.target, recipe.of_artifact, request.calibrate, say).latency_ms,
         train=trainer or _no_training,
         teacher=answering.__getitem__,
         plan=None,
@@ -170,7 +175,7 @@ def _finished(request: Request, source: Source, start: Subject, prepared: Prepar
         output=request.output,
         precision=recipe.of_artifact,
         data=request.path(recipe.data.evaluate),
-        calib_data=(request.path(recipe.data.calibrate or recipe.data.train)) if quantised else None,
+        calib_data=request.calibrate if quantised else None,
         gate=judging.for_artifacts,
         history=prepared.history(start),
         progress=say,
@@ -248,6 +253,7 @@ class _Depends:
             return [teacher.cache_key(), teacher.card.model_dump(mode="json")]
         if isinstance(settings, Prune):
             sensitivity = self.request.recipe.sensitivity
-            timed = settings.latency is not None and settings.runtime is None
-            return [sensitivity.model_dump() if sensitivity else None, self.request.target if timed else None]
+            target = self.request.target if settings.timed and settings.runtime is None else None
+            precision = self.request.recipe.of_artifact if settings.timed else None
+            return [sensitivity.model_dump() if sensitivity else None, target, precision]
         return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
 
 from edgesdk.benchmark.measure import Plan, measure
 from edgesdk.benchmark.runnable import runnable
@@ -20,6 +23,8 @@ from edgesdk_targets.errors import InputError
 # Targets whose first runtime is the one that is asked for.
 _TARGETS = {"onnxruntime": "generic-onnx", "openvino": "x86-cpu", "litert": "rpi5"}
 _SECONDS = 1.0
+# The ranges that more pictures would give change no time.
+_CALIBRATED_WITH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +33,73 @@ class Timing:
 
     Attributes:
         target: whose own runtime is asked where none is named.
+        precision: of the artifact that is made in the end: its time is what counts.
+        calibrate: pictures for INT8.
+        bundles: of models that are still there, by runtime.
     """
 
     card: CardFile
     target: str
     say: Callable[[str], None]
+    precision: str = "fp32"
+    calibrate: Path | None = None
+    bundles: MutableMapping[nn.Module, dict[str | None, bytes]] = field(default_factory=WeakKeyDictionary)
 
     def latency_ms(self, subject: Subject, runtime: str | None) -> float:
-        """Return the median time of one inference, in float, with one thread.
+        """Return the median time of one inference with one thread, in the precision of the artifact.
 
         Raises:
-            InputError: the model cannot be had on this runtime.
+            InputError: the model cannot be had on this runtime in this precision.
             ConversionError, ChildFailed: it cannot be converted, or does not run.
         """
+        with tempfile.TemporaryDirectory(prefix="edgesdk-timing-") as folder:
+            place = Path(folder) / "measured.edgebundle"
+            place.write_bytes(self._converted(subject.module, runtime))
+            with open_bundle(place) as bundle:
+                variant, own = runnable(bundle.manifest).variants[0]
+                found = measure(bundle_subject(bundle, variant, runtime=own), Plan(seconds=_SECONDS, threads=1))
+        self.say(f"measured: {found.latency.p50:.3f} ms on {variant.runtime.value} in {variant.precision.value}")
+        return found.latency.p50
+
+    def _converted(self, module: nn.Module, runtime: str | None) -> bytes:
+        """Return a module's bundle; of one that is still there the same again, as pruned models are measured beside the whole."""
+        known = self.bundles.setdefault(module, {})
+        if runtime in known:
+            return known[runtime]
         target = _TARGETS[runtime] if runtime else self.target
         with tempfile.TemporaryDirectory(prefix="edgesdk-timing-") as folder:
             made = convert(
-                subject.module, target, card=live_card(self.card), precision="fp32", output=Path(folder), cache=None
+                module,
+                target,
+                card=live_card(self.card),
+                precision=self.precision,
+                calib_data=self.calibrate,
+                calib_count=_CALIBRATED_WITH,
+                tune=False,
+                output=Path(folder),
+                cache=None,
             )
             variant = made.variants[0]
-            if runtime and variant.runtime.value != runtime:
+            if (runtime and variant.runtime.value != runtime) or variant.precision.value != self.precision:
                 raise InputError(
-                    f"The model cannot be measured on {runtime}: it was converted for {variant.runtime.value}.",
-                    hint=f"Name another `runtime`. {'; '.join(variant.notes)}",
+                    f"The model cannot be measured on {runtime or 'the target'} in {self.precision}: it was converted for "
+                    f"{variant.runtime.value} in {variant.precision.value}.",
+                    hint=f"Name another `runtime` or `precision`. {'; '.join(variant.notes)}",
                 )
-            with open_bundle(made.path) as bundle:
-                variant, own = runnable(bundle.manifest).variants[0]
-                found = measure(bundle_subject(bundle, variant, runtime=own), Plan(seconds=_SECONDS, threads=1))
-        self.say(f"measured: {found.latency.p50:.3f} ms on {variant.runtime.value}")
-        return found.latency.p50
+            known[runtime] = made.path.read_bytes()
+        return known[runtime]
+
+
+def timing_for(
+    card: CardFile, target: str, precision: str | None, calibrate: Path | None, say: Callable[[str], None]
+) -> Timing:
+    """Return what measures models of a recipe.
+
+    Args:
+        precision: of the recipe's artifact; None is measured in float, and `mixed` as INT8, its fast part.
+    """
+    quantised = precision in {"int8", "mixed"}
+    return Timing(card, target, say, "int8" if quantised else precision or "fp32", calibrate if quantised else None)
 
 
 def live_card(card: CardFile) -> dict[str, Any]:

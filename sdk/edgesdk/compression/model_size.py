@@ -54,9 +54,14 @@ def model_size(subject: Subject) -> ModelSize:
         parameters=sum(tensor.numel() for tensor in tensors),
         nonzeros=sum(int(torch.count_nonzero(tensor)) for tensor in tensors),
         macs=sum(macs_by_layer(subject).values()),
-        bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        bytes=stored_bytes(subject),
         deflated_bytes=deflated + len(deflate.flush()),
     )
+
+
+def stored_bytes(subject: Subject) -> int:
+    """Return the bytes of a model's numbers as they are stored."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in stored_tensors(subject.module))
 
 
 def stored_tensors(module: nn.Module) -> list[Tensor]:

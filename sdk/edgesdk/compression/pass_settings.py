@@ -30,7 +30,9 @@ class Prune(_Pass):
     """Take channels.
 
     Attributes:
-        macs, latency: the part that is kept, of the multiplications or of the measured time; one of both.
+        macs, latency: the part that is kept, of the multiplications or of the measured time.
+        max_macs, max_ms, max_bytes: what is kept at most: multiplications, milliseconds of an inference on one thread, bytes of the
+            weights in float; one of the five. A model that keeps to it already stays whole.
         runtime: whose time is measured: the target's own runtime unless given.
         skip: patterns of layers that keep their channels.
         multiple: channels that stay are a multiple of it.
@@ -40,6 +42,9 @@ class Prune(_Pass):
     kind: Literal["prune"] = Field(alias="pass")
     macs: Part | None = None
     latency: Part | None = None
+    max_macs: int | None = Field(default=None, ge=1)
+    max_ms: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    max_bytes: int | None = Field(default=None, ge=1)
     runtime: Literal["onnxruntime", "openvino", "litert"] | None = None
     skip: Patterns = ()
     multiple: int = Field(default=4, ge=1, le=64)
@@ -47,10 +52,15 @@ class Prune(_Pass):
 
     @model_validator(mode="after")
     def _one(self) -> Prune:
-        _exactly_one(self, ("macs", "latency"))
-        if self.runtime is not None and self.latency is None:
-            raise ValueError("`runtime` is about `latency`, which is not given")
+        _exactly_one(self, ("macs", "latency", "max_macs", "max_ms", "max_bytes"))
+        if self.runtime is not None and not self.timed:
+            raise ValueError("`runtime` is about `latency` and `max_ms`, of which none is given")
         return self
+
+    @property
+    def timed(self) -> bool:
+        """Whether the budget is one of measured time."""
+        return self.latency is not None or self.max_ms is not None
 
 
 class Sparsify(_Pass):

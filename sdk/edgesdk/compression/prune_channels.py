@@ -13,7 +13,7 @@ from typing import Any
 
 from edgesdk.compression.budget import least_that_fits
 from edgesdk.compression.channel_groups import ChannelGroup, ChannelGroups, find_groups
-from edgesdk.compression.model_size import total_macs
+from edgesdk.compression.model_size import stored_bytes, total_macs
 from edgesdk.compression.pass_settings import Prune
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import PassDone, Workbench
@@ -30,7 +30,8 @@ def prune_channels(
     found: ChannelGroups,
     *,
     measure: Callable[[Subject], float],
-    part: float,
+    part: float | None = None,
+    limit: float | None = None,
     unit: str,
     tolerance: Mapping[str, float] | None = None,
     multiple: int = 4,
@@ -42,7 +43,8 @@ def prune_channels(
 
     Args:
         measure: the model's size in `unit`, such as its MACs or its measured latency.
-        part: of the whole that is kept, in (0, 1).
+        part: of the whole that is kept, in (0, 1); or
+        limit: what is kept at most, in `unit`. A model that keeps to it already stays whole.
         tolerance: how well the model bears less of a group, from 0 to 1; all alike where none is given.
         multiple: of channels that stay; runtimes compute several at once. A group with fewer stays whole.
         most: of a group that goes, in (0, 1).
@@ -64,29 +66,35 @@ def prune_channels(
         made = found.pruned(amounts)
         return _Taken(made, amounts, share, measure(made))
 
+    def allowed(whole: float) -> float:
+        return limit if limit is not None else (part or 0.0) * whole
+
     whole = measure(found.subject)
-    taken = least_that_fits(
-        take,
-        measure=lambda tried: tried.size,
-        limit=part * whole,
-        most=1.0,
-        what=unit,
-        stands_in_the_way=_in_the_way(found, most, multiple),
-        whole=whole,
-        halvings=halvings,
-    )
+    if whole <= allowed(whole):
+        taken = _Taken(found.subject, dict.fromkeys((group.name for group in found.groups), 0), 0.0, whole)
+    else:
+        taken = least_that_fits(
+            take,
+            measure=lambda tried: tried.size,
+            limit=allowed(whole),
+            most=1.0,
+            what=unit,
+            stands_in_the_way=_in_the_way(found, most, multiple),
+            whole=whole,
+            halvings=halvings,
+        )
     if timed:
-        whole, taken = _timed_again(found, taken, take, measure, part)
+        whole, taken = _timed_again(found, taken, take, measure, allowed)
     else:
         # The group that bears least first.
         order = sorted(found.groups, key=lambda group: -bears[group.name])
-        taken = _given_back(found, taken, order, multiple, measure, part * whole)
+        taken = _given_back(found, taken, order, multiple, measure, allowed(whole))
     amounts = taken.amounts
     groups = {
         group.name: {"before": group.channels, "after": group.channels - amounts[group.name]} for group in found.groups
     }
     return taken.subject, {
-        "budget": {"unit": unit, "part": part, "before": whole, "after": taken.size},
+        "budget": {"unit": unit, "part": part, "limit": limit, "before": whole, "after": taken.size},
         "groups": groups,
         "left": dict(found.left),
     }
@@ -113,7 +121,7 @@ def _timed_again(
     taken: _Taken,
     take: Callable[[float], _Taken],
     measure: Callable[[Subject], float],
-    part: float,
+    allowed: Callable[[float], float],
 ) -> tuple[float, _Taken]:
     """Measure the whole model and the pruned one by turns, and take more where the budget was met by luck.
 
@@ -122,11 +130,11 @@ def _timed_again(
     """
     for _ in range(_TIMED_AGAIN):
         whole, size = measure(found.subject), measure(taken.subject)
-        if size <= part * whole:
+        if size <= allowed(whole):
             return whole, replace(taken, size=size)
         taken = take((taken.share + 1.0) / 2)
     raise InputError(
-        f"The budget of {part:.1%} was met once, and not when it was measured again: {size / whole:.1%}.",
+        f"The budget of {allowed(whole):.4g} ms was met once, and not when it was measured again: {size:.4g} of {whole:.4g} ms.",
         hint="Let nothing else run on this machine meanwhile, allow more, or give the budget in `macs`.",
     )
 
@@ -185,20 +193,28 @@ def prune_pass(settings: Prune, subject: Subject, bench: Workbench) -> PassDone:
             f"No channel of the model can go: {_in_the_way(found, settings.most, settings.multiple)}.",
             hint="Leave `prune` out of the recipe.",
         )
-    of_time = settings.latency is not None
-    part = settings.latency if settings.latency is not None else settings.macs
-    assert part is not None  # noqa: S101  (one of both, as the recipe checks)
     rows = bench.sensitivity(found)
     made, record = prune_channels(
         found,
-        measure=(lambda tried: bench.latency_ms(tried, settings.runtime)) if of_time else total_macs,
-        part=part,
-        unit=f"ms on {settings.runtime or 'the target'}" if of_time else "MACs",
+        measure=_measure(settings, bench),
+        part=settings.latency if settings.latency is not None else settings.macs,
+        limit=next((one for one in (settings.max_macs, settings.max_ms, settings.max_bytes) if one is not None), None),
+        unit=f"ms on {settings.runtime or 'the target'}"
+        if settings.timed
+        else "bytes"
+        if settings.max_bytes
+        else "MACs",
         tolerance={row.name: row.tolerance for row in rows},
         multiple=settings.multiple,
         most=settings.most,
         # Each measurement of a time is a conversion.
-        halvings=_MEASURED_HALVINGS if of_time else _COUNTED_HALVINGS,
-        timed=of_time,
+        halvings=_MEASURED_HALVINGS if settings.timed else _COUNTED_HALVINGS,
+        timed=settings.timed,
     )
     return PassDone(made, {**record, "sensitivity": [row.to_json() for row in rows]})
+
+
+def _measure(settings: Prune, bench: Workbench) -> Callable[[Subject], float]:
+    if settings.timed:
+        return lambda tried: bench.latency_ms(tried, settings.runtime)
+    return stored_bytes if settings.max_bytes is not None else total_macs

@@ -87,8 +87,9 @@ def test_what_makes_probabilities_is_told_by_the_card(task: str, rest: dict[str,
     assert activation_for(card(task, **rest)) == expected
 
 
-def _depends(target: str, sensitivity: Any, **prune: Any) -> object:
-    recipe = recipe_of([{"pass": "prune", **prune}], data={"evaluate": "test"}, sensitivity=sensitivity)
+def _depends(target: str, sensitivity: Any, precision: str | None = None, **prune: Any) -> object:
+    rest = {"sensitivity": sensitivity, "precision": precision}
+    recipe = recipe_of([{"pass": "prune", **prune}], data={"evaluate": "test"}, **rest)
     request = Request("m", None, recipe, Path(), target, Path(), None, Path(), Path())
     return _Depends(request, {})(recipe.passes[0])
 
@@ -99,6 +100,8 @@ def test_pruning_depends_on_sensitivity_and_on_the_target_whose_time_is_measured
     assert usual != _depends("x86-cpu", False, latency=0.5)
     assert usual != _depends("rpi5", {"ratios": [0.5]}, latency=0.5)
     assert _depends("rpi5", False, macs=0.5) == _depends("x86-cpu", False, macs=0.5)
+    assert _depends("rpi5", False, max_ms=2) != _depends("x86-cpu", False, max_ms=2)
+    assert usual != _depends("rpi5", False, "fp16", latency=0.5)
 
 
 def test_a_record_of_another_version_is_made_anew(tmp_path: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 import torch
 
 from edgesdk.compression.channel_groups import ChannelGroups, find_groups
-from edgesdk.compression.model_size import total_macs
-from edgesdk.compression.prune_channels import prune_channels
+from edgesdk.compression.model_size import stored_bytes, total_macs
+from edgesdk.compression.pass_settings import Prune
+from edgesdk.compression.prune_channels import prune_channels, prune_pass
 from edgesdk.compression.rebuilt import replay
 from edgesdk.compression.sensitivity import sensitivities
 from edgesdk.compression.subject import Subject
+from edgesdk.compression.workbench import Workbench
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.nets_to_compress import subject
 
@@ -38,6 +44,22 @@ def test_a_budget_is_kept_and_the_result_is_built_again_bit_for_bit(found: Chann
     module.load_state_dict(made.module.state_dict())
     with torch.no_grad():
         assert torch.equal(module(*made.example), made.run()[0])
+
+
+@pytest.mark.parametrize(("field", "measure"), [("max_macs", total_macs), ("max_bytes", stored_bytes)])
+def test_a_budget_in_numbers_is_kept(field: str, measure: Callable[[Subject], int]) -> None:
+    start = subject("residual")
+    bench = cast("Workbench", SimpleNamespace(sensitivity=lambda _: ()))
+    for part in (0.6, 1.0):
+        limit = int(part * measure(start))
+        settings = Prune.model_validate({"pass": "prune", field: limit, "multiple": 1})
+        done = prune_pass(settings, start, bench)
+        assert 0.8 * limit < measure(done.subject) <= limit
+        assert done.record["budget"]["limit"] == limit
+    assert done.subject.changes == start.changes, "what keeps to the budget already stays whole"
+    settings = Prune.model_validate({"pass": "prune", field: 10})
+    with pytest.raises(InputError, match=r"cannot be met: 10 .* is the least"):
+        prune_pass(settings, start, bench)
 
 
 def test_the_channels_that_stay_are_those_of_the_largest_norm(found: ChannelGroups) -> None:

@@ -1,0 +1,74 @@
+"""Channels go until a real runtime is as quick as was asked for: converted, and measured in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+
+from edgesdk import compressing_timing
+from edgesdk.compressing_run import Request, prepare, subject_of
+from edgesdk.compressing_timing import timing_for
+from edgesdk.compression import prune_channels
+from edgesdk.compression.model_size import total_macs
+from edgesdk.compression.recipe import recipe_of
+from edgesdk_converters.source import resolve_source
+from edgesdk_testkit.nets_to_compress import residual, subject
+
+# Wide enough that a tenth of its channels is many times as quick, whatever else the machine does.
+CARD = """\
+name: wide
+source: wide.safetensors
+factory: wide_nets:residual
+factory_args: {width: 40}
+task: classify
+input: {name: image, shape: [1, 3, 16, 16]}
+preprocess: {preset: zero-one, resize: stretch}
+labels: [a, b, c, d]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An untrained model with a few pictures, and measurements that take less long."""
+    monkeypatch.setattr(compressing_timing, "_SECONDS", 0.1)
+    monkeypatch.setattr(prune_channels, "_MEASURED_HALVINGS", 0)
+    (tmp_path / "wide_nets.py").write_text("from edgesdk_testkit.nets_to_compress import residual\n")
+    (tmp_path / "wide.yaml").write_text(CARD)
+    save_file(residual(width=40).state_dict(), tmp_path / "wide.safetensors")
+    drawn = np.random.default_rng(0)
+    for name in "abcd":
+        (tmp_path / "test" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "test" / name / "0.png"), drawn.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+    return tmp_path
+
+
+def test_a_model_is_pruned_to_a_measured_time(site: Path) -> None:
+    """All that `compress` does before the gate, which a model that has learnt nothing cannot pass."""
+    passes = [{"pass": "prune", "latency": 0.5, "runtime": "onnxruntime"}]
+    recipe = recipe_of(passes, data={"evaluate": "test"}, sensitivity=False)
+    source = resolve_source(site / "wide.yaml")
+    lines: list[str] = []
+    request = Request(source.path, None, recipe, site, "rpi5", site / "out", None, site / "page.html", site / "passes")
+    course = prepare(request, source, start := subject_of(source), lines.append, gated=False).course
+    made = course.run()
+    budget = course.reports[0].record["budget"]
+    assert budget["unit"] == "ms on onnxruntime"
+    assert 0 < budget["after"] <= 0.5 * budget["before"]
+    measured = [line for line in lines if line.startswith("measured: ")]
+    # The whole, the least, and both again by turns.
+    assert len(measured) >= 4
+    assert all(line.endswith("ms on onnxruntime in fp32") for line in measured)
+    assert total_macs(made) < 0.5 * total_macs(start)
+
+
+def test_time_is_that_of_the_precision_which_the_artifact_will_have(site: Path) -> None:
+    lines: list[str] = []
+    timing = timing_for(
+        resolve_source(site / "wide.yaml").card_file, "generic-onnx", "mixed", site / "test", lines.append
+    )
+    assert timing.latency_ms(subject("residual"), None) > 0
+    assert [line.partition(" on ")[2] for line in lines] == ["onnxruntime in int8"]
