@@ -37,13 +37,12 @@ FACTORISED, THIN, CLUSTERED = "factorise to 31 %", "factorise to 60 %", "factori
 _LEARNT = 8000
 _LAYERS = ["body.1.*", "body.3.*", "column", "memory"]
 _PLAN = {"epochs": 10, "batch": 48, "learning_rate": 0.002, "threads": 1}
-_LONG = {**_PLAN, "epochs": 24}
 _SHORT = {**_PLAN, "epochs": 3, "learning_rate": 0.0005}
 _THINNEST, _THIN = ({"pass": "factorise", "parameters": part, "layers": _LAYERS} for part in (0.31, 0.6))
-_DISTIL, _DISTIL_LONG = ({"pass": "distil", "temperature": 2, "training": plan} for plan in (_PLAN, _LONG))
+_DISTIL = {"pass": "distil", "temperature": 2, "training": _PLAN}
 _CLUSTERS = {"pass": "cluster", "count": 32, "recover": _SHORT}
 RECIPES = {
-    FACTORISED: Recipe([_THINNEST, _DISTIL_LONG]),
+    FACTORISED: Recipe([_THINNEST, _DISTIL]),
     THIN: Recipe([_THIN, _DISTIL]),
     "cluster": Recipe([_CLUSTERS]),
     CLUSTERED: Recipe([_THIN, _DISTIL, _CLUSTERS]),
