@@ -80,8 +80,8 @@ class Workshop:
         reason = missing(contestant)
         if reason:
             return Turn(contestant.name, (), (), 0, 0.0, False, 0.0, {}, reason)
-        self._warm_up(contestant, sources, seconds)
         guard = self.guard if guarded else LoadGuard(0.0, attempts=1)
+        self._warm_up(contestant, sources, seconds, guard)
         return guard.undisturbed(
             contestant.name,
             lambda: self._once(contestant, sources, seconds, stage_ms, witness),
@@ -89,12 +89,12 @@ class Workshop:
             lambda turn: 0.0 if turn.failure else turn.others_share,
         )
 
-    def _warm_up(self, contestant: Contestant, sources: Sequence[str], seconds: float | None) -> None:
+    def _warm_up(self, contestant: Contestant, sources: Sequence[str], seconds: float | None, guard: LoadGuard) -> None:
         """Let the agent find out what it finds out once about a machine, and keeps: it begins with an empty cache here."""
         key = (contestant.name, len(sources), seconds is None)
         if contestant.is_agent and key not in self._warm:
             self._warm.add(key)
-            self.guard.wait_until_quiet()
+            guard.wait_until_quiet()
             self._once(contestant, sources, seconds and _WARM_UP_S, 0.0, False)
 
     @property
