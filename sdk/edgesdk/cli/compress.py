@@ -80,6 +80,8 @@ def compress(
 
 
 def _print(done: Compression) -> None:
+    from edgesdk.compression.taken import taken
+
     shown = table(
         "pass", "MACs", "numbers", "not 0", "stored", "deflated", f"{done.figure} at once", "at the end", "gate"
     )
@@ -89,6 +91,8 @@ def _print(done: Compression) -> None:
         add_row(shown, report.kind, *_size(report.after), applied, f"{report.score:.2%}", report.outcome)
     out = console()
     out.print(shown)
+    for line in taken(done.to_json()):
+        out.print(line, highlight=False, markup=False)
     for variant in done.conversion.variants:
         size = size_text(done.conversion.sizes[variant.id])
         outcome = variant.accuracy.get("outcome", "not measured")

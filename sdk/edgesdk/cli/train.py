@@ -34,6 +34,9 @@ def train(
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Begin as the factory makes it, not with the card's weights.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE|DIR", help="HTML with the curves of every epoch.")
+    ] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Begin again over what the folder holds.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -43,12 +46,14 @@ def train(
 
         edgesdk train card.yaml --data pictures/ --plan plan.yaml -o training/
     """
+    from edgesdk.report.place import check_report, page_path
     from edgesdk.train.checkpoint import BEST
     from edgesdk.train.examples import open_examples
     from edgesdk.train.fit import fit
     from edgesdk.train.losses import loss_for
     from edgesdk.train.measure import measure_for
     from edgesdk.train.model import open_model
+    from edgesdk.train.page import training_page
     from edgesdk.train.plan import Plan, read_plan
     from edgesdk.train.progress import TrainingStopped
     from edgesdk_targets.card import read_card
@@ -56,6 +61,8 @@ def train(
 
     read, planned = read_card(card), read_plan(plan) if plan is not None else Plan()
     check_writable(output / BEST, "-o")
+    if report is not None:
+        check_report(report)
     if not untrained:
         _check_source(read.source, output / BEST)
     model = open_model(read, untrained=untrained, seed=planned.seed)
@@ -88,13 +95,23 @@ def train(
             )
         except TrainingStopped as stop:
             if stop.epochs:
-                given = {"--data": data, "--plan": plan, "--validation": validation, "--loss": loss, "-o": output}
+                given = {
+                    "--data": data,
+                    "--plan": plan,
+                    "--validation": validation,
+                    "--loss": loss,
+                    "-o": output,
+                    "--report": report,
+                }
                 words = [str(word) for name, value in given.items() if value is not None for word in (name, value)]
                 words += ["--untrained"] if untrained else []
                 next_command(
                     f"{shlex.join(['edgesdk', 'train', str(card), *words])}  # goes on after epoch {stop.epochs}"
                 )
             raise
+    if report is not None:
+        page = training_page(read.card.name, fitted.to_json(), (*read.warnings, *examples.warnings))
+        note(f"report: {page.write(page_path(report, 'training', first=True))}")
     if fitted.earlier == fitted.epochs:
         note("nothing was trained: it was finished before; --anew begins again")
     if json:

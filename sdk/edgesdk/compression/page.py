@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgesdk.compression.taken import taken
 from edgesdk.report.curves import Line, curves
 from edgesdk.report.page import Page
+from edgesdk.report.plots import scatter
+from edgesdk.train.page import add_curves
 
 _PLOTTED = 6
 
@@ -25,6 +28,10 @@ def compression_page(document: Mapping[str, Any]) -> Page:
     )
     if stopped := document.get("stopped"):
         page.text(f"The run ended early: {stopped}")
+    page.heading("What was taken, and why")
+    for line in taken(document):
+        page.text(line)
+    _course(page, document)
     page.heading("Passes").table(
         ["pass", "asked for", "MACs", "numbers", "not 0", "bytes", "deflated", f"{document['figure']} at once", "at the end",
          "gate"],
@@ -43,6 +50,19 @@ def compression_page(document: Mapping[str, Any]) -> Page:
     for warning in document["warnings"]:
         page.text(f"warning: {warning}")
     return page
+
+
+def _course(page: Page, document: Mapping[str, Any]) -> None:
+    """Show what each pass brought and cost, a point each."""
+    kilobytes = [
+        document["before"]["deflated_bytes"] / 1000,
+        *(one["after"]["deflated_bytes"] / 1000 for one in document["passes"]),
+    ]
+    scores = [document["score"], *(one["score"] for one in document["passes"])]
+    names = ["none", *(f"{number}. {one['kind']}" for number, one in enumerate(document["passes"], 1))]
+    points = list(zip(kilobytes, scores, names, strict=True))
+    plot = scatter(points, across="weights, deflated (kB)", up=document["figure"], front=range(len(points)), most=1.0)
+    page.figure(plot, "Size and accuracy: from the model as it was, pass by pass along the line.")
 
 
 def _first(document: Mapping[str, Any]) -> list[str]:
@@ -92,6 +112,8 @@ def _details(page: Page, report: Mapping[str, Any]) -> None:
             if name in training
         ]
     page.table(["what", "value"], rows)
+    if training and training.get("history"):
+        add_curves(page, training)
 
 
 def _plain(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from edgesdk.cli.app import run
+from edgesdk.cli.compress import _print
 from edgesdk.compressing import Compression, compress
 from edgesdk.compression.stored import origin_of
 from edgesdk.compression.subject import Subject
@@ -128,7 +130,24 @@ def test_every_pass_is_told_with_its_sizes_and_its_verdict(done: tuple[Compressi
     assert distil.training is not None
     assert distil.training["epochs"] == 1
     assert fold.score == distil.score
-    assert made.page.read_text().count("Compression of squares-small") >= 1
+    page = made.page.read_text()
+    assert page.count("Compression of squares-small") >= 1
+    # Size against accuracy with a point a pass, sensitivity, and both curves of the one training.
+    assert page.count("<svg") == 4
+    assert all(f">{name}<" in page for name in ("none", "1. prune", "2. distil", "3. fold", "loss, judged by"))
+    assert "Taken is the model after fold, the last of 3 passes" in page
+    assert "may be deployed: pass" in page
+
+
+def test_the_terminal_says_what_was_taken_and_why(
+    done: tuple[Compression, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, _ = done
+    _print(made)
+    shown = capsys.readouterr().out
+    assert "Taken is the model after fold, the last of 3 passes" in shown
+    assert "Why: the gate says pass: " in shown
+    assert re.search(r"Most bytes went with \w+ \(\d+% of what was there\); (most was lost by|no pass lost)", shown)
 
 
 def test_the_result_is_a_card_that_everything_else_reads(done: tuple[Compression, list[str]], site: Path) -> None:
@@ -170,6 +189,8 @@ def test_a_pass_that_costs_too_much_ends_the_run_with_its_name(site: Path, tmp_p
     assert (tmp_path / "out/passes/01-factorise/pass.json").is_file()
     page = (tmp_path / "out/report.html").read_text()
     assert "The run ended early: After 01-factorise" in page
+    assert "Nothing was taken: After 01-factorise" in page
+    assert "no pass came through the gate" in page
     assert "factorise: fail" in page
 
 

@@ -98,7 +98,11 @@ def train(folder: Path, *more: str) -> int:
 
 
 def test_a_detector_learns_and_is_chosen_by_ap50(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(folder, "--loss", "squares:loss", "--json") == 0
+    assert train(folder, "--loss", "squares:loss", "--report", str(folder / "page.html"), "--json") == 0
+    page = (folder / "page.html").read_text("utf-8")
+    assert page.count("<svg") == 2
+    assert ">loss, judged by<" in page
+    assert "whose ap50 is the highest on the pictures kept to judge by" in page
     found = json.loads(capsys.readouterr().out)
     figures = [record["figure"] for record in found["history"]]
     assert found["metric"] == "ap50"
