@@ -15,6 +15,7 @@ from edgesdk_agent.cameras.several import open_cameras
 from edgesdk_agent.cameras.source_options import SourceOptions, with_values
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.picture_stage import PictureStage
 from edgesdk_agent.pipeline.pipeline import Pipeline as SlotPipeline
@@ -64,6 +65,8 @@ class Pipeline(SlotPipeline):
         on_camera_error: is given the name and the error of each source that fails.
         on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
             the preprocessing thread.
+        stage_timeout_s: a call of `on_frame` that takes longer is told as hung, and its camera left out until it returns; more
+            than the longest that a frame may take, a first one that loads something included.
         picture_stages: by camera, what is done with each picture on the capture thread, before anything else sees it.
         profile: records where each frame's time goes.
         source_options: fields of `SourceOptions`, such as `fps=10` or `loop=True`, for all sources.
@@ -89,6 +92,7 @@ class Pipeline(SlotPipeline):
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
         on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        stage_timeout_s: float = USUAL_TIMEOUT_S,
         picture_stages: Mapping[str, Sequence[PictureStage]] | None = None,
         profile: Timeline | None = None,
         **source_options: Any,
@@ -119,6 +123,7 @@ class Pipeline(SlotPipeline):
                 on_error=on_error,
                 on_camera_error=on_camera_error,
                 on_frame=on_frame,
+                stage_timeout_s=stage_timeout_s,
                 picture_stages=picture_stages,
                 profile=profile,
             )

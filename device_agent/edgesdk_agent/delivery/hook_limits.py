@@ -30,8 +30,17 @@ def check_limits(*, queue: int, when_full: WhenFull, timeout_s: float) -> None:
             f"{queue!r} results are not able to wait for a hook.",
             hint=f"Give queue 1 or more, and at most {MOST_WAITING}.",
         )
+    check_timeout("A hook", "timeout_s", timeout_s)
+
+
+def check_timeout(who: str, name: str, timeout_s: float) -> None:
+    """Check how long a call of user code may take.
+
+    Raises:
+        InputError: it is out of its bounds.
+    """
     if not isinstance(timeout_s, (int, float)) or not 0 < timeout_s <= LONGEST_CALL_S:  # NaN is neither
         raise InputError(
-            f"A hook cannot have {timeout_s!r} s for a result.",
-            hint=f"Give timeout_s more than 0, and at most {LONGEST_CALL_S:g}.",
+            f"{who} cannot have {timeout_s!r} s for a call.",
+            hint=f"Give {name} more than 0, and at most {LONGEST_CALL_S:g}.",
         )

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.hook_limits import check_timeout
 from edgesdk_agent.delivery.inline import delivery_of
-from edgesdk_agent.delivery.watched_calls import watched_in
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, watched_in
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters, Span
 from edgesdk_agent.pipeline.account import Account
@@ -77,12 +78,15 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         on_camera_error: is given the name and the error of each camera that fails, on its own thread.
         on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
             the preprocessing thread. Where it does not return, that is told, and its camera is left out until it does.
+        stage_timeout_s: a call of `on_frame` that takes longer is told as hung, and its camera left out until it returns; more
+            than the longest that a frame may take, a first one that loads something included.
         picture_stages: by camera, what is done with each picture on the capture thread, before anything else sees it.
         profile: records where each frame's time goes.
         clock, wall_clock: monotonic seconds, and seconds since 1970.
 
     Raises:
-        InputError: there are no slots, no cameras, no lane or no room in the queue, or a policy is unknown.
+        InputError: there are no slots, no cameras, no lane, no room in the queue or no time for a stage, or a policy is
+            unknown.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
         on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        stage_timeout_s: float = USUAL_TIMEOUT_S,
         picture_stages: Mapping[str, Sequence[PictureStage]] | None = None,
         profile: Timeline | None = None,
         clock: Clock = time.monotonic,
@@ -134,7 +139,11 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         self._crew = Crew(
             on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
         )
-        seen = on_frame if on_frame is None or isinstance(on_frame, FrameFilter) else FrameFilter(on_frame)
+        check_timeout("`on_frame`", "stage_timeout_s", stage_timeout_s)
+        if on_frame is None or isinstance(on_frame, FrameFilter):
+            seen = on_frame
+        else:
+            seen = FrameFilter(on_frame, timeout_s=stage_timeout_s)
         self._preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         for number in range(lanes):
             self._add_lane(number)

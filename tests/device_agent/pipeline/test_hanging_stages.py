@@ -16,7 +16,7 @@ from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import Frame, FrameResult
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_testkit.pipelines import Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
@@ -132,6 +132,18 @@ def test_all_cameras_may_hang_and_the_pipeline_still_stops(hanging: Hanging) -> 
         wait_until(lambda: stage.counts().hung == 3, "a hang of each")
     assert_accounts(pipeline.stats())
     assert sink.results == []
+
+
+def test_how_long_a_plain_function_may_take_is_said_by_the_pipeline(hanging: Hanging) -> None:
+    cameras, sink = {"door": film(), "gate": film()}, Sink()
+    more: dict[str, Any] = {"on_frame": hanging.on_frame, "stage_timeout_s": TIMEOUT_S}
+    with make(cameras, Script(), sink, "every_frame", **more) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert sink.of("gate") == list(range(60))
+    for wrong in (0, -1, float("nan"), "5"):
+        with pytest.raises(InputError, match=r"cannot have .* s for a call") as raised:
+            make(film(), Script(), sink, on_frame=hanging.on_frame, stage_timeout_s=wrong)
+        assert "stage_timeout_s" in raised.value.hint
 
 
 def test_a_stage_that_is_quick_enough_is_never_told(hanging: Hanging) -> None:
