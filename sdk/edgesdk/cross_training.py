@@ -172,14 +172,22 @@ class _Learner:
     def answers(self, fold: int, learnt: Dataset, asked: Dataset) -> tuple[Answers, dict[str, Any]]:
         """Train on some pictures, or go on with that, and answer for others."""
         parts = divide(learnt, DEFAULT_SHARE, self.plan.seed)
-        examples = examples_of(self.card, parts, cache_mb=self.plan.cache_mb, workers=self.plan.workers)
+        place = self.folder / f"fold-{fold + 1}"
+        examples = examples_of(
+            self.card,
+            parts,
+            cache_mb=self.plan.cache_mb,
+            cache_disk_mb=self.plan.cache_disk_mb,
+            cache_folder=place,
+            workers=self.plan.workers,
+        )
         model = open_model(self.card, untrained=True, seed=self.plan.seed)
         fitted = fit(
             model,
             loss_for(self.card, self.loss),
             examples,
             self.plan,
-            folder=self.folder / f"fold-{fold + 1}",
+            folder=place,
             measure=measure_for(self.card),
             progress=lambda line: self.say(f"{self.name}, fold {fold + 1}: {line}"),
         )

@@ -62,7 +62,7 @@ class TrialCompression:
         card = source.card_file
         open_data(recipe, self._home, card)
         if any(step.plan is not None for step in recipe.steps()):
-            loss_for(card, self._space.loss or recipe.loss)
+            loss_for(card, recipe.loss)
         teachers = teachers_of(recipe, self._home, card)
         if not area_of(self._space.parameters, "factory_args"):
             # Of another network the layers may have other names.
@@ -97,7 +97,7 @@ class TrialCompression:
         request = Request(
             source=self._card,
             card=None,
-            recipe=recipe.model_copy(update={"loss": self._space.loss or recipe.loss}),
+            recipe=recipe,
             base=self._home,
             target=self._space.target,
             output=place,

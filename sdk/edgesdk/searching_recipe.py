@@ -22,6 +22,7 @@ AREA = "compress"
 _SAID = {
     "data": "data, train_data and calib_data",
     "precision": "deploy.precision",
+    "loss": "loss",
     "name": "model",
     "version": "model",
 }
@@ -103,7 +104,8 @@ def check_compression(space: Space) -> Recipe | None:
 def _read(space: Space, values: Mapping[str, Any]) -> Recipe:
     data = {"train": space.train_data, "evaluate": space.data, "calibrate": space.calib_data}
     given = {name: path for name, path in data.items() if path is not None}
-    return validate(Recipe, YamlDocument({**values, "data": given}, {}, AREA))
+    said = {"data": given, **({"loss": space.loss} if space.loss is not None else {})}
+    return validate(Recipe, YamlDocument({**values, **said}, {}, AREA))
 
 
 def _kinds(values: Mapping[str, Any]) -> list[str]:

@@ -79,7 +79,15 @@ class TrialTraining:
         """
         plan = plan_of({**(self._space.train or {}), **area_of(asked.parameters, "train")}, "train")
         module = open_model(self._file, untrained=self._anew, seed=plan.seed)
-        examples = open_examples(self._file, self._data, seed=plan.seed, cache_mb=plan.cache_mb, workers=plan.workers)
+        examples = open_examples(
+            self._file,
+            self._data,
+            seed=plan.seed,
+            cache_mb=plan.cache_mb,
+            cache_disk_mb=plan.cache_disk_mb,
+            cache_folder=folder,
+            workers=plan.workers,
+        )
         measure = measure_for(self._file)
         # What is made smaller afterwards is not told by how it was before.
         tells = self._space.compress is None and tells_of(measure, self._space.objectives[0])
