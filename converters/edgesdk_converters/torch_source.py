@@ -50,7 +50,7 @@ def load_torch(
         MissingExtra: torch or safetensors is not installed.
     """
     with needs("torch", extra="torch"):
-        import torch  # noqa: F401
+        import torch
     if kind is Kind.EXPORTED and path is not None:
         return _load_exported(path)
     if kind is Kind.TORCHSCRIPT and path is not None:
@@ -60,7 +60,10 @@ def load_torch(
             f"{path} holds weights only; the code that builds the model is needed too.",
             hint="Name it: --factory package.module:function, or `factory:` in the model card.",
         )
-    module = build(factory, factory_args, folder)
+    # What a factory draws at random is the same each time: by its numbers a model is known again, in another process too.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = build(factory, factory_args, folder)
     if path is not None:
         _load_weights(module, _read_weights(path, kind), path, factory)
     return module.eval()

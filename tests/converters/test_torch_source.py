@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from edgesdk_converters.sniff import Kind, sniff
+from edgesdk_converters.source import resolve_source
 from edgesdk_converters.torch_source import build, load_torch
 from edgesdk_targets.errors import InputError
 
@@ -132,3 +133,13 @@ def test_a_cards_own_code_is_identified_without_a_look_through_all_packages(
     # Of what is installed the version counts.
     assert "torch 2" not in str(keys[0])
     assert "torch 2" in str(keys[1])
+
+
+def test_a_model_whose_factory_draws_its_numbers_is_known_again(folder: Path) -> None:
+    """Else a search over a card without weights would not go on: it would take each new process for another model."""
+    card = '{"name": "t", "task": "embed", "input": {"name": "x", "shape": [1, 3]}, "factory": "tiny_models:tiny"}'
+    (folder / "card.yaml").write_text(card)
+    before = torch.get_rng_state()
+    keys = [resolve_source(folder / "card.yaml").cache_key() for _ in range(2)]
+    assert keys[0] == keys[1]
+    assert torch.equal(torch.get_rng_state(), before)
