@@ -143,16 +143,19 @@ def prepare(request: Request, source: Source, start: Subject, say: Say, *, gated
     trainer = trainer_for(recipe, request.base, card, request.folder, say)
     judging = _judging(request, card, start, data)
     survey = Survey(recipe.sensitivity or None, judging, say)
+    timing = timing_for(card, request.target, recipe.of_artifact, request.calibrate, say)
     bench = Workbench(
         start=start,
         score=judging.score,
-        latency_ms=timing_for(card, request.target, recipe.of_artifact, request.calibrate, say).latency_ms,
+        latency_ms=timing.latency_ms,
         train=trainer or _no_training,
         teacher=answering.__getitem__,
         plan=None,
         folder=request.folder,
         say=say,
         sensitivity=survey.measured,
+        # A search measures what comes of the whole recipe, and has no use for what one pass brought.
+        **({"brought": timing.brought} if gated else {}),
     )
     told = [card.card.model_dump(mode="json"), card.labels, source.cache_key(), _digest_of_start(start)]
     identity = key_of(__version__, told, dict(data.digests), recipe.loss)

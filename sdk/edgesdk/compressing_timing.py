@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import tempfile
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
+from zipfile import ZipFile
 
 from torch import nn
 
@@ -17,12 +20,14 @@ from edgesdk.benchmark.subject import bundle_subject
 from edgesdk.compression.subject import Subject
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.bundle.package import MANIFEST
 from edgesdk_targets.card import CardFile
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import EdgeError, InputError
 
 # Targets whose first runtime is the one that is asked for.
 _TARGETS = {"onnxruntime": "generic-onnx", "openvino": "x86-cpu", "litert": "rpi5"}
 _SECONDS = 1.0
+_TURNS = 2
 # The ranges that more pictures would give change no time.
 _CALIBRATED_WITH = 8
 
@@ -61,6 +66,24 @@ class Timing:
         self.say(f"measured: {found.latency.p50:.3f} ms on {variant.runtime.value} in {variant.precision.value}")
         return found.latency.p50
 
+    def brought(self, before: Subject, after: Subject) -> dict[str, Any]:
+        """Return what a pass brings on each runtime: the time, and the bytes of the artifact, unpacked and in a bundle.
+
+        Both are measured by turns: other work here makes both slower. A runtime that cannot be asked is left out.
+        """
+        found: dict[str, Any] = {}
+        for runtime in _TARGETS:
+            try:
+                turns = [[self.latency_ms(one, runtime) for one in (before, after)] for _ in range(_TURNS)]
+            except EdgeError as error:
+                self.say(f"not measured on {runtime}: {error.message}")
+                continue
+            sizes = [_sizes(self._converted(one.module, runtime)) for one in (before, after)]
+            rows = {"ms": [round(min(times), 4) for times in zip(*turns, strict=True)]}
+            rows |= {name: [size[name] for size in sizes] for name in sizes[0]}
+            found[runtime] = {name: {"before": one, "after": other} for name, (one, other) in rows.items()}
+        return found
+
     def _converted(self, module: nn.Module, runtime: str | None) -> bytes:
         """Return a module's bundle; of one that is still there the same again, as pruned models are measured beside the whole."""
         known = self.bundles.setdefault(module, {})
@@ -88,6 +111,17 @@ class Timing:
                 )
             known[runtime] = made.path.read_bytes()
         return known[runtime]
+
+
+def _sizes(bundle: bytes) -> dict[str, int]:
+    """Return the bytes of the one variant's files, as a runtime reads them and as deflate leaves them."""
+    with ZipFile(io.BytesIO(bundle)) as archive:
+        (variant, *_) = json.loads(archive.read(MANIFEST))["variants"]
+        entries = [archive.getinfo(path) for path in set(variant["files"].values())]
+    return {
+        "unpacked_bytes": sum(entry.file_size for entry in entries),
+        "deflated_bytes": sum(entry.compress_size for entry in entries),
+    }
 
 
 def timing_for(

@@ -63,6 +63,8 @@ class Workbench:
         teacher: reads another model's card; None for the model before all passes.
         plan: how this pass's model is trained; None for not at all.
         folder: of this pass's checkpoints.
+        brought: measures two models on each runtime that is installed: milliseconds and bytes, ready for JSON, by runtime; nothing
+            where that is not wanted.
         sensitivity: measures what each group of channels bears; nothing where the recipe does not want it.
     """
 
@@ -74,6 +76,7 @@ class Workbench:
     plan: Plan | None
     folder: Path
     say: Callable[[str], None]
+    brought: Callable[[Subject, Subject], Mapping[str, Any]] = field(default=lambda _before, _after: {})
     sensitivity: Callable[[ChannelGroups], Sequence[GroupSensitivity]] = field(default=lambda _groups: ())
 
 

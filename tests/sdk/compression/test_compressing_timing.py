@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,7 +16,10 @@ from edgesdk.compressing_run import Request, prepare, subject_of
 from edgesdk.compressing_timing import timing_for
 from edgesdk.compression import prune_channels
 from edgesdk.compression.model_size import total_macs
+from edgesdk.compression.pass_settings import Sparsify
+from edgesdk.compression.prune_weights import sparsify_pass
 from edgesdk.compression.recipe import recipe_of
+from edgesdk.compression.workbench import Workbench
 from edgesdk_converters.source import resolve_source
 from edgesdk_testkit.nets_to_compress import residual, subject
 
@@ -65,10 +70,22 @@ def test_a_model_is_pruned_to_a_measured_time(site: Path) -> None:
     assert total_macs(made) < 0.5 * total_macs(start)
 
 
-def test_time_is_that_of_the_precision_which_the_artifact_will_have(site: Path) -> None:
+def test_what_zeros_bring_is_measured_where_a_runtime_is_there_in_the_artifacts_own_precision(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressing_timing, "_TURNS", 1)
+    monkeypatch.setattr(compressing_timing, "_TARGETS", {"onnxruntime": "generic-onnx", "litert": "no-such-target"})
     lines: list[str] = []
-    timing = timing_for(
-        resolve_source(site / "wide.yaml").card_file, "generic-onnx", "mixed", site / "test", lines.append
-    )
-    assert timing.latency_ms(subject("residual"), None) > 0
-    assert [line.partition(" on ")[2] for line in lines] == ["onnxruntime in int8"]
+    card = resolve_source(site / "wide.yaml").card_file
+    timing = timing_for(card, "generic-onnx", "mixed", site / "test", lines.append)
+    bench = cast("Workbench", SimpleNamespace(brought=timing.brought))
+    done = sparsify_pass(Sparsify.model_validate({"pass": "sparsify", "amount": 0.9}), subject("residual"), bench)
+    *measured, last = lines
+    assert [line.partition(" on ")[2] for line in measured] == ["onnxruntime in int8"] * 2
+    assert last.startswith("not measured on litert: ")
+    brings = done.record["brings"]
+    figures = brings["onnxruntime"]
+    assert figures["ms"]["before"] > 0 < figures["ms"]["after"]
+    assert figures["unpacked_bytes"]["after"] == pytest.approx(figures["unpacked_bytes"]["before"], rel=0.05)
+    assert figures["deflated_bytes"]["after"] < 0.8 * figures["deflated_bytes"]["before"]
+    assert brings["litert"].startswith("not measured here; as a rule no time")
