@@ -140,7 +140,7 @@ def _measure(
     disturbances = [find_disturbance(name) for name in dict.fromkeys(disturbance or DISTURBANCES)]
     dataset = open_dataset(data, task=model.task, labels=model.labels)
     with progress_line("evaluate", every_s=5.0) as say:
-        card = measure(model.predict, dataset, progress=_counting(say))
+        card = measure(model.predict, dataset, score_threshold=model.score_threshold, progress=_counting(say))
     curves = None
     if robustness:
         with progress_line("robustness", every_s=5.0) as say:

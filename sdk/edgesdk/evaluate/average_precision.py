@@ -68,9 +68,9 @@ def match_each(
         mine = np.flatnonzero(class_ids == class_id)
         there = np.flatnonzero(truth.class_ids == class_id)
         if len(there):
-            overlaps = _overlaps(boxes[mine], truth.boxes[there].astype(np.float64), crowd[there])
+            shared = overlaps(boxes[mine], truth.boxes[there].astype(np.float64), crowd[there])
             for place, threshold in enumerate(iou_thresholds):
-                hits[place, mine], ignored[place, mine] = _assign(overlaps, crowd[there], threshold)
+                hits[place, mine], ignored[place, mine] = _assign(shared, crowd[there], threshold)
     classes, counts = np.unique(truth.class_ids[~crowd], return_counts=True)
     positives = dict(zip(classes.tolist(), counts.tolist(), strict=True))
     return tuple(
@@ -94,7 +94,7 @@ def _assign(overlaps: Array, crowd: Array, iou_threshold: float) -> tuple[Array,
     return hits, ignored
 
 
-def _overlaps(boxes: Array, truth: Array, crowd: Array) -> Array:
+def overlaps(boxes: Array, truth: Array, crowd: Array) -> Array:
     """Return IoU (N, M); with a crowd box, the part of the detection that lies in it."""
     a, b = boxes[:, None], truth[None]
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
@@ -103,8 +103,8 @@ def _overlaps(boxes: Array, truth: Array, crowd: Array) -> Array:
     area = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
     other = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
     whole = np.where(crowd[None], area, area + other - shared)
-    overlaps: Array = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return overlaps
+    found: Array = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return found
 
 
 def mean_average_precision(pictures: Sequence[Matched], units: Array | None = None) -> tuple[Metric, dict[int, float]]:

@@ -18,7 +18,6 @@ from edgesdk_targets.tensor import Array
 
 _MEASURES: dict[str, Callable[[Dataset, Answers, Array], Scorecard]] = {
     "classify": measure_classes,
-    "detect": measure_boxes,
     "text": measure_texts,
     "embed": measure_embeddings,
     "regress": measure_values,
@@ -28,29 +27,35 @@ _MEASURES: dict[str, Callable[[Dataset, Answers, Array], Scorecard]] = {
 _FEW = 5
 
 
-def evaluate(predict: Predict, dataset: Dataset, *, progress: Progress | None = None) -> Scorecard:
+def evaluate(
+    predict: Predict, dataset: Dataset, *, score_threshold: float | None = None, progress: Progress | None = None
+) -> Scorecard:
     """Measure `predict` on every picture of `dataset`.
 
     Args:
         predict: answers for one picture (H, W, 3) uint8 BGR; with the settings of `measured_with`.
         dataset: at least one sample, of the model's task.
+        score_threshold: from which the device counts a detection, for a detector's precision, recall and F1.
         progress: called with the number of pictures done and of all.
 
     Raises:
         InputError: a picture cannot be read, or the model answers another task.
     """
-    return scorecard(dataset, collect(predict, paths_of(dataset), progress))
+    return scorecard(dataset, collect(predict, paths_of(dataset), progress), score_threshold=score_threshold)
 
 
-def scorecard(dataset: Dataset, answers: Answers) -> Scorecard:
-    """Measure answers that were collected before.
+def scorecard(dataset: Dataset, answers: Answers, *, score_threshold: float | None = None) -> Scorecard:
+    """Measure answers that were collected before; see `evaluate`.
 
     Raises:
         InputError: the answers are for another task, or are no numbers.
     """
     check_answers(dataset, answers)
     units = units_of(answers.paths, answers.thumbnails, dataset.groups)
-    card = _MEASURES[dataset.task](dataset, answers, units)
+    if dataset.task == "detect":
+        card = measure_boxes(dataset, answers, units, score_threshold)
+    else:
+        card = _MEASURES[dataset.task](dataset, answers, units)
     return replace(card, warnings=(*dataset.warnings, *card.warnings, *_few(int(units.max()) + 1)))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from edgesdk.evaluate.intervals import Metric, proportion
 from edgesdk.evaluate.robustness import Curve, Robustness
 from edgesdk.evaluate.scorecard import ClassDetail, Scorecard
+from edgesdk.evaluate.working_point import BoxDetail
 from edgesdk.report.curves import Line, curves, matrix
 from edgesdk.report.page import Page
 from edgesdk_targets.tensor import Array
@@ -38,6 +39,8 @@ def evaluation_page(name: str, runtime: str, card: Scorecard, pictures: int, rob
         page.text(f"Note: {warning}")
     if card.detail is not None:
         _classifier(page, card, card.detail)
+    if card.boxes is not None:
+        _detector(page, card, card.boxes)
     if robustness is not None:
         _robustness(page, robustness)
     if card.per_class:
@@ -53,11 +56,8 @@ def _rows(metrics: dict[str, Metric]) -> list[list[str]]:
 
 def _classifier(page: Page, card: Scorecard, detail: ClassDetail) -> None:
     page.heading("Confusion matrix")
-    if len(detail.labels) <= _MATRIX:
-        plot = matrix(detail.labels, detail.confusion.tolist(), across="answered", up="true class")
-        page.figure(plot, "How often each class (row) was answered with each (column); shaded by its part of the row")
-    else:
-        page.table(["true class", "answered", "times"], _confused(detail), "What was confused most often.")
+    said = "How often each class (row) was answered with each (column); shaded by its part of the row"
+    _confusion(page, detail.labels, detail.confusion, said)
     if detail.reliability:
         page.heading("Reliability")
         full = [one for one in detail.reliability if one.n]
@@ -83,12 +83,35 @@ def _classifier(page: Page, card: Scorecard, detail: ClassDetail) -> None:
         _roc(page, card, detail)
 
 
-def _confused(detail: ClassDetail) -> list[list[str]]:
-    wrong = detail.confusion.copy()
+def _detector(page: Page, card: Scorecard, detail: BoxDetail) -> None:
+    page.heading(f"What is found, and as what, from a score of {detail.threshold:g} on")
+    said = (
+        "As which class (column) the objects of each (row) were found, at an overlap of one half; the last row are detections "
+        "where nothing is, the last column objects that were missed"
+    )
+    _confusion(page, detail.labels, detail.confusion, said)
+    page.heading("Precision and recall of each class")
+    areas = {label: card.per_class[label]["ap50"].value for label in detail.curves}
+    weakest = sorted(areas, key=lambda label: areas[label])[:_CURVES]
+    lines = [Line(f"{label} ({areas[label]:.3f})", *_thinned(*detail.curves[label])) for label in weakest]
+    plot = curves(lines, across="recall", up="precision", most=1.0)
+    shown = "All classes" if len(weakest) == len(areas) else f"The {len(weakest)} weakest of {len(areas)} classes"
+    page.figure(plot, f"{shown}, with AP50: how many of the found are right, as ever weaker detections are let through")
+
+
+def _confusion(page: Page, labels: tuple[str, ...], counts: Array, said: str) -> None:
+    if len(labels) <= _MATRIX:
+        page.figure(matrix(labels, counts.tolist(), across="answered", up="true class"), said)
+    else:
+        page.table(["true class", "answered", "times"], _confused(labels, counts), "What was confused most often.")
+
+
+def _confused(labels: tuple[str, ...], counts: Array) -> list[list[str]]:
+    wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_LISTED]
-    cells = [divmod(int(place), len(detail.labels)) for place in order]
-    return [[detail.labels[i], detail.labels[j], str(wrong[i, j])] for i, j in cells if wrong[i, j]]
+    cells = [divmod(int(place), len(labels)) for place in order]
+    return [[labels[i], labels[j], str(wrong[i, j])] for i, j in cells if wrong[i, j]]
 
 
 def _roc(page: Page, card: Scorecard, detail: ClassDetail) -> None:
@@ -101,10 +124,10 @@ def _roc(page: Page, card: Scorecard, detail: ClassDetail) -> None:
     page.figure(plot, f"{shown}, with the area under the curve; guessing lies on the dotted line")
 
 
-def _thinned(false: Array, true: Array) -> tuple[list[float], list[float]]:
+def _thinned(across: Array, up: Array) -> tuple[list[float], list[float]]:
     """Leave out points that cannot be told apart in a plot."""
-    keep = np.unique(np.linspace(0, len(false) - 1, min(len(false), _CURVE_POINTS)).round().astype(int))
-    return false[keep].tolist(), true[keep].tolist()
+    keep = np.unique(np.linspace(0, len(across) - 1, min(len(across), _CURVE_POINTS)).round().astype(int))
+    return across[keep].tolist(), up[keep].tolist()
 
 
 def _robustness(page: Page, robustness: Robustness) -> None:

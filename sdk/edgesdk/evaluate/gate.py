@@ -158,7 +158,9 @@ class AccuracyGate:
         """
         if self._last is None:
             raise InputError("Nothing was judged yet.", hint="Call judge() first.")
-        return scorecard(self._dataset, self._last[0]), scorecard(self._dataset, self._last[1])
+        threshold = self._limits.score_threshold
+        before, after = (scorecard(self._dataset, one, score_threshold=threshold) for one in self._last)
+        return before, after
 
 
 class AgreementGate:

@@ -22,6 +22,7 @@ from edgesdk.evaluate.intervals import Metric, jackknifed
 from edgesdk.evaluate.label_check import doubt, next_to_nothing
 from edgesdk.evaluate.labelled_classes import absent_classes
 from edgesdk.evaluate.scorecard import Scorecard
+from edgesdk.evaluate.working_point import NOTHING, BoxDetail, confused, figures_at, precision_and_recall
 from edgesdk.layouts.samples import BoxSample
 from edgesdk.layouts.truth import Truth
 from edgesdk_targets.errors import InputError
@@ -44,13 +45,17 @@ def ap50(dataset: Dataset, answers: Answers, units: Array) -> Metric:
     return mean_average_precision(pictures, units)[0]
 
 
-def measure_boxes(dataset: Dataset, answers: Answers, units: Array) -> Scorecard:
+def measure_boxes(dataset: Dataset, answers: Answers, units: Array, score_threshold: float | None = None) -> Scorecard:
     """Return the figures of a detector.
+
+    Args:
+        score_threshold: from which its device counts a detection: precision, recall and F1 are of that; None leaves them out.
 
     Raises:
         InputError: the dataset holds no boxes.
     """
-    each = [match_each(r.boxes, r.scores, r.class_ids, truth, OVERLAPS) for r, truth in _pairs(dataset, answers)]
+    pairs = _pairs(dataset, answers)
+    each = [match_each(r.boxes, r.scores, r.class_ids, truth, OVERLAPS) for r, truth in pairs]
     at_overlap = [[picture[place] for picture in each] for place in range(len(OVERLAPS))]
     _need_boxes(at_overlap[_AP50])
     draws = np.concatenate([whole(len(units)), left_out(units)])
@@ -69,16 +74,39 @@ def measure_boxes(dataset: Dataset, answers: Answers, units: Array) -> Scorecard
         }
         for c in curves[_AP50][1]
     }
+    by_class = {name: one["ap50"].value for name, one in per_class.items()}
+    detail = None
+    if score_threshold is not None:
+        matched = at_overlap[_AP50]
+        metrics |= figures_at(matched, units, score_threshold)
+        for c in curves[_AP50][1]:
+            per_class[name_of(c, dataset.labels)] |= figures_at(matched, units, score_threshold, c)
+        detail = _detail(dataset, pairs, matched, sorted(curves[_AP50][1]), score_threshold)
     return Scorecard(
         dataset.task,
         metrics,
-        {name: one["ap50"].value for name, one in per_class.items()},
+        by_class,
         per_class,
+        boxes=detail,
         warnings=(
             *doubt(next_to_nothing(metrics["ap50"], "the model")),
             *absent_classes(dataset, set(curves[_AP50][1])),
         ),
     )
+
+
+def _detail(
+    dataset: Dataset,
+    pairs: Sequence[tuple[Detections, Truth]],
+    matched: Sequence[Matched],
+    classes: Sequence[int],
+    threshold: float,
+) -> BoxDetail:
+    seen = [int(ids.max()) for result, truth in pairs for ids in (result.class_ids, truth.class_ids) if len(ids)]
+    count = max([len(dataset.labels), *(highest + 1 for highest in seen)])
+    labels = tuple(name_of(c, dataset.labels) for c in range(count))
+    curves = {labels[c]: precision_and_recall(matched, c) for c in classes}
+    return BoxDetail(threshold, (*labels, NOTHING), confused(pairs, count, threshold), curves)
 
 
 def _pairs(dataset: Dataset, answers: Answers) -> list[tuple[Detections, Truth]]:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 from edgesdk.evaluate.intervals import Metric
 from edgesdk.evaluate.metrics.calibration import Bin
+from edgesdk.evaluate.working_point import BoxDetail, confusion_json
 from edgesdk_targets.tensor import Array
-
-# A matrix of more classes is no help to read, and a long document.
-_MOST_CLASSES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +28,8 @@ class ClassDetail:
     curves: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        shown = len(self.labels) <= _MOST_CLASSES
         return {
-            "confusion": {"labels": list(self.labels), "counts": self.confusion.tolist()} if shown else None,
+            "confusion": confusion_json(self.labels, self.confusion),
             "reliability": [one.to_json() for one in self.reliability],
         }
 
@@ -46,6 +43,7 @@ class Scorecard:
         by_class: the main figure of each class that has samples, by its label; of a regression `mae` of each number.
         per_class: all figures of each class, or of each number, with intervals.
         detail: of a classifier.
+        boxes: of a detector whose working threshold is known.
         verdict: `measured`, as long as no gate judges it.
         warnings: what the figures do not tell.
     """
@@ -55,6 +53,7 @@ class Scorecard:
     by_class: dict[str, float] = field(default_factory=dict)
     per_class: dict[str, dict[str, Metric]] = field(default_factory=dict)
     detail: ClassDetail | None = None
+    boxes: BoxDetail | None = None
     verdict: str = "measured"
     warnings: tuple[str, ...] = ()
 
@@ -68,6 +67,7 @@ class Scorecard:
                 for label, metrics in self.per_class.items()
             },
             **(self.detail.to_json() if self.detail else {}),
+            **(self.boxes.to_json() if self.boxes else {}),
             "verdict": self.verdict,
             "warnings": list(self.warnings),
         }
