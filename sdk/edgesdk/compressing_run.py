@@ -26,11 +26,12 @@ from edgesdk.compression.page import compression_page
 from edgesdk.compression.pass_settings import Distil, Prune
 from edgesdk.compression.recipe import Recipe
 from edgesdk.compression.sensitivity import GroupSensitivity
-from edgesdk.compression.stored import origin_of, weights_bytes, write_compressed
+from edgesdk.compression.stored import origin_of, write_compressed
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import Answering, Workbench
 from edgesdk.evaluate.gate import AccuracyGate
 from edgesdk.evaluate.limits import MAX_DROP
+from edgesdk.train.checkpoint import weights_bytes
 from edgesdk_converters.convert import convert
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_targets.card import CardFile

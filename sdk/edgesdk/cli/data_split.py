@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesdk.cli.data_options import DataPaths, EveryOption, LinkOption, SeedOption, open_data, write_to
+from edgesdk.cli.data_options import DataPaths, EveryOption, LinkOption, SeedOption, WorkersOption, open_data, write_to
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, note, print_json, progress_line, table
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def split(
     seed: SeedOption = 0,
     link: LinkOption = False,
     every: EveryOption = 1,
+    workers: WorkersOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Divide a set: each class in the same shares, what belongs together in one set.
@@ -50,7 +51,7 @@ def split(
         check_new(output, index)
     wanted = equal_shares(folds) if folds is not None else parse_shares(shares)
     with progress_line("split", every_s=2.0) as say:
-        groups = groups_of(index, copies=copies, progress=say)
+        groups = groups_of(index, copies=copies, workers=workers, progress=say)
         chosen = assign([item.classes for item in index.items], groups, wanted, seed=seed)
         sets = {s.name: [i for i, name in zip(index.items, chosen, strict=True) if name == s.name] for s in wanted}
         empty = [name for name, items in sets.items() if not items]

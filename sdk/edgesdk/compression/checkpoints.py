@@ -13,8 +13,8 @@ from typing import Any
 
 from edgesdk.compression.changes import read_changes, write_changes
 from edgesdk.compression.rebuilt import replay
-from edgesdk.compression.stored import weights_bytes
 from edgesdk.compression.subject import Subject
+from edgesdk.train.checkpoint import weights_bytes
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.whole_file import write_whole
 

@@ -20,12 +20,10 @@ from edgesdk.compression.layers import layer_named
 from edgesdk.compression.pass_settings import Distil
 from edgesdk.compression.subject import Subject, flat
 from edgesdk.compression.workbench import Answering, PassDone, Workbench
+from edgesdk.train.losses import as_logits
 from edgesdk.train.moment import Moment, Term
 from edgesdk_targets.decode.postprocess import Activation
 from edgesdk_targets.errors import InputError
-
-# Under this a probability says no more; its logarithm must stay finite.
-_LEAST = 1e-12
 
 
 class Student(nn.Module):
@@ -111,7 +109,7 @@ class Distillation:
         """Return how far the student's probabilities are from the teacher's, times the temperature squared."""
         heat = self._temperature
         expected, given = (
-            _logits(answer, activation).flatten(0, -2) / heat
+            as_logits(answer, activation).flatten(0, -2) / heat
             for answer, activation in zip((self._ask(moment.images), moment.answer), self._activations, strict=True)
         )
         if self._activations[1] == "sigmoid":
@@ -166,11 +164,6 @@ class Distillation:
                 )
             channels[mine] = (one[1], two[1])
         return channels
-
-
-def _logits(answer: Tensor, activation: Activation | None) -> Tensor:
-    """Return what a softmax or sigmoid makes probabilities of; of probabilities their logarithms."""
-    return answer.clamp(min=_LEAST).log() if activation == "none" else answer
 
 
 def distillation(settings: Distil, teacher: Answering, student: Answering) -> Distillation:

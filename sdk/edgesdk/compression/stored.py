@@ -6,26 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from edgesdk.compression.changes import Changes, read_changes, write_changes
 from edgesdk.compression.rebuilt import FACTORY
 from edgesdk.compression.subject import Subject
-from edgesdk_converters.framework_edge import needs
+from edgesdk.train.checkpoint import weights_bytes
 from edgesdk_targets.card import CardFile, ModelCard
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.whole_file import write_whole
 from edgesdk_targets.yaml_file import dump_yaml
 
 _MOST_NAME = 64
-
-
-def weights_bytes(module: nn.Module) -> bytes:
-    """Return a model's weights as safetensors; what layers share is in it under each name."""
-    with needs("safetensors", extra="torch"):
-        from safetensors.torch import save
-    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-    return bytes(save(own))
 
 
 def origin_of(card: ModelCard) -> tuple[str, dict[str, Any], Changes]:

@@ -7,11 +7,14 @@ from edgesdk.data.index.item import Index
 from edgesdk.data.stream.pipeline import Progress
 
 
-def groups_of(index: Index, *, copies: bool = False, progress: Progress | None = None) -> list[str]:
+def groups_of(
+    index: Index, *, copies: bool = False, workers: int | None = None, progress: Progress | None = None
+) -> list[str]:
     """Return the group of each item; "" for one that stands alone.
 
     Args:
         copies: look for copies, and join their groups.
+        workers: threads for that; None for one a core.
     """
     if not copies:
         return [item.group for item in index.items]
@@ -27,7 +30,7 @@ def groups_of(index: Index, *, copies: bool = False, progress: Progress | None =
     for item in index.items:
         if item.group:
             parents[root(item.name)] = root(first.setdefault(item.group, item.name))
-    for group in find_duplicates(index, progress=progress).groups:
+    for group in find_duplicates(index, workers=workers, progress=progress).groups:
         for item, _ in group.others:
             parents[root(item.name)] = root(group.kept.name)
     return [root(item.name) for item in index.items]

@@ -107,8 +107,7 @@ class ClassLoss:
         if self.activation == "sigmoid":
             wanted = targets if targets.ndim == 2 else functional.one_hot(targets, scores.shape[1]).float()
             return functional.binary_cross_entropy_with_logits(scores, (wanted > 0).float())
-        logits = scores if self.activation == "softmax" else scores.clamp(min=_LEAST).log()
-        return functional.cross_entropy(logits, targets, label_smoothing=self.smoothing)
+        return functional.cross_entropy(as_logits(scores, self.activation), targets, label_smoothing=self.smoothing)
 
     def check_targets(self, answer: Tensor, pictures: int, targets: Targets | None) -> None:  # noqa: ARG002  (its protocol's)
         """Check that each class is one of the model's.
@@ -144,7 +143,7 @@ class CtcLoss:
         scores, targets = steps_of(moment.answer, len(moment.images)), cast("TextTargets", moment.targets)
         symbols = targets.symbols + (targets.symbols >= first_after(self.blank, self.labels, scores.shape[2]))
         self._check_length(targets, scores.shape[1])
-        logs = scores.log_softmax(2) if self.activation == "softmax" else scores.clamp(min=_LEAST).log()
+        logs = as_logits(scores, self.activation).log_softmax(2)
         steps = torch.full((len(scores),), scores.shape[1], dtype=torch.int64)
         return functional.ctc_loss(logs.transpose(0, 1), symbols, steps, targets.lengths, blank=self.blank)
 
@@ -171,6 +170,15 @@ class CtcLoss:
                 f"The text {text!r} of {len(text)} characters needs {int(needed[longest])} steps, and the model answers {steps}.",
                 hint="Take a wider input, or leave pictures with so long texts out.",
             )
+
+
+def as_logits(answer: Tensor, activation: Activation | None) -> Tensor:
+    """Return scores of which a softmax makes the probabilities: those of probabilities are their logarithms.
+
+    Args:
+        activation: what makes probabilities of the answer; `none` where it is some.
+    """
+    return answer.clamp(min=_LEAST).log() if activation == "none" else answer
 
 
 def squared_error(moment: Moment) -> Tensor:

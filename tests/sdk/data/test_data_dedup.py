@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from edgesdk.cli.app import run
 from edgesdk.data.dedup.align import overlay
+from edgesdk.data.dedup.candidates import near_pairs
 from edgesdk.data.dedup.find import find_duplicates
 from edgesdk.data.index.open_index import open_index
 from edgesdk_targets.tensor import Array
@@ -125,3 +126,11 @@ def test_leaks_wrong_labels_and_what_is_kept(tmp_path: Path, capsys: pytest.Capt
 def test_one_picture_has_no_copies(tmp_path: Path) -> None:
     write_picture(tmp_path / "one.png", scene(0))
     assert find_duplicates(open_index([tmp_path])).groups == ()
+
+
+def test_the_search_for_near_pictures_says_how_far_it_is() -> None:
+    cloud = np.random.default_rng(0).normal(size=(2500, 8)).astype(np.float32)
+    told: list[str] = []
+    pairs = near_pairs(cloud, told.append)
+    assert told == [f"nearest of {done} of 2500 pictures" for done in (1024, 2048, 2500)]
+    assert pairs == near_pairs(cloud)

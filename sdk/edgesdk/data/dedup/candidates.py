@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgesdk.data.stream.pipeline import Progress
 from edgesdk_targets.tensor import Array
 
 NEIGHBOURS = 12
@@ -26,11 +27,12 @@ def normalised(thumbnails: Array) -> Array:
     return out
 
 
-def near_pairs(cloud: Array) -> list[tuple[int, int]]:
+def near_pairs(cloud: Array, progress: Progress | None = None) -> list[tuple[int, int]]:
     """Return the pairs (i, j), i < j, of which one is among the other's nearest and not too far.
 
     Args:
         cloud: (N, D) float32; the whole table of distances is never in memory.
+        progress: told a line from time to time: the work grows with the square of N.
     """
     squares = np.einsum("nd,nd->n", cloud, cloud)
     limit = FARTHEST * cloud.shape[1]
@@ -47,4 +49,6 @@ def near_pairs(cloud: Array) -> list[tuple[int, int]]:
         for row, place in zip(*np.nonzero(close), strict=True):
             i, j = start + int(row), int(nearest[row, place])
             pairs.add((min(i, j), max(i, j)))
+        if progress is not None and len(cloud) > _BLOCK:
+            progress(f"nearest of {start + len(part)} of {len(cloud)} pictures")
     return sorted(pairs)

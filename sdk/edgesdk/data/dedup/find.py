@@ -138,7 +138,7 @@ def _near(
     if len(firsts) < 2:
         return
     cloud = normalised(np.stack([described[place].likeness.thumbnail for place in firsts]))
-    pairs = [(firsts[i], firsts[j]) for i, j in near_pairs(cloud)]
+    pairs = [(firsts[i], firsts[j]) for i, j in near_pairs(cloud, progress)]
 
     def compare(pair: tuple[int, int]) -> Overlay | None:
         one, other = (small.get(described[place].item.name) for place in pair)
