@@ -28,7 +28,8 @@ LinkOption = Annotated[
     bool, typer.Option("--link", help="Hard links instead of copies, where the file system lets it: no space is taken.")
 ]
 ModelOption = Annotated[
-    Path | None, typer.Option(metavar="BUNDLE|ONNX", help="Describe pictures by what this model's own backbone sees.")
+    Path | None,
+    typer.Option(metavar="CARD|BUNDLE|ONNX", help="Describe pictures by what this model's own backbone sees."),
 ]
 PresetOption = Annotated[
     str | None, typer.Option(help="How pictures are prepared for an .onnx, such as imagenet or zero-one.")

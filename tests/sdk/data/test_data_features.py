@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from edgesdk.cli.app import run
 from edgesdk.data.features.choosing import choose
 from edgesdk.data.features.classical import NAMES, classical_features
+from edgesdk.data.features.embedding import embedding_of
 from edgesdk.data.features.table import Features
 from edgesdk.data.index.item import Item
 from edgesdk.data.selecting import select
@@ -119,3 +120,19 @@ def test_an_onnx_needs_to_be_told_how_pictures_are_prepared(tmp_path: Path) -> N
     assert run(words) == 2
     assert run([*words, "--preset", "zero-one"]) == 2
     assert run([*words, "--preset", "unheard-of"]) == 2
+
+
+def test_a_card_is_converted_and_its_backbone_describes_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "seen_nets.py").write_text("from edgesdk_testkit.nets_to_compress import residual\n", "utf-8")
+    (tmp_path / "m.yaml").write_text(
+        "name: m\ntask: classify\nfactory: seen_nets:residual\ninput: {shape: [1, 3, 16, 16]}\n"
+        "preprocess: {preset: zero-one, resize: stretch}\n",
+        "utf-8",
+    )
+    seen = embedding_of(tmp_path / "m.yaml")
+    dark, light = (seen(np.full((20, 20, 3), level, np.uint8)) for level in (10, 240))
+    # What its last layer is given: sixteen channels.
+    assert dark.shape == (16,)
+    assert np.isfinite(dark).all()
+    assert not np.allclose(dark, light)

@@ -1,12 +1,14 @@
-"""What a model sees in a picture: its own backbone, from a bundle's ONNX variant or an .onnx file."""
+"""What a model sees in a picture: its own backbone, from a card, a bundle's ONNX variant or an .onnx file."""
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from edgesdk_converters.calibration.features import backbone_features
+from edgesdk_converters.convert import convert
 from edgesdk_converters.steps.parse_onnx import input_shapes, parse_onnx
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import InputError
@@ -15,19 +17,28 @@ from edgesdk_targets.preprocess.spec import PRESETS, Preprocess
 from edgesdk_targets.target import Precision, Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
 
+_CARDS = {".yaml", ".yml"}
+
 
 def embedding_of(model: Path, preset: str | None = None) -> Callable[[Array], Array]:
     """Return picture, (H, W, 3) uint8 BGR → (D,) float32; safe on several threads, each with a session of its own.
 
     Args:
-        model: a bundle with a variant for ONNX Runtime, or an .onnx file with one picture as input.
+        model: a card (.yaml), which is converted first, a bundle with a variant for ONNX Runtime, or an .onnx file with one picture
+            as input.
         preset: of preprocessing, for an .onnx file, which does not say it.
 
     Raises:
-        InputError, BundleError: it is neither, or its preprocessing is not known.
+        InputError, BundleError: it is none of these, or its preprocessing is not known.
+        ConversionError: the card's model cannot be converted.
         StepFailed: ONNX Runtime cannot run it.
     """
-    content, spec, tensor, folded = _of_file(model, preset) if model.suffix.lower() == ".onnx" else _of_bundle(model)
+    if model.suffix.lower() in _CARDS:
+        content, spec, tensor, folded = _of_card(model)
+    else:
+        content, spec, tensor, folded = (
+            _of_file(model, preset) if model.suffix.lower() == ".onnx" else _of_bundle(model)
+        )
     own = threading.local()
 
     def features(picture: Array) -> Array:
@@ -40,6 +51,12 @@ def embedding_of(model: Path, preset: str | None = None) -> Callable[[Array], Ar
         return answer
 
     return features
+
+
+def _of_card(path: Path) -> tuple[bytes, Preprocess, TensorSpec, bool]:
+    with tempfile.TemporaryDirectory(prefix="edgesdk-features-") as folder:
+        made = convert(path, "generic-onnx", precision="fp32", tune=False, output=Path(folder))
+        return _of_bundle(made.path)
 
 
 def _of_bundle(path: Path) -> tuple[bytes, Preprocess, TensorSpec, bool]:
