@@ -99,7 +99,11 @@ def find_groups(subject: Subject, skip: Sequence[str] = ()) -> ChannelGroups:
         if stands is not None:
             left[root] = stands
             continue
-        scores = importance(group)
+        try:
+            scores = importance(group)
+        except IndexError:
+            left[root] = "its channels are sliced or shuffled on their way, and torch-pruning loses which is which"
+            continue
         order = tuple(int(place) for place in torch.argsort(scores, stable=True))
         layers = tuple(dict.fromkeys(names[part] for part in members if part in names))
         found.append(ChannelGroup(root, layers, len(order), order))

@@ -8,7 +8,7 @@ quantisation-aware training, and weights that are those of the artifact.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -27,16 +27,19 @@ from edgesdk.compression.workbench import PassDone, Workbench
 _ROUNDING = 1e-4
 
 
-def fold_norms(subject: Subject) -> tuple[Subject, dict[str, Any]]:
+def fold_norms(subject: Subject, layers: Collection[str] | None = None) -> tuple[Subject, dict[str, Any]]:
     """Fold every normalisation that directly follows a convolution or linear layer.
 
     That nothing else reads what the layer gives is shown by the answers, which have to stay; where they do not, the pair is
     left as it was.
 
+    Args:
+        layers: only those behind these; None for all.
+
     Returns:
         The model, and how many were folded and which were not.
     """
-    found = pairs(subject)
+    found = {layer: norm for layer, norm in pairs(subject).items() if layers is None or layer in layers}
     example = _lively(subject.example)
     module = subject.copy().eval()
     expected = _answers(module, example)

@@ -1,4 +1,8 @@
-"""Layer tying: layers of one shape use one weight, which is stored once where the converter keeps one copy."""
+"""Layer tying: layers of one shape use one weight, which is stored once where the converter keeps one copy.
+
+A normalisation behind a tied layer is folded into it first. The converters would do so afterwards, each layer with a normalisation of
+its own, and make different weights of the one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from edgesdk.compression.changes import Tied
+from edgesdk.compression.fold_norms import fold_norms
 from edgesdk.compression.layers import layers_matching
 from edgesdk.compression.pass_settings import Tie
 from edgesdk.compression.rebuilt import tie
@@ -21,10 +26,14 @@ from edgesdk_targets.errors import InputError
 def tie_layers(subject: Subject, groups: Sequence[Sequence[str]]) -> tuple[Subject, dict[str, Any]]:
     """Let the layers of each group use one weight, to begin with the mean of theirs; each keeps its own bias.
 
+    Returns:
+        The model, the groups, and how many normalisations behind them were folded.
+
     Raises:
         InputError: layers of a group have different shapes.
     """
-    module = subject.copy()
+    plain, about = fold_norms(subject, {name for names in groups for name in names})
+    module = plain.copy()
     changes: list[Tied] = []
     for names in groups:
         first, *others = (module.get_submodule(name) for name in names)
@@ -42,9 +51,9 @@ def tie_layers(subject: Subject, groups: Sequence[Sequence[str]]) -> tuple[Subje
             change = Tied(layer=name, to=names[0])
             tie(layer, first, change)
             changes.append(change)
-    made = subject.changed(module, changes)
+    made = plain.changed(module, changes)
     made.check("tying", [change.layer for change in changes])
-    return made, {"groups": [list(names) for names in groups]}
+    return made, {"groups": [list(names) for names in groups], "folded": about["folded"]}
 
 
 def _weight(layer: nn.Module, name: str) -> Tensor:

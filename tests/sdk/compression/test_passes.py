@@ -207,9 +207,29 @@ def test_the_smallest_weights_become_zero() -> None:
 def test_tied_layers_are_counted_once_and_need_one_shape() -> None:
     start = subject("residual")
     made, _ = tie_layers(start, [["one.conv1", "one.conv2"]])
-    assert model_size(start).parameters - model_size(made).parameters == 8 * 8 * 9
+    plain, _ = fold_norms(start, ["one.conv1", "one.conv2"])
+    assert model_size(plain).parameters - model_size(made).parameters == 8 * 8 * 9
     with pytest.raises(InputError, match="different shapes"):
         tie_layers(start, [["one.conv1", "two.conv2"]])
+
+
+def test_an_artifact_has_one_weight_for_tied_layers_with_normalisations_behind_them() -> None:
+    start = subject("residual")
+    made, record = tie_layers(start, [["one.conv1", "one.conv2"]])
+    assert record["folded"] == 2
+    # As tying alone would leave it: one weight, and two normalisations that make two of it again.
+    control = start.copy()
+    control.get_submodule("one.conv2").weight = control.get_submodule("one.conv1").weight
+    whole, tied, parted = (
+        len(openvino_from_onnx(_onnx(module, start.example), precision="fp32")[1])
+        for module in (start.module, made.module, control)
+    )
+    assert whole - tied == 8 * 8 * 9 * 4
+    assert parted == whole
+
+
+def _onnx(module: nn.Module, example: tuple[torch.Tensor, ...]) -> bytes:
+    return onnx_from_torch(module, example, input_names=["image"], output_names=["logits"])
 
 
 def test_tied_layers_stay_tied_whatever_follows() -> None:
@@ -242,7 +262,7 @@ def test_results_of_all_passes_convert_and_give_the_modules_answers() -> None:
         else:
             made, _ = PASSES[name](made)
     made, _ = cluster_weights(made, ["two.conv1.0", "two.conv1.1"], 8)
-    content = onnx_from_torch(made.module, made.example, input_names=["image"], output_names=["logits"])
+    content = _onnx(made.module, made.example)
     expected = made.run()[0].numpy()
     feeds = {"image": made.example[0].numpy()}
     (answer,) = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, feeds)

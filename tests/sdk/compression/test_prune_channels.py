@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from edgesdk.compression.channel_groups import ChannelGroups, find_groups
 from edgesdk.compression.model_size import stored_bytes, total_macs
@@ -32,6 +33,26 @@ def test_channels_that_can_only_go_together_are_one_group(found: ChannelGroups) 
     # The sum with the shortcut ties the stem to the block's end; the depthwise convolution has its channels of the next one.
     assert {"stem", "bn", "one.conv2", "one.bn2", "two.conv1", "two.shortcut"} <= groups["stem"]
     assert found.left == {"head": "its channels are the model's outputs"}
+
+
+class Shuffled(nn.Module):
+    """Every other channel goes past two layers, as in ShuffleNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+        self.inner, self.mix, self.head = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = torch.cat((self.near(x), self.far(x)), 1)
+        out: Tensor = self.head(torch.cat((both[:, 0::2], self.mix(self.inner(both[:, 1::2]))), 1))
+        return out
+
+
+def test_channels_that_the_tracer_loses_stay_and_the_others_may_go() -> None:
+    found = find_groups(Subject(Shuffled().eval(), (torch.zeros(1, 3, 8, 8),)))
+    assert [group.name for group in found.groups] == ["inner"]
+    assert "torch-pruning loses which is which" in found.left["mix"]
 
 
 @pytest.mark.parametrize("part", [0.7, 0.4])
