@@ -1,7 +1,7 @@
 """Layer tying: layers of one shape use one weight, which is stored once where the converter keeps one copy.
 
-A normalisation behind a tied layer is folded into it first. The converters would do so afterwards, each layer with a normalisation of
-its own, and make different weights of the one.
+A normalisation behind a tied layer is folded into it first. The converters would do so afterwards, each layer with a normalisation
+of its own, and make different weights of the one.
 """
 
 from __future__ import annotations
