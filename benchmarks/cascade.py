@@ -1,6 +1,6 @@
 """Does a cascade give more than its members for the same time?
 
-    python benchmarks/cascade.py [--pictures 3000] [--steps 700] [--json]
+    python benchmarks/cascade.py [--each 5] [--steps 500] [--json]
 
 A small classifier of rendered digits and a ResNet-20 are trained here alike (some minutes), and converted. For each budget of mean
 time the threshold is chosen on one half of new pictures, and everything is measured on the other half, of the same pictures:
@@ -11,14 +11,16 @@ time the threshold is chosen on one half of new pictures, and everything is meas
   the accuracy above that, with its 95 % interval. It is what the doubt is worth;
 - the accuracy below the large model's, with its interval: how little of its time is enough.
 
-Times of members are taken by turns on one thread; a cascade's is computed from them. The digits are other hands' than those that
-the members were trained on. Writes `results/cascade.json`; ends with 1 where the cascade is not known to be better than both the
-best member that fits and the mixture at two budgets or more.
+The test digits are parted in two: a hand's digit of one half is not in the other. Each is drawn several times, and its pictures
+count as one. Times of members are taken by turns on one thread; a cascade's is computed from them. The digits are other hands' than
+those that the members were trained on. Writes `results/cascade.json`; ends with 1 where the cascade is not known to be better than
+both the best member that fits and the mixture at two budgets or more.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 import tempfile
@@ -39,7 +41,7 @@ from train_loop import fit
 
 from edgesdk.benchmark.host import host_facts
 from edgesdk.evaluate.intervals import Metric, between, resampled_counts
-from edgesdk.evaluate.paired_proportions import ALPHA, chance_of_so_little
+from edgesdk.evaluate.paired_proportions import ALPHA, chance_of_so_little, drop_bounds
 from edgesdk.evaluate.significance import holm
 from edgesdk.together.cascade import make_cascade
 from edgesdk.together.doubt import Budget, at, choose, curve
@@ -79,13 +81,18 @@ def trained(name: str, model: Any, digits: Digits, steps: int) -> Any:
     return model
 
 
-def write_pictures(folder: Path, digits: Digits, count: int, seed: int) -> Path:
-    renderer = Renderer(digits, seed)
-    for number in range(count):
-        image, label = renderer.crop()
-        place = folder / str(label)
-        place.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(place / f"{number:05d}.png"), image)
+def write_pictures(folder: Path, digits: Digits, each: int) -> Path:
+    """Draw each digit so many times, and write a table that says which pictures show the same one."""
+    (folder / "images").mkdir(parents=True)
+    lines = [("file", "label", "group")]
+    for number, (image, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
+        renderer = Renderer(Digits(image[None], np.array([label])), number)
+        for copy in range(each):
+            name = f"images/{number:04d}-{copy}.png"
+            cv2.imwrite(str(folder / name), renderer.crop()[0])
+            lines.append((name, str(label), str(number)))
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(lines)
     return folder
 
 
@@ -97,20 +104,23 @@ def converted(name: str, model: Any, folder: Path) -> Path:
     return convert(model.eval(), ["x86-cpu"], output=folder / f"{name}.edgebundle", card=fields).path
 
 
-def measured(folder: Path, pictures: int, steps: int) -> dict[str, Any]:
+def measured(folder: Path, each: int, steps: int) -> dict[str, Any]:
     train, test = split(load_all())
     paths = {
         name: converted(name, trained(name, network(), train, steps), folder)
         for name, network in (("tiny", tiny), ("large", resnet20))
     }
-    data = {half: write_pictures(folder / half, test, pictures, seed) for half, seed in (("choose", 11), ("judge", 12))}
+    data = {
+        half: write_pictures(folder / half, Digits(test.images[start::2], test.labels[start::2]), each)
+        for start, half in enumerate(("choose", "judge"))
+    }
     with open_bundle(paths["tiny"]) as small, open_bundle(paths["large"]) as large:
         parts = Part(small), Part(large)
         kinds = {}
         for half, place in data.items():
             made = make_cascade(*parts, folder / f"{half}.edgebundle", place, Budget(), rounds=9, slice_s=0.3)
             kinds[half] = next(iter(made.calibrated.values()))
-    return {"host": host_facts().to_json(), "pictures": pictures, **judged(kinds)}
+    return {"host": host_facts().to_json(), "pictures_a_digit": each, **judged(kinds)}
 
 
 def judged(kinds: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +137,8 @@ def judged(kinds: dict[str, Any]) -> dict[str, Any]:
         cost = small_ms + point.share * large_ms
         random = np.clip((cost - small_ms) / (large_ms - small_ms), 0.0, 1.0)
         mixed = (1 - random) * judge_on.first + random * judge_on.second
-        won, lost = int((right & ~fits[member]).sum()), int((fits[member] & ~right).sum())
+        n, won, lost = by_digit(judge_on.units, right, fits[member])
+        *_, above, below = by_digit(judge_on.units, right, judge_on.second)
         rows.append(
             {
                 "budget_ms": float(f"{budget:.4g}"),
@@ -138,12 +149,12 @@ def judged(kinds: dict[str, Any]) -> dict[str, Any]:
                 "accuracy": round(float(right.mean()), 4),
                 "best_member_that_fits": member,
                 "its_accuracy": round(float(fits[member].mean()), 4),
-                "won": won,
-                "lost": lost,
+                "won": round(won, 2),
+                "lost": round(lost, 2),
                 "mixture": round(float(mixed.mean()), 4),
-                "above_mixture": _mean(right - mixed).to_json(),
-                "above_large": _mean(right.astype(float) - judge_on.second).to_json(),
-                "p": chance_of_so_little(len(right), lost, won, 0.0),
+                "above_mixture": mean_of_digits(judge_on.units, right - mixed).to_json(),
+                "above_large": above_of(n, above, below),
+                "p": chance_of_so_little(n, lost, won, 0.0),
             }
         )
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
@@ -159,20 +170,33 @@ def judged(kinds: dict[str, Any]) -> dict[str, Any]:
     return {"members": members, "budgets": rows}
 
 
-def _mean(differences: Any) -> Metric:
-    """Return the mean of one number a picture, with the interval of pictures drawn anew."""
-    counts = resampled_counts(len(differences))
-    return between(counts @ differences / len(differences), float(differences.mean()), len(differences))
+def by_digit(units: Any, right: Any, other: Any) -> tuple[int, float, float]:
+    """Return how many digits there are, and in how many one answers better than the other, and worse; parts count."""
+    differences = np.bincount(units, right.astype(float) - other) / np.bincount(units)
+    return len(differences), float(differences.clip(min=0).sum()), float((-differences).clip(min=0).sum())
+
+
+def above_of(n: int, won: float, lost: float) -> dict[str, float]:
+    """Return by how much one is above the other, each end of the interval holding with 95 %."""
+    least, most = drop_bounds(n, lost, won)
+    return {"value": round((won - lost) / n, 6), "low": round(-most, 6), "high": round(-least, 6), "n": n}
+
+
+def mean_of_digits(units: Any, differences: Any) -> Metric:
+    """Return the mean of one number a digit, with the interval of digits drawn anew."""
+    of_digits = np.bincount(units, differences) / np.bincount(units)
+    counts = resampled_counts(len(of_digits))
+    return between(counts @ of_digits / len(of_digits), float(of_digits.mean()), len(of_digits))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=3000, help="of each half")
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--each", type=int, default=5, help="pictures of each digit")
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgesdk-cascade-") as name:
-        found = measured(Path(name), options.pictures, options.steps)
+        found = measured(Path(name), options.each, options.steps)
     text = json.dumps(found, indent=1) + "\n"
     (Path(__file__).parent / "results" / "cascade.json").write_text(text, "utf-8")
     print(text if options.json else table(found))

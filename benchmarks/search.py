@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import sys
 import tempfile
@@ -36,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "search_parts"))
 from make_data import Digits, load_all, split
 
 from edgesdk.benchmark.host import host_facts
-from edgesdk.evaluate.paired_proportions import ALPHA, chance_of_so_little
+from edgesdk.evaluate.paired_proportions import ALPHA
 from edgesdk.search.asking import Asked
 from edgesdk.search.space import Space
 from edgesdk.search.study import Study
@@ -120,6 +121,7 @@ def found_by_search(path: Path, trials: int, minutes: float) -> dict[str, Any]:
         "baseline": baseline.to_json(),
         "dominate_it": [trial.to_json() for trial in sorted(better, key=lambda t: -t.figures["top1"])[:5]],
         "how_many_dominate_it": len(better),
+        "all": [trial.to_json() for trial in done.trials],
         "front": [trial.to_json() for trial in done.trials if trial.number in done.verdict.front],
         "importance": dict(done.importance),
     }
@@ -177,8 +179,13 @@ def contest(table: list[tuple[dict[str, Any], float]], folder: Path) -> dict[str
         "best": best,
         "mean_of_first_five": {sampler: round(float(np.mean(values[:FIRST])), 5) for sampler, values in best.items()},
         "seeds": {"tpe_better": won, "random_better": lost, "alike": len(SEEDS) - won - lost},
-        "p": float(f"{chance_of_so_little(len(SEEDS), lost, won, 0.0):.3g}"),
+        "p": float(f"{sign_test(won, lost):.3g}"),
     }
+
+
+def sign_test(won: int, lost: int) -> float:
+    """Return how probable it is that a fair coin wins so often or more often."""
+    return sum(math.comb(won + lost, wins) for wins in range(won, won + lost + 1)) / 2 ** (won + lost)
 
 
 def weight_bytes(parameters: Mapping[str, Any]) -> int:
