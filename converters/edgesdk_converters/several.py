@@ -11,6 +11,7 @@ from edgesdk_converters.source import Source
 from edgesdk_targets.batch import row_of
 from edgesdk_targets.bundle.manifest import MAX_BATCH
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.tensor import Array, TensorSpec
 
 _SEED = 21
 # Sums over several pictures are ordered otherwise than those over one.
@@ -66,7 +67,7 @@ def in_batches(source: Source, reference: Reference, batch: int) -> tuple[Source
 def _check_each_alone(one: Reference, several: Reference, batch: int) -> None:
     """Ask about noise, in a batch and one by one."""
     random = np.random.default_rng(_SEED)
-    feeds = {spec.name: random.random(spec.shape).astype(spec.numpy_dtype) for spec in several.inputs}
+    feeds = {spec.name: _noise(random, spec) for spec in several.inputs}
     together = {name: array.copy() for name, array in several.run(feeds).items()}
     for place in range(batch):
         alone = one.run({name: array[place : place + 1] for name, array in feeds.items()})
@@ -77,3 +78,11 @@ def _check_each_alone(one: Reference, several: Reference, batch: int) -> None:
                     f"The model answers {name} otherwise where {batch} pictures are asked about at once.",
                     hint="Its code mixes pictures along the first dimension: correct it, or leave the batch at 1.",
                 )
+
+
+def _noise(random: np.random.Generator, spec: TensorSpec) -> Array:
+    """Return values of a picture: from 0 to 1, and of whole numbers from 0 to 255, as all of a part of 1 would be the same 0."""
+    if np.issubdtype(spec.numpy_dtype, np.integer):
+        most = min(255, int(np.iinfo(spec.numpy_dtype).max))
+        return random.integers(0, most, spec.shape, dtype=spec.numpy_dtype, endpoint=True)
+    return random.random(spec.shape).astype(spec.numpy_dtype)

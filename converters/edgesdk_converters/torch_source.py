@@ -61,7 +61,8 @@ def load_torch(
             hint="Name it: --factory package.module:function, or `factory:` in the model card.",
         )
     # What a factory draws at random is the same each time: by its numbers a model is known again, in another process too.
-    with torch.random.fork_rng(devices=[]):
+    # The caller's own generators are put back, also those of accelerators, which `manual_seed` sets as well.
+    with torch.random.fork_rng():
         torch.manual_seed(0)
         module = build(factory, factory_args, folder)
     if path is not None:

@@ -62,25 +62,30 @@ class CrossValidation:
     trainings: Mapping[str, tuple[Mapping[str, Any], ...]]
 
     @property
-    def best(self) -> str:
-        """The card whose mean is the best."""
+    def best(self) -> str | None:
+        """The card whose mean is the best; None where the figure is defined on no fold."""
         name = self.figures.main
         means = {card: spread[name].mean for card, spread in self.figures.spreads.items() if spread[name].values}
+        if not means:
+            return None
         return (min if counts_errors(name) else max)(means, key=lambda card: means[card])
 
     @property
     def why(self) -> str:
         """What is known of the best one, in a sentence."""
-        spread = self.figures.spreads[self.best][self.figures.main]
-        known = [
-            one.second if one.first == self.best else one.first for one in self.differences if one.better == self.best
-        ]
+        best, figure, spreads = self.best, self.figures.main, self.figures.spreads
+        if best is None:
+            return f"{figure} is not defined on any fold"
+        mean = spreads[best][figure].text()
+        if len(spreads) == 1:
+            return f"{best} has a mean {figure} of {mean}"
+        known = [one.second if one.first == best else one.first for one in self.differences if one.better == best]
         said = (
             f"better than {', '.join(known)} by more than chance"
             if known
             else "that it is better than another is not known"
         )
-        return f"{self.best} has the best mean {self.figures.main}, {spread.text()}; {said}"
+        return f"{best} has the best mean {figure}, {mean}; {said}"
 
     def tables(self) -> tuple[FurtherTable, ...]:
         """Return all that was measured, as tables for people."""
@@ -155,7 +160,7 @@ def cross_validate(
         )
         answers[name], trainings[name] = _by_folds(_Learner(name, card, plan, loss, place, say), dataset, numbers)
     figures = compared(dataset, answers, numbers=numbers)
-    return CrossValidation(folds, figures, fold_differences(figures.spreads, figures.main), trainings)
+    return CrossValidation(folds, figures, fold_differences(figures.spreads, figures.main, folds), trainings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,15 +127,17 @@ def across_folds(dataset: Dataset, answers: Answers, numbers: Sequence[int]) -> 
     return {name: _spread(values) for name, values in found.items()}
 
 
-def fold_differences(spreads: Mapping[str, Mapping[str, Spread]], figure: str) -> tuple[FoldDifference, ...]:
+def fold_differences(
+    spreads: Mapping[str, Mapping[str, Spread]], figure: str, folds: int
+) -> tuple[FoldDifference, ...]:
     """Compare each two models that were trained anew for each fold.
 
     Args:
         spreads: by the model's name and the figure's. A model whose figure is not defined on every fold is left out.
+        folds: how many there are.
     """
     values = {name: found[figure].values for name, found in spreads.items()}
-    whole = max(map(len, values.values()))
-    pairs = list(combinations([name for name, found in values.items() if len(found) == whole > 1], 2))
+    pairs = list(combinations([name for name, found in values.items() if len(found) == folds > 1], 2))
     sign = -1 if counts_errors(figure) else 1
     tests = [resampled_t(values[one], values[other]) for one, other in pairs]
     adjusted = holm([test.p for test in tests])

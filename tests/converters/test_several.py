@@ -47,7 +47,7 @@ class Net(nn.Module):
         self.mixes = mixes
 
     def forward(self, x: Tensor) -> Tensor:
-        answer: Tensor = self.layers(x)
+        answer: Tensor = self.layers(x.float())
         return answer - answer.mean(0, keepdim=True) / 2 if self.mixes else answer
 
 
@@ -96,9 +96,11 @@ def test_a_manifest_whose_batch_is_not_that_of_its_tensors_is_refused(made: Conv
         Manifest.model_validate(document)
 
 
-def test_a_model_that_mixes_pictures_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_model_that_mixes_pictures_is_refused(tmp_path: Path, dtype: str) -> None:
+    card = {**CARD, "input": {**CARD["input"], "dtype": dtype}}
     with pytest.raises(InputError, match="answers logits otherwise where 4 pictures"):
-        convert(Net(mixes=True).eval(), "generic-onnx", card=CARD, output=tmp_path, batch=BATCH, cache=None)
+        convert(Net(mixes=True).eval(), "generic-onnx", card=card, output=tmp_path, batch=BATCH, cache=None)
     assert not list(tmp_path.iterdir())
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,3 +144,25 @@ def test_a_model_whose_factory_draws_its_numbers_is_known_again(folder: Path) ->
     keys = [resolve_source(folder / "card.yaml").cache_key() for _ in range(2)]
     assert keys[0] == keys[1]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_callers_random_numbers_stay_as_they_were_on_an_accelerator_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Converted in the midst of a training, a model must not change what that draws next."""
+    state = [7]
+    module = SimpleNamespace(
+        device_count=lambda: 1,
+        get_rng_state=lambda _device: state[0],
+        set_rng_state=lambda value, _device: state.__setitem__(0, value),
+    )
+    seed = torch.manual_seed
+
+    def seeded(value: int) -> torch.Generator:
+        state[0] = value
+        return seed(value)
+
+    monkeypatch.setattr(torch, "get_device_module", lambda *_: module)
+    monkeypatch.setattr(torch, "manual_seed", seeded)
+    load_torch(None, Kind.STATE_DICT, factory="tiny_models:tiny", factory_args={}, folder=folder)
+    assert state == [7]

@@ -12,7 +12,8 @@ from scipy import stats
 
 from edgesdk import cross_training
 from edgesdk.cli.compare import compare
-from edgesdk.cross_training import cross_validate
+from edgesdk.comparing import Figures
+from edgesdk.cross_training import CrossValidation, cross_validate
 from edgesdk.cross_validation import Spread, fold_differences
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.resampled_t import resampled_t, two_sided
@@ -158,6 +159,24 @@ def test_of_errors_less_is_better() -> None:
         "b": {"cer": Spread(0.4, 0.0, (0.41, 0.40, 0.39, 0.42))},
         "c": {"cer": Spread(0.4, 0.0, (0.41, 0.40))},
     }
-    (found,) = fold_differences(spreads, "cer")
+    (found,) = fold_differences(spreads, "cer", 4)
     assert (found.first, found.second, found.better) == ("a", "b", "a")
     assert found.value > 0
+
+
+def test_figures_of_different_folds_are_not_paired() -> None:
+    """Each is undefined on another one of three folds: the second of one would stand beside the first of the other."""
+    spreads = {"a": {"top1": Spread(0.9, 0.0, (0.9, 0.91))}, "b": {"top1": Spread(0.2, 0.0, (0.2, 0.2))}}
+    assert fold_differences(spreads, "top1", 3) == ()
+    assert len(fold_differences(spreads, "top1", 2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "best", "why"),
+    [((0.8, 0.9), "a", "a has a mean top1 of 0.8500 ± 0.0500"), ((), None, "top1 is not defined on any fold")],
+    ids=["one-card", "undefined"],
+)
+def test_what_is_known_of_one_card_or_of_none(values: tuple[float, ...], best: str | None, why: str) -> None:
+    spread = Spread(0.85, 0.05, values) if values else Spread(float("nan"), float("nan"), ())
+    found = CrossValidation(2, Figures("top1", {}, (), {"a": {"top1": spread}}), (), {})
+    assert (found.best, found.why) == (best, why)

@@ -69,6 +69,22 @@ def test_figures_are_those_of_the_detections_that_count(given: tuple[Dataset, An
     assert "precision" not in scorecard(*given).metrics, "no threshold is known"
 
 
+def test_a_class_of_one_picture_is_known_by_that_one_alone() -> None:
+    """A hundred pictures without a dog do not tell how well dogs are found."""
+    pairs = [(truth((0, 1)), found((0, 1, 0.9))), *[(truth((0, 0)), found((0, 0, 0.9)))] * 99]
+    samples = tuple(BoxSample(Path(f"{i}.png"), one, fractions=False) for i, (one, _) in enumerate(pairs))
+    thumbnails = np.random.default_rng(0).normal(0, 50, size=(len(samples), 256)).astype(np.float32)
+    paths = tuple(sample.path for sample in samples)
+    answers = Answers(tuple(answer for _, answer in pairs), ((100, 100),) * len(samples), thumbnails, paths)
+    card = scorecard(Dataset("detect", LABELS, samples), answers, score_threshold=0.5)
+    for metric in card.per_class["dog"].values():
+        assert (metric.value, metric.n) == (1.0, 1)
+        assert metric.low < 0.3
+    for metric in (*card.metrics.values(), *card.per_class["cat"].values()):
+        assert metric.n >= 99
+        assert metric.low > 0.9
+
+
 def test_what_is_taken_for_what_with_a_page(given: tuple[Dataset, Answers]) -> None:
     card = scorecard(*given, score_threshold=0.5)
     assert card.boxes is not None

@@ -116,7 +116,7 @@ def mean_average_precision(pictures: Sequence[Matched], units: Array | None = No
     """
     units = np.arange(len(pictures)) if units is None else units
     means, by_class = average_precisions(pictures, np.concatenate([whole(len(pictures)), left_out(units)]))
-    metric = jackknifed(float(means[0]), means[1:], int(units.max()) + 1)
+    metric = jackknifed(float(means[0]), means[1:], units_with(true_boxes(pictures), units))
     return metric, {class_id: float(values[0]) for class_id, values in by_class.items()}
 
 
@@ -146,6 +146,23 @@ def left_out(units: Array) -> Array:
     blocks = units % min(count, _MAX_BLOCKS)
     draws: Array = (blocks[None] != np.arange(min(count, _MAX_BLOCKS))[:, None]).astype(np.int64)
     return draws
+
+
+def units_with(parts: Array, units: Array) -> int:
+    """Return how many independent pictures have a part in a figure: of a rare class the others tell nothing.
+
+    Args:
+        parts: (n,) what each picture has of the figure's denominator.
+        units: (n,) which pictures belong together, as numbers from 0.
+    """
+    return int(np.count_nonzero(np.bincount(units, parts)))
+
+
+def true_boxes(pictures: Sequence[Matched], class_id: int | None = None) -> Array:
+    """Return how many true boxes each picture has, (n,): of one class, or of all."""
+    return np.asarray(
+        [sum(p.positives.values()) if class_id is None else p.positives.get(class_id, 0) for p in pictures], np.int64
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

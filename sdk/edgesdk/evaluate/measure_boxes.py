@@ -15,6 +15,8 @@ from edgesdk.evaluate.average_precision import (
     match,
     match_each,
     mean_average_precision,
+    true_boxes,
+    units_with,
     whole,
 )
 from edgesdk.evaluate.dataset import Dataset
@@ -61,16 +63,16 @@ def measure_boxes(dataset: Dataset, answers: Answers, units: Array, score_thresh
     draws = np.concatenate([whole(len(units)), left_out(units)])
     curves = [average_precisions(pictures, draws) for pictures in at_overlap]
     means = np.stack([mean for mean, _ in curves])
-    count = int(units.max()) + 1
 
-    def metric(values: Array) -> Metric:
-        return jackknifed(float(values[0]), values[1:], count)
+    def metric(values: Array, class_id: int | None = None) -> Metric:
+        boxes = true_boxes(at_overlap[_AP50], class_id)
+        return jackknifed(float(values[0]), values[1:], units_with(boxes, units))
 
     metrics = {"ap50": metric(means[_AP50]), "ap75": metric(means[_AP75]), "map": metric(means.mean(axis=0))}
     per_class = {
         name_of(c, dataset.labels): {
-            "ap50": metric(curves[_AP50][1][c]),
-            "map": metric(np.mean([by_class[c] for _, by_class in curves], axis=0)),
+            "ap50": metric(curves[_AP50][1][c], c),
+            "map": metric(np.mean([by_class[c] for _, by_class in curves], axis=0), c),
         }
         for c in curves[_AP50][1]
     }

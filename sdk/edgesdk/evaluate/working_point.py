@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesdk.evaluate.average_precision import Matched, left_out, overlaps, whole
+from edgesdk.evaluate.average_precision import Matched, left_out, overlaps, units_with, whole
 from edgesdk.evaluate.intervals import Metric, jackknifed
 from edgesdk.layouts.truth import Truth
 from edgesdk_targets.results import Detections
@@ -59,13 +59,13 @@ def figures_at(
     """
     counts = np.asarray([_counts(picture, threshold, class_id) for picture in pictures], np.float64)
     draws = np.concatenate([whole(len(pictures)), left_out(units)])
-    hits, found, there = (draws @ counts).T
+    hits, found, there = counts.T
     ratios = ((hits, found), (hits, there), (2 * hits, found + there))
     metrics = {}
     for name, (above, below) in zip(_FIGURES, ratios, strict=True):
-        values = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
-        # Of so many independent pictures that have a part in it.
-        count = int(units.max()) + 1
+        drawn = draws @ below
+        values = np.divide(draws @ above, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+        count = units_with(below, units)
         value = float(values[0])
         metrics[name] = (
             jackknifed(value, values[1:], count) if np.isfinite(value) else Metric(np.nan, np.nan, np.nan, count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,6 +138,18 @@ def test_the_file_leaves_as_much_free_as_it_takes(tmp_path: Path, monkeypatch: p
     assert "later" not in cache
     assert not list((tmp_path / "made").iterdir()), "it has no name"
     cache.close()
+
+
+def test_a_cache_that_nobody_closes_gives_its_file_back(tmp_path: Path) -> None:
+    def files() -> list[str]:
+        return [name for one in Path("/proc/self/fd").iterdir() if str(tmp_path) in (name := os.path.realpath(one))]
+
+    cache = FrameCache(memory_bytes=0, folder=tmp_path)
+    cache.put("a", np.arange(10))
+    assert len(files()) == 1
+    del cache
+    gc.collect()
+    assert not files()
 
 
 def test_nothing_is_put_aside_in_memory_under_the_name_of_a_disk(tmp_path: Path) -> None:

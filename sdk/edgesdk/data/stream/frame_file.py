@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _LARGE = Path("/var/tmp")  # noqa: S108  (the file has no name)
 
 
 class FrameFile:
-    """A file without a name: it goes with the process, whatever ends it, and nobody else can write to it.
+    """A file without a name: it goes with this object or the process, whatever ends it, and nobody else can write to it.
 
     It takes at most as much as it leaves free, whoever else writes there meanwhile.
 
@@ -32,6 +33,7 @@ class FrameFile:
     def __init__(self, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
         self._place, self._most = folder, most_bytes
         self._number: int | None = None
+        self._free: weakref.finalize[..., FrameFile] | None = None
         self.bytes = 0
 
     def take(self, size: int) -> int | None:
@@ -74,8 +76,8 @@ class FrameFile:
 
     def close(self) -> None:
         """Give the disk back."""
-        if self._number is not None:
-            os.close(self._number)
+        if self._free is not None:
+            self._free()
         self._number, self._most = None, 0
 
     def _opened(self) -> bool:
@@ -87,6 +89,8 @@ class FrameFile:
                 place.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(prefix="edgesdk-frames-", dir=place) as file:
                     self._number = os.dup(file.fileno())
+                # Nobody has to close it: a search or a cross-validation opens two for each training.
+                self._free = weakref.finalize(self, os.close, self._number)
         if self._number is None:
             self._most = 0
         return self._number is not None
