@@ -10,6 +10,9 @@ from functools import partial
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.stage_thread import Stage, StageKind, StageThread
 
+# How soon it is seen that nobody waits any more for a thread that hangs.
+_LOOK_S = 0.1
+
 Failed = Callable[[StageKind, CameraLine | None, BaseException], None]
 
 
@@ -32,6 +35,8 @@ class Crew:
         self._on_capture_end = on_capture_end
         self._on_last_result = on_last_result
         self._threads: list[StageThread] = []
+        # Processor time of threads that were let go and have ended: they are kept no longer.
+        self._spent_s: dict[str, float] = {"capture": 0.0, "preprocess": 0.0, "infer": 0.0}
         self._lock = threading.Lock()
         self._at_work: dict[StageKind, int] = {"capture": 0, "preprocess": 0, "infer": 0}
         self._lanes_left = 0
@@ -79,14 +84,23 @@ class Crew:
         Args:
             ident: of the thread, as `threading.get_ident` says.
         """
-        held = next((one for one in tuple(self._threads) if one.ident == ident and not one.replaced), None)
-        thread = None if held is None else held.successor()
-        if thread is None:
-            return False
+        # All under the lock: whoever waits for the end finds either the thread that is held or the one that goes on.
         with self._lock:
+            self._forget_let_go()
+            # The system gives the identity of a thread that has ended to the next one.
+            held = next((one for one in self.alive() if one.ident == ident), None)
+            thread = None if held is None else held.successor()
+            if thread is None:
+                return False
             self._threads.append(thread)
-        thread.start()
+            thread.start()
         return True
+
+    def _forget_let_go(self) -> None:
+        """Keep of the threads that were let go, and have come back since, what they cost; under the lock."""
+        for thread in [one for one in self._threads if one.replaced and not one.is_alive]:
+            self._spent_s[thread.kind] += thread.cpu_s()
+            self._threads.remove(thread)
 
     def is_member(self) -> bool:
         """Say whether the calling thread is one of these."""
@@ -95,10 +109,14 @@ class Crew:
     def join(self, timeout_s: float) -> bool:
         """Wait for the end of every thread, and say whether it came within the time."""
         deadline = time.monotonic() + timeout_s
-        started = [thread for thread in tuple(self._threads) if thread.started and not thread.replaced]
-        for thread in started:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not self.alive()
+        while (alive := self._alive_now()) and (left_s := deadline - time.monotonic()) > 0:
+            # Not to the end: another thread may take the place of this one meanwhile.
+            alive[0].join(min(left_s, _LOOK_S))
+        return not alive
+
+    def _alive_now(self) -> list[StageThread]:
+        with self._lock:
+            return self.alive()
 
     def alive(self) -> list[StageThread]:
         """Return the threads that have not ended, and in whose place no other one works."""
@@ -106,8 +124,9 @@ class Crew:
 
     def cpu_s(self) -> dict[str, float]:
         """Return the processor time of each kind of stage."""
-        seconds = {"capture": 0.0, "preprocess": 0.0, "infer": 0.0}
-        for thread in tuple(self._threads):
+        with self._lock:
+            threads, seconds = tuple(self._threads), {**self._spent_s}
+        for thread in threads:
             seconds[thread.kind] += thread.cpu_s()
         return seconds
 

@@ -58,10 +58,12 @@ class InferStage:
         """Infer until nothing more is prepared."""
         try:
             if self._left is not None:
-                self._hand_over(self._handover.delivered(self._left))
+                left, self._left = self._left, None
+                self._hand_over(self._handover.delivered(left))
+                del left
             self._work()
         except LetGo:
-            at, lent = self._at, self._lent
+            at, lent, self._at, self._lent = self._at, self._lent, None, None
             if at is not None and lent is not None:
                 self._handover.picture_back(at.line, lent)
             raise
