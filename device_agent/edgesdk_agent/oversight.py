@@ -167,6 +167,7 @@ class Oversight:
             },
             failed=lambda: {name: error.message for name, error in pipeline.camera_errors.items()},
             paused=watched.paused,
+            left_out=pipeline.left_out,
             broker=watched.broker,
             outbox=watched.outbox,
             errors_per_minute=watched.errors_per_minute,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
@@ -81,6 +81,10 @@ class InlineDelivery:
     def under_way(self) -> str:
         """Return the hook's name while it is being called."""
         return self._tally.hook if self._call is not None else ""
+
+    def left_out(self) -> Mapping[str, str]:
+        """No camera is left out: the pipeline waits."""
+        return {}
 
 
 def delivery_of(on_result: object) -> Delivery:

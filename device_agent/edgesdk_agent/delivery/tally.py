@@ -65,6 +65,7 @@ class Tally:
         self._clock = clock
         self._lock = threading.Lock()
         self._delivered = self._failed = self._hung = self._dropped = self._filtered = self._waiting = 0
+        self._held = 0
         self._state: HookState = "well"
         self._trouble_at = 0.0
 
@@ -94,7 +95,8 @@ class Tally:
         with self._lock:
             self._waiting -= 1
             self._delivered += 1
-            well_again = self._state not in {"well", "given_up"} and self._clock() - self._trouble_at >= _WELL_AFTER_S
+            in_trouble = self._state not in {"well", "given_up"}
+            well_again = in_trouble and not self._held and self._clock() - self._trouble_at >= _WELL_AFTER_S
             if well_again:
                 self._state = "well"
         if well_again:
@@ -120,6 +122,11 @@ class Tally:
             self._waiting -= 1
             self._hung += 1
         self.trouble("hung", message)
+
+    def held(self, calls: int) -> None:
+        """Count calls that hang from now on, or, below 0, that are back: while one hangs, nothing is well again."""
+        with self._lock:
+            self._held += calls
 
     def trouble(self, state: HookState, message: str) -> None:
         """Note that the hook is in this state, and tell it if it is a change."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class Watched(Protocol):
 
     def under_way(self) -> str:
         """Return the name of the user code if it is being called just now, else nothing."""
+        ...
+
+    def left_out(self) -> Mapping[str, str]:
+        """Return the cameras whose frames are lost while a call with one of them hangs, and the user code's name."""
         ...
 
 
@@ -80,6 +84,7 @@ class WatchedCalls:
         with self._lock:
             call = self._calls.pop(camera)
         if call.let_go:
+            self._tally.held(-1)
             raise LetGo
 
     def look(self, replace: Replace) -> None:
@@ -93,6 +98,7 @@ class WatchedCalls:
                 call.told = True
                 # Under the lock: a call that returns just now waits here, and finds its thread replaced.
                 call.let_go = replace(call.thread)
+                self._tally.held(int(call.let_go))
         for camera, call in overdue.items():
             message = f"It has not returned within {self.timeout_s:g} s from frame {call.seq} of {camera}"
             if call.let_go:
@@ -104,6 +110,11 @@ class WatchedCalls:
         """Return the stage's name if it holds a thread of the pipeline."""
         with self._lock:
             return self._tally.hook if any(not call.let_go for call in self._calls.values()) else ""
+
+    def left_out(self) -> dict[str, str]:
+        """Return the cameras that get no calls, and the stage's name."""
+        with self._lock:
+            return {camera: self._tally.hook for camera, call in self._calls.items() if call.let_go}
 
 
 @dataclass(slots=True)

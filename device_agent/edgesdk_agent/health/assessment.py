@@ -21,6 +21,7 @@ from edgesdk_agent.health.checks import (
     inference_advancing,
     memory,
     outbox_filling,
+    stages_returning,
     temperature,
 )
 from edgesdk_agent.health.facts import Facts
@@ -37,6 +38,7 @@ CHECKS: dict[str, Check] = {
     for one in (
         cameras_producing,
         inference_advancing,
+        stages_returning,
         age_within_budget,
         broker_reached,
         outbox_filling,

@@ -23,6 +23,7 @@ class CameraFacts:
         failed: why it was given up; empty while it is read.
         state: what its supervision says.
         paused: it is not to bring anything now.
+        left_out_by: the stage that hangs with one of its pictures, so that the others are lost; empty where none does.
         age_p95_ms: of its results in the last interval; None where there were none.
         age_budget_ms: its own, where it has one.
     """
@@ -35,6 +36,7 @@ class CameraFacts:
     paused: bool = False
     age_p95_ms: float | None = None
     age_budget_ms: float | None = None
+    left_out_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class FactSources:
         totals: of the frames since the start; recent: since it was last asked.
         failed: why cameras were given up, by name.
         paused: which cameras are not to bring anything.
+        left_out: the cameras whose pictures are lost while a stage hangs, and its name.
         vitals: of now.
         broker: connected, and the problem if not; None where there is no broker.
         outbox: what waits; None where nothing is reported.
@@ -58,6 +59,7 @@ class FactSources:
     cameras: Mapping[str, CameraSource]
     failed: Callable[[], Mapping[str, str]] = dict
     paused: Callable[[], frozenset[str]] = frozenset
+    left_out: Callable[[], Mapping[str, str]] = dict
     broker: Callable[[], tuple[bool, str]] | None = None
     outbox: Callable[[], OutboxFacts] | None = None
     errors_per_minute: Callable[[], int] = int
@@ -105,13 +107,14 @@ class FactsReader:
         self.recent, self.last_vitals = recent, vitals
         trust = self._trust.read(self._wall(), now)
         before = self._results.count
-        since_result_s = self._results.seen(_advanced(totals), now)
+        left_out = self._sources.left_out()
+        since_result_s = self._results.seen(_advanced(totals, left_out), now)
         if self._results.count != before or not totals.captured:
             self._captured_at_result = totals.captured
         return Facts(
             at=now,
             uptime_s=now - self._started,
-            cameras=self._cameras(totals, recent, now),
+            cameras=self._cameras(totals, recent, left_out, now),
             since_result_s=since_result_s,
             frames_wait=totals.in_flight > 0 or totals.captured > self._captured_at_result,
             age_p95_ms=_age_p95_ms(recent),
@@ -131,7 +134,9 @@ class FactsReader:
             system_cpu_percent=vitals.system_cpu_percent,
         )
 
-    def _cameras(self, totals: FrameStats, recent: FrameStats, now: float) -> dict[str, CameraFacts]:
+    def _cameras(
+        self, totals: FrameStats, recent: FrameStats, left_out: Mapping[str, str], now: float
+    ) -> dict[str, CameraFacts]:
         failed, paused = self._sources.failed(), self._sources.paused()
         found = {}
         for name, source in self._sources.cameras.items():
@@ -146,6 +151,7 @@ class FactsReader:
                 paused=name in paused,
                 age_p95_ms=_age_p95_ms(recent.cameras[name]) if name in recent.cameras else None,
                 age_budget_ms=source.age_budget_ms(),
+                left_out_by=left_out.get(name, ""),
             )
         return found
 
@@ -162,6 +168,10 @@ def _age_p95_ms(stats: FrameStats) -> float | None:
     return None if stats.age.p95 is None else stats.age.p95 * 1e3
 
 
-def _advanced(totals: FrameStats) -> int:
-    """Return the frames that went through: with a result, or left out on purpose. Being replaced is no advance."""
-    return totals.captured - totals.in_flight - sum(totals.dropped.get(cause, 0) for cause in _REPLACED)
+def _advanced(totals: FrameStats, left_out: Mapping[str, str]) -> int:
+    """Return the frames that went through: with a result, or left out on purpose. Being replaced is no advance.
+
+    Nor is being lost while a stage hangs: where that is so of every camera that brings pictures, nothing advances.
+    """
+    heard = [one for name, one in totals.cameras.items() if name not in left_out] if left_out else [totals]
+    return sum(one.captured - one.in_flight - sum(one.dropped.get(cause, 0) for cause in _REPLACED) for one in heard)

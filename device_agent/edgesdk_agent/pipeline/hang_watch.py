@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 
 from edgesdk_agent.delivery.watched_calls import Watched
 from edgesdk_agent.pipeline.crew import Crew
 
+log = logging.getLogger(__name__)
+
 # Often enough that a hang is told soon after its time, and seldom enough to cost nothing.
 _LOOKS_IN_TIMEOUT = 4
 _LONGEST_S = 1.0
+_SHORTEST_S = 0.02
 
 
 class HangWatch:
@@ -34,8 +38,16 @@ class HangWatch:
         """Return the names of the user code that holds a thread just now."""
         return [name for one in self._watched if (name := one.under_way())]
 
+    def left_out(self) -> dict[str, str]:
+        """Return the cameras whose frames are lost while user code hangs with one of them, and that code's name."""
+        return {camera: name for one in self._watched for camera, name in one.left_out().items()}
+
     def _run(self) -> None:
-        interval_s = min(_LONGEST_S, *(one.timeout_s / _LOOKS_IN_TIMEOUT for one in self._watched))
+        quickest_s = min(one.timeout_s for one in self._watched) / _LOOKS_IN_TIMEOUT
+        interval_s = max(_SHORTEST_S, min(_LONGEST_S, quickest_s))
         while not self._crew.over.wait(interval_s):
             for one in self._watched:
-                one.look(self._crew.replace)
+                try:
+                    one.look(self._crew.replace)
+                except Exception:  # who is told of a hang may raise; the next one is looked for all the same
+                    log.exception("A hang could not be told")

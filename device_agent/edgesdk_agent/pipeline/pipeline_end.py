@@ -28,6 +28,10 @@ class PipelineEnd(ABC):
     def request_stop(self) -> None:
         """Stop capturing and return at once; what is captured is still processed."""
 
+    def left_out(self) -> dict[str, str]:
+        """Return the cameras whose frames are lost while user code hangs with one of them, and that code's name."""
+        return self._hangs.left_out()
+
     def _stage_failed(self, kind: StageKind, line: CameraLine | None, raised: BaseException) -> None:
         if line is None:
             self._fail(as_edge_error(kind, None, raised))

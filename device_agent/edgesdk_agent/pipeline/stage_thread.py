@@ -126,8 +126,8 @@ class StageThread:
         """Return the thread that is to work in the place of this one; None where its stage has no use for that."""
         if not isinstance(self._stage, Replaceable):
             return None
-        self.replaced = True
         stage = self._stage.successor()
+        self.replaced = True
         return StageThread(self.kind, self._of, stage, on_failure=self._on_failure, on_end=self._on_end)
 
     def cpu_s(self) -> float:

@@ -45,6 +45,11 @@ TROUBLES: list[tuple[str, dict[str, object], dict[str, object] | None]] = [
         {"frames_wait": True, "since_result_s": 6.0},
         {"frames_wait": True, "since_result_s": 30.0},
     ),
+    (
+        "stages_returning",
+        {"cameras": {**camera(), "yard": camera(left_out_by="my.stage")["gate"]}},
+        {"cameras": camera(left_out_by="my.stage")},
+    ),
     ("age_within_budget", {"cameras": camera(age_p95_ms=1100.0)}, {"cameras": camera(age_p95_ms=3100.0)}),
     ("broker_reached", {"broker": BrokerFacts(False, 60.0, "refused")}, {"broker": BrokerFacts(False, 4000.0)}),
     ("outbox_filling", {"outbox": OutboxFacts(0.6, 600)}, {"outbox": OutboxFacts(0.2, 200, lost=1)}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgesdk_agent.health.control_group import memory_limit_bytes
-from edgesdk_agent.health.facts import OutboxFacts
+from edgesdk_agent.health.facts import Facts, OutboxFacts
 from edgesdk_agent.health.facts_reader import CameraSource, FactSources, FactsReader
 from edgesdk_agent.health.throttling import Throttling
 from edgesdk_agent.meter import Meters
@@ -63,6 +63,34 @@ def test_silence_stalls_and_ages_are_told_from_counts() -> None:
     facts = facts_of.read()
     assert not facts.frames_wait
     assert facts.since_result_s == 0.0
+
+
+def test_what_is_lost_while_a_stage_hangs_is_no_advance() -> None:
+    clocks, left_out = Clocks(), dict[str, str]()
+    meters = Meters(("a", "b"), lambda: clocks.monotonic)
+    facts_of = reader(clocks, meters, left_out=lambda: left_out)
+
+    def second(**lost: str) -> Facts:
+        clocks.tick(1.0)
+        for name in ("a", "b"):
+            meters[name].captured()
+            meters[name].processed(clocks.monotonic, 0.05, 0.01, 0.02)
+            if name in lost:
+                meters[name].captured()
+                meters[name].dropped("filter_failed")
+        return facts_of.read()
+
+    assert second().since_result_s == 0.0
+    left_out["a"] = "my.stage"
+    facts = [second(a="lost") for _ in range(4)][-1]
+    assert (facts.since_result_s, facts.cameras["a"].left_out_by, facts.cameras["b"].left_out_by) == (0, "my.stage", "")
+    # on_frame loses frames, on_result results: of both, none is told to anybody.
+    left_out["b"] = "my.stage"
+    second(a="lost", b="lost")
+    facts = [second(a="lost", b="lost") for _ in range(4)][-1]
+    assert (facts.since_result_s, facts.frames_wait) == (4.0, True)
+    left_out.clear()
+    assert second().since_result_s == 0.0
 
 
 def test_a_clock_that_jumps_changes_no_age_and_no_rate() -> None:

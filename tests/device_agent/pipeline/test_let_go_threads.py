@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
+from edgesdk_agent.delivery import tally
 from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import Frame
 from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_testkit.pipelines import Sink, make
@@ -97,3 +99,34 @@ def test_a_stop_does_not_wait_for_a_thread_that_is_let_go_meanwhile(back: thread
     pipeline.stop(PATIENCE_S)
     assert time.monotonic() - began < PATIENCE_S / 2, "it took the stage's time-out, not all of the time to stop"
     assert seen.counts().hung == 1
+
+
+def test_a_stage_is_not_well_again_while_a_camera_is_left_out(
+    back: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "_WELL_AFTER_S", 0.0)
+    news: list[str] = []
+
+    def told(one: HookNews) -> None:
+        news.append(one.state)
+        if one.state == "hung":
+            raise OSError("whoever is told may fail, and the next hang is looked for all the same")
+
+    def stage(frame: Frame) -> Any:
+        if frame.camera != "gate":
+            back.wait()
+        return frame.image
+
+    seen = FrameFilter(stage, timeout_s=TIMEOUT_S, on_news=told)
+    cameras = {name: SyntheticCamera(width=32, height=16, frames=None) for name in ("door", "gate", "yard")}
+    sink = Sink()
+    with make(cameras, Script(), sink, "freshest", on_frame=seen) as pipeline:
+        wait_until(lambda: len(pipeline.left_out()) == 2, "both hangs")
+        results = len(sink.results)
+        wait_until(lambda: len(sink.results) > results + 100, "results of the other camera")
+        assert pipeline.left_out() == {"door": "on_frame", "yard": "on_frame"}
+        assert news == ["hung"]
+        monkeypatch.setattr(seen, "_function", lambda frame: frame.image)
+        back.set()
+        wait_until(lambda: not pipeline.left_out(), "the calls' return")
+        wait_until(lambda: "well" in news, "the all-clear")
