@@ -132,6 +132,25 @@ def test_a_time_that_was_met_by_luck_is_measured_again_and_more_is_taken(found: 
     assert record["budget"]["after"] == total_macs(made)
 
 
+@pytest.mark.parametrize(
+    ("times", "least"), [((1.0, 1.0, 1.01), 1.0), ((1.0, 1.01, 1.01), 0.7)], ids=["met-once-more", "missed-by-little"]
+)
+def test_a_model_at_its_limit_of_time_loses_nothing_or_little(
+    found: ChannelGroups, times: tuple[float, ...], least: float
+) -> None:
+    """A hundredth of noise is no reason to take half of all that may go."""
+    left = iter(times)
+
+    def measure(tried: Subject) -> float:
+        part = total_macs(tried) / whole
+        return next(left, 1.01) if part == 1.0 else part
+
+    whole = total_macs(found.subject)
+    made, _ = prune_channels(found, measure=measure, limit=1.0, unit="ms", multiple=1, timed=True)
+    assert least * whole <= total_macs(made)
+    assert (made is found.subject) == (least == 1.0)
+
+
 def test_a_time_that_is_never_met_again_is_refused(found: ChannelGroups) -> None:
     seen: list[Subject] = []
 
