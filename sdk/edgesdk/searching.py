@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Search:
     Attributes:
         importance: how much each parameter decides of the first objective.
         bundle: the chosen trial's; None where none keeps the limits.
+        card: of the chosen trial's model, with its weights; None where it was neither trained nor made smaller.
     """
 
     space: Space
@@ -39,6 +41,7 @@ class Search:
     verdict: SearchVerdict
     importance: Mapping[str, float]
     bundle: Path | None
+    card: Path | None
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -47,6 +50,7 @@ class Search:
             **self.verdict.to_json(),
             "importance": dict(self.importance),
             "bundle": str(self.bundle) if self.bundle else None,
+            "card": str(self.card) if self.card else None,
             "folder": str(self.folder),
         }
 
@@ -93,8 +97,9 @@ def search(
             verdict = verdict_of(space, found)
             _keep_only(folder, {*verdict.front, *(trial.number for trial in found if trial.is_baseline)})
         # Not where it was cut off: what was under way goes on from there.
-        shutil.rmtree(folder / WORK, ignore_errors=True)
-        return Search(space, folder, found, verdict, study.importance(), _chosen(folder, verdict))
+        _remove_work(folder)
+        bundle, card = _chosen(folder, verdict)
+        return Search(space, folder, found, verdict, study.importance(), bundle, card)
 
 
 def _keep_only(folder: Path, numbers: set[int]) -> None:
@@ -107,12 +112,22 @@ def _keep_only(folder: Path, numbers: set[int]) -> None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _chosen(folder: Path, verdict: SearchVerdict) -> Path | None:
-    """Copy the chosen trial's bundle to where it is looked for."""
+def _remove_work(folder: Path) -> None:
+    """Remove what trainings and passes kept; first from its place: half of a training is none that could be gone on with."""
+    work, gone = folder / WORK, folder / f"{WORK}.removed"
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        work.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _chosen(folder: Path, verdict: SearchVerdict) -> tuple[Path | None, Path | None]:
+    """Copy the chosen trial's bundle to where it is looked for; return it, and the card of the trial's model."""
     best = folder / BEST
     if verdict.chosen is None:
         best.unlink(missing_ok=True)
-        return None
+        return None, None
     number = verdict.chosen.number if verdict.chosen.same_as is None else verdict.chosen.same_as
-    write_whole(best, (folder / "trials" / str(number) / BUNDLE).read_bytes())
-    return best
+    place = folder / "trials" / str(number)
+    write_whole(best, (place / BUNDLE).read_bytes())
+    return best, next(place.glob("*.yaml"), None)

@@ -25,6 +25,7 @@ from edgesdk_converters.convert import convert
 from edgesdk_converters.quiet import quiet
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
+from edgesdk_targets.card import read_card
 from edgesdk_targets.decode.postprocess import measured_with
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import load_model
@@ -121,6 +122,8 @@ class Carrying:
         module = training.trained(asked, self._work("training", trained_by), self._say) if training else None
         if recipe is None:
             opened = self._converted(place, module, deploy, overrides)
+            if module is not None:
+                self._keep(module, place, overrides)
         else:
             work = self._work("passes", [*trained_by, recipe.model_dump(mode="json", by_alias=True)])
             opened = self._smaller(recipe, module, work, place, deploy, overrides)
@@ -136,6 +139,12 @@ class Carrying:
         """Convert a trial's model, and open the bundle."""
         card = None if module is None else self._card
         return self._bundle(self._card if module is None else module, place, deploy, card=card, overrides=overrides)
+
+    def _keep(self, module: nn.Module, place: Path, overrides: Mapping[str, Any]) -> None:
+        """Write a trained model with its card: what it learnt is needed for other targets, to compress it and to train on."""
+        from edgesdk.compression.stored import write_trained
+
+        write_trained(module, read_card(self._card, overrides), place)
 
     def _smaller(
         self,

@@ -54,6 +54,8 @@ def search(
     else:
         _print(found)
         note(f"report: {page}")
+        if found.card is not None:
+            note(f"its model: {found.card}, for other targets, to compress it or to train on")
         if found.bundle is not None:
             next_command(f"edgesdk verify {found.bundle}")
     if found.verdict.chosen is None:

@@ -1,10 +1,12 @@
-"""A compressed model on disk: its weights as safetensors, and the card with which everything else of edgesdk reads it."""
+"""A trained or compressed model on disk: its weights as safetensors, and the card by which all else of edgesdk reads it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from edgesdk.compression.changes import Changes, read_changes, write_changes
 from edgesdk.compression.rebuilt import FACTORY
@@ -58,15 +60,35 @@ def write_compressed(
     content |= {
         "name": own,
         "version": version or card.card.version,
-        "source": f"{own}.safetensors",
         "factory": FACTORY,
         "factory_args": {"base": base, "base_args": base_args, "changes": write_changes(subject.changes)},
+    }
+    return _write(content, subject.module, card, folder)
+
+
+def write_trained(module: nn.Module, card: CardFile, folder: Path) -> Path:
+    """Write a trained model's card and weights, and return the card's path; as of `write_compressed`.
+
+    Args:
+        card: that it was built by.
+
+    Raises:
+        InputError, NoSpace: it cannot be written.
+    """
+    return _write(card.card.model_dump(mode="json", exclude_unset=True), module, card, folder)
+
+
+def _write(content: dict[str, Any], module: nn.Module, card: CardFile, folder: Path) -> Path:
+    """Write weights, and a card whose paths lead from the folder to the original's code and labels."""
+    name = content["name"]
+    content |= {
+        "source": f"{name}.safetensors",
         "code": os.path.relpath(card.code.resolve(), folder.resolve()),
     }
     if isinstance(card.card.labels, str):
         content["labels"] = os.path.relpath((card.folder / card.card.labels).resolve(), folder.resolve())
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{own}.safetensors", weights_bytes(subject.module))
-    path = folder / f"{own}.yaml"
+    write_whole(folder / f"{name}.safetensors", weights_bytes(module))
+    path = folder / f"{name}.yaml"
     write_whole(path, dump_yaml(content).encode())
     return path
