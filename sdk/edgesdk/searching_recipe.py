@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgesdk.compression.catalogue import PASSES
+from edgesdk.compression.pass_settings import Prune
 from edgesdk.compression.recipe import Recipe
 from edgesdk.search.parameter import Choice, Range, Scalar
 from edgesdk.search.space import Deploy, Space, area_of
+from edgesdk_converters.routes import QUANTISED
+from edgesdk_converters.several import check_batch
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.yaml_file import YamlDocument, validate
 
@@ -60,6 +63,30 @@ def deployment_for(space: Space, parameters: _Values, recipe: Recipe | None) -> 
     if recipe is not None and recipe.of_artifact is not None:
         given = {"precision": recipe.of_artifact, **given}
     return Deploy.model_validate(given)
+
+
+def timed_as_deployed(recipe: Recipe, deploy: Deploy) -> Recipe:
+    """Return a recipe whose budgets of time, if it has any, are measured in the precision in which the trial is deployed."""
+    timed = any(isinstance(one, Prune) and one.timed for one in recipe.passes)
+    return recipe.model_copy(update={"precision": deploy.precision.value}) if timed else recipe
+
+
+def check_batches(space: Space, recipe: Recipe | None) -> None:
+    """Refuse a space of which every trial would take several pictures at once in INT8.
+
+    Args:
+        recipe: of `check_compression`.
+
+    Raises:
+        InputError: it is so; the same is said of a single trial before it is trained.
+    """
+    batches = space.parameters.get("deploy.batch")
+    least = space.deploy.batch if batches is None else min(int(end) for end in _ends(batches))
+    precisions = space.precisions
+    if "deploy.precision" not in space.parameters and f"{AREA}.qat" not in space.parameters:
+        precisions = (deployment_for(space, {}, recipe).precision,)
+    if all(precision in QUANTISED for precision in precisions):
+        check_batch(least, quantised=True)
 
 
 def check_compression(space: Space) -> Recipe | None:
@@ -115,14 +142,16 @@ def _kinds(values: Mapping[str, Any]) -> list[str]:
     passes = values.get("passes")
     if not isinstance(passes, Sequence) or isinstance(passes, str) or not passes:
         raise InputError(f"{AREA} names no passes.", hint="Write `passes: [{pass: prune, macs: 0.5}]`.")
+    if (bare := next((one for one in passes if not isinstance(one, Mapping)), None)) is not None:
+        raise InputError(f"{AREA}.passes: {bare!r} is no pass with its settings.", hint=f"Write `{{pass: {bare}}}`.")
     kinds = [_kind(one) for one in passes]
     if wrong := next((kind for kind in kinds if kind not in PASSES), None):
         raise InputError(f"{AREA}.passes: there is no pass {wrong!r}.", hint=f"One of: {', '.join(PASSES)}.")
     return kinds
 
 
-def _kind(one: Any) -> str:
-    return str(one.get("pass", one.get("kind"))) if isinstance(one, Mapping) else str(one)
+def _kind(one: Mapping[str, Any]) -> str:
+    return str(one.get("pass", one.get("kind")))
 
 
 def _check_ends(alone: Space, mine: _Values, name: str) -> None:

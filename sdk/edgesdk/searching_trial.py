@@ -19,10 +19,18 @@ from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
 from edgesdk.search.parameter import Scalar
 from edgesdk.search.space import Deploy, Space, area_of
-from edgesdk.searching_recipe import check_compression, deployment_for, recipe_for
+from edgesdk.searching_recipe import (
+    check_batches,
+    check_compression,
+    deployment_for,
+    recipe_for,
+    timed_as_deployed,
+)
 from edgesdk.searching_training import TrialTraining
 from edgesdk_converters.convert import convert
 from edgesdk_converters.quiet import quiet
+from edgesdk_converters.routes import QUANTISED
+from edgesdk_converters.several import check_batch
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.card import read_card
@@ -30,7 +38,6 @@ from edgesdk_targets.decode.postprocess import measured_with
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
-from edgesdk_targets.target import Precision
 from edgesdk_targets.yaml_file import load_yaml
 
 if TYPE_CHECKING:
@@ -41,7 +48,6 @@ if TYPE_CHECKING:
 BUNDLE = "model.edgebundle"
 # What trainings and passes keep while the search goes on, by what they depend on: trials share it, also over a kill.
 WORK = "work"
-_QUANTISED = {Precision.INT8, Precision.MIXED}
 Say = Callable[[str], None]
 
 
@@ -67,6 +73,7 @@ class Carrying:
         self._learnt: Sequence[Path] = ()
         self._teachers: Sequence[Any] = ()
         recipe = check_compression(space)
+        check_batches(space, recipe)
         if space.train_data is not None:
             self._learnt = TrialTraining(space, home, self._card, {}).check(self._dataset)
         if space.calib_data is not None and not (home / space.calib_data).exists():
@@ -75,7 +82,7 @@ class Carrying:
             raise InputError(
                 f"{self._card} has no factory whose arguments could be searched.", hint="Name one in the card."
             )
-        quantised = [one for one in space.precisions if one in _QUANTISED]
+        quantised = [one for one in space.precisions if one in QUANTISED]
         if quantised and self._calibration is None:
             raise InputError(
                 f"{quantised[0].value} needs pictures to measure ranges on.", hint="Add calib_data to the space."
@@ -109,6 +116,9 @@ class Carrying:
         """Carry one trial out, cheap questions first; what misses a limit on cost is not trained and not evaluated."""
         recipe = recipe_for(self._space, asked.parameters)
         deploy = deployment_for(self._space, asked.parameters, recipe)
+        check_batch(deploy.batch, quantised=deploy.precision in QUANTISED)
+        if recipe is not None:
+            recipe = timed_as_deployed(recipe, deploy)
         place = self._folder / "trials" / str(asked.number)
         overrides = self._overrides(deploy, area_of(asked.parameters, "factory_args"))
         training = (
@@ -170,7 +180,7 @@ class Carrying:
                 output=place / BUNDLE,
                 precision=deploy.precision.value,
                 batch=deploy.batch,
-                calib_data=self._calibration if deploy.precision in _QUANTISED else None,
+                calib_data=self._calibration if deploy.precision in QUANTISED else None,
                 **told,
             )
         return open_bundle(made.path)

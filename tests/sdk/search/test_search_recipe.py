@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from edgesdk.search.space import Space
-from edgesdk.searching_recipe import check_compression, deployment_for, recipe_for
+from edgesdk.searching_recipe import check_batches, check_compression, deployment_for, recipe_for, timed_as_deployed
 from edgesdk_targets.errors import InputError
 
 PASSES = [{"pass": "prune", "macs": 0.5}, {"pass": "cluster"}, {"pass": "qat", "training": {"epochs": 2}}]
@@ -27,6 +28,7 @@ FIELDS: dict[str, Any] = {
         "compress.recovery.epochs": {"choice": [1, 5]},
     },
 }
+THREADS = {"deploy.threads": {"choice": [1]}}
 TRIAL = {
     "compress.prune.macs": 0.3,
     "compress.cluster": False,
@@ -105,10 +107,11 @@ def test_what_no_trial_could_have_is_refused(name: str, parameter: dict[str, Any
     [
         ({"passes": [{"pass": "shrink"}]}, "no pass 'shrink'"),
         ({"passes": []}, "names no passes"),
+        ({"passes": ["prune"]}, "'prune' is no pass with its settings"),
         ({"passes": PASSES[:1], "precision": "int8"}, "says `precision` itself"),
         ({"passes": PASSES[:1] * 2}, "more than one `prune`"),
     ],
-    ids=["unknown", "none", "precision", "twice"],
+    ids=["unknown", "none", "bare", "precision", "twice"],
 )
 def test_a_recipe_that_cannot_be_searched_is_refused(compress: dict[str, Any], said: str) -> None:
     parameters = {"compress.prune.macs": {"choice": [0.5]}}
@@ -122,3 +125,41 @@ def test_what_a_pass_is_chosen_by_is_not_what_the_trial_is_judged_by() -> None:
         check_compression(_space(**only, train_data=None))
     bare = {**only, "compress": {"passes": PASSES[:1], "sensitivity": False}}
     assert check_compression(_space(**bare, train_data=None)) is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "precision"), [({"latency": 0.5}, "int8"), ({"macs": 0.5}, None)], ids=["ms", "macs"]
+)
+def test_a_budget_of_time_is_measured_as_the_trial_is_deployed(given: dict[str, float], precision: str | None) -> None:
+    space = _space(compress={"passes": [{"pass": "prune", **given}]}, parameters=THREADS, deploy={"precision": "int8"})
+    recipe = recipe_for(space, {})
+    assert recipe is not None
+    assert timed_as_deployed(recipe, deployment_for(space, {}, recipe)).of_artifact == precision
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"compress": None, "deploy": {"precision": "int8", "batch": 4}}, True),
+        ({"compress": None, "deploy": {"precision": "int8"}, "parameters": {"deploy.batch": {"choice": [2, 4]}}}, True),
+        ({"compress": {"passes": PASSES[2:]}, "deploy": {"batch": 4}}, True),
+        (
+            {"compress": None, "deploy": {"precision": "int8"}, "parameters": {"deploy.batch": {"choice": [1, 4]}}},
+            False,
+        ),
+        (
+            {
+                "compress": {"passes": PASSES[2:]},
+                "deploy": {"batch": 4},
+                "parameters": {"compress.qat": {"choice": [True, False]}},
+            },
+            False,
+        ),
+    ],
+    ids=["given", "searched", "qat", "one-possible", "qat-or-not"],
+)
+def test_batches_of_which_no_trial_could_be_converted_are_refused(changes: dict[str, Any], *, refused: bool) -> None:
+    space = _space(**{"parameters": THREADS, **changes})
+    recipe = check_compression(space)
+    with pytest.raises(InputError, match="INT8 is built for one picture") if refused else nullcontext():
+        check_batches(space, recipe)

@@ -13,7 +13,10 @@ import typer
 
 from edgesdk.cli.search import search
 from edgesdk.evaluate.apart import in_both
+from edgesdk.search.asking import Asked
+from edgesdk.search.space import Space
 from edgesdk.searching_training import tells_of
+from edgesdk.searching_trial import Carrying
 from edgesdk.train.measure import Measure, right_class
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
@@ -141,6 +144,15 @@ def test_networks_and_training_plans_are_searched(
     with load_model(again.path) as model:
         np.testing.assert_allclose(model(picture).scores, said.scores, rtol=1e-4)
     assert not list(tmp_path.glob("work*"))
+
+
+def test_what_cannot_be_converted_is_not_trained_first(folder: Path, training: dict[str, Any], tmp_path: Path) -> None:
+    searched = {"deploy.batch": {"choice": [1, 4]}}
+    space = Space.model_validate({**training, "parameters": searched, "deploy": {"precision": "int8"}})
+    carrying = Carrying(space, folder, tmp_path, {}, 0.02, lambda _line: None)
+    with pytest.raises(InputError, match="INT8 is built for one picture"):
+        carrying(Asked(0, {"deploy.batch": 4}, lambda _step, _figure: None))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("data", ["shades", "copied"])
