@@ -90,6 +90,8 @@ class Case:
     def _batch_json(self, batch: int) -> dict[str, Any]:
         if batch in self.refused:
             return {"why_not": self.refused[batch]}
+        if 1 in self.refused:
+            return {"why_not": f"One picture alone is refused, so there is nothing to compare with: {self.refused[1]}"}
         turns, alone = self.turns[batch], self.turns[1]
         rates = [one[0] / other[0] for one, other in zip(turns, alone, strict=True)]
         costs = [other[1] / one[1] for one, other in zip(turns, alone, strict=True)]

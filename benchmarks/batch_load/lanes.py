@@ -1,4 +1,8 @@
-"""Lanes of three runtimes that infer a batch: input and outputs in place, as the pipeline's are, one lane a stream."""
+"""Lanes of three runtimes that infer a batch, one lane a stream: as quick as each runtime's own interface lets them be.
+
+Of the pipeline's they differ in this: ONNX Runtime makes its outputs anew, LiteRT's input and outputs are copied, and ONNX
+Runtime's threads wait for work by turning, in all rows.
+"""
 
 from __future__ import annotations
 

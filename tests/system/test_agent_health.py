@@ -99,11 +99,13 @@ def test_a_running_agent_tells_everybody_how_it_does(
     assert edgesdk_agent("status", env=env).returncode == 1
 
 
+@pytest.mark.parametrize("timeout_s", [5, 0.2], ids=["the thread is held", "the thread is let go"])
 def test_an_agent_that_stands_still_says_where_and_ends_with_its_own_code(
-    digits_bundle: Path, tmp_path: Path, manager: socket.socket
+    timeout_s: float, digits_bundle: Path, tmp_path: Path, manager: socket.socket
 ) -> None:
     (tmp_path / "blocks.py").write_text(BLOCKS)
-    more = "hooks_path: .\nstages: {on_result: 'blocks:filter'}\nhealth: {interval_s: 0.2, stall_s: 0.6, exit_after_s: 1.5}\n"
+    stages = f"hooks_path: .\nstages: {{on_result: 'blocks:filter', timeout_s: {timeout_s}}}\n"
+    more = f"{stages}health: {{interval_s: 0.2, stall_s: 0.6, exit_after_s: 1.5}}\n"
     file = config(tmp_path, digits_bundle, more)
     with AgentProcess("--config", file, "--no-mqtt", env=environment(tmp_path)) as agent:
         code, _ = agent.finish(60)

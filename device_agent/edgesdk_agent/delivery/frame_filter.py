@@ -26,7 +26,7 @@ Left = Literal["filtered", "filter_failed"]
 
 
 class FrameFilter:
-    """Ask the user's code what the model is to see of a frame.
+    """Ask the user's code what the model is to see of a frame; a filter is of one pipeline, as it knows cameras by name.
 
     Args:
         function: is given the frame, whose picture it may write into, and returns a picture, (H, W, 3) uint8 BGR, or

@@ -75,7 +75,8 @@ def test_forty_pipelines_on_real_models_with_hooks_on_threads_leave_nothing_open
         before = sum(1 for _ in Path("/proc/self/fd").iterdir())
         for _ in range(40):
             run_one()
-        assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+        # Fewer where an earlier test's file is closed meanwhile, with its object.
+        assert sum(1 for _ in Path("/proc/self/fd").iterdir()) <= before
 
 
 def test_a_hook_that_blocks_for_ever_is_an_error_of_the_stop_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
