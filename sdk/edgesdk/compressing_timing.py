@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,10 @@ class Timing:
         return found.latency.p50
 
     def brought(self, before: Subject, after: Subject) -> dict[str, Any]:
-        """Return what a pass brings on each runtime: the time, and the bytes of the artifact, unpacked and in a bundle.
+        """Return what a pass brings on each runtime: the time of each turn, and the artifact's bytes, unpacked and in a bundle.
 
-        Both are measured by turns: other work here makes both slower. A runtime that cannot be asked is left out.
+        Both are measured by turns: other work here makes both slower. `faster` and `slower` are said only where no turn of one
+        lies among those of the other. A runtime that cannot be asked is left out.
         """
         found: dict[str, Any] = {}
         for runtime in _TARGETS:
@@ -79,9 +80,12 @@ class Timing:
                 self.say(f"not measured on {runtime}: {error.message}")
                 continue
             sizes = [_sizes(self._converted(one.module, runtime)) for one in (before, after)]
-            rows = {"ms": [round(min(times), 4) for times in zip(*turns, strict=True)]}
+            rows: dict[str, list[Any]] = {
+                "ms": [[round(time, 4) for time in times] for times in zip(*turns, strict=True)]
+            }
             rows |= {name: [size[name] for size in sizes] for name in sizes[0]}
             found[runtime] = {name: {"before": one, "after": other} for name, (one, other) in rows.items()}
+            found[runtime]["time"] = _told(*rows["ms"])
         return found
 
     def _converted(self, module: nn.Module, runtime: str | None) -> bytes:
@@ -111,6 +115,12 @@ class Timing:
                 )
             known[runtime] = made.path.read_bytes()
         return known[runtime]
+
+
+def _told(before: Sequence[float], after: Sequence[float]) -> str:
+    if max(after) < min(before):
+        return "faster"
+    return "slower" if min(after) > max(before) else "no difference beyond its turns"
 
 
 def _sizes(bundle: bytes) -> dict[str, int]:

@@ -104,7 +104,7 @@ def _sensitivity(page: Page, document: Mapping[str, Any]) -> None:
 
 def _details(page: Page, report: Mapping[str, Any]) -> None:
     page.heading(f"{report['kind']}: what it did")
-    rows = [[name, _plain(value)] for name, value in report["record"].items() if name != "sensitivity"]
+    rows = [[name, _plain(value)] for name, value in report["record"].items() if name not in {"sensitivity", "brings"}]
     if training := report["training"]:
         rows += [
             [f"training: {name}", _plain(training[name])]
@@ -112,8 +112,30 @@ def _details(page: Page, report: Mapping[str, Any]) -> None:
             if name in training
         ]
     page.table(["what", "value"], rows)
+    if brings := report["record"].get("brings"):
+        _brings(page, brings)
     if training and training.get("history"):
         add_curves(page, training)
+
+
+def _brings(page: Page, brings: Mapping[str, Any]) -> None:
+    """Show what a pass brought on each runtime: measured, or what is known of it."""
+    columns = ("ms", "unpacked_bytes", "deflated_bytes")
+    rows = [
+        [
+            runtime,
+            *(" → ".join(_turns(found[name][when]) for when in ("before", "after")) for name in columns),
+            found["time"],
+        ]
+        if isinstance(found, Mapping)
+        else [runtime, "", "", "", str(found)]
+        for runtime, found in brings.items()
+    ]
+    page.table(["runtime", "ms, of each turn", "bytes, unpacked", "bytes, deflated", "time"], rows)
+
+
+def _turns(value: Any) -> str:
+    return " / ".join(f"{time:.4g}" for time in value) if isinstance(value, list) else f"{value:,}"
 
 
 def _plain(value: Any) -> str:
