@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_agent.timeline.trace_events import trace_events
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.whole_file import check_writable, write_whole
 
 log = logging.getLogger(__name__)
@@ -20,9 +20,10 @@ log = logging.getLogger(__name__)
 def recorded(path: Path) -> Iterator[Timeline]:
     """Give a timeline for the block, and write it as trace events behind it, however it ends.
 
+    What cannot be written then is told in the log: the run's own outcome stands.
+
     Raises:
-        InputError: the file's ending is not `.json`, or nothing can be written there.
-        NoSpace: there is no room for it.
+        InputError: the file's ending is not `.json`, or nothing can be written there at the beginning.
     """
     if path.suffix != ".json":
         raise InputError(f"A timeline cannot be written as {path.name}.", hint="Use .json, which Perfetto opens.")
@@ -31,5 +32,10 @@ def recorded(path: Path) -> Iterator[Timeline]:
     try:
         yield timeline
     finally:
-        write_whole(path, json.dumps(trace_events(timeline.spans()), separators=(",", ":")).encode())
-        log.info("Where each frame's time went is in %s", path)
+        events = json.dumps(trace_events(timeline.spans()), separators=(",", ":"))
+        try:
+            write_whole(path, events.encode())
+        except (EdgeError, OSError) as error:
+            log.error("Where each frame's time went could not be written: %s", error)  # noqa: TRY400  (a full disk is no fault of ours)
+        else:
+            log.info("Where each frame's time went is in %s", path)
