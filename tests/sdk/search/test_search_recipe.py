@@ -56,6 +56,13 @@ def test_a_trial_sets_arguments_and_takes_passes_out() -> None:
     assert FIELDS["compress"]["passes"][0] == {"pass": "prune", "macs": 0.5}
 
 
+def test_the_loss_of_a_space_is_that_of_its_recipes() -> None:
+    recipe, usual = recipe_for(_space(loss="my_loss:of"), TRIAL), recipe_for(_space(), TRIAL)
+    assert recipe is not None
+    assert usual is not None
+    assert (recipe.loss, usual.loss) == ("my_loss:of", None)
+
+
 def test_a_trial_without_a_pass_has_no_recipe() -> None:
     space = _space(compress={"passes": [{"pass": "fold"}]}, parameters={"compress.fold": {"choice": [True, False]}})
     assert recipe_for(space, {"compress.fold": False}) is None

@@ -15,8 +15,9 @@ from edgesdk.cli.search import search
 from edgesdk.evaluate.apart import in_both
 from edgesdk.search.asking import Asked
 from edgesdk.search.space import Space
+from edgesdk.searching import _remove_work
 from edgesdk.searching_training import tells_of
-from edgesdk.searching_trial import Carrying
+from edgesdk.searching_trial import WORK, Carrying
 from edgesdk.train.measure import Measure, right_class
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
@@ -201,3 +202,20 @@ def test_a_cost_is_not_told_by_the_figure_of_an_epoch() -> None:
     assert not tells_of(accuracy, "fps")
     assert not tells_of(accuracy, "cer")
     assert not tells_of(None, "top1")
+
+
+def test_work_of_which_half_is_removed_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / WORK / "training").mkdir(parents=True)
+
+    def killed(place: Path, **_: Any) -> None:
+        if place.exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _remove_work(tmp_path)
+    assert not (tmp_path / WORK).exists()
+    (tmp_path / WORK).mkdir()
+    _remove_work(tmp_path)
+    assert not list(tmp_path.iterdir())
