@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict
 
+from edgesdk_targets.gap_tally import GapTally
 from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.tensor import Array, TensorSpec
 
@@ -78,10 +79,8 @@ class StreamState:
         self._tensors: dict[str, dict[str, Array]] = {}
         self._memory: dict[str, dict[str, int]] = {}
         self._last_seq: dict[str, int] = {}
-        # Of each camera since two frames came one after the other: inferences that began anew, and frames that were missing.
-        self._forgotten: dict[str, int] = {}
-        self._missing: dict[str, int] = {}
-        self._told: set[str] = set()
+        # Since two frames came one after the other.
+        self._gaps = GapTally(_FORGOTTEN_TOLD)
 
     def memory(self, camera: str) -> dict[str, int]:
         """Return what the decoder remembers of this camera's stream (a streaming text model's last symbol)."""
@@ -97,8 +96,8 @@ class StreamState:
             missing = seq - self._last_seq[camera] - 1
             if missing:
                 self._forget(camera, tensors, missing)
-            elif self._forgotten.get(camera):
-                self._forgotten[camera] = self._missing[camera] = 0
+            else:
+                self._gaps.went_well(camera)
         # Each camera numbers its own frames, also where all share one state.
         self._last_seq[camera] = seq
         for spec in self._specs:
@@ -113,29 +112,27 @@ class StreamState:
     def reset(self, camera: str | None = None) -> None:
         """Forget one camera's stream, or all."""
         if camera is None:
-            for table in (self._tensors, self._memory, self._last_seq, self._forgotten, self._missing):
+            for table in (self._tensors, self._memory, self._last_seq):
                 table.clear()
         else:
             for table in (self._tensors, self._memory):
                 table.pop(self._key(camera), None)
-            for table in (self._last_seq, self._forgotten, self._missing):
-                table.pop(camera, None)
+            self._last_seq.pop(camera, None)
+        self._gaps.forget(camera)
 
     def _forget(self, camera: str, tensors: Mapping[str, Array], missing: int) -> None:
         """Begin the state anew, and tell once where this happens again and again."""
         for spec in self._on_gap:
             tensors[spec.input][...] = 0
         self.memory(camera).clear()
-        self._missing[camera] = self._missing.get(camera, 0) + max(0, missing)
-        self._forgotten[camera] = self._forgotten.get(camera, 0) + 1
-        if self._forgotten[camera] == _FORGOTTEN_TOLD and camera not in self._told:
-            self._told.add(camera)
+        self._gaps.missed(camera, missing)
+        if (in_all := self._gaps.began_anew(camera)) is not None:
             log.warning(
                 "%s: the model forgets what it saw before each frame: %d frames were missing, and its state began anew %d "
                 "times in a row. Lower the camera's `fps` to what the model keeps up with, let it run in the mode "
                 "`every_frame`, or take `gap` out of `reset` in the model's card.",
                 camera,
-                self._missing[camera],
+                in_all,
                 _FORGOTTEN_TOLD,
             )
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from edgesdk_targets.gap_tally import GapTally
 from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.state import Reset
 from edgesdk_targets.tensor import Array, TensorSpec
@@ -113,10 +114,8 @@ class StreamWindows:
         self._rings: dict[str, Array] = {}
         self._seen: dict[str, int] = {}
         self._last_seq: dict[str, int] = {}
-        # Of each camera since its last full clip: clips that a gap broke off, and frames that were missing.
-        self._broken: dict[str, int] = {}
-        self._missing: dict[str, int] = {}
-        self._told: set[str] = set()
+        # Since the last full clip.
+        self._gaps = GapTally(_BROKEN_TOLD)
 
     def push(self, camera: str, seq: int, frame: Array) -> bool:
         """Take a camera's next frame, and say whether the model is to be asked now."""
@@ -132,7 +131,7 @@ class StreamWindows:
         np.copyto(ring[seen % self._spec.frames], frame)
         seen = self._seen[key] = seen + 1
         if seen == self._spec.frames:
-            self._broken[camera] = self._missing[camera] = 0
+            self._gaps.went_well(camera)
         return seen >= self._spec.frames and (seen - self._spec.frames) % self._spec.stride == 0
 
     def write(self, camera: str, clip: Array) -> None:
@@ -145,30 +144,28 @@ class StreamWindows:
     def reset(self, camera: str | None = None) -> None:
         """Forget one camera's frames, or all."""
         if camera is None:
-            for table in (self._rings, self._seen, self._last_seq, self._broken, self._missing):
+            for table in (self._rings, self._seen, self._last_seq):
                 table.clear()
         else:
             self._rings.pop(self._key(camera), None)
             self._seen.pop(self._key(camera), None)
-            for table in (self._last_seq, self._broken, self._missing):
-                table.pop(camera, None)
+            self._last_seq.pop(camera, None)
+        self._gaps.forget(camera)
 
     def _broken_off(self, camera: str, key: str, seq: int) -> None:
         """Begin the clip anew, and tell once where this goes on without one that is ever full."""
-        self._missing[camera] = self._missing.get(camera, 0) + max(0, seq - self._last_seq[camera] - 1)
-        if self._seen.get(key, 0) < self._spec.frames:
-            self._broken[camera] = self._broken.get(camera, 0) + 1
-            if self._broken[camera] == _BROKEN_TOLD and camera not in self._told:
-                self._told.add(camera)
-                log.warning(
-                    "%s gives no results: %d frames were missing, and %d clips in a row began anew before they had their "
-                    "%d frames. Lower the camera's `fps` to what the model keeps up with, let it run in the mode "
-                    "`every_frame`, or take `gap` out of `reset` in the model's card.",
-                    camera,
-                    self._missing[camera],
-                    _BROKEN_TOLD,
-                    self._spec.frames,
-                )
+        self._gaps.missed(camera, seq - self._last_seq[camera] - 1)
+        in_all = self._gaps.began_anew(camera) if self._seen.get(key, 0) < self._spec.frames else None
+        if in_all is not None:
+            log.warning(
+                "%s gives no results: %d frames were missing, and %d clips in a row began anew before they had their "
+                "%d frames. Lower the camera's `fps` to what the model keeps up with, let it run in the mode "
+                "`every_frame`, or take `gap` out of `reset` in the model's card.",
+                camera,
+                in_all,
+                _BROKEN_TOLD,
+                self._spec.frames,
+            )
         self._seen[key] = 0
 
     def _key(self, camera: str) -> str:
