@@ -41,7 +41,7 @@ from edgesdk.evaluate.paired_proportions import ALPHA
 from edgesdk.search.asking import Asked
 from edgesdk.search.space import Space
 from edgesdk.search.study import Study
-from edgesdk.searching import search
+from edgesdk.search_run.search import search
 
 PARTS = Path(__file__).parent / "search_parts"
 CARD = """

@@ -10,14 +10,14 @@ from typing import Any
 
 from rows import Recipe
 
-from edgesdk.compressing_judging import Judging, part_of, predictor_of
-from edgesdk.compressing_run import subject_of
 from edgesdk.compression.channel_groups import ChannelGroups, find_groups
 from edgesdk.compression.model_size import model_size, total_macs
 from edgesdk.compression.prune_channels import prune_channels
 from edgesdk.compression.recipe import Sensitivity
 from edgesdk.compression.sensitivity import sensitivities
 from edgesdk.compression.stored import write_compressed
+from edgesdk.compression_run.judging import Judging, part_of, predictor_of
+from edgesdk.compression_run.start import subject_of
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk.evaluate.gate import AccuracyGate
 from edgesdk_converters.source import resolve_source

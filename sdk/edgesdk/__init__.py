@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgesdk.compressing import compress
+    from edgesdk.compression_run.compress import compress
     from edgesdk.conversion import convert
     from edgesdk.embedded_model import Chain, Model, load
     from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost
@@ -80,7 +80,7 @@ _WHERE = {
     "Tracker": "edgesdk_agent.tracking.tracker:Tracker",
     "WrongTarget": "edgesdk_targets.errors:WrongTarget",
     "Zone": "edgesdk_agent.zones.zone:Zone",
-    "compress": "edgesdk.compressing:compress",
+    "compress": "edgesdk.compression_run.compress:compress",
     "convert": "edgesdk.conversion:convert",
     "find_target": "edgesdk_targets.catalogue:find_target",
     "hook_delivery": "edgesdk_agent.delivery.hook_settings:hook_delivery",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from edgesdk.benchmark.contest import Entry, Figure
 from edgesdk.benchmark.contest_page import FurtherTable
-from edgesdk.cross_validation import Spread, across_folds, fold_numbers
+from edgesdk.cross_validation.folds import Spread, across_folds, fold_numbers
 from edgesdk.evaluate.answers import Answers
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.evaluate import scorecard

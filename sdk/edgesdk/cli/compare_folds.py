@@ -11,7 +11,7 @@ from edgesdk.cli.output import console, note, plain, print_json, progress_line
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesdk.cross_training import CrossValidation
+    from edgesdk.cross_validation.outcome import CrossValidation
     from edgesdk.report.page import Page
 
 
@@ -35,7 +35,7 @@ def compare_trained(
     Raises:
         InputError: an option is missing, or something that is no card is to be trained; see `cross_validate` for the rest.
     """
-    from edgesdk.cross_training import cross_validate
+    from edgesdk.cross_validation.training import cross_validate
     from edgesdk.train.plan import read_plan
 
     if limited:

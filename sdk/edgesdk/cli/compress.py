@@ -21,8 +21,8 @@ from edgesdk.cli.output import (
 from edgesdk_targets.errors import GateFailed
 
 if TYPE_CHECKING:
-    from edgesdk.compressing import Compression
     from edgesdk.compression.model_size import ModelSize
+    from edgesdk.compression_run.compress import Compression
 
 
 def compress(
@@ -46,7 +46,7 @@ def compress(
 
         edgesdk compress classifier.yaml --recipe recipe.yaml --target rpi5 --max-drop 0.01 -o small/
     """
-    from edgesdk.compressing import compress as run_compression
+    from edgesdk.compression_run.compress import compress as run_compression
 
     with progress_line("compress") as say:
         done = run_compression(

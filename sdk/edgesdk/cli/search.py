@@ -11,7 +11,7 @@ from edgesdk.cli.output import JsonFlag, add_row, console, next_command, note, p
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesdk.searching import Search
+    from edgesdk.search_run.search import Search
 
 _NONE_FITS = 3
 _SAMPLERS = ("tpe", "random", "grid", "nsga2")
@@ -33,7 +33,7 @@ def search(
     json: JsonFlag = False,
 ) -> None:
     """Search architecture, training, compression and deployment for what is best within limits; goes on where it was stopped."""
-    from edgesdk.searching import search as run
+    from edgesdk.search_run.search import search as run
     from edgesdk_targets.whole_file import check_writable
 
     if sampler is not None and sampler not in _SAMPLERS:

@@ -2,7 +2,7 @@
 
 The pictures are divided as `edgesdk data split --folds` divides them: each class evenly, what belongs together in one fold. A
 model that is trained already is measured on each fold; the mean says what it gives, the spread how far another set of this
-size may lie from it. One that is trained anew for each fold (`cross_training`) is measured alike. Data and evaluation do not
+size may lie from it. One that is trained anew for each fold (`training`) is measured alike. Data and evaluation do not
 know each other; this joins them.
 """
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesdk.compressing import digest_of
 from edgesdk.compression.recipe import Recipe
+from edgesdk.compression_run.digest import digest_of
 from edgesdk.evaluate.apart import found_again
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.layouts.samples import Sample

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.benchmark.measure import Plan as Timing
 from edgesdk.benchmark.measure import measure
 from edgesdk.benchmark.subject import bundle_subject
-from edgesdk.compressing import digest_of
+from edgesdk.compression_run.digest import digest_of
 from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
@@ -19,14 +19,14 @@ from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
 from edgesdk.search.parameter import Scalar
 from edgesdk.search.space import Deploy, Space, area_of
-from edgesdk.searching_recipe import (
+from edgesdk.search_run.recipe import (
     check_batches,
     check_compression,
     deployment_for,
     recipe_for,
     timed_as_deployed,
 )
-from edgesdk.searching_training import TrialTraining
+from edgesdk.search_run.training import TrialTraining
 from edgesdk_converters.convert import convert
 from edgesdk_converters.quiet import quiet
 from edgesdk_converters.routes import QUANTISED
@@ -89,7 +89,7 @@ class Carrying:
             )
         if recipe is not None:
             # Torch is imported where it is needed.
-            from edgesdk.searching_compression import TrialCompression
+            from edgesdk.search_run.compression import TrialCompression
 
             self._teachers = TrialCompression(space, home, self._card, {}).check(recipe)
 
@@ -166,7 +166,7 @@ class Carrying:
         overrides: Mapping[str, Any],
     ) -> Bundle:
         """Make a trial's model smaller, convert it, and open the bundle."""
-        from edgesdk.searching_compression import TrialCompression
+        from edgesdk.search_run.compression import TrialCompression
 
         compression = TrialCompression(self._space, self._home, self._card, overrides)
         made = compression.smaller(recipe, module, work, place, self._say)

@@ -11,14 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from edgesdk.compressing_checks import activation_for
-from edgesdk.compressing_data import check_apart, open_data
-from edgesdk.compressing_run import Request, _Depends
-from edgesdk.compressing_training import trainer_for
 from edgesdk.compression.checkpoints import keep, key_of
 from edgesdk.compression.course import Course
 from edgesdk.compression.recipe import recipe_of
 from edgesdk.compression.workbench import Workbench
+from edgesdk.compression_run.checks import activation_for
+from edgesdk.compression_run.data import check_apart, open_data
+from edgesdk.compression_run.prepared import _Depends
+from edgesdk.compression_run.request import Request
+from edgesdk.compression_run.training import trainer_for
 from edgesdk.layouts.samples import ClassSample
 from edgesdk_targets.card import CardFile, ModelCard, finish_card
 from edgesdk_targets.errors import InputError

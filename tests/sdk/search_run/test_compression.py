@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesdk.searching import search
+from edgesdk.search_run.search import search
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.errors import InputError

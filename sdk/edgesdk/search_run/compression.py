@@ -13,12 +13,14 @@ from typing import Any
 
 from torch import nn
 
-from edgesdk.compressing_checks import activation_for, check_distillation, check_layers, teachers_of
-from edgesdk.compressing_data import open_data
-from edgesdk.compressing_run import Request, prepare, subject_of
 from edgesdk.compression.recipe import Recipe
 from edgesdk.compression.stored import write_compressed
 from edgesdk.compression.workbench import Answering
+from edgesdk.compression_run.checks import activation_for, check_distillation, check_layers, teachers_of
+from edgesdk.compression_run.data import open_data
+from edgesdk.compression_run.prepared import prepare
+from edgesdk.compression_run.request import Request
+from edgesdk.compression_run.start import subject_of
 from edgesdk.search.space import Space, area_of
 from edgesdk.train.losses import loss_for
 from edgesdk_converters.source import resolve_source

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from edgesdk import cross_training
 from edgesdk.cli.compare import compare
 from edgesdk.comparing import Figures
-from edgesdk.cross_training import CrossValidation, cross_validate
-from edgesdk.cross_validation import Spread, fold_differences
+from edgesdk.cross_validation import training
+from edgesdk.cross_validation.folds import Spread, fold_differences
+from edgesdk.cross_validation.outcome import CrossValidation
+from edgesdk.cross_validation.training import cross_validate
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.resampled_t import resampled_t, two_sided
 from edgesdk.train.plan import Plan
@@ -56,7 +57,7 @@ def test_each_picture_is_asked_about_by_who_never_saw_it(
 ) -> None:
     learnt: list[set[Path]] = []
     asked: list[set[Path]] = []
-    divide, collect = cross_training.divide, cross_training.collect
+    divide, collect = training.divide, training.collect
 
     def dividing(dataset: Dataset, share: float, seed: int) -> Any:
         learnt.append({sample.path for sample in dataset.samples})
@@ -66,8 +67,8 @@ def test_each_picture_is_asked_about_by_who_never_saw_it(
         asked.append(set(pictures))
         return collect(predict, pictures)
 
-    monkeypatch.setattr(cross_training, "divide", dividing)
-    monkeypatch.setattr(cross_training, "collect", collecting)
+    monkeypatch.setattr(training, "divide", dividing)
+    monkeypatch.setattr(training, "collect", collecting)
 
     def stopped(*_: Any) -> Any:
         if len(asked) == 1:
@@ -76,7 +77,7 @@ def test_each_picture_is_asked_about_by_who_never_saw_it(
 
     cards = {name: folder / name for name in ("wide.yaml", "thin.yaml")}
     with monkeypatch.context() as patch:
-        patch.setattr(cross_training, "divide", stopped)
+        patch.setattr(training, "divide", stopped)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(cards, folder / "shades", FOLDS, Plan(**PLAN), folder=tmp_path)
     asked.clear()

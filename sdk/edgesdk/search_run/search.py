@@ -1,7 +1,7 @@
 """Search for the configuration to deploy, or go on with a search that was cut off.
 
 The search itself knows neither models nor data; conversion, training, evaluation and measuring do not know each other. This and
-`searching_trial` join them.
+`trial` join them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgesdk.search.outcome import Trial
 from edgesdk.search.space import Space, read_space
 from edgesdk.search.study import Study
 from edgesdk.search.verdict import SearchVerdict, verdict_of
-from edgesdk.searching_trial import BUNDLE, WORK, Carrying, Say
+from edgesdk.search_run.trial import BUNDLE, WORK, Carrying, Say
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.whole_file import write_whole
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesdk.cross_validation import across_folds, fold_numbers
+from edgesdk.cross_validation.folds import across_folds, fold_numbers
 from edgesdk.evaluate.answers import Answers
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.layouts.samples import ClassSample

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from edgesdk.cli.app import run
 from edgesdk.cli.compress import _print
-from edgesdk.compressing import Compression, compress
 from edgesdk.compression.stored import origin_of
 from edgesdk.compression.subject import Subject
+from edgesdk.compression_run.compress import Compression, compress
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.bundle.bundle import open_bundle
 from edgesdk_targets.card import ModelCard
@@ -174,7 +174,7 @@ def test_the_bundle_says_where_it_comes_from(done: tuple[Compression, list[str]]
 def test_a_compressed_model_is_compressed_again(
     done: tuple[Compression, list[str]], site: Path, tmp_path: Path
 ) -> None:
-    from edgesdk.compressing_run import subject_of
+    from edgesdk.compression_run.start import subject_of
 
     made, _ = done
     again: Subject = subject_of(resolve_source(made.card))

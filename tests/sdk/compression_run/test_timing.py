@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from edgesdk import compressing_timing
-from edgesdk.compressing_run import Request, prepare, subject_of
-from edgesdk.compressing_timing import _told, timing_for
 from edgesdk.compression import prune_channels
 from edgesdk.compression.model_size import total_macs
 from edgesdk.compression.page import _brings
@@ -21,6 +18,11 @@ from edgesdk.compression.pass_settings import Sparsify
 from edgesdk.compression.prune_weights import sparsify_pass
 from edgesdk.compression.recipe import recipe_of
 from edgesdk.compression.workbench import Workbench
+from edgesdk.compression_run import timing
+from edgesdk.compression_run.prepared import prepare
+from edgesdk.compression_run.request import Request
+from edgesdk.compression_run.start import subject_of
+from edgesdk.compression_run.timing import _told, timing_for
 from edgesdk.report.page import Page
 from edgesdk_converters.source import resolve_source
 from edgesdk_testkit.nets_to_compress import residual, subject
@@ -41,7 +43,7 @@ labels: [a, b, c, d]
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An untrained model with a few pictures, and measurements that take less long."""
-    monkeypatch.setattr(compressing_timing, "_SECONDS", 0.1)
+    monkeypatch.setattr(timing, "_SECONDS", 0.1)
     monkeypatch.setattr(prune_channels, "_MEASURED_HALVINGS", 0)
     (tmp_path / "wide_nets.py").write_text("from edgesdk_testkit.nets_to_compress import residual\n")
     (tmp_path / "wide.yaml").write_text(CARD)
@@ -77,14 +79,12 @@ def test_what_zeros_bring_is_measured_where_a_runtime_is_there_in_the_artifacts_
 ) -> None:
     times = iter((0.412, 0.405, 0.404, 0.403))
     # How long it takes is the other test's; here it is what is said of the turns.
-    monkeypatch.setattr(
-        compressing_timing, "measure", lambda *_: SimpleNamespace(latency=SimpleNamespace(p50=next(times)))
-    )
-    monkeypatch.setattr(compressing_timing, "_TARGETS", {"onnxruntime": "generic-onnx", "litert": "no-such-target"})
+    monkeypatch.setattr(timing, "measure", lambda *_: SimpleNamespace(latency=SimpleNamespace(p50=next(times))))
+    monkeypatch.setattr(timing, "_TARGETS", {"onnxruntime": "generic-onnx", "litert": "no-such-target"})
     lines: list[str] = []
     card = resolve_source(site / "wide.yaml").card_file
-    timing = timing_for(card, "generic-onnx", "mixed", site / "test", lines.append)
-    bench = cast("Workbench", SimpleNamespace(brought=timing.brought))
+    measuring = timing_for(card, "generic-onnx", "mixed", site / "test", lines.append)
+    bench = cast("Workbench", SimpleNamespace(brought=measuring.brought))
     done = sparsify_pass(Sparsify.model_validate({"pass": "sparsify", "amount": 0.9}), subject("residual"), bench)
     *measured, last = lines
     assert [line.partition(" on ")[2] for line in measured] == ["onnxruntime in int8"] * 4

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +99,8 @@ def compress(
         MissingExtra: a package is not installed.
         NoSpace: the disk is full.
     """
-    from edgesdk.compressing_run import Request, run
+    from edgesdk.compression_run.request import Request
+    from edgesdk.compression_run.run import run
 
     read, base = _read(recipe, folder)
     if loss is not None:
@@ -125,19 +125,6 @@ def _read(recipe: str | Path | Recipe | Mapping[str, Any], folder: str | Path | 
     if isinstance(recipe, Mapping):
         return recipe_of(dict(recipe)), Path(folder or ".")
     return read_recipe(recipe), Path(folder) if folder else Path(recipe).resolve().parent
-
-
-def digest_of(paths: Sequence[Path]) -> str:
-    """Return a digest of files, or of all files below folders: their names and their content."""
-    digest = hashlib.sha256()
-    for path in paths:
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        for file in files:
-            digest.update(str(file.relative_to(path) if path.is_dir() else file.name).encode() + b"\0")
-            with file.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _silent(_line: str) -> None:

@@ -15,9 +15,9 @@ from edgesdk.cli.search import search
 from edgesdk.evaluate.apart import in_both
 from edgesdk.search.asking import Asked
 from edgesdk.search.space import Space
-from edgesdk.searching import _remove_work
-from edgesdk.searching_training import tells_of
-from edgesdk.searching_trial import WORK, Carrying
+from edgesdk.search_run.search import _remove_work
+from edgesdk.search_run.training import tells_of
+from edgesdk.search_run.trial import WORK, Carrying
 from edgesdk.train.measure import Measure, right_class
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle

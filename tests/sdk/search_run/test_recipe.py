@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgesdk.search.space import Space
-from edgesdk.searching_recipe import check_batches, check_compression, deployment_for, recipe_for, timed_as_deployed
+from edgesdk.search_run.recipe import check_batches, check_compression, deployment_for, recipe_for, timed_as_deployed
 from edgesdk_targets.errors import InputError
 
 PASSES = [{"pass": "prune", "macs": 0.5}, {"pass": "cluster"}, {"pass": "qat", "training": {"epochs": 2}}]
