@@ -35,7 +35,7 @@ _SEVERITY: Mapping[CameraState, Severity] = {
     "degraded": "warning",
     "offline": "error",
 }
-_COUNTED = ("stalls", "reconnects", "frozen", "corrupt", "skipped")
+_COUNTED = ("stalls", "reconnects", "frozen", "corrupt", "resized", "skipped")
 
 
 class CameraReports:

@@ -15,7 +15,6 @@ from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.gstreamer import GStreamerCamera
 from edgesdk_targets.tensor import Array
 from edgesdk_testkit.h264_files import film_to_serve, write_h264
-from edgesdk_testkit.mjpeg_server import MjpegServer
 from edgesdk_testkit.pixel_stamp import read_stamp
 from edgesdk_testkit.rtsp_server import RtspServer, looped, stamped
 from edgesdk_testkit.stamped_mjpeg import StampedMjpeg
@@ -149,26 +148,6 @@ def test_a_size_that_changes_in_mid_stream_is_followed_and_counted(tmp_path: Pat
     assert shapes == [(240, 320)] * 10 + [(480, 640)] * 10
     assert camera.counts.resized == 1
     assert (camera.info.width, camera.info.height) == (640, 480)
-    # OpenCV keeps the size at which it opened, scales, and tells nobody: docs/cameras.md says what that means.
-    software = open_camera(str(whole))
-    kept = []
-    while (picture := software.read(None)) is not None:
-        kept.append(picture.shape[:2])
-    assert kept == [(240, 320)] * 20
-    assert counts_of(software).resized == 0
-
-
-def test_mjpeg_that_changes_its_size_goes_on() -> None:
-    def picture(number: int) -> Array:
-        return np.full((64, 96, 3) if number < 10 else (128, 160, 3), 90, np.uint8)
-
-    with MjpegServer(picture, frames=20) as server:
-        camera = open_camera(f"http://127.0.0.1:{server.port}/a.mjpg", live=False)
-        found = 0
-        while (shown := camera.read(None)) is not None:
-            assert abs(float(shown.mean()) - 90) < 3
-            found += 1
-    assert found == 20
 
 
 @pytest.mark.usefixtures("gstreamer")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
 from edgesdk_agent.cameras.supervision.health import ONLINE, CameraHealth
-from edgesdk_targets.errors import DeviceError
+from edgesdk_targets.errors import CameraLost, DeviceError
 from edgesdk_targets.tensor import Array
 
 
@@ -25,6 +25,12 @@ class FrameLost(DeviceError):
     def __init__(self, message: str, *, cause: Literal["unreadable", "camera_lost"]) -> None:
         super().__init__(message)
         self.cause: Literal["unreadable", "camera_lost"] = cause
+
+
+class SizeChanged(CameraLost):
+    """The pictures are of another size from here on; opened again, the camera delivers them."""
+
+    code = "size_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class CameraCounts:
         reconnects: how often the camera was lost, or frozen, and came back.
         frozen: how often it showed one and the same picture for too long.
         corrupt: pictures that the decoder could not decode, or said were damaged.
-        resized: how often the pictures' size changed in mid-stream.
+        resized: how often the pictures' size changed.
         rate_changes: how often the camera took up another rate, which is expected of it since.
         decode_cpu_s: processor time of taking and decoding its pictures; None where other processes or a driver do it.
     """

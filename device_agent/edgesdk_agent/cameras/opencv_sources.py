@@ -48,7 +48,15 @@ def open_video_file(
         return capture
 
     return OpenCvCamera(
-        opener, description=str(path), live=False, loop=loop, wanted=wanted, counts=counts, decoder=decoder
+        opener,
+        description=str(path),
+        live=False,
+        loop=loop,
+        wanted=wanted,
+        counts=counts,
+        decoder=decoder,
+        stretches=True,
+        film=path,
     )
 
 
@@ -89,7 +97,9 @@ def open_stream(
             )
         return capture
 
-    return OpenCvCamera(opener, description=str(url), live=live, wanted=wanted, counts=counts, decoder=decoder)
+    return OpenCvCamera(
+        opener, description=str(url), live=live, wanted=wanted, counts=counts, decoder=decoder, stretches=True
+    )
 
 
 def _answering_stream(url: SecretUrl, open_timeout_s: float, read_timeout_s: float) -> cv2.VideoCapture | None:

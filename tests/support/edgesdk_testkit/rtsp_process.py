@@ -24,6 +24,7 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # type: ignore[impo
 from edgesdk_testkit.pixel_stamp import stamp_i420  # noqa: E402
 
 _DEMUX = 'filesrc location="{file}" ! parsebin ! h264parse'
+_ENCODED = "{demux} ! video/x-h264,stream-format=byte-stream,alignment=au"
 _PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
 _VIEWER = "viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
 _SOURCE = "appsrc name=source is-live=true format=time"
@@ -67,6 +68,22 @@ class Schedule:
     def still(self, at: float) -> bool:
         """Say whether it is the same picture as before."""
         return 0 < self.then_after_s <= at and not self.then_fps
+
+
+@dataclass
+class Shown:
+    """What a stream shows: a film, and another one so long after its first client came."""
+
+    film: Film
+    then: Film | None
+    after_s: float
+    first_at: float = 0.0
+
+    def pictures(self) -> list[bytes]:
+        """Return those of the film that is shown now."""
+        self.first_at = self.first_at or time.monotonic()
+        over = self.then is not None and time.monotonic() - self.first_at >= self.after_s
+        return self.then.pictures if self.then is not None and over else self.film.pictures
 
 
 def main(streams: list[dict[str, Any]], port: str, login: str) -> None:
@@ -113,9 +130,10 @@ def _factory(stream: dict[str, Any], loaded: dict[tuple[Any, ...], Film]) -> Any
         loaded[key] = (
             _film(f"{demux} ! decodebin ! videoconvert ! videoscale ! video/x-raw,format=I420{size}")
             if stamped
-            else _film(f"{demux} ! video/x-h264,stream-format=byte-stream,alignment=au")
+            else _film(_ENCODED.format(demux=demux))
         )
     film = loaded[key]
+    then = _film(_ENCODED.format(demux=_DEMUX.format(file=stream["then_file"]))) if stream["then_file"] else None
     rate = f"width={film.width},height={film.height},framerate={round(fps * 1000)}/1000"
     if stamped:
         factory.set_launch(
@@ -129,7 +147,8 @@ def _factory(stream: dict[str, Any], loaded: dict[tuple[Any, ...], Film]) -> Any
     finished = _stamping(film.width, film.height) if stamped else None
     factory.set_shared(stamped)
     schedule = Schedule(fps, stream["then_after_s"], stream["then_fps"])
-    factory.connect("media-configure", lambda _, media: _feed(media, film.pictures, schedule, finished))
+    shown = Shown(film, then, stream["then_after_s"])
+    factory.connect("media-configure", lambda _, media: _feed(media, shown, schedule, finished))
     return factory
 
 
@@ -144,7 +163,7 @@ def _stamping(width: int, height: int) -> Callable[[bytes], bytes]:
 
 def _feed(
     media: Any,
-    pictures: list[bytes],
+    shown: Shown,
     schedule: Schedule,
     finished: Callable[[bytes], bytes] | None,
 ) -> None:
@@ -154,9 +173,12 @@ def _feed(
     media.connect("unprepared", lambda _: over.set())
 
     def run() -> None:
-        started, number = time.monotonic(), 0
+        started, number, begun, before = time.monotonic(), 0, 0, shown.pictures()
         while not over.wait(max(0.0, started + schedule.at(number) - time.monotonic())):
-            picture = pictures[0 if schedule.still(schedule.at(number)) else number % len(pictures)]
+            if (pictures := shown.pictures()) is not before:
+                # Another film begins with its key frame.
+                before, begun = pictures, number
+            picture = pictures[0 if schedule.still(schedule.at(number)) else (number - begun) % len(pictures)]
             buffer = Gst.Buffer.new_wrapped(finished(picture) if finished else picture)
             # The appsrc could stamp it itself, but not before the pipeline runs; the encoder then stumbles over the first.
             buffer.pts = buffer.dts = int((time.monotonic() - started) * 1e9)

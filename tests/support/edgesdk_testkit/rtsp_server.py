@@ -37,6 +37,8 @@ class RtspStream:
         width, height: to which stamped pictures are scaled, multiples of 8; the film's own where 0.
         then_after_s: so long after a client came, go on at `then_fps`; 0 never.
         then_fps: at which pictures then come; 0 sends one and the same picture, at the old rate.
+        then_file: a looped stream goes on with this file so long after its first client came, for whoever comes later too,
+            as a camera whose settings somebody changes.
     """
 
     file: str
@@ -47,6 +49,7 @@ class RtspStream:
     height: int = 0
     then_after_s: float = 0.0
     then_fps: float = 0.0
+    then_file: str = ""
 
 
 def looped(
@@ -54,6 +57,11 @@ def looped(
 ) -> RtspStream:
     """Return a stream that plays an H.264 file at `fps` without end, as it is encoded."""
     return RtspStream(str(file), "looped", name, fps, then_after_s=then_after_s, then_fps=then_fps)
+
+
+def changed(file: Path, then: Path, *, fps: float, after_s: float) -> RtspStream:
+    """Return a looped stream that sends another file's pictures so long after its first client came, in mid-stream."""
+    return RtspStream(str(file), "looped", fps=fps, then_after_s=after_s, then_fps=fps, then_file=str(then))
 
 
 def stamped(file: Path, *, fps: float, name: str = "video", width: int = 0, height: int = 0) -> RtspStream:

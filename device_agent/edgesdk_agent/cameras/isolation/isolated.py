@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk_agent.cameras import decoder_probe
-from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo, FrameLost
+from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo, FrameLost, SizeChanged
 from edgesdk_agent.cameras.isolation import left_readers
 from edgesdk_agent.cameras.isolation.picture_slots import MOST_SLOTS, PictureSlot
 from edgesdk_agent.cameras.isolation.reader_command import command
@@ -259,5 +259,5 @@ def _started(description: str, starter: ThreadPoolExecutor) -> tuple[subprocess.
 def _error(told: dict[str, str]) -> Exception:
     if told["kind"] == "frame":
         return FrameLost(told["message"], cause="unreadable")
-    kind = InputError if told["kind"] == "input" else CameraLost
+    kind = {"input": InputError, "size": SizeChanged}.get(told["kind"], CameraLost)
     return kind(told["message"], hint=told["hint"])

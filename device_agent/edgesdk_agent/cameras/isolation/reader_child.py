@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from edgesdk_agent.cameras.camera import Camera, FrameLost, counts_of
+from edgesdk_agent.cameras.camera import Camera, FrameLost, SizeChanged, counts_of
 from edgesdk_agent.cameras.isolation.picture_slots import SlotView
 from edgesdk_agent.cameras.isolation.reader_line import LineClosed, ReaderLine
 from edgesdk_targets.child_watch import behave_as_child
@@ -97,5 +97,6 @@ def _deliver(line: ReaderLine, camera: Camera) -> None:
 
 
 def _told(error: EdgeError) -> dict[str, str]:
-    kind = "frame" if isinstance(error, FrameLost) else "input" if isinstance(error, InputError) else "lost"
+    kinds = {FrameLost: "frame", InputError: "input", SizeChanged: "size"}
+    kind = next((name for one, name in kinds.items() if isinstance(error, one)), "lost")
     return {"kind": kind, "message": redact_text(error.message), "hint": redact_text(error.hint)}

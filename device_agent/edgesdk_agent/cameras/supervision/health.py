@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 CameraState = Literal["connecting", "online", "degraded", "offline"]
-Cause = Literal["", "lost", "slow", "frozen", "hung"]
+Cause = Literal["", "lost", "slow", "frozen", "resized", "hung"]
 CAMERA_STATES: tuple[CameraState, ...] = get_args(CameraState)
 
 
@@ -16,9 +16,9 @@ class CameraHealth:
 
     Attributes:
         state: `connecting`: it is being opened for the first time. `online`: its pictures come as expected. `degraded`:
-            they come too slowly or show one picture, or it was lost and is being opened again. `offline`: it did not
-            answer, did not come back within its attempts, or its reader hangs.
-        cause: why it is not online: `lost`, `slow`, `frozen` or `hung`; empty otherwise.
+            they come too slowly or show one picture, or it was lost, or changed their size, and is being opened again.
+            `offline`: it did not answer, did not come back within its attempts, or its reader hangs.
+        cause: why it is not online: `lost`, `slow`, `frozen`, `resized` or `hung`; empty otherwise.
         message: the cause in words, without passwords.
     """
 

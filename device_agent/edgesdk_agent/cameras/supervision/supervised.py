@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from edgesdk_agent.backoff import Backoff
-from edgesdk_agent.cameras.camera import Camera, CameraCounts, CameraInfo, FrameLost
+from edgesdk_agent.cameras.camera import Camera, CameraCounts, CameraInfo, FrameLost, SizeChanged
 from edgesdk_agent.cameras.supervision.attempt_budget import AttemptBudget
 from edgesdk_agent.cameras.supervision.health import CONNECTING, ONLINE, CameraHealth, CameraState
 from edgesdk_agent.cameras.supervision.held_camera import HeldCamera
@@ -212,9 +212,13 @@ class SupervisedCamera:
     def _lost(self, loss: CameraLost, waited_s: float) -> None:
         if self._held.closed.is_set():
             return
-        self.counts.stalls += 1
-        self._budget.lost(silent=waited_s >= 0.9 * self._silent_s)
-        self._reconnect(loss)
+        meanwhile = None
+        if isinstance(loss, SizeChanged):
+            meanwhile = CameraHealth("degraded", "resized", loss.message)
+        else:
+            self.counts.stalls += 1
+            self._budget.lost(silent=waited_s >= 0.9 * self._silent_s)
+        self._reconnect(loss, meanwhile)
 
     def _reconnect(self, loss: CameraLost, meanwhile: CameraHealth | None = None) -> None:
         """Open the camera again; returns only when this one is closed meanwhile."""
