@@ -141,10 +141,11 @@ class OpenCvCamera:
         if self._sizes is not None:
             return self._restored(capture, self._sizes, out)
         began = time.thread_time()
-        read, picture = capture.retrieve(out)
+        read, converted = capture.retrieve(out)
         if not read:
             return None
         took_s = time.thread_time() - began
+        picture: Array = converted
         if self._price is None or not self._price.is_scaled(took_s, lambda: capture.retrieve(picture)):
             return picture
         return self._stretched_picture(capture, picture, out)

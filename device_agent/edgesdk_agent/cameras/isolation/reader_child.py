@@ -97,6 +97,6 @@ def _deliver(line: ReaderLine, camera: Camera) -> None:
 
 
 def _told(error: EdgeError) -> dict[str, str]:
-    kinds = {FrameLost: "frame", InputError: "input", SizeChanged: "size"}
+    kinds: dict[type[EdgeError], str] = {FrameLost: "frame", InputError: "input", SizeChanged: "size"}
     kind = next((name for one, name in kinds.items() if isinstance(error, one)), "lost")
     return {"kind": kind, "message": redact_text(error.message), "hint": redact_text(error.hint)}
