@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgesdk.benchmark.artifact_bytes import artifact_bytes
 from edgesdk.comparing import compared
 from edgesdk.evaluate.answers import Answers, collect, each_alone, paths_of
 from edgesdk.evaluate.dataset import Dataset, open_dataset
@@ -26,14 +26,8 @@ class Artifact:
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of its files as a runtime reads them, and as the bundle stores them (deflated)."""
-        with open_bundle(self.bundle) as opened:
-            files = next(one.files for one in opened.manifest.variants if one.id == self.variant)
-        with zipfile.ZipFile(self.bundle) as archive:
-            entries = [archive.getinfo(name) for name in sorted(set(files.values()))]
-        return {
-            "bytes": sum(entry.file_size for entry in entries),
-            "deflated_bytes": sum(entry.compress_size for entry in entries),
-        }
+        found = artifact_bytes(self.bundle, self.variant)
+        return {"bytes": found.unpacked, "deflated_bytes": found.deflated}
 
     def answers(self, dataset: Dataset) -> tuple[str, Answers]:
         """Return which runtime ran it, and its answers on one thread."""

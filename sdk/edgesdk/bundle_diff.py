@@ -100,7 +100,7 @@ def _variant_json(variant: Variant, manifest: Manifest) -> dict[str, Any]:
     files = {role: manifest.files[path] for role, path in variant.files.items()}
     # By content: where in the bundle a file lies is of no interest.
     data["files"] = {role: f"sha256:{entry.sha256}" for role, entry in files.items()}
-    data["size_bytes"] = sum({path: manifest.files[path].size for path in variant.files.values()}.values())
+    data["size_bytes"] = manifest.bytes_of(variant)
     return data
 
 

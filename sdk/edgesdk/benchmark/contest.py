@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgesdk.benchmark.statistics import Ratio
-from edgesdk_targets.bundle.manifest import Manifest, Variant
+from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.target import Precision, Runtime, Target
 
 FLOATS = (Precision.FP32, Precision.FP16)
@@ -139,11 +139,6 @@ def worst_parity_db(variant: Variant) -> float | None:
     worst = variant.parity.get("worst")
     value = worst.get("sqnr_db") if isinstance(worst, dict) else None
     return float(value) if isinstance(value, (int, float)) else None
-
-
-def size_of(manifest: Manifest, variant: Variant) -> int:
-    """Return the bytes of a variant's files."""
-    return sum(manifest.files[path].size for path in set(variant.files.values()))
 
 
 def judged(entry: Entry, target: Target | None, bounds: Bounds) -> Entry:

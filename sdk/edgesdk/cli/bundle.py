@@ -179,11 +179,10 @@ def _print(opened: Bundle) -> None:
         out.print(line, highlight=False, markup=False)
     rows = table("variant", "runtime", "precision", "computes in", "size", "parity", "status")
     for variant in manifest.variants:
-        size = sum(manifest.files[path].size for path in set(variant.files.values()))
         add_row(
             rows,
-            variant.id, variant.runtime.value, variant.precision.value, _computes_in(variant), size_text(size),
-            _parity_text(variant.parity), variant.status,
+            variant.id, variant.runtime.value, variant.precision.value, _computes_in(variant),
+            size_text(manifest.bytes_of(variant)), _parity_text(variant.parity), variant.status,
         )  # fmt: skip
     out.print(rows)
     for variant in manifest.variants:

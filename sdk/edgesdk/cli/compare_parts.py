@@ -39,9 +39,7 @@ class VariantPart:
 
     @property
     def size_bytes(self) -> int:
-        from edgesdk.benchmark.contest import size_of
-
-        return size_of(self.bundle.manifest, self.variant)
+        return self.bundle.manifest.bytes_of(self.variant)
 
     @contextmanager
     def answering(self, threads: int) -> Iterator[Predict]:

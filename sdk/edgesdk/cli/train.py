@@ -50,6 +50,7 @@ def train(
     from edgesdk.train.checkpoint import BEST
     from edgesdk.train.examples import open_examples
     from edgesdk.train.fit import fit
+    from edgesdk.train.loading import Loading
     from edgesdk.train.losses import loss_for
     from edgesdk.train.measure import measure_for
     from edgesdk.train.model import open_model
@@ -73,10 +74,7 @@ def train(
             data,
             validation=_share(validation),
             seed=planned.seed,
-            cache_mb=planned.cache_mb,
-            cache_disk_mb=planned.cache_disk_mb,
-            cache_folder=output,
-            workers=planned.workers,
+            loading=Loading.for_plans(planned, folder=output),
             progress=say,
         )
         for warning in (*read.warnings, *examples.warnings):

@@ -25,13 +25,18 @@ class RecipeData:
         evaluate: by which the gate judges.
         choose: on which sensitivity and quick scores are measured.
         digests: of each of the recipe's paths.
-        warnings: what is worth knowing.
     """
 
     evaluate: Dataset
     choose: Dataset
     digests: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
+
+    def warnings(self, recipe: Recipe) -> tuple[str, ...]:
+        """Return what is worth knowing of what a recipe does with them."""
+        surveyed = recipe.sensitivity and any(settings.kind == "prune" for settings in recipe.passes)
+        if not surveyed or self.choose is not self.evaluate:
+            return ()
+        return ("sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`",)
 
 
 def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:
@@ -58,14 +63,7 @@ def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:
         parts = part(paths["train"], task, labels, DEFAULT_SHARE, recipe.seed)
         check_apart([*parts.train.samples, *parts.validation.samples], evaluate.samples, "learnt from")
         choose = choose or parts.validation
-    warnings: tuple[str, ...] = ()
-    if choose is None:
-        choose = evaluate
-        if recipe.sensitivity and any(settings.kind == "prune" for settings in recipe.passes):
-            warnings = (
-                "sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`",
-            )
-    return RecipeData(evaluate, choose, {name: digest_of([path]) for name, path in paths.items()}, warnings)
+    return RecipeData(evaluate, choose or evaluate, {name: digest_of([path]) for name, path in paths.items()})
 
 
 def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> None:

@@ -15,8 +15,9 @@ from edgesdk.compression.sensitivity import GroupSensitivity
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import Answering, Workbench
 from edgesdk.compression_run.checks import activation_for, check_distillation, check_layers, teachers_of
-from edgesdk.compression_run.data import RecipeData, open_data
+from edgesdk.compression_run.data import RecipeData
 from edgesdk.compression_run.judging import BASELINE, FIGURES, Judging, Survey, part_of, predictor_of
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import digest_of_start, subject_of
 from edgesdk.compression_run.timing import timing_for
@@ -35,6 +36,11 @@ class Prepared:
     judging: Judging
     survey: Survey
     data: RecipeData
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is worth knowing of the pictures."""
+        return self.data.warnings(self.course.recipe)
 
     def sensitivity(self) -> tuple[GroupSensitivity, ...]:
         """Return what each group bears: measured at the first pass that asked, in this run or in one before it."""
@@ -62,17 +68,24 @@ class Prepared:
             "passes": [report.to_json() for report in reports],
             "sensitivity": [row.to_json() for row in self.sensitivity()],
             "conversion": None,
-            "warnings": list(self.data.warnings),
+            "warnings": list(self.warnings),
             "stopped": reason,
         }
 
 
 def prepare(
-    request: Request, source: Source, start: Subject, say: Callable[[str], None], *, gated: bool = True
+    request: Request,
+    source: Source,
+    start: Subject,
+    pictures: Pictures,
+    say: Callable[[str], None],
+    *,
+    gated: bool = True,
 ) -> Prepared:
     """Open and check all that the passes will ask for.
 
     Args:
+        pictures: the recipe's; of a run alone, or of all runs of a search.
         gated: whether the gate judges each pass.
 
     Raises:
@@ -84,9 +97,8 @@ def prepare(
     answering: dict[str | None, Answering] = {None: Answering(start, activation_for(card))}
     answering |= {name: Answering(subject_of(one), activation_for(one.card_file)) for name, one in teachers.items()}
     check_distillation(recipe, answering[None], answering)
-    say("digests of the data")
-    data = open_data(recipe, request.base, card)
-    trainer = trainer_for(recipe, request.base, card, request.folder, say)
+    data = pictures.of_recipe(recipe, card, say)
+    trainer = trainer_for(recipe, card, pictures, say)
     judging = _judging(request, card, start, data)
     survey = Survey(recipe.sensitivity or None, judging, say)
     timing = timing_for(card, request.target, recipe.of_artifact, request.calibrate, say)

@@ -11,6 +11,7 @@ from edgesdk.compression.stored import write_compressed
 from edgesdk.compression.subject import Subject
 from edgesdk.compression_run.compress import Compression
 from edgesdk.compression_run.judging import FIGURES
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.prepared import Prepared, prepare
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
@@ -29,7 +30,7 @@ def run(request: Request, say: Say) -> Compression:
     """
     source = resolve_source(request.source, card=request.card)
     start = subject_of(source)
-    prepared = prepare(request, source, start, say)
+    prepared = prepare(request, source, start, Pictures(request.base, request.folder), say)
     try:
         done = _finished(request, source, start, prepared, say)
     except EdgeError as error:
@@ -59,7 +60,7 @@ def _finished(request: Request, source: Source, start: Subject, prepared: Prepar
         history=prepared.history(start),
         progress=say,
     )
-    warnings = [*prepared.data.warnings, *conversion.warnings]
+    warnings = [*prepared.warnings, *conversion.warnings]
     if recipe.reordered:
         order = " → ".join(settings.kind for settings in recipe.ordered)
         warnings.append(f"the passes were run in the order {order}, as the written one would undo some of them")

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
-from zipfile import ZipFile
 
 from torch import nn
 
+from edgesdk.benchmark.artifact_bytes import artifact_bytes
 from edgesdk.benchmark.measure import Plan, measure
 from edgesdk.benchmark.runnable import runnable
 from edgesdk.benchmark.subject import bundle_subject
 from edgesdk.compression.subject import Subject
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
-from edgesdk_targets.bundle.package import MANIFEST
 from edgesdk_targets.card import CardFile
 from edgesdk_targets.errors import EdgeError, InputError
 
@@ -79,11 +77,12 @@ class Timing:
             except EdgeError as error:
                 self.say(f"not measured on {runtime}: {error.message}")
                 continue
-            sizes = [_sizes(self._converted(one.module, runtime)) for one in (before, after)]
+            sizes = [artifact_bytes(io.BytesIO(self._converted(one.module, runtime))) for one in (before, after)]
             rows: dict[str, list[Any]] = {
                 "ms": [[round(time, 4) for time in times] for times in zip(*turns, strict=True)]
             }
-            rows |= {name: [size[name] for size in sizes] for name in sizes[0]}
+            rows["unpacked_bytes"] = [size.unpacked for size in sizes]
+            rows["deflated_bytes"] = [size.deflated for size in sizes]
             found[runtime] = {name: {"before": one, "after": other} for name, (one, other) in rows.items()}
             found[runtime]["time"] = _told(*rows["ms"])
         return found
@@ -121,17 +120,6 @@ def _told(before: Sequence[float], after: Sequence[float]) -> str:
     if max(after) < min(before):
         return "faster"
     return "slower" if min(after) > max(before) else "no difference beyond its turns"
-
-
-def _sizes(bundle: bytes) -> dict[str, int]:
-    """Return the bytes of the one variant's files, as a runtime reads them and as deflate leaves them."""
-    with ZipFile(io.BytesIO(bundle)) as archive:
-        (variant, *_) = json.loads(archive.read(MANIFEST))["variants"]
-        entries = [archive.getinfo(path) for path in set(variant["files"].values())]
-    return {
-        "unpacked_bytes": sum(entry.file_size for entry in entries),
-        "deflated_bytes": sum(entry.compress_size for entry in entries),
-    }
 
 
 def timing_for(

@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from edgesdk.compression.recipe import Recipe
-from edgesdk.train.examples import Examples, open_examples
+from edgesdk.compression_run.pictures import Pictures
+from edgesdk.train.examples import Examples
 from edgesdk.train.fit import fit
 from edgesdk.train.losses import loss_for
 from edgesdk.train.measure import measure_for
@@ -51,7 +52,7 @@ class Trainer:
         return {**fitted.to_json(), "weights": fitted.weights.name}
 
 
-def trainer_for(recipe: Recipe, base: Path, card: CardFile, folder: Path, say: Callable[[str], None]) -> Trainer | None:
+def trainer_for(recipe: Recipe, card: CardFile, pictures: Pictures, say: Callable[[str], None]) -> Trainer | None:
     """Return what trains; None for a recipe in which nothing is trained.
 
     Raises:
@@ -61,14 +62,4 @@ def trainer_for(recipe: Recipe, base: Path, card: CardFile, folder: Path, say: C
     if not plans or recipe.data.train is None:
         return None
     found = loss_for(card, recipe.loss)
-    examples = open_examples(
-        card,
-        base / recipe.data.train,
-        seed=recipe.seed,
-        cache_mb=max(plan.cache_mb for plan in plans),
-        cache_disk_mb=max(plan.cache_disk_mb for plan in plans),
-        cache_folder=folder,
-        workers=next((plan.workers for plan in plans if plan.workers), None),
-        progress=say,
-    )
-    return Trainer(card, examples, found, say)
+    return Trainer(card, pictures.to_learn_from(card, recipe.data.train, recipe.seed, plans, say), found, say)

@@ -24,6 +24,7 @@ from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.groups import thumbnail
 from edgesdk.train.examples import DEFAULT_SHARE, examples_of
 from edgesdk.train.fit import fit
+from edgesdk.train.loading import Loading
 from edgesdk.train.losses import loss_for
 from edgesdk.train.measure import measure_for
 from edgesdk.train.model import open_model
@@ -100,14 +101,7 @@ class _Learner:
         """Train on some pictures, or go on with that, and answer for others."""
         parts = divide(learnt, DEFAULT_SHARE, self.plan.seed)
         place = self.folder / f"fold-{fold + 1}"
-        examples = examples_of(
-            self.card,
-            parts,
-            cache_mb=self.plan.cache_mb,
-            cache_disk_mb=self.plan.cache_disk_mb,
-            cache_folder=place,
-            workers=self.plan.workers,
-        )
+        examples = examples_of(self.card, parts, loading=Loading.for_plans(self.plan, folder=place))
         model = open_model(self.card, untrained=True, seed=self.plan.seed)
         fitted = fit(
             model,

@@ -17,12 +17,12 @@ from edgesdk.compression.recipe import Recipe
 from edgesdk.compression.stored import write_compressed
 from edgesdk.compression.workbench import Answering
 from edgesdk.compression_run.checks import activation_for, check_distillation, check_layers, teachers_of
-from edgesdk.compression_run.data import open_data
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.prepared import prepare
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
+from edgesdk.compression_run.training import trainer_for
 from edgesdk.search.space import Space, area_of
-from edgesdk.train.losses import loss_for
 from edgesdk_converters.source import resolve_source
 
 
@@ -45,11 +45,13 @@ class TrialCompression:
     Args:
         home: that paths of the recipe are relative to.
         overrides: what the trial changes of the card.
+        pictures: of the whole search.
     """
 
-    def __init__(self, space: Space, home: Path, card: Path, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, space: Space, home: Path, card: Path, overrides: Mapping[str, Any], pictures: Pictures) -> None:
         self._space = space
         self._home = home
+        self._pictures = pictures
         self._card = card
         self._overrides = overrides
 
@@ -62,9 +64,7 @@ class TrialCompression:
         """
         source = resolve_source(self._card)
         card = source.card_file
-        open_data(recipe, self._home, card)
-        if any(step.plan is not None for step in recipe.steps()):
-            loss_for(card, recipe.loss)
+        self._pictures.of_recipe(recipe, card)
         teachers = teachers_of(recipe, self._home, card)
         if not area_of(self._space.parameters, "factory_args"):
             # Of another network the layers may have other names.
@@ -75,6 +75,7 @@ class TrialCompression:
             }
             answering[None] = Answering(start, activation_for(card))
             check_distillation(recipe, answering[None], answering)
+        trainer_for(recipe, card, self._pictures, lambda _line: None)
         return [[name, one.cache_key(), one.card.model_dump(mode="json")] for name, one in teachers.items()]
 
     def smaller(
@@ -107,7 +108,7 @@ class TrialCompression:
             page=place / "report.html",
             folder=work,
         )
-        prepared = prepare(request, source, start, say, gated=False)
+        prepared = prepare(request, source, start, self._pictures, say, gated=False)
         small = prepared.course.run()
         card = write_compressed(small, source.card_file, place, name=source.card.name)
         return Smaller(card, prepared.history(start))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.evaluate.apart import in_both
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.search.asking import Asked
 from edgesdk.search.space import COSTS, Space, area_of, is_lower_better
-from edgesdk.train.examples import DEFAULT_SHARE, open_examples
+from edgesdk.train.examples import DEFAULT_SHARE
 from edgesdk.train.fit import fit
 from edgesdk.train.losses import loss_for
 from edgesdk.train.measure import Measure, measure_for
@@ -31,11 +32,14 @@ class TrialTraining:
     Args:
         overrides: what the trial changes of the card. Where the factory's arguments are searched, weights of another network do
             not fit: training begins anew.
+        pictures: of the whole search.
     """
 
-    def __init__(self, space: Space, home: Path, card: Path, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, space: Space, home: Path, card: Path, overrides: Mapping[str, Any], pictures: Pictures) -> None:
         self._space = space
-        self._data = home / (space.train_data or "")
+        self._home = home
+        self._pictures = pictures
+        self._data = space.train_data or ""
         self._file = read_card(card, overrides)
         self._anew = bool(area_of(space.parameters, "factory_args"))
 
@@ -48,11 +52,11 @@ class TrialTraining:
         Raises:
             InputError: plan, data or card cannot be trained at all, or a trial would be judged by what it learnt.
         """
-        plan_of(self._space.train or {}, "train")
-        open_examples(self._file, self._data)
         if self._space.train is not None:
+            plan = plan_of(self._space.train, "train")
             loss_for(self._file, self._space.loss)
-        parts = part(self._data, self._file.card.task, self._file.labels, DEFAULT_SHARE, seed=0)
+            self._pictures.to_learn_from(self._file, self._data, plan.seed, [plan])
+        parts = part(self._home / self._data, self._file.card.task, self._file.labels, DEFAULT_SHARE, seed=0)
         # All of them: which are kept for validation is drawn by each plan's seed.
         pictures = [sample.path for dataset in (parts.train, parts.validation) for sample in dataset.samples]
         both = in_both(pictures, (sample.path for sample in judged.samples))
@@ -79,15 +83,7 @@ class TrialTraining:
         """
         plan = plan_of({**(self._space.train or {}), **area_of(asked.parameters, "train")}, "train")
         module = open_model(self._file, untrained=self._anew, seed=plan.seed)
-        examples = open_examples(
-            self._file,
-            self._data,
-            seed=plan.seed,
-            cache_mb=plan.cache_mb,
-            cache_disk_mb=plan.cache_disk_mb,
-            cache_folder=folder,
-            workers=plan.workers,
-        )
+        examples = self._pictures.to_learn_from(self._file, self._data, plan.seed, [plan], say)
         measure = measure_for(self._file)
         # What is made smaller afterwards is not told by how it was before.
         tells = self._space.compress is None and tells_of(measure, self._space.objectives[0])

@@ -12,6 +12,7 @@ from edgesdk.benchmark.measure import Plan as Timing
 from edgesdk.benchmark.measure import measure
 from edgesdk.benchmark.subject import bundle_subject
 from edgesdk.compression_run.digest import digest_of
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
@@ -70,12 +71,13 @@ class Carrying:
         self._raw = load_yaml(self._card).data if self._card.suffix in {".yaml", ".yml"} else {}
         card = source.card_file
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
+        self._pictures = Pictures(home, folder / WORK)
         self._learnt: Sequence[Path] = ()
         self._teachers: Sequence[Any] = ()
         recipe = check_compression(space)
         check_batches(space, recipe)
         if space.train_data is not None:
-            self._learnt = TrialTraining(space, home, self._card, {}).check(self._dataset)
+            self._learnt = TrialTraining(space, home, self._card, {}, self._pictures).check(self._dataset)
         if space.calib_data is not None and not (home / space.calib_data).exists():
             raise InputError(f"calib_data: {home / space.calib_data} does not exist.", hint="Check the path.")
         if card.card.factory is None and area_of(space.parameters, "factory_args"):
@@ -91,7 +93,7 @@ class Carrying:
             # Torch is imported where it is needed.
             from edgesdk.search_run.compression import TrialCompression
 
-            self._teachers = TrialCompression(space, home, self._card, {}).check(recipe)
+            self._teachers = TrialCompression(space, home, self._card, {}, self._pictures).check(recipe)
 
     def content(self) -> dict[str, str]:
         """Return digests of what stands behind the space's paths, and the time of a slice: by these, too, it is the same search."""
@@ -121,9 +123,9 @@ class Carrying:
             recipe = timed_as_deployed(recipe, deploy)
         place = self._folder / "trials" / str(asked.number)
         overrides = self._overrides(deploy, area_of(asked.parameters, "factory_args"))
-        training = (
-            TrialTraining(self._space, self._home, self._card, overrides) if self._space.train is not None else None
-        )
+        training = None
+        if self._space.train is not None:
+            training = TrialTraining(self._space, self._home, self._card, overrides, self._pictures)
         if training is not None and self._space.limits.costs and recipe is None:
             # The time and the bytes of a network are known before it is trained, unless it is made smaller afterwards.
             with self._converted(place, training.untrained(), deploy, overrides) as bundle:
@@ -168,7 +170,7 @@ class Carrying:
         """Make a trial's model smaller, convert it, and open the bundle."""
         from edgesdk.search_run.compression import TrialCompression
 
-        compression = TrialCompression(self._space, self._home, self._card, overrides)
+        compression = TrialCompression(self._space, self._home, self._card, overrides, self._pictures)
         made = compression.smaller(recipe, module, work, place, self._say)
         return self._bundle(made.card, place, deploy, history=made.history)
 
@@ -212,13 +214,12 @@ class Carrying:
     def _costs(self, bundle: Bundle, deploy: Deploy) -> dict[str, float]:
         """Time a trial's model and count its bytes."""
         variant = bundle.manifest.variants[0]
-        size = sum(bundle.manifest.files[path].size for path in set(variant.files.values()))
         hint = "throughput" if deploy.streams > 1 else "latency"
         threads = deploy.streams if deploy.streams > 1 else deploy.threads
         plan = Timing(hint, self._time_s, threads)  # type: ignore[arg-type]  # one of the two words
         taken = measure(bundle_subject(bundle, variant), plan)
         return {
-            "bytes": float(size),
+            "bytes": float(bundle.manifest.bytes_of(variant)),
             "ms": taken.latency.p50,
             "rss_bytes": float(taken.rss_bytes),
             "fps": taken.throughput_fps,

@@ -17,6 +17,7 @@ from edgesdk.evaluate.dataset import Dataset
 from edgesdk.layouts.samples import BoxSample, ClassSample, Sample
 from edgesdk.train.batch import ExampleSet
 from edgesdk.train.encode import check_texts
+from edgesdk.train.loading import Loading
 from edgesdk.train.parting import Parts, part
 from edgesdk.train.picture_set import PictureSet
 from edgesdk_targets.card import CardFile
@@ -27,6 +28,7 @@ from edgesdk_targets.tensor import TensorSpec
 Progress = Callable[[str], None]
 _SHOWN = 5
 DEFAULT_SHARE = 0.2
+_USUAL = Loading()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +59,7 @@ def open_examples(
     *,
     validation: str | Path | float = DEFAULT_SHARE,
     seed: int = 0,
-    cache_mb: int = 512,
-    cache_disk_mb: int = 16_384,
-    cache_folder: Path | None = None,
-    workers: int | None = None,
+    loading: Loading = _USUAL,
     absent_classes: bool = False,
     progress: Progress | None = None,
 ) -> Examples:
@@ -74,9 +73,7 @@ def open_examples(
         card: of the model; its task, labels and preprocessing count.
         data: in any layout that `edgesdk evaluate` reads.
         validation: the share, or another dataset for it.
-        cache_mb: a set whose prepared pictures need more is streamed.
-        cache_disk_mb: of a streamed set, kept in a file that never takes more than it leaves free; 0 for none.
-        cache_folder: of that file; the system's for temporary files unless given. None is written to a file system in memory.
+        loading: how the pictures are read and kept.
         absent_classes: let classes of the card have no picture; what the model knew of them it will forget.
 
     Raises:
@@ -85,26 +82,14 @@ def open_examples(
     """
     _input_of(card)
     parts = part(data, card.card.task, card.labels, validation, seed)
-    return examples_of(
-        card,
-        parts,
-        cache_mb=cache_mb,
-        cache_disk_mb=cache_disk_mb,
-        cache_folder=cache_folder,
-        workers=workers,
-        absent_classes=absent_classes,
-        progress=progress,
-    )
+    return examples_of(card, parts, loading=loading, absent_classes=absent_classes, progress=progress)
 
 
 def examples_of(
     card: CardFile,
     parts: Parts,
     *,
-    cache_mb: int = 512,
-    cache_disk_mb: int = 16_384,
-    cache_folder: Path | None = None,
-    workers: int | None = None,
+    loading: Loading = _USUAL,
     absent_classes: bool = False,
     progress: Progress | None = None,
 ) -> Examples:
@@ -116,13 +101,13 @@ def examples_of(
     spec, tensor = _input_of(card)
     warnings = _checked(parts, card, absent_classes=absent_classes)
     held = len(parts.train.samples) + len(parts.validation.samples)
-    in_memory = held * _bytes_of(tensor) <= cache_mb << 20
+    in_memory = held * _bytes_of(tensor) <= loading.cache_mb << 20
 
     def opened(dataset: Dataset) -> PictureSet:
         share = len(dataset.samples) / held
-        room, disk = (int((size << 20) * share) for size in (cache_mb, cache_disk_mb))
-        cache = None if in_memory else FrameCache(room, disk, folder=cache_folder)
-        return PictureSet(dataset, spec, tensor, cache=cache, workers=workers, progress=progress)
+        room, disk = (int((size << 20) * share) for size in (loading.cache_mb, loading.cache_disk_mb))
+        cache = None if in_memory else FrameCache(room, disk, folder=loading.cache_folder)
+        return PictureSet(dataset, spec, tensor, cache=cache, workers=loading.workers, progress=progress)
 
     return Examples(
         card.card.task,

@@ -137,6 +137,10 @@ class Manifest(LateModel):
                 if spec.shape[:1] != (variant.batch,):
                     raise ValueError(f"{said} {spec.name} is {list(spec.shape)}")
 
+    def bytes_of(self, variant: Variant) -> int:
+        """Return the bytes of a variant's files, unpacked; one that has two roles counts once."""
+        return sum(self.files[path].size for path in set(variant.files.values()))
+
     def to_bytes(self) -> bytes:
         """Serialise canonically: sorted keys, no spaces, UTF-8, one closing newline."""
         data = self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -17,6 +17,7 @@ from edgesdk.compression.recipe import recipe_of
 from edgesdk.compression.workbench import Workbench
 from edgesdk.compression_run.checks import activation_for
 from edgesdk.compression_run.data import check_apart, open_data
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.prepared import _Depends
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.training import trainer_for
@@ -59,18 +60,21 @@ def test_a_copy_under_another_name_is_found_and_other_pictures_are_not(pictures:
 
 def test_sensitivity_is_measured_on_pictures_that_nothing_is_judged_by(pictures: Path) -> None:
     passes = [{"pass": "prune", "macs": 0.5}]
-    data = open_data(recipe_of(passes, data={"train": "train", "evaluate": "test"}), pictures, card())
+    recipe = recipe_of(passes, data={"train": "train", "evaluate": "test"})
+    data = open_data(recipe, pictures, card())
     assert data.choose.samples
     assert {sample.path.parts[-3] for sample in data.choose.samples} == {"train"}
-    assert not data.warnings
-    alone = open_data(recipe_of(passes, data={"evaluate": "test"}), pictures, card())
-    assert "data.choose" in alone.warnings[0]
+    assert not data.warnings(recipe)
+    recipe = recipe_of(passes, data={"evaluate": "test"})
+    alone = open_data(recipe, pictures, card())
+    assert "data.choose" in alone.warnings(recipe)[0]
+    assert not alone.warnings(recipe.model_copy(update={"sensitivity": False}))
 
 
 def test_a_task_without_a_loss_is_refused_before_anything_is_opened() -> None:
     recipe = recipe_of([{"pass": "qat"}], data={"train": "train", "evaluate": "test"})
     with pytest.raises(InputError, match="no usual loss"):
-        trainer_for(recipe, Path(), card("detect"), Path(), print)
+        trainer_for(recipe, card("detect"), Pictures(Path(), Path()), print)
 
 
 @pytest.mark.parametrize(

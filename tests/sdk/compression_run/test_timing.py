@@ -19,6 +19,7 @@ from edgesdk.compression.prune_weights import sparsify_pass
 from edgesdk.compression.recipe import recipe_of
 from edgesdk.compression.workbench import Workbench
 from edgesdk.compression_run import timing
+from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.prepared import prepare
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
@@ -62,7 +63,8 @@ def test_a_model_is_pruned_to_a_measured_time(site: Path) -> None:
     source = resolve_source(site / "wide.yaml")
     lines: list[str] = []
     request = Request(source.path, None, recipe, site, "rpi5", site / "out", None, site / "page.html", site / "passes")
-    course = prepare(request, source, start := subject_of(source), lines.append, gated=False).course
+    pictures = Pictures(site, site / "passes")
+    course = prepare(request, source, start := subject_of(source), pictures, lines.append, gated=False).course
     made = course.run()
     budget = course.reports[0].record["budget"]
     assert budget["unit"] == "ms on onnxruntime"

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgesdk.compression_run import data
+from edgesdk.compression_run.digest import digest_of
+from edgesdk.compression_run.pictures import Pictures
+from edgesdk.evaluate.dataset import Dataset
 from edgesdk.search_run.search import search
+from edgesdk.train import examples
+from edgesdk.train.picture_set import PictureSet
+from edgesdk.train.plan import Plan
 from edgesdk_converters.source import resolve_source
 from edgesdk_targets.bundle.bundle import open_bundle
+from edgesdk_targets.card import read_card
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.labelled_pictures import write_shades
 from edgesdk_testkit.tiny_bundles import LABELS
@@ -35,7 +44,8 @@ SPACE: dict[str, Any] = {
     "compress": {
         "passes": [{"pass": "prune", "macs": 0.5, "multiple": 1}, {"pass": "fold"}],
         "sensitivity": False,
-        "recovery": PLAN,
+        # Read by more threads, and into a smaller cache: still the same pictures.
+        "recovery": {**PLAN, "workers": 2, "cache_mb": 64},
     },
     "parameters": {"compress.prune.macs": {"choice": [0.4, 0.9]}},
     "sampler": "grid",
@@ -58,13 +68,46 @@ def _space(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def test_passes_are_searched_and_gone_on_with(folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is decoded and hashed while the test runs."""
+    opened: list[str] = []
+
+    class Counted(PictureSet):
+        def __init__(self, dataset: Dataset, *given: Any, **named: Any) -> None:
+            opened.append(f"{len(dataset)} decoded")
+            super().__init__(dataset, *given, **named)
+
+    def hashed(paths: Sequence[Path]) -> str:
+        opened.extend(f"{path.name} hashed" for path in paths)
+        return digest_of(paths)
+
+    monkeypatch.setattr(examples, "PictureSet", Counted)
+    monkeypatch.setattr(data, "digest_of", hashed)
+    return opened
+
+
+def test_others_are_opened_where_a_trial_asks_for_others(folder: Path, tmp_path: Path) -> None:
+    pictures, plan = Pictures(folder, tmp_path), Plan(workers=1)
+    card, other = (read_card(folder / "card.yaml", {"input": {"shape": [1, 3, side, side]}}) for side in (16, 8))
+    first = pictures.to_learn_from(card, "shades", 0, [plan])
+    divided = pictures.to_learn_from(card, "shades", 1, [plan])
+    assert divided is not first
+    assert pictures.to_learn_from(card, "shades", 0, [plan]) is first
+    assert pictures.to_learn_from(other, "shades", 0, [plan]).tensor.shape == (1, 3, 8, 8)
+    # Two are kept, those that were asked for last.
+    assert pictures.to_learn_from(card, "shades", 0, [plan]) is first
+    assert pictures.to_learn_from(card, "shades", 1, [plan]) is not divided
+
+
+def test_passes_are_searched_and_gone_on_with(folder: Path, tmp_path: Path, opened: list[str]) -> None:
     def stop(line: str) -> None:
         if line == "02-fold: begins":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         search(_space(folder), tmp_path, time_s=0.02, say=stop)
+    opened.clear()
     lines: list[str] = []
     found = search(_space(folder), tmp_path, time_s=0.02, say=lines.append)
     assert [trial.ending for trial in found.trials] == ["finished", "finished"], [trial.why for trial in found.trials]
@@ -73,6 +116,8 @@ def test_passes_are_searched_and_gone_on_with(folder: Path, tmp_path: Path) -> N
     # The trial that was cut off goes on after its first pass, and both have one training.
     assert lines.count("01-prune: was finished") == 1
     assert sum(line.startswith("was finished:") for line in lines) == 2
+    # Both trainings and both courses of passes, and what is checked before them, have the same pictures: opened once.
+    assert sorted(opened) == ["25 decoded", "5 decoded", "judged hashed", "shades hashed"]
     assert not (tmp_path / "work").exists()
     smallest = min(found.trials, key=lambda trial: trial.figures["bytes"])
     place = tmp_path / "trials" / str(smallest.number)

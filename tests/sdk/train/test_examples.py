@@ -12,6 +12,7 @@ import pytest
 
 from edgesdk.train.batch import BoxTargets, ListedExamples, TextTargets
 from edgesdk.train.examples import Examples, open_examples
+from edgesdk.train.loading import Loading
 from edgesdk_targets.card import CardFile, ModelCard, finish_card
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.apply import Preprocessor
@@ -80,7 +81,7 @@ def test_pictures_are_prepared_as_on_the_device(tmp_path: Path) -> None:
 def test_a_set_that_does_not_fit_is_streamed_and_is_the_same(tmp_path: Path) -> None:
     class_folders(tmp_path, 400, ("cat", "dog"))
     card = a_card(labels=("cat", "dog"), input={"shape": [1, 3, 48, 48]})
-    held, streamed = (open_examples(card, tmp_path, cache_mb=size) for size in (512, 1))
+    held, streamed = (open_examples(card, tmp_path, loading=Loading(cache_mb=size)) for size in (512, 1))
     wanted = [[5, 3, 600, 3], [7]]
     for _ in range(2):  # the second time some come out of the cache
         for one, other in zip(held.train.batches(wanted), streamed.train.batches(wanted), strict=True):
@@ -214,7 +215,7 @@ def test_a_set_is_known_by_its_pictures_wherever_it_lies(tmp_path: Path) -> None
         return found.train.digest(), found.validation.digest()
 
     whole = digest(first)
-    assert digest(tmp_path / "b", cache_mb=1) == whole
+    assert digest(tmp_path / "b", loading=Loading(cache_mb=1)) == whole
     assert digest(first, seed=3) != whole
     one = next(iter(sorted((tmp_path / "b").rglob("*.png"))))
     one.write_bytes(one.read_bytes() + b"\0")
