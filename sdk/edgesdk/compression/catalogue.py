@@ -20,6 +20,7 @@ class PassKind:
         stage: passes are run in the order of their stages.
         costs: it costs accuracy, which training wins back.
         learns: it is itself a training.
+        surveys: it measures first what parts of the model bear, where the recipe wants that.
         help: one line.
     """
 
@@ -28,6 +29,7 @@ class PassKind:
     help: str
     costs: bool = False
     learns: bool = False
+    surveys: bool = False
 
     def load(self) -> Pass:
         """Import what does it."""
@@ -37,9 +39,15 @@ class PassKind:
 
 PASSES: Mapping[str, PassKind] = {
     "tie": PassKind("edgesdk.compression.tie_layers:tie_pass", 1, "Layers use one weight.", costs=True),
-    "prune": PassKind("edgesdk.compression.prune_channels:prune_pass", 2, "Whole channels go.", costs=True),
+    "prune": PassKind(
+        "edgesdk.compression.prune_channels:prune_pass", 2, "Whole channels go.", costs=True, surveys=True
+    ),
     "factorise": PassKind(
-        "edgesdk.compression.factorise:factorise_pass", 3, "A layer becomes two thin ones.", costs=True
+        "edgesdk.compression.factorise_by_layer:factorise_pass",
+        3,
+        "A layer becomes two thin ones.",
+        costs=True,
+        surveys=True,
     ),
     "distil": PassKind(
         "edgesdk.compression.distil:distil_pass", 4, "The model learns what a larger one answers.", learns=True
@@ -49,7 +57,11 @@ PASSES: Mapping[str, PassKind] = {
     ),
     "fold": PassKind("edgesdk.compression.fold_norms:fold_pass", 6, "Normalisations become part of layers."),
     "cluster": PassKind(
-        "edgesdk.compression.cluster_weights:cluster_pass", 7, "Weights hold few distinct numbers.", costs=True
+        "edgesdk.compression.cluster_by_layer:cluster_pass",
+        7,
+        "Weights hold few distinct numbers.",
+        costs=True,
+        surveys=True,
     ),
     "qat": PassKind(
         "edgesdk.compression.quantise_aware:qat_pass",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from edgesdk.compression.changes import Clustered, Sparse
-from edgesdk.compression.layers import layers_matching, weights_of
-from edgesdk.compression.pass_settings import Cluster
+from edgesdk.compression.layers import weights_of
 from edgesdk.compression.subject import Subject
-from edgesdk.compression.workbench import PassDone, Workbench
 
 # Of larger weights k-means sees so many numbers, drawn by a fixed seed.
 _SAMPLED = 50_000
@@ -31,30 +30,65 @@ def cluster_weights(subject: Subject, layers: Sequence[str], count: int) -> tupl
         The model, and the bytes that codebooks with packed indices would take: no runtime stores them so; what a bundle
         saves is what deflate makes of the repeated numbers.
     """
-    module = subject.copy()
-    changes: list[Clustered] = []
-    codebook_bytes = 0
-    sparse = {change.layer for change in subject.changes if isinstance(change, Sparse)}
-    bits = max(1, math.ceil(math.log2(count)))
-    for name in layers:
-        for tensor in weights_of(module.get_submodule(name)):
-            used = _cluster(tensor, count, sparse=name in sparse)
-            codebook_bytes += math.ceil(tensor.numel() * bits / 8) + used * tensor.element_size()
-        changes.append(Clustered(layer=name, count=count))
-    made = subject.changed(module, changes)
-    return made, {"layers": list(layers), "count": count, "codebook_bytes": codebook_bytes}
+    made, record = with_clusters(subject, {name: clustered(subject, name, count) for name in layers})
+    return made, {**record, "count": count}
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """A layer's weights, each of few distinct numbers.
+
+    Attributes:
+        count: of distinct numbers, at most.
+        tensors: the weights, in the layer's order.
+        error: the part of the weights' sum of squares that is lost.
+    """
+
+    count: int
+    tensors: tuple[Tensor, ...]
+    error: float
+
+    @property
+    def codebook_bytes(self) -> int:
+        """The bytes of codebooks with packed indices."""
+        bits = max(1, math.ceil(math.log2(self.count)))
+        return sum(
+            math.ceil(tensor.numel() * bits / 8) + len(torch.unique(tensor)) * tensor.element_size()
+            for tensor in self.tensors
+        )
+
+
+def clustered(subject: Subject, layer: str, count: int) -> Clusters:
+    """Find the clusters of one layer's weights; the layer stays as it is."""
+    sparse = any(isinstance(change, Sparse) and change.layer == layer for change in subject.changes)
+    weights = [tensor.detach() for tensor in weights_of(subject.module.get_submodule(layer))]
+    found = tuple(_clustered(tensor, count, sparse=sparse) for tensor in weights)
+    squares = sum(float(tensor.double().square().sum()) for tensor in weights)
+    lost = sum(float((new - old).double().square().sum()) for new, old in zip(found, weights, strict=True))
+    return Clusters(count, found, lost / max(squares, 1e-300))
 
 
 @torch.no_grad()
-def _cluster(tensor: Tensor, count: int, *, sparse: bool) -> int:
-    """Replace a tensor's numbers by those of their clusters; returns how many there are.
+def with_clusters(subject: Subject, layers: Mapping[str, Clusters]) -> tuple[Subject, dict[str, Any]]:
+    """Set the weights of layers to their clusters."""
+    module = subject.copy()
+    for name, clusters in layers.items():
+        for tensor, new in zip(weights_of(module.get_submodule(name)), clusters.tensors, strict=True):
+            tensor.copy_(new)
+    changes = [Clustered(layer=name, count=clusters.count) for name, clusters in layers.items()]
+    codebook_bytes = sum(clusters.codebook_bytes for clusters in layers.values())
+    return subject.changed(module, changes), {"layers": list(layers), "codebook_bytes": codebook_bytes}
+
+
+def _clustered(tensor: Tensor, count: int, *, sparse: bool) -> Tensor:
+    """Return a tensor's numbers as those of their clusters.
 
     Args:
         sparse: its zeros are meant, and are a cluster of their own.
     """
     from sklearn.cluster import KMeans
 
-    numbers = tensor.detach().flatten().double().numpy()
+    numbers = tensor.flatten().double().numpy().copy()
     places = np.flatnonzero(numbers) if sparse else np.arange(len(numbers))
     centres = count - 1 if len(places) < len(numbers) else count
     values = numbers[places]
@@ -65,11 +99,4 @@ def _cluster(tensor: Tensor, count: int, *, sparse: bool) -> int:
         ordered = np.sort(found.cluster_centers_[:, 0])
         nearest = np.searchsorted((ordered[1:] + ordered[:-1]) / 2, values)
         numbers[places] = ordered[nearest]
-    tensor.copy_(torch.from_numpy(numbers).reshape(tensor.shape))
-    return len(torch.unique(tensor))
-
-
-def cluster_pass(settings: Cluster, subject: Subject, _bench: Workbench) -> PassDone:
-    """Cluster the weights of the layers that the settings name."""
-    layers = layers_matching(subject.module, settings.layers, CLUSTERED)
-    return PassDone(*cluster_weights(subject, layers, settings.count))
+    return torch.from_numpy(numbers).reshape(tensor.shape).to(tensor.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -48,20 +48,25 @@ def model_size(subject: Subject) -> ModelSize:
         InputError: it does not run on its example.
     """
     tensors = stored_tensors(subject.module)
-    deflate = zlib.compressobj(_LEVEL)
-    deflated = sum(len(deflate.compress(_raw(tensor))) for tensor in tensors)
     return ModelSize(
         parameters=sum(tensor.numel() for tensor in tensors),
         nonzeros=sum(int(torch.count_nonzero(tensor)) for tensor in tensors),
         macs=sum(macs_by_layer(subject).values()),
         bytes=stored_bytes(subject),
-        deflated_bytes=deflated + len(deflate.flush()),
+        deflated_bytes=deflated_bytes(tensors),
     )
 
 
 def stored_bytes(subject: Subject) -> int:
     """Return the bytes of a model's numbers as they are stored."""
     return sum(tensor.numel() * tensor.element_size() for tensor in stored_tensors(subject.module))
+
+
+def deflated_bytes(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of numbers, one after the other, as deflate leaves them."""
+    deflate = zlib.compressobj(_LEVEL)
+    deflated = sum(len(deflate.compress(_raw(tensor))) for tensor in tensors)
+    return deflated + len(deflate.flush())
 
 
 def stored_tensors(module: nn.Module) -> list[Tensor]:

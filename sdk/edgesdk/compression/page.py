@@ -12,6 +12,8 @@ from edgesdk.report.plots import scatter
 from edgesdk.train.page import add_curves
 
 _PLOTTED = 6
+# Of a pass's record.
+_SHOWN_APART = frozenset({"sensitivity", "survey", "brings"})
 
 
 def compression_page(document: Mapping[str, Any]) -> Page:
@@ -43,6 +45,9 @@ def compression_page(document: Mapping[str, Any]) -> Page:
         if report["reason"]:
             page.text(f"{report['kind']}: {report['outcome']}: {report['reason']}")
     _sensitivity(page, document)
+    for report in document["passes"]:
+        if survey := report["record"].get("survey"):
+            _layers(page, report["kind"], survey, document["figure"])
     for report in document["passes"]:
         _details(page, report)
     if document["conversion"] is not None:
@@ -102,9 +107,43 @@ def _sensitivity(page: Page, document: Mapping[str, Any]) -> None:
     )
 
 
+def _layers(page: Page, kind: str, survey: Mapping[str, Any], figure: str) -> None:
+    """Show what each layer bore before a pass, and what the pass made of it."""
+    rows = survey["layers"]
+    page.heading(f"What each layer bears: {kind}")
+    page.text(
+        f"{figure} at once: {_share(survey['score_alike'])} with all layers alike, {_share(survey['score_by_layer'])} with each as "
+        f"it bears, in no more {survey['unit']}. Taken: {survey['taken']}."
+    )
+    if not rows:
+        return
+    lines = [Line(row["layer"], row["amounts"], row["scores"]) for row in rows[:_PLOTTED]]
+    plot = curves(lines, across=survey["across"], up=figure, most=1.0)
+    page.figure(plot, f"The {len(lines)} most sensitive of {len(rows)} layers; each alone, without any training.")
+    page.table(
+        ["layer", "alike", "at once", "chosen", "at once", f"{survey['unit']}, alike → chosen", "all that was tried"],
+        [
+            [
+                row["layer"],
+                *(
+                    text
+                    for place in (row["alike"], row["taken"])
+                    for text in (row["means"][place], _share(row["scores"][place]))
+                ),
+                f"{row['sizes'][row['alike']]:,.0f} → {row['sizes'][row['taken']]:,.0f}",
+                "; ".join(
+                    f"{means}: {_share(score)}" for means, score in zip(row["means"], row["scores"], strict=True)
+                ),
+            ]
+            for row in rows
+        ],
+        "Sizes are counted from the model as it was, where they are less than 0.",
+    )
+
+
 def _details(page: Page, report: Mapping[str, Any]) -> None:
     page.heading(f"{report['kind']}: what it did")
-    rows = [[name, _plain(value)] for name, value in report["record"].items() if name not in {"sensitivity", "brings"}]
+    rows = [[name, _plain(value)] for name, value in report["record"].items() if name not in _SHOWN_APART]
     if training := report["training"]:
         rows += [
             [f"training: {name}", _plain(training[name])]

@@ -42,10 +42,13 @@ class Sensitivity(Settings):
     Attributes:
         ratios: of a group's channels that are gone.
         pictures: to choose by that are asked about, at most.
+        evaluations: how often the model is scored in each pass that makes single layers smaller, at most; layers with most to
+            win come first. With 0 all layers are treated alike.
     """
 
     ratios: Annotated[tuple[Part, ...], Field(min_length=1, max_length=9)] = (0.25, 0.5, 0.75)
     pictures: int = Field(default=200, ge=1)
+    evaluations: int = Field(default=256, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Recipe(Settings):
 
     Attributes:
         name, version: of the compressed model; those of the model, with `-small`, unless given.
-        sensitivity: False for none; channels are then taken from all groups alike.
+        sensitivity: False for none; all groups of channels, and all layers, are then treated alike.
         recovery: how the model is trained after a pass that costs accuracy; False for not at all.
         loss: `package.module:function` beside the card, of a task without a usual one (a detector's).
         precision: of the artifact, as for `edgesdk convert`; INT8 after `qat` unless given.

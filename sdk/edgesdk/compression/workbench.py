@@ -66,6 +66,7 @@ class Workbench:
         brought: measures two models on each runtime that is installed: milliseconds and bytes, ready for JSON, by runtime; nothing
             where that is not wanted.
         sensitivity: measures what each group of channels bears; nothing where the recipe does not want it.
+        evaluations: how many scores a pass may ask for to learn what each layer bears; 0 for not at all.
     """
 
     start: Subject
@@ -78,6 +79,7 @@ class Workbench:
     say: Callable[[str], None]
     brought: Callable[[Subject, Subject], Mapping[str, Any]] = field(default=lambda _before, _after: {})
     sensitivity: Callable[[ChannelGroups], Sequence[GroupSensitivity]] = field(default=lambda _groups: ())
+    evaluations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

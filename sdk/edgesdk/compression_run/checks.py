@@ -10,12 +10,12 @@ from torch import nn
 
 from edgesdk.compression.cluster_weights import CLUSTERED
 from edgesdk.compression.distil import distillation
-from edgesdk.compression.factorise import FORMS
 from edgesdk.compression.layers import layers_matching
 from edgesdk.compression.pass_settings import Cluster, Distil, Factorise, PassSettings, Prune, Qat, Sparsify, Tie
 from edgesdk.compression.prune_weights import PRUNED
 from edgesdk.compression.quantise_aware import QUANTISED
 from edgesdk.compression.recipe import Recipe
+from edgesdk.compression.spectrum import FORMS
 from edgesdk.compression.tie_layers import groups_of
 from edgesdk.compression.workbench import Answering
 from edgesdk_converters.source import Source, resolve_source

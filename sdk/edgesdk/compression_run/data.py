@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesdk.compression.catalogue import PASSES
 from edgesdk.compression.recipe import Recipe
 from edgesdk.compression_run.digest import digest_of
 from edgesdk.evaluate.apart import found_again
@@ -33,7 +34,7 @@ class RecipeData:
 
     def warnings(self, recipe: Recipe) -> tuple[str, ...]:
         """Return what is worth knowing of what a recipe does with them."""
-        surveyed = recipe.sensitivity and any(settings.kind == "prune" for settings in recipe.passes)
+        surveyed = recipe.sensitivity and any(PASSES[settings.kind].surveys for settings in recipe.passes)
         if not surveyed or self.choose is not self.evaluate:
             return ()
         return ("sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`",)

@@ -10,7 +10,7 @@ from edgesdk import __version__
 from edgesdk.compression.checkpoints import key_of
 from edgesdk.compression.course import Course
 from edgesdk.compression.model_size import model_size
-from edgesdk.compression.pass_settings import Distil, Prune
+from edgesdk.compression.pass_settings import Cluster, Distil, Factorise, Prune
 from edgesdk.compression.sensitivity import GroupSensitivity
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import Answering, Workbench
@@ -112,6 +112,7 @@ def prepare(
         folder=request.folder,
         say=say,
         sensitivity=survey.measured,
+        evaluations=recipe.sensitivity.evaluations if recipe.sensitivity else 0,
         # A search measures what comes of the whole recipe, and has no use for what one pass brought.
         **({"brought": timing.brought} if gated else {}),
     )
@@ -147,9 +148,11 @@ class _Depends:
         if isinstance(settings, Distil) and settings.teacher is not None:
             teacher = self.teachers[settings.teacher]
             return [teacher.cache_key(), teacher.card.model_dump(mode="json")]
+        sensitivity = self.request.recipe.sensitivity
         if isinstance(settings, Prune):
-            sensitivity = self.request.recipe.sensitivity
             target = self.request.target if settings.timed and settings.runtime is None else None
             precision = self.request.recipe.of_artifact if settings.timed else None
             return [sensitivity.model_dump() if sensitivity else None, target, precision]
+        if isinstance(settings, Factorise | Cluster):
+            return [sensitivity.model_dump() if sensitivity else None]
         return None

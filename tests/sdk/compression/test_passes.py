@@ -15,13 +15,14 @@ from edgesdk.compression.changes import Factorised
 from edgesdk.compression.channel_groups import find_groups
 from edgesdk.compression.cluster_weights import cluster_weights
 from edgesdk.compression.course import _check_sharing
-from edgesdk.compression.factorise import _set, decompose, factorise
+from edgesdk.compression.factorise import _set, factorise
 from edgesdk.compression.factors import factorised
 from edgesdk.compression.fold_norms import fold_norms
 from edgesdk.compression.layers import sharing_layers
 from edgesdk.compression.model_size import macs_by_layer, model_size
 from edgesdk.compression.prune_weights import prune_weights
 from edgesdk.compression.rebuilt import replay
+from edgesdk.compression.spectrum import decompose
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.tie_layers import tie_layers
 from edgesdk_converters.preflight.macs import count_macs
