@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import NamedTuple
 
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.config.pipeline import PipelineSection
@@ -18,7 +19,7 @@ from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.config.then import ThenSection
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.core_claim import CoreClaim, claim_cores
-from edgesdk_targets.model import Model, load_model
+from edgesdk_targets.model import Model
 from edgesdk_targets.probe import ProbeLimits
 from edgesdk_targets.session import SessionOptions
 from edgesdk_targets.tuning.check_cores import check_cores
@@ -26,6 +27,7 @@ from edgesdk_targets.tuning.grid import Given
 from edgesdk_targets.tuning.setting import Hint
 from edgesdk_targets.tuning.tune import TunedOptions, tuned_options, untuned_options
 from edgesdk_targets.tuning.tune_options import PATIENCE_S, TuneOptions
+from edgesdk_targets.tuning.tuned import BUDGET_S
 from edgesdk_targets.tuning.tuned_loading import load_tuned
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,17 @@ log = logging.getLogger(__name__)
 _USUAL_FPS = 30.0
 # A device starts often, and alike.
 _KEPT = SessionOptions(keep_compiled=True)
+# Its streams are decided, so that little is open; seconds.
+_SECOND_BUDGET_S = 3.0
+
+
+class _Asked(NamedTuple):
+    """Which of a bundle's variants are asked for, how long measuring them may take, and how that is told."""
+
+    target: str | None
+    variant: str | None
+    budget_s: float = BUDGET_S
+    told_as: str = "Tuned"
 
 
 def load_tuned_model(config: AgentConfig, stack: ExitStack, on_import: Callable[[], None] | None = None) -> Model:
@@ -51,28 +64,29 @@ def load_tuned_model(config: AgentConfig, stack: ExitStack, on_import: Callable[
         log.warning("%s", warning)
     bundle = stack.enter_context(open_bundle(config.bundle))
     claim = _claim(config.pipeline, stack)
-    tuned = _tuned(config, bundle, _given(config.pipeline, claim), replace(_KEPT, on_import=on_import))
+    wanted = _Asked(config.target or None, config.variant or None)
+    tuned = _tuned(config, bundle, _given(config.pipeline, claim), replace(_KEPT, on_import=on_import), wanted)
     if claim is not None and not tuned.options.pin:
         claim.release()
-    return stack.enter_context(_loaded(config, bundle, tuned))
+    return stack.enter_context(_loaded(config, bundle, tuned, wanted))
 
 
 def load_second_model(config: AgentConfig, then: ThenSection, first: Model, stack: ExitStack) -> Model:
     """Load the model of a chain that is asked about what the first one finds, on as many lanes; closed with `stack`.
 
+    It is tuned as the first one is, with as many streams as that has lanes: each lane asks it in its turn. It is not pinned,
+    as the first one's threads may be, on any of the cores.
+
     Raises:
         EdgeError: as `open_bundle` and `load_model`.
     """
-    patience = config.pipeline.probe_timeout_s
-    model = load_model(
-        then.bundle,
-        target=then.target or None,
-        variant=then.variant or None,
-        options=replace(_KEPT, threads=config.pipeline.threads or 0, streams=first.lanes, spin=hint_of(config).spin),
-        probe=ProbeLimits(phase_s=patience) if patience else False,
-    )
+    with open_bundle(then.bundle) as bundle:
+        asked = _Asked(then.target or None, then.variant or None, _SECOND_BUDGET_S, "Then tuned")
+        given = Given(config.pipeline.threads or 0, first.lanes)
+        tuned = _tuned(config, bundle, given, _KEPT, asked)
+        model = stack.enter_context(_loaded(config, bundle, tuned, asked))
     log.info("Then %s by %s", model.variant.id, model.runtime.value)
-    return stack.enter_context(model)
+    return model
 
 
 def hint_of(config: AgentConfig) -> Hint:
@@ -107,23 +121,27 @@ def _given(section: PipelineSection, claim: CoreClaim | None) -> Given:
     return Given(section.threads or 0, section.streams or 0, pins[section.pin])
 
 
-def _tuned(config: AgentConfig, bundle: Bundle, given: Given, base: SessionOptions) -> TunedOptions:
+def _tuned(config: AgentConfig, bundle: Bundle, given: Given, base: SessionOptions, asked: _Asked) -> TunedOptions:
     hint = hint_of(config)
-    variant = config.variant or None
     if config.pipeline.tune == "off":
-        return TunedOptions(variant, untuned_options(hint, given, base), "")
+        return TunedOptions(asked.variant, untuned_options(hint, given, base), "")
     rates = [camera.detect_fps or camera.fps or _USUAL_FPS for camera in config.cameras]
-    patience_s = config.pipeline.probe_timeout_s or PATIENCE_S
     how = TuneOptions(
-        config.target or None, variant, given, fps=max(rates), cameras=len(config.cameras), patience_s=patience_s
+        asked.target,
+        asked.variant,
+        given,
+        fps=max(rates),
+        cameras=len(config.cameras),
+        budget_s=asked.budget_s,
+        patience_s=config.pipeline.probe_timeout_s or PATIENCE_S,
     )
     tuned = tuned_options(bundle, hint, how, options=base)
-    log.info("Tuned for %s on %d cores: %s", hint.value, len(os.sched_getaffinity(0)), tuned.why)
+    cores = len(os.sched_getaffinity(0))
+    log.info("%s for %s on %d cores: %s", asked.told_as, hint.value, cores, tuned.why)
     return tuned
 
 
-def _loaded(config: AgentConfig, bundle: Bundle, tuned: TunedOptions) -> Model:
+def _loaded(config: AgentConfig, bundle: Bundle, tuned: TunedOptions, asked: _Asked) -> Model:
     patience_s = config.pipeline.probe_timeout_s
     probe = ProbeLimits(phase_s=patience_s) if patience_s else False
-    target, variant = config.target or None, config.variant or None
-    return Model(load_tuned(bundle, tuned, target=target, variant=variant, probe=probe))
+    return Model(load_tuned(bundle, tuned, target=asked.target, variant=asked.variant, probe=probe))

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesdk_agent import tuned_model
 from edgesdk_agent.config.root import AgentConfig
-from edgesdk_agent.tuned_model import hint_of, load_tuned_model
+from edgesdk_agent.config.then import ThenSection
+from edgesdk_agent.tuned_model import hint_of, load_second_model, load_tuned_model
 from edgesdk_targets.core_claim import claim_cores
 from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_targets.session import SessionOptions
@@ -138,6 +140,57 @@ def test_what_the_user_sets_is_kept(config: Callable[..., AgentConfig], asked: l
         load_tuned_model(config(variant=ONNX, threads=1, streams=2, pin="off"), stack)
     ((_, how),) = asked
     assert (how.variant, how.given.threads, how.given.streams, how.given.pins) == (ONNX, 1, 2, (False,))
+
+
+def _second(config: AgentConfig, **then: Any) -> ThenSection:
+    return ThenSection(bundle=config.bundle, **then)
+
+
+def test_the_second_model_of_a_chain_is_tuned_for_the_lanes_of_the_first(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config({**LIVE, "fps": 12}, hint="throughput")
+    with caplog.at_level(logging.INFO), ExitStack() as stack:
+        first = load_tuned_model(settings, stack)
+        second = load_second_model(settings, _second(settings), first, stack)
+        # By the bundle's order it would be OpenVINO's.
+        assert (second.variant.id, second.lanes) == (ONNX, first.lanes)
+        assert second(np.zeros((32, 32, 3), np.uint8)) is not None
+    (_, (hint, how)) = asked
+    assert (hint, how.fps, how.given.streams, how.given.threads) == (Hint.THROUGHPUT, 12, first.lanes, 0)
+    # The first one's threads may be held to any of the cores.
+    assert how.given.pins == (False,)
+    assert how.budget_s < TuneOptions().budget_s
+    assert "Then tuned for throughput" in caplog.text
+
+
+def test_what_the_user_sets_of_the_second_model_is_kept(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]
+) -> None:
+    with ExitStack() as stack:
+        settings = config(threads=1, pin="off")
+        first = load_tuned_model(settings, stack)
+        load_second_model(settings, _second(settings, variant=ONNX, target="generic-onnx"), first, stack)
+        off = config(tune="off")
+        assert load_second_model(off, _second(off), first, stack).variant.id == OPENVINO
+    (_, (_, how)) = asked
+    assert (how.variant, how.target, how.given.threads) == (ONNX, "generic-onnx", 1)
+
+
+def test_the_real_tuning_of_the_second_model_is_kept_apart_from_the_first_ones(
+    config: Callable[..., AgentConfig], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config(streams=2, pin="off", hint="throughput")
+    for start in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.INFO), ExitStack() as stack:
+            first = load_tuned_model(settings, stack)
+            # Another question about the same bundle: the first one's answer does not stand in for it.
+            second = load_second_model(settings, _second(settings, variant=OPENVINO, target="x86-cpu"), first, stack)
+            assert (second.variant.id, second.lanes) == (OPENVINO, 2)
+        told = [one for one in caplog.messages if one.startswith("Then tuned for throughput")]
+        assert len(told) == 1
+        assert ("measured before" in told[0]) == bool(start)
 
 
 def test_without_tuning_the_first_variant_is_taken(
