@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.runtimes.openvino import computing_in, open_session
 from edgesdk_targets.session import Load, Session
 from edgesdk_targets.target import Runtime
-from edgesdk_testkit.tiny_models import CNN, OPEN, TinyFile
+from edgesdk_testkit.tiny_models import CNN, OPEN, WIDE, TinyFile
 
 pytest.importorskip("openvino")
 
@@ -49,6 +51,23 @@ class TestOpenVinoSession(SessionContract):
             self.check(OPEN, feeds, session.run(feeds))
             binding.inputs["image"][...] = feeds["image"]
             assert binding.run()["places"].shape == (2, 8 - seed - 1)
+
+    @pytest.mark.parametrize(
+        ("threads", "pin", "here"),
+        [(1, False, True), (2, False, False), (1, True, False)],
+        ids=["one", "two", "pinned"],
+    )
+    def test_one_thread_that_is_not_pinned_is_the_one_that_asks(self, threads: int, pin: bool, here: bool) -> None:
+        load = self.load(WIDE, threads=threads)
+        session = self.open(replace(load, options=replace(load.options, pin=pin)))
+        (binding,) = session.bind()
+        binding.run()
+        own, all_of_it = time.thread_time(), time.process_time()
+        for _ in range(100):
+            binding.run()
+        share = (time.thread_time() - own) / (time.process_time() - all_of_it)
+        session.close()
+        assert share > 0.8 if here else share < 0.5
 
     def test_computes_in_the_precision_of_the_manifest(self) -> None:
         feeds = CNN.feeds()
