@@ -11,6 +11,7 @@
     G  four cameras on one model: fairness
     H  a user's slow code beside the pipeline (hooks.py), and what tuning chose (tuning.py, run before)
     I  memory over ten minutes, or so many as --soak says
+    J  two agents at once on one machine: who pins
 
 Programs take turns in one run, so ratios hold whatever the machine is like; each turn waits for a quiet second, and is
 repeated when other processes took more than 12 % of a core. Writes `benchmarks/results/pipeline.json`, the tables of
@@ -46,6 +47,7 @@ PARTS = {
     "G": "fairness",
     "H": "user_code",
     "I": "growth",
+    "J": "two_agents",
 }
 RESULTS = ROOT / "benchmarks/results/pipeline.json"
 PAGE = ROOT / "docs/performance.md"

@@ -40,6 +40,7 @@ class Contestant:
         copies: how many run at once, each on its own.
         options: of the program.
         arguments: the agent's own, for `agent`.
+        environ: variables of the environment, beside those that all have.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Contestant:
     copies: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_agent(self) -> bool:
@@ -87,7 +89,7 @@ def variables(contestant: Contestant) -> dict[str, str]:
     """Return the environment variables: only ours finds our packages."""
     ours = contestant.environment == "main" or contestant.is_agent
     paths: Sequence[str] = [_SUPPORT, *(p for p in sys.path if p and ours and _is_ours(p))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **contestant.environ}
 
 
 def _is_ours(path: str) -> bool:

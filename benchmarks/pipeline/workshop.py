@@ -71,7 +71,7 @@ class Workshop:
         """Run one turn, again where it was disturbed.
 
         Args:
-            sources: what is read: each copy of a program gets its own of several; the agent gets all of them.
+            sources: what is read: each copy of a program gets its own of several; each copy of the agent gets all of them.
             seconds: of a live run; None plays files to their end.
             stage_ms: how long an inference takes in all, as on a slow device; 0 is this machine as it is.
             witness: note the stamps at the agent's cameras.
@@ -128,7 +128,8 @@ class Workshop:
                 elif seconds and self._receiver.await_first():
                     # As a service is stopped: what is in flight is still delivered.
                     time.sleep(seconds)
-                    programs[0].terminate()
+                    for program in programs:
+                        program.terminate()
                 outputs = [program.communicate(timeout=_ENDED_WITHIN_S + (seconds or 0))[0] for program in programs]
                 failed = any(program.returncode for program in programs)
             except (TimeoutError, subprocess.TimeoutExpired, OSError) as error:
@@ -157,8 +158,9 @@ class Workshop:
                 shared["notes"] = str(notes)
             words = command_line(contestant, shared)
             cameras = [word for source in sources for word in ("--source", source)]
-            own = ["run", "--json", "--quiet", "--bundle", str(self.artifacts.bundle), "--name", "ours"]
-            return [[*words, "--", *own, "--broker", f"mqtt://{self._address}", *cameras, *contestant.arguments]]
+            own = ["run", "--json", "--quiet", "--bundle", str(self.artifacts.bundle)]
+            own += ["--broker", f"mqtt://{self._address}", *cameras, *contestant.arguments]
+            return [[*words, "--", *own, "--name", f"ours{copy or ''}"] for copy in range(contestant.copies)]
         shared |= {
             "broker": self._address,
             "artifacts": str(self.artifacts.folder),
