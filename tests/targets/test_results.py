@@ -126,14 +126,6 @@ class TestChecks:
             CLASSES.names = ()  # type: ignore[misc]
 
 
-def test_supervisions_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    supervision = pytest.importorskip("supervision")
-    converted = DETECTIONS.to_supervision()
-    assert isinstance(converted, supervision.Detections)
-    np.testing.assert_array_equal(converted.xyxy, BOXES)
-    assert list(converted.data["class_name"]) == ["dog", "7"]
-
-
 def test_supervision_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(MissingExtra, match="supervision"):
