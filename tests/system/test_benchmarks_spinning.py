@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("onnxruntime")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-import spinning
 
 from edgesdk_targets.target import Runtime
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN
 
+pytest.importorskip("onnxruntime")
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("benchmarks_path")]
+
 
 def test_each_way_is_a_row_and_a_pace_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import spinning
+
     monkeypatch.setitem(spinning.MODELS, "small", "fp32")
     path = write_tiny_bundle(tmp_path / "small.edgebundle", CNN, (("generic-onnx", Runtime.ONNXRUNTIME),))
     rows = list(spinning.measured("small", path, rounds=2, seconds=0.05))
