@@ -81,5 +81,7 @@ def _camera(totals: FrameStats, interval: FrameStats, health: CameraHealth | Non
         reconnects=source.reconnects,
         frozen=source.frozen,
         corrupt=source.corrupt,
+        resized=source.resized,
+        rate_changes=source.rate_changes,
         skipped=source.skipped,
     )

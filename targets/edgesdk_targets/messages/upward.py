@@ -126,10 +126,11 @@ class CameraSample(Part):
 
     Attributes:
         state: what its supervision says: `connecting`, `online`, `degraded` or `offline`; cause: why it is not online:
-            `lost`, `slow`, `frozen`, `hung`.
+            `lost`, `slow`, `frozen`, `resized`, `hung`.
         dropped: frames by cause.
         stalls: no picture came in time, or the stream broke off; reconnects: it came back.
         frozen: one and the same picture for too long; corrupt: pictures that could not be decoded.
+        resized: its pictures changed their size; rate_changes: it took up another rate.
         skipped: frames that were not wanted.
     """
 
@@ -144,6 +145,8 @@ class CameraSample(Part):
     reconnects: Count = 0
     frozen: Count = 0
     corrupt: Count = 0
+    resized: Count = 0
+    rate_changes: Count = 0
     skipped: Count = 0
 
 
