@@ -41,6 +41,7 @@ class Contestant:
         options: of the program.
         arguments: the agent's own, for `agent`.
         environ: variables of the environment, beside those that all have.
+        core_each: each copy may use one core alone.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Contestant:
     options: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    core_each: bool = False
 
     @property
     def is_agent(self) -> bool:

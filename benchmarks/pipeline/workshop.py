@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -160,7 +161,10 @@ class Workshop:
             cameras = [word for source in sources for word in ("--source", source)]
             own = ["run", "--json", "--quiet", "--bundle", str(self.artifacts.bundle)]
             own += ["--broker", f"mqtt://{self._address}", *cameras, *contestant.arguments]
-            return [[*words, "--", *own, "--name", f"ours{copy or ''}"] for copy in range(contestant.copies)]
+            return [
+                [*_core(contestant, copy), *words, "--", *own, "--name", f"ours{copy or ''}"]
+                for copy in range(contestant.copies)
+            ]
         shared |= {
             "broker": self._address,
             "artifacts": str(self.artifacts.folder),
@@ -173,6 +177,11 @@ class Workshop:
             command_line(contestant, {**shared, "name": f"{copy}", "source": sources[copy % len(sources)]})
             for copy in range(contestant.copies)
         ]
+
+
+def _core(contestant: Contestant, copy: int) -> list[str]:
+    """Return what holds a copy to a core of its own, where it is to have one."""
+    return ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[copy])] if contestant.core_each else []
 
 
 def _turn(
