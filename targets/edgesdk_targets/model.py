@@ -20,6 +20,7 @@ from edgesdk_targets.session import Binding, Session, batch_of, computes_on_call
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.stream_claims import StreamClaims
 from edgesdk_targets.tensor import Array
+from edgesdk_targets.together.own_picture import OwnPicture, own_pictures
 from edgesdk_targets.window import StreamWindows
 
 if TYPE_CHECKING:
@@ -43,10 +44,13 @@ class Slot:
         # A frame of a clip is kept beside the runtime's memory until the clip is full.
         self._image = binding.inputs[model.image_input] if model.manifest.window is None else model.frame_spec.empty()
         self._geometry: Geometry | None = None
+        self._own = [(model.preprocessor_of(own), binding.inputs[own.tensor.name]) for own in model.own_pictures]
 
     def prepare(self, image: Array) -> None:
         """Preprocess a picture, (H, W, 3) uint8 BGR, straight into the slot's memory."""
         self._geometry = self._preprocessor.into(image, self._image)
+        for preprocessor, place in self._own:
+            preprocessor.into(image, place)
 
     def infer(self, camera: str = "default", seq: int = 0) -> Result | None:
         """Run the model on what was prepared and decode the answer; None where the frame was taken into a clip only.
@@ -91,8 +95,10 @@ class Model:
         self.choice = loaded.choice
         session = self._session = loaded.session
         self._states = StreamState(self.manifest.state, session.inputs)
-        carried = {state.input for state in self.manifest.state}
-        images = [spec for spec in session.inputs if spec.name not in carried]
+        # Of several models that answer as one: the inputs that some of them have of their own.
+        self.own_pictures = own_pictures(self.manifest.own_preprocess, session.inputs, self.variant.together)
+        apart = {state.input for state in self.manifest.state} | {own.tensor.name for own in self.own_pictures}
+        images = [spec for spec in session.inputs if spec.name not in apart]
         if len(images) != 1 or self.manifest.preprocess is None:
             raise InputError(
                 f"{self.manifest.name} takes {[spec.name for spec in images]}, and not one picture.",
@@ -202,6 +208,12 @@ class Model:
 
         assert self.manifest.preprocess is not None  # noqa: S101  (checked in __init__)
         return Preprocessor(self.manifest.preprocess, self.frame_spec, folded=self.variant.folded)
+
+    def preprocessor_of(self, own: OwnPicture) -> Any:
+        """Return a preprocessor for the input that a member has of its own."""
+        from edgesdk_targets.preprocess.apply import Preprocessor
+
+        return Preprocessor(own.preprocess, own.tensor, folded=own.folded)
 
     def infer(self, binding: Binding, geometry: Geometry | None, camera: str, seq: int) -> Result:
         """Run one binding with the camera's recurrent state, and decode."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,12 +26,14 @@ class GoldenInput:
     Attributes:
         pixels: what the model sees, exactly; of a clip one dimension more in front, its frames.
         changed: the same with a trifle changed: OpenCV's own first, then one grey level at random.
+        own: what a member sees that has an input of its own, by the input's name.
     """
 
     png: bytes
     image: Array
     pixels: Array
     changed: tuple[Array, ...]
+    own: Mapping[str, GoldenInput] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,14 +43,26 @@ class GoldenInput:
     @property
     def opencv_off(self) -> float:
         """How far OpenCV's pixels are from the exact ones, grey levels."""
-        return float(np.abs(self.changed[0].astype(np.int64) - self.pixels).max())
+        here = float(np.abs(self.changed[0].astype(np.int64) - self.pixels).max())
+        return max(here, *(one.opencv_off for one in self.own.values())) if self.own else here
+
+    def own_pixels(self, trial: int | None = None) -> dict[str, Array]:
+        """Return what members see that have inputs of their own: exactly, or with the trifle of a trial changed."""
+        return {name: one.pixels if trial is None else one.changed[trial] for name, one in self.own.items()}
 
 
-def golden_input(png: bytes, preprocess: Preprocess, seed: int, clip: int | None) -> GoldenInput:
+def golden_input(
+    png: bytes,
+    preprocess: Preprocess,
+    seed: int,
+    clip: int | None,
+    own: Mapping[str, Preprocess] | None = None,
+) -> GoldenInput:
     """Make what is asked about a picture.
 
     Args:
         clip: how many frames the picture is made into, for a model that takes clips.
+        own: how it is prepared for the inputs that members have of their own.
     """
     image = decode_image(png)
 
@@ -61,7 +75,8 @@ def golden_input(png: bytes, preprocess: Preprocess, seed: int, clip: int | None
     rng = np.random.default_rng([_SEED, seed])
     trifles = [rng.integers(-1, 2, pixels.shape) for _ in range(_CHANGES - 1)]
     changed = [np.clip(pixels + trifle, 0, 255).astype(np.uint8) for trifle in trifles]
-    return GoldenInput(png, image, pixels, (seen(_by_opencv), *changed))
+    others = {name: golden_input(png, one, seed, None) for name, one in (own or {}).items()}
+    return GoldenInput(png, image, pixels, (seen(_by_opencv), *changed), others)
 
 
 def _by_opencv(image: Array, preprocess: Preprocess) -> Array:

@@ -35,6 +35,7 @@ from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.session import Session
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.together.spec import Together
 
 # A model with state sees each picture so often in a row, so that what it carries is compared as well.
 FRAMES_WITH_STATE = 3
@@ -47,6 +48,7 @@ class GoldenModel:
     Attributes:
         reference: what artifacts are compared with.
         folded: the reference takes pixels.
+        together: of a reference that is several models.
         preprocess: of `meaning`, which has one.
         pictures: PNG files.
         open: loads an artifact; the caller closes it.
@@ -58,6 +60,7 @@ class GoldenModel:
     preprocess: Preprocess
     pictures: Sequence[bytes]
     open: Callable[[Artifact, Variant, Runtime], Session]
+    together: Together | None = None
 
 
 def golden_files_of(proof: Proof, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
@@ -106,11 +109,12 @@ class _Maker:
         self._preprocess = model.preprocess
         self._frames = meaning.window.frames if meaning.window else FRAMES_WITH_STATE if meaning.state else 1
         clip = self._frames if meaning.window else None
-        self._asked = [golden_input(png, model.preprocess, seed, clip) for seed, png in enumerate(model.pictures)]
+        own = meaning.own_preprocess
+        self._asked = [golden_input(png, model.preprocess, seed, clip, own) for seed, png in enumerate(model.pictures)]
         self._groups = _groups(model.reference.outputs, meaning.postprocess.head)
         blank = {spec.name: np.zeros(spec.shape) for spec in model.reference.outputs if not spec.dynamic}
         self._counts = tuple(len(choose(part_of(blank, group))) for group in self._groups)
-        self._source = self._ask(model.reference, folded=model.folded)
+        self._source = self._ask(model.reference, folded=model.folded, together=model.together)
 
     def files(self, built: Sequence[tuple[Variant, Artifact]]) -> dict[str, bytes]:
         """Ask every variant, and return all files."""
@@ -132,6 +136,7 @@ class _Maker:
                     pixels=digest_of(asked.image),
                     prepared=digest_of(asked.pixels),
                     reference=result,
+                    own={place: digest_of(pixels) for place, pixels in asked.own_pixels().items()} or None,
                 )
                 for name, asked, result in zip(names, self._asked, self._source.results, strict=True)
             ),
@@ -154,7 +159,7 @@ class _Maker:
         else:
             session = self._open(artifact, variant, runtime)
             try:
-                answers = self._ask(session, self._source.index, folded=variant.folded)
+                answers = self._ask(session, self._source.index, folded=variant.folded, together=variant.together)
             finally:
                 session.close()
             limits = self._limits(answers, lambda db: limit_of(variant.precision, db), trials=1)
@@ -177,21 +182,28 @@ class _Maker:
             source_limits=source_limits,
         )
 
-    def _ask(self, model: Reference | Session, index: Array | None = None, *, folded: bool) -> _Answers:
+    def _ask(
+        self, model: Reference | Session, index: Array | None = None, *, folded: bool, together: Together | None = None
+    ) -> _Answers:
         """Ask a model all that there is to ask; without an `index` its own outputs say which of their values are kept."""
-        staged = StagedRun(model.run, model.inputs, model.outputs, self._meaning, folded=folded)
+        staged = StagedRun(model.run, model.inputs, model.outputs, self._meaning, folded=folded, together=together)
         kept, values, results, changed = [], [], [], []
         for number, asked in enumerate(self._asked):
-            outputs, result = self._answer(staged, asked, asked.pixels)
+            outputs, result = self._answer(staged, asked, asked.pixels, asked.own_pixels())
             kept.append(self._chosen(outputs) if index is None else index[number])
-            trials = [self._answer(staged, asked, pixels) for pixels in asked.changed]
+            trials = [
+                self._answer(staged, asked, pixels, asked.own_pixels(trial))
+                for trial, pixels in enumerate(asked.changed)
+            ]
             values.append([self._taken(raw, kept[-1]) for raw in (outputs, *(raw for raw, _ in trials))])
             results.append(result)
             changed.append([other for _, other in trials])
         return _Answers(np.stack(kept), np.stack(values, axis=1), results, changed)
 
-    def _answer(self, staged: StagedRun, asked: GoldenInput, pixels: Array) -> tuple[dict[str, Array], Any]:
-        outputs, result = staged.answer(pixels, self._preprocess, asked.size, self._frames)
+    def _answer(
+        self, staged: StagedRun, asked: GoldenInput, pixels: Array, own: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], Any]:
+        outputs, result = staged.answer(pixels, self._preprocess, asked.size, self._frames, own)
         try:
             return outputs, expected_from(result)
         except ValidationError as error:

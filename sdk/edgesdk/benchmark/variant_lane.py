@@ -14,9 +14,11 @@ from edgesdk_targets.batch import BatchBinding
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.preprocess.apply import Preprocessor
+from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.session import Binding, Session, SessionOptions, open_files
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.together.own_picture import own_pictures
 from edgesdk_targets.together.session import TogetherBinding
 from edgesdk_targets.together.spec import files_of
 
@@ -65,7 +67,15 @@ class VariantLane:
         self.picture = (picture.shape[0], picture.shape[1])
         preprocessor = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
         place = self._binding.inputs[image.name]
-        geometry = preprocessor.into(picture, place)
+        own = self._own_preprocessors(manifest)
+
+        def prepare() -> Geometry:
+            geometry = preprocessor.into(picture, place)
+            for another, own_place in own:
+                another.into(picture, own_place)
+            return geometry
+
+        geometry = prepare()
         carried = {state.output for state in manifest.state}
         outputs = tuple(spec for spec in self._session.outputs if spec.name not in carried)
         size = manifest.preprocess.size
@@ -73,7 +83,7 @@ class VariantLane:
         memory: dict[str, int] | None = {} if manifest.state else None
         answer = self.infer()
         return {
-            "preprocess": lambda: preprocessor.into(picture, place),
+            "preprocess": prepare,
             "decode": lambda: decoder(answer, geometry, memory),
         }
 
@@ -107,8 +117,17 @@ class VariantLane:
     def _image(self) -> TensorSpec | None:
         """Return the input that is the picture, where there is exactly one."""
         carried = {state.input for state in self._manifest.state} if self._manifest else set()
-        images = [spec for spec in self._session.inputs if spec.name not in carried]
+        own = (self._manifest.own_preprocess if self._manifest else None) or {}
+        images = [spec for spec in self._session.inputs if spec.name not in carried and spec.name not in own]
         return images[0] if len(images) == 1 else None
+
+    def _own_preprocessors(self, manifest: Manifest) -> list[tuple[Preprocessor, Array]]:
+        """Return what prepares the inputs that members have of their own, with their memory."""
+        own = own_pictures(manifest.own_preprocess, self._session.inputs, self._variant.together)
+        return [
+            (Preprocessor(one.preprocess, one.tensor, folded=one.folded), self._binding.inputs[one.tensor.name])
+            for one in own
+        ]
 
     def _fill(self) -> None:
         """Write the picture into the image input, zeros into states, and seeded noise where nothing is known."""
@@ -125,6 +144,8 @@ class VariantLane:
             picture = read_or_draw(self._opening.files.get("picture"))
             prepare = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
             prepare.into(picture, self._binding.inputs[image.name])
+            for another, place in self._own_preprocessors(manifest):
+                another.into(picture, place)
         if isinstance(self._binding, BatchBinding):
             self._binding.repeat()
 

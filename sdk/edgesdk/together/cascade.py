@@ -16,7 +16,7 @@ from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.groups import units_of
 from edgesdk.layouts.samples import ClassSample
 from edgesdk.together.doubt import Answered, AtBudget, Budget, Point, at, at_budgets, choose, curve, held_out
-from edgesdk.together.members import Part, check_parts, together_variants
+from edgesdk.together.members import Part, check_parts, largest_input, together_variants
 from edgesdk.together.write import place_of, write_together
 from edgesdk_converters.golden.golden_pictures import golden_pictures
 from edgesdk_converters.proving.compare import runtime_here
@@ -144,7 +144,7 @@ def make_cascade(
         )
     settled = [_settled(variant, calibrated) for variant in variants]
     say("golden set")
-    pictures = _golden_pictures(dataset, small, confidences[0], next(v for v in variants if v.id in calibrated))
+    pictures = _golden_pictures(dataset, parts, confidences[0], next(v for v in variants if v.id in calibrated))
     report = {"rule": "cascade", "calibrated": [one.to_json() for one in calibrated.values()]}
     digest = write_together(path, called, number, parts, settled, pictures, report=report)
     return Cascade(path, digest, tuple(settled), calibrated)
@@ -214,7 +214,9 @@ def _settled(variant: Variant, calibrated: Mapping[str, Calibrated]) -> Variant:
     return variant.model_copy(update={"together": together.model_copy(update=chosen), "notes": notes})
 
 
-def _golden_pictures(dataset: Dataset, small: Part, sure: tuple[Array, float], variant: Variant) -> list[bytes]:
+def _golden_pictures(
+    dataset: Dataset, parts: Sequence[Part], sure: tuple[Array, float], variant: Variant
+) -> list[bytes]:
     """Choose pictures of both ways, and keep those whose way a trifle does not change."""
     confidence, threshold = sure
     distance = np.abs(confidence - threshold)
@@ -224,12 +226,11 @@ def _golden_pictures(dataset: Dataset, small: Part, sure: tuple[Array, float], v
     # By turns, so that where fewer are taken, both ways are among them.
     half = len(ways[0][:each])
     order = [place for pair in zip(chosen[:half], chosen[half:], strict=False) for place in pair] or chosen
-    assert small.manifest.preprocess is not None  # noqa: S101  (checked by `check_parts`)
     images = [read_image(dataset.samples[place].path) for place in order]
-    pngs = golden_pictures(images, small.manifest.preprocess.size)
+    pngs = golden_pictures(images, largest_input(parts))
     together = variant.together
     assert together is not None  # noqa: S101  (a cascade)
-    with load_model(small.bundle, variant=together.members[0].id, probe=True) as model:
+    with load_model(parts[0].bundle, variant=together.members[0].id, probe=True) as model:
         answers = [cast("Classification", model(decode_image(png))) for png in pngs]
     off = [abs(float(answer.scores[0]) - threshold) for answer in answers]
     steady = [png for png, distance in zip(pngs, off, strict=True) if distance > _STEADY]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgesdk.together.members import Part, check_parts, together_variants
+from edgesdk.together.members import Part, check_parts, largest_input, together_variants
 from edgesdk.together.write import place_of, write_together
 from edgesdk_converters.golden.golden_pictures import FEWEST, golden_pictures
 from edgesdk_targets.bundle.manifest import Variant
@@ -50,7 +50,7 @@ def make_ensemble(
     first = parts[0].manifest
     kept = sorted(place for place in first.files if place.startswith(f"{FOLDER}/") and place.endswith(".png"))
     pictures = [parts[0].bundle.read(place) for place in kept]
-    if not pictures and first.preprocess is not None:
-        pictures = golden_pictures([], first.preprocess.size)[:FEWEST]
+    if not pictures:
+        pictures = golden_pictures([], largest_input(parts))[:FEWEST]
     digest = write_together(path, called, number, parts, variants, pictures, report={"rule": rule})
     return Ensemble(path, digest, tuple(variants))

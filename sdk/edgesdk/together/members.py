@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +11,7 @@ from edgesdk_targets.bundle.bundle import Bundle
 from edgesdk_targets.bundle.manifest import Manifest, Status, Variant
 from edgesdk_targets.decode.activation import activation_of
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tensor import TensorSpec
 from edgesdk_targets.together.spec import OUTPUT, Member, Rule, Together, files_of
@@ -44,7 +47,7 @@ def check_parts(parts: Sequence[Part]) -> None:
     """Check that bundles can answer together.
 
     Raises:
-        InputError: one is no classifier of single pictures, or they differ in labels, or in how pictures are prepared.
+        InputError: one is no classifier of single pictures, or they differ in labels.
     """
     first = parts[0].manifest
     for part in parts:
@@ -59,16 +62,39 @@ def check_parts(parts: Sequence[Part]) -> None:
             raise InputError(f"{name} has other labels than {first.name}.", hint="Give models with the same classes.")
         if any(variant.together is not None for variant in part.variants):
             raise InputError(f"{name} is several models already.", hint="Give the single models.")
-        if first.preprocess is None:
+
+
+def own_inputs(parts: Sequence[Part]) -> dict[int, TensorSpec]:
+    """Return the inputs that parts need of their own, by place, with the names that they get: what sees the picture otherwise
+    than the first one, by more than mean and std.
+    """
+    first = parts[0].manifest
+    names = {spec.name for spec in first.inputs}
+    found: dict[int, TensorSpec] = {}
+    for place, part in enumerate(parts[1:], 1):
+        if _same_pixels(part.manifest.preprocess, first.preprocess):
             continue
-        changed = {"mean": first.preprocess.mean, "std": first.preprocess.std}
-        if len(manifest.preprocess.mean) != len(first.preprocess.mean) or (
-            manifest.preprocess.model_copy(update=changed) != first.preprocess
-        ):
-            raise InputError(
-                f"{name} prepares pictures otherwise than {first.name}: {_other(first, manifest)}.",
-                hint="Convert both with the same `preprocess`; mean and std may differ.",
-            )
+        name = next(name for n in itertools.count(place + 1) if (name := f"image-{n}") not in names)
+        names.add(name)
+        found[place] = part.manifest.inputs[0].model_copy(update={"name": name})
+    return found
+
+
+def preprocess_of(part: Part) -> Preprocess:
+    """Return how a part prepares pictures."""
+    assert part.manifest.preprocess is not None  # noqa: S101  (checked by `check_parts`)
+    return part.manifest.preprocess
+
+
+def largest_input(parts: Sequence[Part]) -> tuple[int, int]:
+    """Return height and width of the largest picture that a part sees."""
+    return max((preprocess_of(part).size for part in parts), key=math.prod)
+
+
+def _same_pixels(one: Preprocess | None, other: Preprocess | None) -> bool:
+    if one is None or other is None or len(one.mean) != len(other.mean):
+        return False
+    return one.model_copy(update={"mean": other.mean, "std": other.std}) == other
 
 
 def together_variants(
@@ -124,7 +150,11 @@ def _partner(part: Part, lead: Variant) -> Variant | None:
 
 
 def _made(parts: Sequence[Part], chosen: Sequence[Variant], rule: Rule, name: str, threshold: float | None) -> Variant:
-    members = tuple(_member(part, variant) for part, variant in zip(parts, chosen, strict=True))
+    own = own_inputs(parts)
+    members = tuple(
+        _member(part, variant, own[place].name if place in own else None)
+        for place, (part, variant) in enumerate(zip(parts, chosen, strict=True))
+    )
     together = Together(rule=rule, members=members, threshold=threshold)
     lead = chosen[0]
     precisions = {variant.precision for variant in chosen}
@@ -135,7 +165,10 @@ def _made(parts: Sequence[Part], chosen: Sequence[Variant], rule: Rule, name: st
         precision=precisions.pop() if len(precisions) == 1 else Precision.MIXED,
         effective_precision=lead.effective_precision,
         files={f"{place}/{role}": path for place, v in enumerate(chosen) for role, path in v.files.items()},
-        inputs=lead.inputs,
+        inputs=(
+            *lead.inputs,
+            *(chosen[place].inputs[0].model_copy(update={"name": spec.name}) for place, spec in own.items()),
+        ),
         outputs=(TensorSpec(name=OUTPUT, shape=(1, together.classes)),),
         folded=lead.folded,
         parity=_worst_parity(chosen),
@@ -144,7 +177,7 @@ def _made(parts: Sequence[Part], chosen: Sequence[Variant], rule: Rule, name: st
     )
 
 
-def _member(part: Part, variant: Variant) -> Member:
+def _member(part: Part, variant: Variant, picture: str | None) -> Member:
     manifest = part.manifest
     assert manifest.preprocess is not None  # noqa: S101  (checked before)
     if len(variant.inputs) != 1 or len(variant.outputs) != 1:
@@ -171,6 +204,7 @@ def _member(part: Part, variant: Variant) -> Member:
         mean=manifest.preprocess.mean,
         std=manifest.preprocess.std,
         activation=activation_of(manifest.outputs[0].name, manifest.postprocess.activation),
+        picture=picture,
     )
 
 
@@ -184,10 +218,3 @@ def _worst_parity(chosen: Sequence[Variant]) -> dict[str, object]:
             return {}
         found.append((float(value), dict(variant.parity)))
     return min(found, key=lambda pair: pair[0])[1]
-
-
-def _other(first: Manifest, manifest: Manifest) -> str:
-    """Name the first field in which two preprocessings differ."""
-    one, other = (m.preprocess.model_dump() if m.preprocess else {} for m in (first, manifest))
-    name = next((n for n in one if n not in {"mean", "std"} and one[n] != other.get(n)), "the number of channels")
-    return f"{name} {other.get(name, '')} instead of {one.get(name, '')}" if name in one else name

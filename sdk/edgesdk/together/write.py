@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesdk.together.members import Part, read_files
+from edgesdk.together.members import Part, own_inputs, preprocess_of, read_files
 from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.cache import version_of
 from edgesdk_converters.golden.golden_set import GoldenModel, golden_files
@@ -63,7 +63,6 @@ def write_together(
         SessionFailed, MissingExtra: the members do not load.
     """
     first = parts[0].manifest
-    assert first.preprocess is not None  # noqa: S101  (checked by `check_parts`)
     files: dict[str, bytes] = {}
     placed: list[Variant] = []
     for variant in variants:
@@ -76,9 +75,12 @@ def write_together(
     made_by = _provenance(parts, placed, report)
     licence = _licence(parts)
     bill = sbom(name, version, licence, placed, files, made_by)
-    meaning = Meaning("classify", first.preprocess, postprocess, first.labels, ())
+    own = own_inputs(parts)
+    prepared = {spec.name: preprocess_of(parts[place]) for place, spec in own.items()}
+    inputs = (*first.inputs, *own.values())
+    meaning = Meaning("classify", first.preprocess, postprocess, first.labels, (), own_preprocess=prepared or None)
     built = [(v, Artifact({r: files[p] for r, p in v.files.items()}, v.inputs, v.outputs, v.folded)) for v in placed]
-    golden = _golden(built, first.inputs, outputs, meaning, pictures)
+    golden = _golden(built, inputs, outputs, meaning, pictures)
     files |= {"provenance.json": _json(made_by), SBOM: _json(bill), "reports/together.json": _json(report)} | golden
     if _AGENT in first.files:
         files[_AGENT] = parts[0].bundle.read(_AGENT)
@@ -88,9 +90,10 @@ def write_together(
         task="classify",
         labels=first.labels,
         license=licence,
-        inputs=first.inputs,
+        inputs=inputs,
         outputs=outputs,
         preprocess=first.preprocess,
+        own_preprocess=prepared or None,
         postprocess=postprocess,
         variants=tuple(placed),
         files={place: {"sha256": "0" * 64, "size": 0} for place in files},
@@ -118,7 +121,7 @@ def _golden(
     assert meaning.preprocess is not None  # noqa: S101  (of a classifier of pictures)
     session = opened(artifact, lead, runtime)
     try:
-        model = GoldenModel(session, lead.folded, meaning, meaning.preprocess, pictures, opened)
+        model = GoldenModel(session, lead.folded, meaning, meaning.preprocess, pictures, opened, lead.together)
         return golden_files(model, built)
     finally:
         session.close()

@@ -81,7 +81,11 @@ class Variant(LateModel):
 
 
 class Manifest(LateModel):
-    """Everything a device needs to know to feed the model and to read its answer."""
+    """Everything a device needs to know to feed the model and to read its answer.
+
+    Attributes:
+        own_preprocess: of several models that answer as one: how the picture is prepared for the inputs beside the first.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -95,6 +99,8 @@ class Manifest(LateModel):
     inputs: tuple[TensorSpec, ...] = Field(min_length=1)
     outputs: tuple[TensorSpec, ...] = Field(min_length=1)
     preprocess: Preprocess | None = None
+    # Absent where there is none, so that the bytes and digests of such bundles are what they always were.
+    own_preprocess: dict[str, Preprocess] | None = None
     postprocess: Postprocess = Field(default_factory=Postprocess)
     state: tuple[StateSpec, ...] = ()
     window: WindowSpec | None = None
@@ -120,6 +126,7 @@ class Manifest(LateModel):
             if len(variant.inputs) != len(self.inputs) or len(variant.outputs) != len(self.outputs):
                 raise ValueError(f"variant {variant.id} has another number of inputs or outputs than the model")
         self._check_batches()
+        self._check_own_pictures()
         check_states(self.state, self.inputs, self.outputs)
         check_window(self.window, self.inputs[0], alone=not self.state, picture=self.preprocess is not None)
         if self.window is not None and len(self.inputs) != 1:
@@ -140,6 +147,20 @@ class Manifest(LateModel):
     def bytes_of(self, variant: Variant) -> int:
         """Return the bytes of a variant's files, unpacked; one that has two roles counts once."""
         return sum(self.files[path].size for path in set(variant.files.values()))
+
+    def _check_own_pictures(self) -> None:
+        """Each input beside the first is one member's, in every variant."""
+        for variant in self.variants:
+            members = variant.together.members if variant.together is not None else ()
+            own = sorted(member.picture for member in members if member.picture is not None)
+            if own != sorted(self.own_preprocess or {}):
+                raise ValueError(
+                    f"variant {variant.id} has members with pictures {own} of their own, and others are prepared"
+                )
+        if not self.own_preprocess:
+            return
+        if self.preprocess is None or sorted(self.own_preprocess) != sorted(spec.name for spec in self.inputs[1:]):
+            raise ValueError("own_preprocess: each input beside the first, and no other, is prepared for a member")
 
     def to_bytes(self) -> bytes:
         """Serialise canonically: sorted keys, no spaces, UTF-8, one closing newline."""

@@ -60,6 +60,7 @@ class _Check:
             manifest.labels,
             manifest.state,
             manifest.window,
+            manifest.own_preprocess,
         )
         self._failed: dict[Stage, list[int]] = {stage: [] for stage in STAGES}
         self._worst: dict[Stage, str] = {}
@@ -68,7 +69,14 @@ class _Check:
 
     def report(self) -> GoldenReport:
         session, variant = self._model.session, self._model.variant
-        staged = StagedRun(session.run, session.inputs, session.outputs, self._meaning, folded=variant.folded)
+        staged = StagedRun(
+            session.run,
+            session.inputs,
+            session.outputs,
+            self._meaning,
+            folded=variant.folded,
+            together=variant.together,
+        )
         images = self._images()
         for number, image in enumerate(images):
             if image is not None:
@@ -129,12 +137,22 @@ class _Check:
         else:
             pixels = np.stack([exact_pixels(shown, made_with) for shown in self._shown(image)])
             first = pixels[0]
-        if digest_of(pixels) != self._golden.pictures[number].prepared:
+        own = {one.tensor.name: exact_pixels(image, one.preprocess) for one in staged.own}
+        golden = self._golden.pictures[number]
+        seen = {name: digest_of(one) for name, one in own.items()}
+        if digest_of(pixels) != golden.prepared or seen != (golden.own or {}):
             self._fail("preprocess", number, "this edgesdk places the picture otherwise than the one that converted")
             return
-        self._prepare(number, image, first, staged)
+        prepared = staged.image.empty()
+        self._model.new_preprocessor().into(image, prepared)
+        self._prepare(number, first, pixels_of(prepared, made_with, staged.image, folded=staged.folded))
+        for one in staged.own:
+            prepared = one.tensor.empty()
+            self._model.preprocessor_of(one).into(image, prepared)
+            found = pixels_of(prepared, one.preprocess, one.tensor, folded=one.folded)
+            self._prepare(number, own[one.tensor.name], found)
         self._reach("inference")
-        outputs, result = staged.answer(pixels, made_with, (image.shape[0], image.shape[1]), self._golden.frames)
+        outputs, result = staged.answer(pixels, made_with, (image.shape[0], image.shape[1]), self._golden.frames, own)
         values = take(outputs, self._golden.groups, self._golden.counts, self._kept.index[number])
         if values is None:
             self._fail("inference", number, "an output is smaller than when it was built")
@@ -143,11 +161,9 @@ class _Check:
         self._reach("postprocess")
         self._judge_result("postprocess", number, result)
 
-    def _prepare(self, number: int, image: Array, pixels: Array, staged: StagedRun) -> None:
-        prepared = staged.image.empty()
-        self._model.new_preprocessor().into(image, prepared)
-        made_with = self._golden.preprocess
-        off = np.abs(pixels_of(prepared, made_with, staged.image, folded=staged.folded) - pixels)
+    def _prepare(self, number: int, pixels: Array, prepared: Array) -> None:
+        """Judge what the device's own preprocessing made of a picture by the exact pixels."""
+        off = np.abs(prepared - pixels)
         worst, mean = float(off.max()), float(off.mean())
         # A little more than whole grey levels: half precision holds pixels to an eighth of one.
         if not worst <= self._golden.prepare_off + 0.25 or not mean <= _MEAN_OFF:

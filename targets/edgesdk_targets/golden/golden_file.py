@@ -51,12 +51,14 @@ class Picture(_Frozen):
         pixels: digest of its decoded pixels.
         prepared: digest of what the model sees of it, before mean and std.
         reference: what the float source answers.
+        own: digests of what members see of it that have an input of their own, by its name.
     """
 
     file: str
     pixels: str = Field(pattern=_SHA256)
     prepared: str = Field(pattern=_SHA256)
     reference: ExpectedResult
+    own: dict[str, Annotated[str, Field(pattern=_SHA256)]] | None = None
 
 
 class Limit(_Frozen):

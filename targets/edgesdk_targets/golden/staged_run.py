@@ -17,6 +17,8 @@ from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.results import Result
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.together.own_picture import own_pictures
+from edgesdk_targets.together.spec import Together
 from edgesdk_targets.window import WindowSpec
 
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
@@ -28,6 +30,7 @@ class Meaning:
 
     Attributes:
         preprocess: None where the model takes no picture.
+        own_preprocess: by the inputs that members of several models have of their own.
     """
 
     task: Task
@@ -36,6 +39,7 @@ class Meaning:
     labels: tuple[str, ...]
     state: tuple[StateSpec, ...]
     window: WindowSpec | None = None
+    own_preprocess: Mapping[str, Preprocess] | None = None
 
 
 class StagedRun:
@@ -44,6 +48,7 @@ class StagedRun:
     Args:
         run: of a session or a reference; by logical names.
         folded: normalisation is part of the model.
+        together: of a variant that is several models.
 
     Raises:
         InputError: the model does not take one picture.
@@ -57,9 +62,12 @@ class StagedRun:
         meaning: Meaning,
         *,
         folded: bool = False,
+        together: Together | None = None,
     ) -> None:
         states = {state.input for state in meaning.state}
-        images = [spec for spec in inputs if spec.name not in states]
+        self.own = own_pictures(meaning.own_preprocess, inputs, together)
+        apart = states | {own.tensor.name for own in self.own}
+        images = [spec for spec in inputs if spec.name not in apart]
         if len(images) != 1 or meaning.preprocess is None:
             raise InputError(f"The model takes {[spec.name for spec in images]}, and not one picture.")
         # What one picture becomes: the input, or one frame of it.
@@ -74,7 +82,12 @@ class StagedRun:
         self._decoder = Decoder(meaning.task, meaning.postprocess, meaning.labels, decoded, meaning.preprocess.size)
 
     def answer(
-        self, pixels: Array, made_with: Preprocess, image_size: tuple[int, int], frames: int
+        self,
+        pixels: Array,
+        made_with: Preprocess,
+        image_size: tuple[int, int],
+        frames: int,
+        own: Mapping[str, Array] | None = None,
     ) -> tuple[dict[str, Array], Result]:
         """Return outputs (the caller's own) and result of the last of `frames` showings, state starting from zeros.
 
@@ -82,8 +95,13 @@ class StagedRun:
             pixels: of `exact_pixels`, (h, w, channels); for a model that takes clips one more dimension in front, the frames.
             made_with: how mean and std are applied.
             image_size: height, width of the picture.
+            own: pixels of each input that a member has of its own.
         """
         feeds = {self.image.name: self._input(pixels, made_with), **self._zeros}
+        feeds |= {
+            one.tensor.name: input_of((own or {})[one.tensor.name], one.preprocess, one.tensor, folded=one.folded)
+            for one in self.own
+        }
         geometry = place(self._preprocess, image_size).geometry
         memory: dict[str, int] = {}
         # A clip is shown once: it has its frames in it.

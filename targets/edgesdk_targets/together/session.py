@@ -1,8 +1,8 @@
 """Several classifiers as one session: a cascade, their mean, or their vote.
 
 The input is the first member's own, so that preprocessing writes where its inference reads; a further member gets the same
-pixels when it is asked. The output is probabilities. A cascade asks its second member only where the first is in doubt, which
-is why its time depends on the picture.
+pixels when it is asked, or has an input of its own, which is prepared beside the first. The output is probabilities. A cascade
+asks its second member only where the first is in doubt, which is why its time depends on the picture.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def open_together(module: str, load: Load, together: Together) -> TogetherSessio
         for place in range(len(together.members)):
             # One after the other: what was opened is closed where a later one fails.
             sessions.append(open_load(module, member_load(load, together, place)))  # noqa: PERF401
-        return TogetherSession(sessions, together, load.inputs[0])
+        return TogetherSession(sessions, together, load.inputs)
     except BaseException:
         for session in sessions:
             session.close()
@@ -58,8 +58,8 @@ def member_load(load: Load, together: Together, place: int) -> Load:
 class TogetherSession(RunByBinding):
     """The members' sessions, used as one; it closes them."""
 
-    def __init__(self, sessions: Sequence[Session], together: Together, image: TensorSpec) -> None:
-        self.inputs: tuple[TensorSpec, ...] = (image,)
+    def __init__(self, sessions: Sequence[Session], together: Together, inputs: tuple[TensorSpec, ...]) -> None:
+        self.inputs: tuple[TensorSpec, ...] = inputs
         self.outputs: tuple[TensorSpec, ...] = (TensorSpec(name=OUTPUT, shape=(1, together.classes)),)
         self.streams = min(session.streams for session in sessions)
         self.passed_over = tuple(reason for session in sessions for reason in passed_over(session))
@@ -78,16 +78,21 @@ class TogetherSession(RunByBinding):
 
 
 class TogetherBinding:
-    """One input of the first member, and a binding of each."""
+    """The first member's input, those that others have of their own, and a binding of each."""
 
     def __init__(self, together: Together, bindings: Sequence[Binding], name: str) -> None:
         self._together = together
         self._bindings = tuple(bindings)
         places = [next(iter(binding.inputs.values())) for binding in bindings]
-        self.inputs: Mapping[str, Array] = {name: places[0]}
-        first = together.members[0]
-        further = zip(together.members[1:], places[1:], strict=True)
-        self._handed = [(SamePicture(first, member), place) for member, place in further]
+        self._image = places[0]
+        further = list(zip(together.members, places, strict=True))[1:]
+        own = {member.picture: place for member, place in further if member.picture is not None}
+        self.inputs: Mapping[str, Array] = {name: places[0], **own}
+        self._handed = {
+            number: (SamePicture(together.members[0], member), place)
+            for number, (member, place) in enumerate(further, 1)
+            if member.picture is None
+        }
         self._answer = np.empty((1, together.classes), np.float32)
         self._outputs = {OUTPUT: self._answer}
 
@@ -117,9 +122,9 @@ class TogetherBinding:
 
     def _asked(self, place: int) -> Array:
         """Ask one member, and return its probabilities (C,) float32."""
-        if place:
-            same, into = self._handed[place - 1]
-            same.write(next(iter(self.inputs.values())), into)
+        if place in self._handed:
+            same, into = self._handed[place]
+            same.write(self._image, into)
         output = next(iter(self._bindings[place].run().values()))
         raw = output.reshape(-1).astype(np.float32, copy=False)
         return activate(raw, self._together.members[place].activation)

@@ -1,7 +1,8 @@
 """What a variant says of the models that answer together, as data.
 
-All are classifiers with the same labels, see the same prepared picture, and are run by the same runtime. Their files are the
-variant's own, with the member's place before the role: `0/model`, `1/weights`.
+All are classifiers with the same labels, see the same picture, and are run by the same runtime. A member that sees it as the first
+one does, but for mean and std, is handed the first one's pixels; another has an input of its own. Their files are the variant's
+own, with the member's place before the role: `0/model`, `1/weights`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Member(LateModel):
         inputs, outputs, folded, effective_precision: as of a variant.
         mean, std: of its normalisation, in pixel units, one a channel.
         activation: what makes probabilities of its output.
+        picture: the name of the input that it has of its own; None where it is handed the first member's pixels.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +50,8 @@ class Member(LateModel):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     activation: Activation = "softmax"
+    # Absent where there is none, so that the bytes and digests of such bundles are what they always were.
+    picture: str | None = None
 
 
 class Together(LateModel):
@@ -72,6 +76,11 @@ class Together(LateModel):
         if self.rule == "cascade" and (self.threshold is None or len(self.members) != 2):
             raise ValueError("a cascade has two members and a threshold")
         widths = {_classes(member.outputs[0]) for member in self.members}
+        if self.members[0].picture is not None:
+            raise ValueError("the first member's picture is the model's own")
+        own = [member.picture for member in self.members if member.picture is not None]
+        if len(set(own)) != len(own):
+            raise ValueError(f"two members have one input: {sorted(own)}")
         if len(widths) > 1:
             raise ValueError(f"the members have different numbers of classes: {sorted(widths)}")
         return self

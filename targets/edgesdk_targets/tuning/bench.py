@@ -23,6 +23,7 @@ from edgesdk_targets.lane_times import time_lanes
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.session import Binding, Session, SessionOptions, open_session
 from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.together.own_picture import own_pictures
 from edgesdk_targets.tuning.setting import Hint, Measured, Setting, Slice
 
 _FIRST_LOOK_S, _TURN_S, _LIVE_TURN_S = 0.08, 0.2, 0.3
@@ -91,7 +92,9 @@ class SessionBench:
         """Write a picture into the image input, or into each frame of a clip, and zeros into states and indices."""
         manifest = self._bundle.manifest
         carried = {state.input for state in manifest.state}
-        images = [spec for spec in session.inputs if spec.name not in carried]
+        own = own_pictures(manifest.own_preprocess, session.inputs, variant.together)
+        apart = carried | {one.tensor.name for one in own}
+        images = [spec for spec in session.inputs if spec.name not in apart]
         for spec in session.inputs:
             binding.inputs[spec.name][...] = 0 if spec.name in carried else _noise(spec)
         if manifest.preprocess is None or len(images) != 1:
@@ -100,10 +103,16 @@ class SessionBench:
         frame = images[0] if window is None else window.frame_of(images[0])
         prepare = Preprocessor(manifest.preprocess, frame, folded=variant.folded)
         prepared = out if window is None else frame.empty()
+        others = [
+            (Preprocessor(one.preprocess, one.tensor, folded=one.folded), binding.inputs[one.tensor.name])
+            for one in own
+        ]
         times = []
         for _ in range(_PREPARED):
             start = time.perf_counter()
             prepare.into(self._picture, prepared)
+            for another, place in others:
+                another.into(self._picture, place)
             times.append((time.perf_counter() - start) * 1000)
         if window is not None:
             for number in range(window.frames):
