@@ -13,6 +13,7 @@ from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.cameras.catalogue import open_camera
 from edgesdk_agent.cameras.several import open_cameras
 from edgesdk_agent.cameras.source_options import SourceOptions, with_values
+from edgesdk_agent.delivery.asked_frames import AskedElsewhere
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
@@ -91,7 +92,7 @@ class Pipeline(SlotPipeline):
         keep_image: bool = False,
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
-        on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        on_frame: Callable[[Frame], Array | None] | FrameFilter | AskedElsewhere | None = None,
         stage_timeout_s: float = USUAL_TIMEOUT_S,
         picture_stages: Mapping[str, Sequence[PictureStage]] | None = None,
         profile: Timeline | None = None,

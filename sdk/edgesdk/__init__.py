@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgesdk.embedded_model import Chain, Model, load
     from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost
     from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
+    from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery, frame_filter
     from edgesdk_agent.embedding import Pipeline
     from edgesdk_agent.events.event import SceneEvent
     from edgesdk_agent.events.scene import Scene
@@ -74,6 +75,7 @@ _WHERE = {
     "SceneEvent": "edgesdk_agent.events.event:SceneEvent",
     "SessionFailed": "edgesdk_targets.errors:SessionFailed",
     "SessionOptions": "edgesdk_targets.session:SessionOptions",
+    "StageSettings": "edgesdk_agent.delivery.stage_settings:StageSettings",
     "Target": "edgesdk_targets.target:Target",
     "Text": "edgesdk_targets.results:Text",
     "Timeline": "edgesdk_agent.timeline.timeline:Timeline",
@@ -82,7 +84,9 @@ _WHERE = {
     "Zone": "edgesdk_agent.zones.zone:Zone",
     "compress": "edgesdk.compression_run.compress:compress",
     "convert": "edgesdk.conversion:convert",
+    "filtered_delivery": "edgesdk_agent.delivery.stage_settings:filtered_delivery",
     "find_target": "edgesdk_targets.catalogue:find_target",
+    "frame_filter": "edgesdk_agent.delivery.stage_settings:frame_filter",
     "hook_delivery": "edgesdk_agent.delivery.hook_settings:hook_delivery",
     "load": "edgesdk.embedded_model:load",
     "open_bundle": "edgesdk_targets.bundle.bundle:open_bundle",
@@ -119,6 +123,7 @@ __all__ = [
     "SceneEvent",
     "SessionFailed",
     "SessionOptions",
+    "StageSettings",
     "Target",
     "Text",
     "Timeline",
@@ -127,7 +132,9 @@ __all__ = [
     "Zone",
     "compress",
     "convert",
+    "filtered_delivery",
     "find_target",
+    "frame_filter",
     "hook_delivery",
     "load",
     "open_bundle",

@@ -73,7 +73,7 @@ def test_a_result_travels_whole(result: Result) -> None:
     encoder, decoder = FrameEncoder(), FrameDecoder(lambda _: pytest.fail("there is no picture"))
     for seq in (1, 2):  # the labels come with the first only
         message = encoder.encode(frame(seq, None, result), None)
-        got = decoder.decode(message)
+        got = decoder.decode_result(message)
         assert (got.camera, got.seq, got.age_s, got.image) == ("door", seq, 0.1, None)
         assert type(got.result) is type(result)
         assert repr(got.result.to_json()) == repr(result.to_json())
@@ -184,7 +184,7 @@ def test_a_process_whose_parent_is_gone_before_it_is_ready_ends_silently() -> No
     ours.close()
     with theirs:
         for hook in (HookName.of(hooks.note), HookName.parse("edgesdk_testkit.hooks:absent")):
-            line = command(hook, None, theirs.fileno(), [])
+            line = command(hook, "hook", None, theirs.fileno(), [])
             ended = subprocess.run(line, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False)
             assert (ended.returncode, "BrokenPipe" in ended.stderr) == (0, False)
 

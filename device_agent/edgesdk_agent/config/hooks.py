@@ -48,9 +48,18 @@ class StagesSection(Section):
     Attributes:
         on_frame: says what the model is to see of a frame: a picture, or None to leave it out.
         on_result: says what is told of a result: the result, another one, or None to keep it back.
-        timeout_s: for one call; one that takes longer is told as hung, and its camera is left out until it returns.
+        isolate: `inline` costs nothing but its own time, on a thread of the pipeline; `process` protects the pipeline from all
+            that it may do: a process for each camera before the model, one after it.
+        queue: in a process, how many results may wait for `on_result`.
+        when_full: in a process, `wait` loses nothing and holds the pipeline, `drop_oldest` never holds it; `auto` waits where
+            every camera is `every_frame`.
+        timeout_s: for one call. One that takes longer is told as hung: inline its camera is left out until it returns, a process
+            is ended and started again.
     """
 
     on_frame: Hook | None = None
     on_result: Hook | None = None
+    isolate: Literal["inline", "process"] = "inline"
+    queue: int = Field(default=8, ge=1, le=10_000)
+    when_full: Literal["wait", "drop_oldest", "auto"] = "auto"
     timeout_s: float = Field(default=5.0, gt=0, le=3600)

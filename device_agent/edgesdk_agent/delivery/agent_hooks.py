@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from edgesdk_agent.config.hooks import HookSection
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
-from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.hook_limits import WhenFull
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.tally import HookNews
@@ -20,7 +18,10 @@ from edgesdk_targets.errors import SessionFailed
 
 if TYPE_CHECKING:
     # Who has no code of his own does not load what runs it.
+    from edgesdk_agent.delivery.frame_filter import FrameFilter
+    from edgesdk_agent.delivery.frame_filter_process import ProcessFrameFilter
     from edgesdk_agent.delivery.result_filter import FilteredDelivery
+    from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
     from edgesdk_agent.events.scenes import Scenes
 
 log = logging.getLogger(__name__)
@@ -65,22 +66,23 @@ class AgentHooks:
 
             self.delivery = TrackedDelivery(scenes, self.delivery)
         stages = config.stages
-        self._on_result: FilteredDelivery | None = None
-        if stages.on_result is not None:
-            from edgesdk_agent.delivery.hook_settings import load_hook
-            from edgesdk_agent.delivery.result_filter import FilteredDelivery
+        self._on_result: FilteredDelivery | ProcessFilteredDelivery | None = None
+        self.on_frame: FrameFilter | ProcessFrameFilter | None = None
+        if stages.on_result is not None or stages.on_frame is not None:
+            from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery, frame_filter
 
-            filters = load_hook(stages.on_result, config.hooks_path)
-            self._on_result = FilteredDelivery(
-                filters, self.delivery, name=stages.on_result, timeout_s=stages.timeout_s, on_news=self._tell
+            settings = StageSettings(
+                isolate=stages.isolate,
+                timeout_s=stages.timeout_s,
+                folder=config.hooks_path,
+                queue=stages.queue,
+                when_full=_when_full(stages.when_full, lossless=lossless),
             )
-            self.delivery = self._on_result
-        self.on_frame: FrameFilter | None = None
-        if stages.on_frame is not None:
-            from edgesdk_agent.delivery.hook_settings import load_hook
-
-            function = load_hook(stages.on_frame, config.hooks_path)
-            self.on_frame = FrameFilter(function, name=stages.on_frame, timeout_s=stages.timeout_s, on_news=self._tell)
+            if stages.on_result is not None:
+                self._on_result = filtered_delivery(stages.on_result, self.delivery, settings, on_news=self._tell)
+                self.delivery = self._on_result
+            if stages.on_frame is not None:
+                self.on_frame = frame_filter(stages.on_frame, settings, on_news=self._tell)
         self.needs_images = any(section.image for section in config.hooks)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -112,7 +114,7 @@ class AgentHooks:
             settings = HookSettings(
                 isolate=section.isolate,
                 queue=section.queue,
-                when_full=_when_full(section, lossless=lossless),
+                when_full=_when_full(section.when_full, lossless=lossless),
                 timeout_s=section.timeout_s,
                 folder=self._config.hooks_path,
                 pictures=section.image,
@@ -130,7 +132,7 @@ def _check_stage(name: str, what: str, counts: DeliveryCounts) -> None:
     lost = _lost(counts)
     if not lost:
         return
-    how = "failed" if counts.failed else "did not return"
+    how = "failed" if counts.failed else "did not return" if counts.hung else "had no time"
     log.warning("%d %s were kept back because the stage %s %s", lost, what, name, how)
     if not counts.delivered and not counts.filtered:
         hint = "See the first failure above, and what a stage returns in docs/hooks.md."
@@ -142,7 +144,7 @@ def _lost(stage: DeliveryCounts) -> int:
     return stage.failed + stage.hung + stage.dropped
 
 
-def _when_full(section: HookSection, *, lossless: bool) -> WhenFull:
-    if section.when_full != "auto":
-        return section.when_full
+def _when_full(asked: WhenFull | Literal["auto"], *, lossless: bool) -> WhenFull:
+    if asked != "auto":
+        return asked
     return "wait" if lossless else "drop_oldest"

@@ -1,4 +1,4 @@
-"""A result as bytes for the hook's process and back: JSON for what is small, then the arrays as they lie in memory.
+"""A frame or a result as bytes for another process, and back: JSON for what is small, then the arrays as they lie in memory.
 
 Nothing is executed while it is read, as a pickle would be. The labels of a model come with every result and hardly
 ever change: they are sent when they do. A picture is not sent, only where it lies in shared memory.
@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
 import numpy as np
 
-from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_targets.results import Result
 from edgesdk_targets.tensor import Array
 
 _LENGTH = struct.Struct("<I")
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (FrameResult, *get_args(Result))}
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Frame, FrameResult, *get_args(Result))}
 
 # So many models' labels are remembered; a chain has those of two.
 _LABELS_KEPT = 8
@@ -37,8 +37,8 @@ class FrameEncoder:
         self._labels: list[tuple[str, ...]] = []
         self._newest = 0
 
-    def encode(self, frame: FrameResult, picture: int | None) -> bytes:
-        """Return a result as bytes.
+    def encode(self, frame: Frame | FrameResult, picture: int | None) -> bytes:
+        """Return a frame or a result as bytes.
 
         Args:
             frame: what to send; its picture stays where it is.
@@ -50,7 +50,7 @@ class FrameEncoder:
         arrays: list[Array] = []
         image = frame.image
         header = {
-            "frame": self._plain(frame if image is None else replace(frame, image=None), arrays),
+            "frame": self._plain(frame, arrays),
             "picture": None if image is None else (picture, image.shape, image.dtype.str),
             "arrays": [(array.shape, array.dtype.str) for array in arrays],
         }
@@ -75,7 +75,8 @@ class FrameEncoder:
             return {"map": {str(key): self._plain(item, arrays) for key, item in value.items()}}
         kind = type(value).__name__
         if is_dataclass(value) and _KINDS.get(kind) is type(value):
-            return {"kind": kind, "of": {f.name: self._plain(getattr(value, f.name), arrays) for f in fields(value)}}
+            names = [field.name for field in fields(value) if field.name != "image"]
+            return {"kind": kind, "of": {name: self._plain(getattr(value, name), arrays) for name in names}}
         raise TypeError(f"A {kind} cannot be sent to another process.")
 
     def _known(self, labels: tuple[object, ...]) -> object:
@@ -97,14 +98,18 @@ class FrameDecoder:
 
     Args:
         picture: returns the picture that lies somewhere.
+
+    Attributes:
+        memory: the number of the one in which the last message's picture lies; None where it had none.
     """
 
     def __init__(self, picture: Callable[[PictureAt], Array]) -> None:
+        self.memory: int | None = None
         self._picture = picture
         self._labels: dict[int, tuple[str, ...]] = {}
 
-    def decode(self, message: bytes) -> FrameResult:
-        """Return the result; its arrays are its own, its picture is only lent."""
+    def decode(self, message: bytes) -> Frame | FrameResult:
+        """Return the frame or the result; its arrays are its own, its picture is only lent."""
         (length,) = _LENGTH.unpack_from(message)
         header = json.loads(message[_LENGTH.size : _LENGTH.size + length])
         arrays, at = [], _LENGTH.size + length
@@ -112,12 +117,21 @@ class FrameDecoder:
             count = int(np.prod(shape, dtype=np.int64))
             arrays.append(np.frombuffer(message, dtype, count, at).reshape(shape).copy())
             at += arrays[-1].nbytes
-        frame = self._value(header["frame"], arrays)
-        assert isinstance(frame, FrameResult)  # noqa: S101  (it is what the encoder wrote)
-        if header["picture"] is None:
-            return frame
-        memory, shape, dtype = header["picture"]
-        return replace(frame, image=self._picture((memory, tuple(shape), dtype)))
+        told = header["frame"]
+        values = {name: self._value(item, arrays) for name, item in told["of"].items()}
+        self.memory, shape, dtype = header["picture"] or (None, (), "")
+        if self.memory is not None:
+            values["image"] = self._picture((self.memory, tuple(shape), dtype))
+        frame = _KINDS[told["kind"]](**values)
+        assert isinstance(frame, (Frame, FrameResult))  # noqa: S101  (it is what the encoder wrote)
+        return frame
+
+    def decode_result(self, message: bytes) -> FrameResult:
+        """Return the result. Raises TypeError where it is none."""
+        result = self.decode(message)
+        if not isinstance(result, FrameResult):
+            raise TypeError(f"A {type(result).__name__} came, and not a FrameResult.")
+        return result
 
     def _value(self, value: Any, arrays: list[Array]) -> Any:
         if not isinstance(value, dict):

@@ -1,10 +1,9 @@
 """User code before inference: it may change a picture, or say that the model need not see it.
 
-It runs on the preprocessing thread, between capture and the model's own preprocessing, and nowhere else: there a frame
-that is late is replaced by a newer one, and a child process would add two hand-overs to the age of each frame. So it is
-to be quick: drawing over a region, comparing with the last picture. What it holds up, all cameras wait for, until it counts
-as hung: then another thread prepares, and only the camera with whose frame it hangs is left out
-(docs/decisions/0016).
+Here it runs on the preprocessing thread, between capture and the model's own preprocessing: there a frame that is late is
+replaced by a newer one. So it is to be quick: drawing over a region, comparing with the last picture. What it holds up, all
+cameras wait for, until it counts as hung: then another thread prepares, and only the camera with whose frame it hangs is
+left out (docs/decisions/0016). What is not quick, or not to be trusted, is asked in processes: `frame_filter_process`.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
-
 from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.picture_check import is_picture, shown
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, WatchedCalls
 from edgesdk_agent.frame import Frame
@@ -73,8 +71,8 @@ class FrameFilter:
         if picture is None:
             self._tally.filtered()
             return "filtered"
-        if not _is_picture(picture):
-            self._tally.failed(f"at frame {frame.seq}: it returned {_shown(picture)}, not a picture (H, W, 3) uint8.")
+        if not is_picture(picture):
+            self._tally.failed(f"at frame {frame.seq}: it returned {shown(picture)}, not a picture (H, W, 3) uint8.")
             return "filter_failed"
         self._tally.delivered()
         seen: Array = picture
@@ -83,17 +81,3 @@ class FrameFilter:
     def counts(self) -> DeliveryCounts:
         """Return how many frames went on (delivered), were left out (filtered), failed, hung, or came meanwhile (dropped)."""
         return self._tally.counts()
-
-
-def _is_picture(value: object) -> bool:
-    return (
-        isinstance(value, np.ndarray)
-        and value.dtype == np.uint8
-        and value.ndim == 3
-        and value.shape[2] == 3
-        and value.size > 0
-    )
-
-
-def _shown(value: object) -> str:
-    return f"{list(value.shape)} {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

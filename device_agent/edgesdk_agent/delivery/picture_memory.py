@@ -56,12 +56,25 @@ class SharedPicture:
     def hold(self, image: Array) -> Array:
         """Copy a picture in, and return it as it lies there."""
         if self._size < image.nbytes:
-            os.ftruncate(self.fd, image.nbytes)
-            self._bytes = np.frombuffer(mmap.mmap(self.fd, image.nbytes), np.uint8)
-            self._size = image.nbytes
+            # The child may have made it larger; made smaller, it would be gone from under what the child has mapped.
+            os.ftruncate(self.fd, max(image.nbytes, os.fstat(self.fd).st_size))
+            self._map(image.nbytes)
         shared = self._bytes[: image.nbytes].view(image.dtype).reshape(image.shape)
         np.copyto(shared, image)
         return shared
+
+    def seen(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """Return the picture that the child left there.
+
+        Raises:
+            ValueError: there is no room for such a picture.
+        """
+        size = _size_of(shape, dtype)
+        if self._size < size:
+            if os.fstat(self.fd).st_size < size:
+                raise ValueError(f"There is no picture {list(shape)} {dtype} in the shared memory.")
+            self._map(size)
+        return self._bytes[:size].view(dtype).reshape(shape)
 
     def close(self) -> None:
         """Let go of the memory; may be called twice."""
@@ -69,20 +82,51 @@ class SharedPicture:
             os.close(self.fd)
         self.fd, self._size, self._bytes = -1, 0, np.empty(0, np.uint8)
 
+    def _map(self, size: int) -> None:
+        self._bytes = np.frombuffer(mmap.mmap(self.fd, size), np.uint8)
+        self._size = size
+
 
 class SharedView:
-    """The child's side of a `SharedPicture`: read only, and nothing is copied."""
+    """The child's side of a `SharedPicture`: nothing is copied.
 
-    def __init__(self, fd: int) -> None:
+    Args:
+        fd: the file.
+        writable: the picture may be written there, or replaced by `put`.
+    """
+
+    def __init__(self, fd: int, *, writable: bool = False) -> None:
         self._fd = fd
+        self._protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
         self._bytes: Array = np.empty(0, np.uint8)
 
     def picture(self, shape: tuple[int, ...], dtype: str) -> Array:
         """Return the picture that lies there now, valid until the hook returns."""
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return self._at_least(_size_of(shape, dtype)).view(dtype).reshape(shape)
+
+    def put(self, image: Array, given: Array | None) -> None:
+        """Let a picture lie there from now on, instead of the one that was given; that one itself lies there already."""
+        if given is not None and _same_place(image, given):
+            return
+        if given is not None and np.may_share_memory(image, given):
+            image = image.copy()
+        if os.fstat(self._fd).st_size < image.nbytes:
+            os.ftruncate(self._fd, image.nbytes)
+        np.copyto(self._at_least(image.nbytes).view(image.dtype).reshape(image.shape), image)
+
+    def _at_least(self, size: int) -> Array:
         if self._bytes.size < size:
-            self._bytes = np.frombuffer(mmap.mmap(self._fd, size, prot=mmap.PROT_READ), np.uint8)
-        return self._bytes[:size].view(dtype).reshape(shape)
+            self._bytes = np.frombuffer(mmap.mmap(self._fd, size, prot=self._protection), np.uint8)
+        return self._bytes[:size]
+
+
+def _same_place(one: Array, other: Array) -> bool:
+    facts = ("data", "shape", "strides", "typestr")
+    return all(one.__array_interface__[fact] == other.__array_interface__[fact] for fact in facts)
+
+
+def _size_of(shape: tuple[int, ...], dtype: str) -> int:
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
 
 
 def _anonymous_file() -> int:

@@ -5,28 +5,23 @@
                              └──── answer ──────┘
 
 One result is with the child at a time, so that a crash costs exactly that one, and what waits stays here. A child that
-crashes or hangs is ended and started again, a few times, later each time; then the hook is given up, and its results
-are dropped and counted. The child ends with its parent, however that ends.
+crashes or hangs is ended and started again; see `child_call`. The child ends with its parent, however that ends.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesdk_agent.delivery.child import command
-from edgesdk_agent.delivery.child_line import ChildLine
-from edgesdk_agent.delivery.frame_encoding import FrameEncoder
+from edgesdk_agent.delivery.child_call import ChildCall
 from edgesdk_agent.delivery.hand_off import Waiting
 from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.picture_memory import SharedPicture
-from edgesdk_agent.delivery.queued import HookCrashed, HookGone, HookHung, QueuedDelivery
+from edgesdk_agent.delivery.queued import QueuedDelivery
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import EdgeError
 
 
 class ProcessDelivery(QueuedDelivery[SharedPicture]):
@@ -67,9 +62,9 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         found = HookName.parse(hook) if isinstance(hook, str) else HookName.of(hook)
         tally = Tally(name or str(found), on_news)
         memories = [SharedPicture() for _ in range(queue + 1)]
-        call = _ChildCall(found, folder, memories, timeout_s, tally, budget or RestartBudget(), self._restarting)
+        child = ChildCall(found, "hook", folder, memories, timeout_s, tally, budget=budget, restarting=self.restarting)
         super().__init__(
-            call,
+            _HookCall(child),
             memories,
             tally,
             when_full=when_full,
@@ -78,100 +73,13 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
             pictures=pictures,
         )
 
-    def _restarting(self, now: bool) -> None:
-        self._hand_off.restarting(now=now)
 
+class _HookCall:
+    """Give each result to the process, and want nothing back."""
 
-class _ChildCall:
-    """Call the hook through a line, and see to it that there is one."""
-
-    def __init__(
-        self,
-        hook: HookName,
-        folder: Path | None,
-        memories: list[SharedPicture],
-        timeout_s: float,
-        tally: Tally,
-        budget: RestartBudget,
-        restarting: Callable[[bool], None],
-    ) -> None:
-        self._hook = hook
-        self._folder = folder
-        self._memories = memories
-        self._timeout_s = timeout_s
-        self._tally = tally
-        self._budget = budget
-        self._restarting = restarting
-        self._line: ChildLine | None = None
-        self._encoder = FrameEncoder()
-        self._given_up = False
-        self._aborted = threading.Event()
-
-    def open(self) -> None:
-        """Start the process, and wait until it has imported the hook.
-
-        Raises:
-            EdgeError: it cannot be started, or there is no such hook.
-        """
-        self._encoder = FrameEncoder()
-        pictures = [memory.open() for memory in self._memories]
-        self._line = ChildLine(
-            f"hook {self._hook}",
-            lambda line: command(self._hook, self._folder, line, pictures),
-            pictures,
-            self._timeout_s,
-            hint="See what it printed, and try it with isolate=inline.",
-        )
+    def __init__(self, child: ChildCall) -> None:
+        self._child = child
+        self.open, self.abort, self.close = child.open, child.abort, child.close
 
     def __call__(self, waiting: Waiting[SharedPicture]) -> None:
-        line = self._line
-        if line is None:
-            self._restarting(True)
-            try:
-                line = self._started_again()
-            finally:
-                self._restarting(False)
-        picture = None if waiting.memory is None else self._memories.index(waiting.memory)
-        message = self._encoder.encode(waiting.result, picture)
-        try:
-            line.call(message)
-        except (HookHung, HookCrashed) as error:
-            self._end()
-            if self._aborted.is_set():
-                raise HookHung("It had not returned when the pipeline stopped; its process is ended.") from error
-            raise
-
-    def abort(self) -> None:
-        """End the process; what waits for it comes back at once."""
-        self._aborted.set()
-        line = self._line
-        if line is not None:
-            line.kill()
-
-    def close(self) -> None:
-        """Let the process end."""
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
-
-    def _end(self) -> None:
-        if self._line is not None:
-            self._line.kill()
-        self.close()
-
-    def _started_again(self) -> ChildLine:
-        while not self._given_up:
-            wait_s = self._budget.spend()
-            if wait_s is None:
-                self._given_up = True
-                self._tally.trouble("given_up", "It ended too often; its results are dropped from now on.")
-            elif self._aborted.wait(wait_s):
-                break
-            else:
-                try:
-                    self.open()
-                except EdgeError as error:
-                    self._tally.trouble("crashed", error.message)
-                if self._line is not None and not self._aborted.is_set():
-                    return self._line
-        raise HookGone
+        self._child.ask(waiting.result, waiting.memory)

@@ -27,6 +27,10 @@ M = TypeVar("M", bound=PictureMemory)
 _ABORT_GRACE_S = 1.0
 
 
+# What ends a hook that hangs does so after the hook's time, and then takes the next result: so long the pipeline waits too.
+_ENDING_S = 1.0
+
+
 class HookHung(Exception):
     """The hook did not return in its time, and was ended."""
 
@@ -41,6 +45,10 @@ class HookRaised(Exception):
 
 class HookGone(Exception):
     """There is nobody to give the result to."""
+
+
+class HookKeptBack(Exception):
+    """What was called kept the result back on purpose."""
 
 
 class HookCall(Protocol[M]):
@@ -97,7 +105,7 @@ class QueuedDelivery(Generic[M]):
         self._timeout_s = timeout_s
         self._ends_by_itself = ends_by_itself
         self._pictures = pictures
-        self._hand_off = HandOff(memories, when_full, timeout_s)
+        self._hand_off = HandOff(memories, when_full, timeout_s + (_ENDING_S if ends_by_itself else 0.0))
         self._lock = threading.Lock()
         # When the present call began; None between calls, and once the call was written off as hung.
         self._began: float | None = None
@@ -146,6 +154,10 @@ class QueuedDelivery(Generic[M]):
             self._thread.join(_ABORT_GRACE_S if self._ends_by_itself else 0.0)
             self._write_off_if_overdue(0.0)
 
+    def restarting(self, now: bool) -> None:
+        """Say that what calls the hook is being started again, or no longer: that is no time of the hook's own."""
+        self._hand_off.restarting(now=now)
+
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""
         return self._tally.counts()
@@ -183,6 +195,8 @@ class QueuedDelivery(Generic[M]):
             self._call(waiting)
         except HookGone:
             count = tally.dropped
+        except HookKeptBack:
+            count = tally.filtered
         except HookHung as error:
             count = partial(tally.hung, f"{at}: {error}")
         except HookCrashed as error:

@@ -70,14 +70,7 @@ class FilteredDelivery(WrappingDelivery):
 
     def counts(self) -> DeliveryCounts:
         """Return what became of all results: those kept back here, those with which the filter failed or hung, and the rest."""
-        mine, rest = self._tally.counts(), super().counts()
-        return replace(
-            rest,
-            filtered=rest.filtered + mine.filtered,
-            failed=rest.failed + mine.failed,
-            hung=rest.hung + mine.hung,
-            dropped=rest.dropped + mine.dropped,
-        )
+        return with_counts_of(self._tally.counts(), super().counts())
 
     def watched(self) -> Iterable[Watched]:
         """Return the filter's calls, and what is watched behind it."""
@@ -86,3 +79,15 @@ class FilteredDelivery(WrappingDelivery):
     def passed(self) -> DeliveryCounts:
         """Return how many results came through (delivered), were kept back (filtered), failed, hung or came meanwhile (dropped)."""
         return self._tally.counts()
+
+
+def with_counts_of(stage: DeliveryCounts, rest: DeliveryCounts) -> DeliveryCounts:
+    """Return what became of all results, where a stage stands before the rest: what it let through is in the rest's."""
+    return replace(
+        rest,
+        filtered=rest.filtered + stage.filtered,
+        failed=rest.failed + stage.failed,
+        hung=rest.hung + stage.hung,
+        dropped=rest.dropped + stage.dropped,
+        waiting=rest.waiting + stage.waiting,
+    )

@@ -62,6 +62,16 @@ class Bell:
             sleeper.acquire(blocking=False)
 
 
+class Gong(Bell):
+    """A bell for threads that wait for different things: whoever is woken finds out whether it was for him."""
+
+    __slots__ = ()
+
+    def wake_one(self) -> None:
+        """Wake every thread that waits, as it is not known which of them can go on."""
+        self.wake_all()
+
+
 def _locked() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()

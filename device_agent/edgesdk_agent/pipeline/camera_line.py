@@ -33,11 +33,13 @@ class FrameCell:
 
     Args:
         width, height: pixels; 0 leaves the allocation to the first read, where the camera does not know its size yet.
+        place: its number among its camera's.
     """
 
-    __slots__ = ("frame", "image")
+    __slots__ = ("frame", "image", "place")
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, place: int) -> None:
+        self.place = place
         # Memory that is not written to is not resident: a cell that is never needed costs nothing.
         self.image: Array | None = np.empty((height, width, 3), np.uint8) if width and height else None
         self.frame: Frame | None = None
@@ -64,6 +66,8 @@ class CameraLine:
         too_fast: the last picture was replaced at once; whoever was to take it had no time to.
         wanted: says by the time of a frame whether it is to be looked at; None takes all.
         writable: wakes the capture thread.
+        askable: wakes the thread that asks about its pictures before they are prepared; None where nobody is asked.
+        places: how many pictures it has.
     """
 
     def __init__(
@@ -85,13 +89,15 @@ class CameraLine:
         # lends is its own memory, of which it has no more.
         self._ahead_of_quick = _AHEAD if self.live else _AHEAD_OF_QUICK
         cells = PICTURES + kept + (0 if self.replaces or lend is not None else self._ahead_of_quick - _AHEAD)
-        self.free = [FrameCell(info.width, info.height) for _ in range(cells)]
+        self.free = [FrameCell(info.width, info.height, place) for place in range(cells)]
+        self.places = cells
         self.pictures: deque[FrameCell] = deque()
         self.inputs: deque[InputCell] = deque()
         self.filling = self.stopping = self.ended = self.paused = self.too_fast = False
         self.wanted: Callable[[float], bool] | None = None
         self.served = -1
         self.writable = Bell(lock)
+        self.askable: Bell | None = None
 
     @property
     def over(self) -> bool:

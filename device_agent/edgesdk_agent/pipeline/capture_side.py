@@ -67,6 +67,9 @@ class CaptureSide(ABC):
                 line.too_fast = _seconds_between(replaced, cell) < _TOO_FAST_S
                 line.give_back(replaced)
             line.pictures.append(cell)
+            if line.askable is not None:
+                line.askable.wake_one()
+                return None
             at_once = self._to_prepare_at_once(line)
             if at_once is None:
                 self._preparers.wake_one()
@@ -91,7 +94,7 @@ class CaptureSide(ABC):
         """Note that nothing more comes from this camera; what it gave is still processed."""
         with self._lock:
             line.ended = True
-            self._preparable.wake_one()
+            (line.askable or self._preparable).wake_one()
 
     # --- from outside
 

@@ -66,10 +66,11 @@ class Crew:
             self._lanes_left += kind == "infer"
         return thread
 
-    def start(self) -> None:
-        """Start every thread."""
+    def start(self, *only: StageKind) -> None:
+        """Start every thread that was not started, or those of some kinds."""
         for thread in tuple(self._threads):
-            thread.start()
+            if not thread.started and (not only or thread.kind in only):
+                thread.start()
 
     def missing_lanes(self, wanted: int) -> range:
         """Return the numbers of the lanes that are to be added, so that there are as many as wanted."""

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from edgesdk_agent.meter import Cause
-from edgesdk_agent.pipeline.bell import Bell
+from edgesdk_agent.pipeline.bell import Bell, Gong
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.capture_side import CaptureSide
 from edgesdk_agent.pipeline.delivery_order import DeliveryOrder, Finished
@@ -72,8 +72,53 @@ class Handover(CaptureSide):
         # One thread at a time prepares, so that a camera's frames stay in order.
         self._preparing = False
         self._turn = 0
+        # Cameras whose pictures are asked about first.
+        self._asking = 0
         self._order = DeliveryOrder()
         self._lane_turn = LaneTurn(self._lines, clock)
+
+    # --- asking user code elsewhere, before preprocessing
+
+    def ask_first(self) -> None:
+        """Have each camera's pictures asked about by a thread of its own, which then prepares them; before the start."""
+        self._preparers = self._preparable = Gong(self._lock)
+        for line in self._lines:
+            line.askable = Bell(self._lock)
+        self._asking = len(self._lines)
+
+    def next_to_ask(self, line: CameraLine) -> FrameCell | None:
+        """Return a camera's next picture, waiting for one; None when nothing will come."""
+        assert line.askable is not None  # noqa: S101  (`ask_first`)
+        with self._lock:
+            while not (self._aborted or line.over):
+                if line.pictures:
+                    picture = line.pictures.popleft()
+                    line.writable.wake_one()
+                    return picture
+                line.askable.wait()
+            return None
+
+    def room_for_asked(self, line: CameraLine, picture: FrameCell) -> InputCell | None:
+        """Return a slot to prepare a picture into, waiting for it and for the turn to prepare; None when all is aborted."""
+        with self._lock:
+            while not self._aborted:
+                cell = None if self._preparing else self._room_for(line)
+                if cell is not None:
+                    cell.picture, cell.by_lane = picture, False
+                    self._preparing = True
+                    return cell
+                self._preparable.wait()
+            line.meter.dropped("stopped")
+            line.give_back(picture)
+            return None
+
+    def asking_ended(self) -> None:
+        """Note that one camera's pictures are all prepared; after the last, what is ready is still inferred."""
+        with self._lock:
+            self._asking -= 1
+            if not self._asking:
+                self._all_prepared = True
+                self._inferable.wake_all()
 
     # --- preprocessing
 
@@ -175,7 +220,7 @@ class Handover(CaptureSide):
 
     @property
     def _some_wait(self) -> bool:
-        return any(line.pictures for line in self._lines)
+        return self._asking > 0 or any(line.pictures for line in self._lines)
 
     def preparing_ended(self) -> None:
         """Note that no more slots will be prepared; those that are ready are still inferred."""
@@ -300,6 +345,8 @@ class Handover(CaptureSide):
                 while line.inputs:
                     self._input_dropped(line, line.inputs.popleft(), "stopped")
                 line.writable.wake_one()
+                if line.askable is not None:
+                    line.askable.wake_one()
             self._preparable.wake_one()
             self._inferable.wake_all()
 

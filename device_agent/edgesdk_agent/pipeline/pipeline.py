@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import Camera
+from edgesdk_agent.delivery.asked_frames import AskedElsewhere
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.hook_limits import check_timeout
@@ -24,6 +25,7 @@ from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, watched_in
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters, Span
 from edgesdk_agent.pipeline.account import Account
+from edgesdk_agent.pipeline.ask import AskStage
 from edgesdk_agent.pipeline.camera_controls import CameraControls
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
@@ -77,7 +79,8 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             raise it.
         on_camera_error: is given the name and the error of each camera that fails, on its own thread.
         on_frame: is asked what the model is to see of each frame: a picture, or None to leave the frame out. It runs on
-            the preprocessing thread. Where it does not return, that is told, and its camera is left out until it does.
+            the preprocessing thread. Where it does not return, that is told, and its camera is left out until it does. What
+            `frame_filter` made with `isolate="process"` runs in a process for each camera instead.
         stage_timeout_s: a call of `on_frame` that takes longer is told as hung, and its camera left out until it returns; more
             than the longest that a frame may take, a first one that loads something included.
         picture_stages: by camera, what is done with each picture on the capture thread, before anything else sees it.
@@ -102,7 +105,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         keep_image: bool = False,
         on_error: Callable[[EdgeError], None] | None = None,
         on_camera_error: Callable[[str, EdgeError], None] | None = None,
-        on_frame: Callable[[Frame], Array | None] | FrameFilter | None = None,
+        on_frame: Callable[[Frame], Array | None] | FrameFilter | AskedElsewhere | None = None,
         stage_timeout_s: float = USUAL_TIMEOUT_S,
         picture_stages: Mapping[str, Sequence[PictureStage]] | None = None,
         profile: Timeline | None = None,
@@ -140,14 +143,19 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
         )
         check_timeout("`on_frame`", "stage_timeout_s", stage_timeout_s)
-        if on_frame is None or isinstance(on_frame, FrameFilter):
-            seen = on_frame
-        else:
-            seen = FrameFilter(on_frame, timeout_s=stage_timeout_s)
+        seen: FrameFilter | None = None
+        asked: AskedElsewhere | None = None
+        if isinstance(on_frame, AskedElsewhere):
+            asked = on_frame
+        elif on_frame is not None:
+            seen = on_frame if isinstance(on_frame, FrameFilter) else FrameFilter(on_frame, timeout_s=stage_timeout_s)
         self._preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         for number in range(lanes):
             self._add_lane(number)
-        self._crew.add("preprocess", "", self._preprocess)
+        if asked is None:
+            self._crew.add("preprocess", "", self._preprocess)
+        else:
+            self._asking = self._ask_first(asked)
         at_cameras = []
         for line in self._lines:
             stages = (picture_stages or {}).get(line.name, ())
@@ -159,7 +167,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         self._account = Account(
             self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing, at_cameras
         )
-        watched = (*watched_in(self._delivery), *(() if seen is None else (seen.calls,)))
+        watched = (*watched_in(self._delivery), *(() if seen is None else (seen.calls,)), *watched_in(asked))
         self._hangs = HangWatch(watched, self._crew)
         self._started = False
         self._last_deliveries_s = _LAST_DELIVERIES_S
@@ -186,9 +194,11 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         self._started = True
         try:
             self._delivery.start()
+            self._begin_asking()
         except BaseException:
             # Nothing will come, so nobody waits for an end.
             self._crew.over.set()
+            self._abort()
             self.request_stop()
             raise
         self._meters.start()
@@ -235,7 +245,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         self.request_stop()
         if not self._crew.is_member() and not is_on_own_thread(self._delivery):
             if not self._crew.join(timeout_s):
-                self._handover.abort()
+                self._abort()
                 if not self._crew.join(_ABORT_GRACE_S):
                     self._stuck()
             self._delivery.close(0.0)
@@ -283,6 +293,26 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             self._profile,
         )  # fmt: skip
         return self._crew.add("infer", str(number + 1), stage)
+
+    def _ask_first(self, asked: AskedElsewhere) -> tuple[AskStage, ...]:
+        self._handover.ask_first()
+        stages = []
+        for line in self._lines:
+            asker = asked.asker(line.name, line.places)
+            stages.append(AskStage(line, self._handover, asker, self._preprocess, self._clock))
+            self._crew.add("preprocess", line.name, stages[-1])
+        return tuple(stages)
+
+    def _begin_asking(self) -> None:
+        if not self._asking:
+            return
+        self._crew.start("preprocess")
+        try:
+            for one in self._asking:
+                one.wait_until_open()
+        except BaseException:
+            self._delivery.close(0.0)
+            raise
 
     def _prepare_at_once(self, cell: InputCell) -> None:
         try:

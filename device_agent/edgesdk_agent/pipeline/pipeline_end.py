@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 
+from edgesdk_agent.pipeline.ask import AskStage
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_agent.pipeline.failures import Failures, as_edge_error
@@ -23,6 +24,7 @@ class PipelineEnd(ABC):
     _failures: Failures
     _handover: Handover
     _hangs: HangWatch
+    _asking: tuple[AskStage, ...] = ()
 
     @abstractmethod
     def request_stop(self) -> None:
@@ -51,11 +53,17 @@ class PipelineEnd(ABC):
     def _fail(self, error: EdgeError) -> None:
         # Whatever closing a camera or the caller's `on_error` does, the end comes; and it comes after `on_error`.
         try:
-            self._handover.abort()
+            self._abort()
             self._failures.add(error)
             self.request_stop()
         finally:
             self._crew.over.set()
+
+    def _abort(self) -> None:
+        """End every thread, and drop what is not in inference yet."""
+        self._handover.abort()
+        for one in self._asking:
+            one.abort()
 
     def _close_camera(self, line: CameraLine) -> None:
         try:

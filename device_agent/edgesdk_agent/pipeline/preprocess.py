@@ -57,8 +57,12 @@ class PreprocessStage:
         self._handover.not_prepared(cell, keeps_picture=True)
         return self
 
-    def prepare(self, cell: InputCell) -> None:
-        """Prepare a slot's picture, and make the slot ready for the model."""
+    def prepare(self, cell: InputCell, asked_s: float = 0.0) -> None:
+        """Prepare a slot's picture, and make the slot ready for the model.
+
+        Args:
+            asked_s: how long user code elsewhere had it before.
+        """
         picture, line = cell.picture, cell.line
         assert picture is not None  # noqa: S101  (a cell that is to be prepared has one)
         frame = picture.frame
@@ -87,7 +91,7 @@ class PreprocessStage:
             self._on_unusable(line, error)
             return
         ended = self._clock()
-        cell.prepare_s = ended - started
+        cell.prepare_s = asked_s + ended - started
         if self._profile is not None:
-            self._profile.add("preprocess", frame.camera, frame.seq, started, ended)
+            self._profile.add("preprocess", frame.camera, frame.seq, started - asked_s, ended)
         self._handover.prepared(cell)

@@ -39,7 +39,7 @@ def main() -> None:
         clock = clock_of(model.session)
 
         def answer(message: bytes) -> bytes:
-            frame = decoder.decode(message)
+            frame = decoder.decode_result(message)
             assert frame.image is not None  # noqa: S101  (only frames with a picture are sent)
             began = clock()
             try:

@@ -1,0 +1,143 @@
+"""User code before inference, in a process for each camera: what it does with one camera's frames is no other one's affair.
+
+    camera's thread: a frame ─ copied into shared memory ─▶ child: on_frame(frame) ─ writes there ─▶ the picture, as it lies there
+
+The camera's own thread of the pipeline waits for the answer; capture, inference and all other cameras go on. Each picture of the
+pipeline has its own memory, so that what the child made of it stays as it is until the frame's result is delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from edgesdk_agent.delivery.child_call import ChildCall
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.frame_filter import Left
+from edgesdk_agent.delivery.hook_limits import check_timeout
+from edgesdk_agent.delivery.hook_name import HookName
+from edgesdk_agent.delivery.picture_memory import SharedPicture
+from edgesdk_agent.delivery.queued import HookCrashed, HookGone, HookHung, HookRaised
+from edgesdk_agent.delivery.restart_budget import RestartBudget
+from edgesdk_agent.delivery.stage_answers import NOTHING, WRONG
+from edgesdk_agent.delivery.tally import HookNews, Tally
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, Watched
+from edgesdk_agent.frame import Frame
+from edgesdk_targets.tensor import Array
+
+
+class ProcessFrameFilter:
+    """Ask the user's code, in a process for each camera, what the model is to see of a frame; a filter is of one pipeline.
+
+    Args:
+        stage: `package.module:function`, or a function that can be imported by its name; see `FrameFilter` for what it is
+            given and returns.
+        name: of the filter, for the log and for `on_news`; by the function unless given.
+        timeout_s: a call that takes longer hangs: its frame is lost, and its process ended and started again.
+        folder: where to look for the module after everything else.
+        on_news: is told each change of state, of each camera's process.
+        budget: how often each may be started again.
+
+    Raises:
+        InputError: the stage has no name by which it could be imported, or `timeout_s` is out of its bounds.
+    """
+
+    def __init__(
+        self,
+        stage: str | Callable[[Frame], Array | None],
+        *,
+        name: str = "",
+        timeout_s: float = USUAL_TIMEOUT_S,
+        folder: Path | None = None,
+        on_news: Callable[[HookNews], None] | None = None,
+        budget: Callable[[], RestartBudget] = RestartBudget,
+    ) -> None:
+        check_timeout("A stage", "timeout_s", timeout_s)
+        self.timeout_s = timeout_s
+        self._hook = HookName.parse(stage) if isinstance(stage, str) else HookName.of(stage)
+        self._name = name or str(self._hook)
+        self._folder = folder
+        self._on_news = on_news
+        self._budget = budget
+        self._askers: dict[str, _Asker] = {}
+
+    def asker(self, camera: str, places: int) -> _Asker:
+        """Return who asks about a camera's frames, each in one of so many places, numbered from 0."""
+        tally = Tally(self._name, self._on_news, kind="stage")
+        memories = [SharedPicture() for _ in range(places)]
+        lost = f"no frame of {camera} is shown to the model"
+        child = ChildCall(
+            self._hook, "on_frame", self._folder, memories, self.timeout_s, tally, lost=lost, budget=self._budget()
+        )
+        self._askers[camera] = asker = _Asker(child, memories, tally)
+        return asker
+
+    def counts(self) -> DeliveryCounts:
+        """Return how many frames went on (delivered), were left out (filtered), failed, hung, or had nobody to ask (dropped)."""
+        counts = [asker.tally.counts() for asker in self._askers.values()]
+        return DeliveryCounts(*(sum(getattr(one, field.name) for one in counts) for field in fields(DeliveryCounts)))
+
+    def watched(self) -> Iterable[Watched]:
+        """Return this filter."""
+        return (self,)
+
+    def look(self, _replace: Replace, /) -> None:
+        """Nothing is to be looked for: the kernel watches the time of each call."""
+
+    def under_way(self) -> str:
+        """Return the name of the stage while a process is asked."""
+        return self._name if any(asker.tally.counts().waiting for asker in self._askers.values()) else ""
+
+    def left_out(self) -> dict[str, str]:
+        """Return the cameras whose process was given up, and the stage's name."""
+        return {camera: self._name for camera, asker in self._askers.items() if asker.child.given_up}
+
+
+class _Asker:
+    """Asks one camera's process."""
+
+    def __init__(self, child: ChildCall, memories: list[SharedPicture], tally: Tally) -> None:
+        self.child = child
+        self.tally = tally
+        self._memories = memories
+        self.open, self.abort = child.open, child.abort
+
+    def __call__(self, frame: Frame, place: int) -> Array | Left:
+        self.tally.given()
+        at = f"at frame {frame.seq} of {frame.camera}"
+        try:
+            return self._asked(frame, self._memories[place], at)
+        except HookGone:
+            self.tally.dropped()
+        except HookHung as error:
+            self.tally.hung(f"{at}: {error}")
+        except HookCrashed as error:
+            self.tally.crashed(f"{at}: {error}")
+        except HookRaised as error:
+            self.tally.failed(f"{at}: {error}")
+        except Exception:  # noqa: BLE001  (a plug-in's border: whatever came back, the camera goes on)
+            self.tally.failed(f"{at}: {traceback.format_exc()}")
+        return "filter_failed"
+
+    def _asked(self, frame: Frame, memory: SharedPicture, at: str) -> Array | Left:
+        memory.hold(frame.image)
+        answer = self.child.ask(frame, memory)
+        kind, rest = answer[:1], answer[1:]
+        if kind == NOTHING:
+            self.tally.filtered()
+            return "filtered"
+        if kind == WRONG:
+            text = rest.decode("utf-8", "replace")
+            self.tally.failed(f"{at}: it returned {text}, not a picture (H, W, 3) uint8.")
+            return "filter_failed"
+        seen = memory.seen(tuple(json.loads(rest)), "|u1")
+        self.tally.delivered()
+        return seen
+
+    def close(self) -> None:
+        self.child.close()
+        for memory in self._memories:
+            memory.close()

@@ -1,0 +1,216 @@
+"""Stages in processes of their own: real processes, real faults, and a pipeline that goes on."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from edgesdk_agent.backoff import Backoff
+from edgesdk_agent.cameras.synthetic import SyntheticCamera
+from edgesdk_agent.delivery.delivery import DeliveryCounts
+from edgesdk_agent.delivery.frame_filter_process import ProcessFrameFilter
+from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.restart_budget import RestartBudget
+from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
+from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery, frame_filter
+from edgesdk_agent.delivery.tally import HookNews
+from edgesdk_agent.frame import FrameResult
+from edgesdk_targets.errors import InputError
+from edgesdk_targets.results import Regression
+from edgesdk_testkit import stages
+from edgesdk_testkit.pipelines import Sink, assert_accounts, make
+from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
+
+FRAMES = 30
+TOLD = [
+    ("failing", "ValueError: no 3"),
+    ("crashed", "at frame 5{whose}: Its process ended with exit code 3."),
+    ("failing", "at frame 7{whose}: it returned {wrong}."),
+    ("hung", "at frame 9{whose}: It did not return within 0.5 s; its process is ended."),
+]
+
+
+def film(frames: int | None = FRAMES) -> SyntheticCamera:
+    return SyntheticCamera(width=32, height=16, frames=frames)
+
+
+def soon(restarts: int = 5) -> RestartBudget:
+    return RestartBudget(restarts, backoff=Backoff(0.01, 0.02))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    me = psutil.Process()
+    files, children, shared = me.num_fds(), me.children(), sorted(Path("/dev/shm").iterdir())
+    yield
+    # Pictures that are lent go with the pipeline, whose parts know each other.
+    for _ in range(100):
+        gc.collect()
+        if me.num_fds() == files:
+            break
+        time.sleep(0.05)
+    assert me.num_fds() == files
+    assert me.children() == children  # zombies are children too
+    assert sorted(Path("/dev/shm").iterdir()) == shared
+    assert "edgesdk-picture" not in Path("/proc/self/maps").read_text("utf-8", "replace")
+
+
+class Pictures(Sink):
+    """Keeps what the results' pictures were."""
+
+    def __call__(self, result: FrameResult) -> None:
+        super().__call__(result)
+        assert result.image is not None
+        self.seen.append(result.image.copy())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+
+def test_the_model_sees_what_it_would_see_inline() -> None:
+    seen = {}
+    for isolate in ("inline", "process"):
+        sink = Pictures()
+        stage = frame_filter(stages.all_kinds, StageSettings(isolate))  # type: ignore[arg-type]
+        with make(film(), Script(), sink, "every_frame", keep_image=True, lanes=2, on_frame=stage) as pipeline:
+            assert pipeline.wait(PATIENCE_S)
+        stats = pipeline.stats()
+        assert_accounts(stats)
+        assert (stats.dropped, sink.seqs) == ({"filtered": 6}, [n for n in range(FRAMES) if n % 5 != 4])
+        assert stage.counts() == DeliveryCounts(delivered=24, filtered=6)
+        seen[isolate] = sink.seen
+        del sink, pipeline
+    assert [one.shape[:2] for one in seen["inline"][:4]] == [(16, 32), (32, 96), (9, 32), (16, 32)]
+    assert all(np.array_equal(one, two) for one, two in zip(seen["inline"], seen["process"], strict=True))
+
+
+def test_a_frame_stage_that_fails_loses_just_those_frames_of_that_camera() -> None:
+    news: list[HookNews] = []
+    stage = ProcessFrameFilter(stages.with_faults, timeout_s=0.5, on_news=news.append, budget=soon)
+    sink, cameras = Sink(), {stages.FAULTY: film(), "gate": film()}
+    with make(cameras, Script(), sink, "every_frame", on_frame=stage) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+        stats = pipeline.stats()
+    assert_accounts(stats)
+    assert sink.of("gate") == list(range(FRAMES))
+    assert sink.of(stages.FAULTY) == [n for n in range(FRAMES) if n not in (3, 5, 7, 9)]
+    assert stats.dropped == {"filter_failed": 4}
+    assert stage.counts() == DeliveryCounts(delivered=2 * FRAMES - 4, failed=3, hung=1)
+    assert {(one.hook, one.kind) for one in news} == {("edgesdk_testkit.stages:with_faults", "stage")}
+    wrong = "a str, not a picture (H, W, 3) uint8"
+    assert [(n.state, n.message) for n in news] == [
+        (state, text.format(whose=" of door", wrong=wrong)) for state, text in TOLD
+    ]
+
+
+def test_a_result_stage_keeps_the_order_and_loses_just_those_results_with_which_it_fails() -> None:
+    news: list[HookNews] = []
+    sink = Pictures()
+    taker = ProcessFilteredDelivery(
+        stages.doubled, InlineDelivery(sink), timeout_s=0.5, queue=4, on_news=news.append, budget=soon()
+    )
+    camera = {stages.FAULTY: film()}
+    with make(camera, Script(), taker, "every_frame", keep_image=True, lanes=2) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+        stats = pipeline.stats()
+    assert_accounts(stats)
+    through = [n for n in range(FRAMES) if n not in (3, 5, 7, 9) and n % 7 != 6]
+    assert sink.seqs == through
+    assert [one.result.values[0] for one in sink.results if isinstance(one.result, Regression)] == [
+        2 * n for n in through
+    ]
+    assert all(
+        (image[-1] == seq).all() and not (image[-2] == 255).all() for seq, image in zip(through, sink.seen, strict=True)
+    )
+    assert (stats.processed, stats.callback_errors, stats.results_filtered) == (FRAMES, 4, 4)
+    assert taker.passed() == DeliveryCounts(delivered=len(through), failed=3, hung=1, filtered=4)
+    expected = [(state, text.format(whose="", wrong="a Regression, not a FrameResult")) for state, text in TOLD]
+    assert [(n.state, n.message) for n in news] == expected
+    del sink
+
+
+def test_a_process_killed_from_outside_is_started_again_while_the_model_is_swapped() -> None:
+    news: list[HookNews] = []
+    stage = ProcessFrameFilter(stages.slow, on_news=news.append, budget=soon)
+    sink, before, after = Sink(), Script(), Script()
+    me = psutil.Process()
+    others = set(me.children())
+    with make(film(None), before, sink, "every_frame", on_frame=stage) as pipeline:
+        wait_until(lambda: len(sink.results) > 10, "results")
+        (child,) = set(me.children()) - others
+        os.kill(child.pid, signal.SIGKILL)
+        wait_until(lambda: bool(news), "the news")
+        pipeline.swap_slots(after.slots(3), PATIENCE_S)
+        seen = len(after.inferred)
+        wait_until(lambda: len(after.inferred) > seen + 20, "answers of the other model")
+    stats = pipeline.stats()
+    assert_accounts(stats)
+    assert (news[0].state, stats.dropped) == ("crashed", {"filter_failed": 1})
+    assert news[0].message.endswith("Its process was ended by SIGKILL.")
+    assert sink.seqs == sorted(sink.seqs)
+
+
+def test_a_stage_that_always_ends_is_given_up_and_nothing_comes_through() -> None:
+    news: list[HookNews] = []
+    stage = ProcessFrameFilter(stages.ends, on_news=news.append, budget=lambda: soon(1))
+    sink = Sink()
+    with make({"door": film()}, Script(), sink, "every_frame", on_frame=stage) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+        assert pipeline.left_out() == {"door": "edgesdk_testkit.stages:ends"}
+    assert (sink.results, pipeline.stats().dropped) == ([], {"filter_failed": FRAMES})
+    assert stage.counts() == DeliveryCounts(failed=2, dropped=FRAMES - 2)
+    assert [n.state for n in news] == ["crashed", "given_up"]
+
+
+def test_a_stop_does_not_wait_for_what_hangs() -> None:
+    stage = ProcessFrameFilter("edgesdk_testkit.stages:hangs", timeout_s=3600.0)
+    pipeline = make({"door": film()}, Script(), Sink(), "every_frame", on_frame=stage).start()
+    wait_until(lambda: bool(stage.under_way()), "the hang")
+    pipeline.stop(0.1)
+    assert_accounts(pipeline.stats())
+    assert stage.counts().hung == 1
+
+
+@pytest.mark.parametrize("where", ["on_frame", "on_result"])
+def test_a_stage_that_is_not_there_is_said_at_the_start(where: str) -> None:
+    settings, name = StageSettings("process"), "edgesdk_testkit.stages:absent"
+    more: dict[str, Any] = {"on_frame": frame_filter(name, settings)} if where == "on_frame" else {}
+    taker: Any = Sink() if where == "on_frame" else filtered_delivery(name, Sink(), settings)
+    with pytest.raises(InputError, match=r"edgesdk_testkit\.stages has no absent"):
+        make({"a": film(), "b": film()}, Script(), taker, "every_frame", **more).start()
+
+
+def test_what_cannot_be_run_is_refused() -> None:
+    for settings in ({"isolate": "thread"}, {"timeout_s": 0.0}, {"queue": 0}, {"when_full": "auto"}):
+        with pytest.raises(InputError):
+            StageSettings(**settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no name by which another process"):
+        frame_filter(lambda frame: frame.image, StageSettings("process"))
+
+
+@pytest.mark.parametrize(("isolate", "ends_with"), [("inline", 3), ("process", 0)])
+def test_only_the_process_keeps_the_application_alive(isolate: str, ends_with: int) -> None:
+    program = (
+        "import sys; from edgesdk_testkit.pipelines import Sink, make; from edgesdk_testkit.slots import Script\n"
+        "from edgesdk_agent.cameras.synthetic import SyntheticCamera; import edgesdk; from edgesdk_testkit import stages\n"
+        "stage = edgesdk.frame_filter(stages.ends, edgesdk.StageSettings(sys.argv[1]))\n"
+        "with make(SyntheticCamera(width=32, height=16, frames=1), Script(), Sink(), on_frame=stage) as pipeline:\n"
+        "    pipeline.wait(30)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, isolate], env=environment, timeout=60, capture_output=True, check=False
+    )
+    assert done.returncode == ends_with, done.stderr
