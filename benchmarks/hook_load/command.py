@@ -11,7 +11,13 @@ from hook_load.rounds import Case, Kept, measure
 
 
 def measure_and_tell(
-    description: str, cases: Sequence[Case], reference: Case, table: Callable[[list[Kept]], str], *, seconds: float
+    description: str,
+    cases: Sequence[Case],
+    reference: Case,
+    table: Callable[[list[Kept]], str],
+    *,
+    seconds: float,
+    more: Callable[[], dict[str, object]] = dict,
 ) -> None:
     """Do what the command line says.
 
@@ -19,6 +25,7 @@ def measure_and_tell(
         reference: the case without a rival, of which all others are shares.
         table: makes Markdown of what was kept.
         seconds: of each measurement, unless the command line says otherwise.
+        more: measures something else afterwards, which it prints, for the JSON.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=5)
@@ -27,6 +34,11 @@ def measure_and_tell(
     options = parser.parse_args()
     kept = measure(cases, reference, rounds=options.rounds, seconds=options.seconds)
     print(table(kept))
+    document = {
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "cases": [one.to_json() for one in kept],
+        **more(),
+    }
     if options.json is not None:
-        document = {"rounds": options.rounds, "seconds": options.seconds, "cases": [one.to_json() for one in kept]}
         options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")

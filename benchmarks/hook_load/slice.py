@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from edgesdk_agent.cameras.camera import CameraInfo
 from edgesdk_agent.delivery.hook_settings import HookSettings, Isolation, hook_delivery
+from edgesdk_agent.delivery.stage_settings import StageIsolation, StageSettings, filtered_delivery, frame_filter
 from edgesdk_agent.pipeline import Pipeline
 from edgesdk_targets.results import Regression, Result
 from edgesdk_targets.tensor import Array
-from hook_load.rivals import RIVALS
+from hook_load.rivals import FRAME_STAGES, RESULT_STAGES, RIVALS, nothing
 
 MODEL_S = 0.004
 _WARM_UP_S = 0.5
@@ -51,10 +52,23 @@ class SleepingSlot:
         return Regression(np.zeros(4, np.float32))
 
 
-def rate(rival: str, isolation: Isolation, seconds: float) -> float:
-    """Return how many frames a second the model saw while the rival was at work."""
-    delivery = hook_delivery(RIVALS[rival], HookSettings(isolation, when_full="drop_oldest"))
-    with Pipeline([SleepingSlot(), SleepingSlot()], EndlessCamera(), on_result=delivery, policy="every_frame"):
+def rate(rival: str, isolation: str, seconds: float) -> float:
+    """Return how many frames a second the model saw while the rival was at work.
+
+    Args:
+        isolation: of a hook; of a stage, `on_frame` or `on_result` stands before it, with a colon.
+    """
+    stage, _, isolate = isolation.rpartition(":")
+    taker: Any = nothing
+    more: dict[str, Any] = {}
+    if stage == "on_frame":
+        more["on_frame"] = frame_filter(FRAME_STAGES[rival], StageSettings(cast("StageIsolation", isolate)))
+    elif stage == "on_result":
+        settings = StageSettings(cast("StageIsolation", isolate), when_full="drop_oldest")
+        taker = filtered_delivery(RESULT_STAGES[rival], nothing, settings)
+    else:
+        taker = hook_delivery(RIVALS[rival], HookSettings(cast("Isolation", isolate), when_full="drop_oldest"))
+    with Pipeline([SleepingSlot(), SleepingSlot()], EndlessCamera(), on_result=taker, policy="every_frame", **more):
         time.sleep(_WARM_UP_S)
         before, began = SleepingSlot.inferred, time.perf_counter()
         time.sleep(seconds)
@@ -63,4 +77,4 @@ def rate(rival: str, isolation: Isolation, seconds: float) -> float:
 
 if __name__ == "__main__":
     sys.setswitchinterval(float(sys.argv[3]))
-    print(rate(sys.argv[1], cast("Isolation", sys.argv[2]), float(sys.argv[4])))
+    print(rate(sys.argv[1], sys.argv[2], float(sys.argv[4])))

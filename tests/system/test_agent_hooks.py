@@ -96,8 +96,9 @@ hooks:
         assert sum(one.values()) == 40
 
 
-def test_stages_decide_what_the_model_sees_and_what_is_told(digits_bundle: Path, tmp_path: Path) -> None:
-    stages = "stages: {on_frame: 'users_code:dark', on_result: 'users_code:not_ten'}\n"
+@pytest.mark.parametrize("isolate", ["inline", "process"])
+def test_stages_decide_what_the_model_sees_and_what_is_told(digits_bundle: Path, tmp_path: Path, isolate: str) -> None:
+    stages = f"stages: {{on_frame: 'users_code:dark', on_result: 'users_code:not_ten', isolate: {isolate}}}\n"
     with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
         config = configuration(tmp_path, digits_bundle, broker.address, stages)
         with AgentProcess("--config", config) as agent:
