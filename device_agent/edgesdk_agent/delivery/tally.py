@@ -153,5 +153,11 @@ class Tally:
         lines = message.splitlines() or [""]
         level = logging.INFO if state == "well" else logging.WARNING
         log.log(level, "%s %s is %s: %s", self.kind, self.hook, state.replace("_", " "), message)
-        if self._on_news is not None:
+        if self._on_news is None:
+            return
+        try:
             self._on_news(HookNews(self.hook, state, lines[-1].strip(), self.kind))
+        except (
+            Exception
+        ):  # a plug-in's border: what is told happened, whoever hears it, and others are still to be told
+            log.exception("Whoever is told of the %s %s raised", self.kind, self.hook)

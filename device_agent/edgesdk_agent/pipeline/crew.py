@@ -93,8 +93,15 @@ class Crew:
             thread = None if held is None else held.successor()
             if thread is None:
                 return False
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                cannot = error
+            else:
+                self._threads.append(thread)
+                return True
+        # What the held thread had is given up already, and there is nobody to go on: the pipeline ends, and says why.
+        self._on_failure(thread.kind, None, cannot)
         return True
 
     def _forget_let_go(self) -> None:

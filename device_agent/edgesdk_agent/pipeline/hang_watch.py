@@ -31,8 +31,12 @@ class HangWatch:
 
     def start(self) -> None:
         """Begin to look."""
-        if self._watched:
+        if not self._watched:
+            return
+        try:
             threading.Thread(target=self._run, name="edgesdk-hangs", daemon=True).start()
+        except RuntimeError as error:
+            log.error("User code that hangs will not be told, and will hold the pipeline: %s", error)  # noqa: TRY400  (it says all)
 
     def under_way(self) -> list[str]:
         """Return the names of the user code that holds a thread just now."""

@@ -27,6 +27,7 @@ class InferStage:
         delivering: is told the processor time that the deliveries took on this thread.
         preprocess: prepares what comes to a lane unprepared.
         preparing: is told the processor time that this took on this thread.
+        failed: is given what the model raised, as soon as it did.
         profile: records when each frame was inferred and delivered, where one is wanted.
         left: the result with which user code holds another lane: this one goes on after it.
     """
@@ -39,6 +40,7 @@ class InferStage:
         delivering: ProcessorTime,
         preprocess: PreprocessStage,
         preparing: ProcessorTime,
+        failed: Callable[[BaseException], None],
         profile: Timeline | None = None,
         left: Finished | None = None,
     ) -> None:
@@ -48,6 +50,7 @@ class InferStage:
         self._delivering = delivering
         self._preprocess = preprocess
         self._preparing = preparing
+        self._failed = failed
         self._profile = profile
         self._left = left
         # What is being delivered; should user code hang with it, another lane goes on, and the picture stays with the code.
@@ -75,7 +78,7 @@ class InferStage:
         self._lent, at.kept = at.kept, None
         return InferStage(
             self._handover, self._clock, self._deliver, self._delivering, self._preprocess, self._preparing,
-            self._profile, at,
+            self._failed, self._profile, at,
         )  # fmt: skip
 
     def _work(self) -> None:
@@ -100,8 +103,10 @@ class InferStage:
         started = self._clock()
         try:
             finished.result = cell.slot.infer(frame.camera, frame.seq)
-        except BaseException:
+        except BaseException as error:
             line.meter.dropped("failed")
+            # Now, as user code that is given another lane's result below may keep this thread for ever.
+            self._failed(error)
             raise
         else:
             ended = self._clock()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -290,7 +291,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
     def _add_lane(self, number: int) -> StageThread:
         stage = InferStage(
             self._handover, self._clock, self._delivery, self._delivering, self._preprocess, self._preparing,
-            self._profile,
+            partial(self._stage_failed, "infer", None), self._profile,
         )  # fmt: skip
         return self._crew.add("infer", str(number + 1), stage)
 
@@ -311,6 +312,8 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             for one in self._asking:
                 one.wait_until_open()
         except BaseException:
+            # No lane was started, whose end would tell this.
+            self._inference_over()
             self._delivery.close(0.0)
             raise
 
