@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,6 +30,8 @@ from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+log = logging.getLogger(__name__)
 
 Source = str | Path | int | Camera
 _NAMES = (str, Path, int)
@@ -106,6 +109,7 @@ class Pipeline(SlotPipeline):
                 {name: partial(_opened, str(one), options) for name, one in named.items() if name not in given},
                 beside_others=bool(given),
             )
+            _tell_batches(model)
             cameras = {name: given.get(name) or opened[name] for name in named}
             for camera in cameras.values():
                 undo.callback(camera.close)
@@ -165,6 +169,7 @@ class Pipeline(SlotPipeline):
             InputError: another pipeline feeds the model a camera of the same name; see `start`.
             SessionFailed: the old model does not finish its last frame within the time.
         """
+        _tell_batches(model)
         policies = tuple(self.policies.values())
         lanes = lanes_wanted(policies, model.lanes, on_caller=_on_caller(model))
         slots = model.slots(slots_wanted(policies, lanes))
@@ -188,6 +193,17 @@ class Pipeline(SlotPipeline):
         self._feeding = False
         for model in self._fed:
             model.release_streams(self)
+
+
+def _tell_batches(model: Model | Chain) -> None:
+    for one in (model.detector, model.then) if isinstance(model, Chain) else (model,):
+        batch = getattr(one, "batch", 1)
+        if batch > 1:
+            log.warning(
+                "%s takes %d pictures an inference, and a pipeline gives it one: each frame costs as much as %d. "
+                "Convert it without --batch for cameras.",
+                one.manifest.name, batch, batch,
+            )  # fmt: skip
 
 
 def _on_caller(model: Model | Chain) -> bool:

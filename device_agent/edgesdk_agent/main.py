@@ -123,7 +123,7 @@ def _run_once(
     from edgesdk_agent.steering.beginning import take_back_failed
 
     config = beginning.loaded.config
-    with _recorded(options.profile) as profile, ModelLoading(config) as loading, ExitStack() as early:
+    with _recorded(options.profile, beginning.runs) as profile, ModelLoading(config) as loading, ExitStack() as early:
         try:
             with quick_imports():
                 from edgesdk_agent.pipeline_settings import apply_pipeline_settings
@@ -153,12 +153,12 @@ def _run_once(
             return {}, True
 
 
-def _recorded(path: str | None) -> AbstractContextManager[Timeline | None]:
+def _recorded(path: str | None, runs_before: int) -> AbstractContextManager[Timeline | None]:
     if path is None:
         return nullcontext()
     from edgesdk_agent.timeline.recording import recorded
 
-    return recorded(Path(path))
+    return recorded(Path(path), runs_before)
 
 
 def _restart() -> NoReturn:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from edgesdk.benchmark.subject import bundle_subject
+from edgesdk_agent.embedding import Pipeline
 from edgesdk_converters.conversion import Conversion
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
@@ -79,6 +80,18 @@ def test_each_picture_is_answered_as_alone(made: Conversion, pictures: list[Any]
         assert isinstance(other, Classification)
         assert list(one.class_ids) == list(other.class_ids)
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
+
+
+def test_a_pipeline_says_that_each_frame_costs_as_much_as_many(
+    made: Conversion, caplog: pytest.LogCaptureFixture
+) -> None:
+    with load_model(made.path, variant=made.variants[0].id) as model:
+        with Pipeline(model, "synthetic:?frames=2", on_result=lambda _: None) as pipeline:
+            pipeline.wait()
+        assert pipeline.stats().processed == 2
+    told = [message for message in caplog.messages if "each frame costs as much as 4" in message]
+    assert len(told) == 1
+    assert told[0].startswith("several takes 4 pictures")
 
 
 def test_so_many_pictures_a_run_are_counted(made: Conversion) -> None:

@@ -37,6 +37,13 @@ def test_what_cannot_be_written_at_the_end_is_told_and_the_outcome_stands(
     assert caplog.text.count("could not be written") == 2
 
 
+def test_each_run_of_one_process_has_its_own_file(tmp_path: Path) -> None:
+    for runs_before, name in enumerate(("a.b.json", "a.b.2.json", "a.b.3.json")):
+        with recorded(tmp_path / "a.b.json", runs_before) as timeline:
+            timeline.add("infer", "door", runs_before, 1.0, 1.5)
+        assert f'"frame":{runs_before}' in (tmp_path / name).read_text()
+
+
 def failing_run(path: Path, *, in_the_way: bool = False) -> None:
     with recorded(path) as timeline:
         timeline.add("infer", "door", 7, 1.0, 1.5)

@@ -35,6 +35,7 @@ class Beginning:
         file: the overlay.
         news: what is to be told: the name of an event, and a sentence.
         budget: of restarts from afar.
+        runs: that this process made before.
     """
 
     source: ConfigSource
@@ -42,6 +43,7 @@ class Beginning:
     file: OverlayFile
     news: tuple[tuple[str, str], ...] = field(default=())
     budget: RestartBudget = field(default_factory=RestartBudget)
+    runs: int = 0
 
 
 def begin(source: ConfigSource, before: RunBefore | None = None) -> Beginning:
@@ -68,7 +70,7 @@ def begin(source: ConfigSource, before: RunBefore | None = None) -> Beginning:
         news.append(("settings_left_out", left_out))
     for _, told in news:
         log.warning("%s", told)
-    return Beginning(source, loaded, file, tuple(news), before.budget)
+    return Beginning(source, loaded, file, tuple(news), before.budget, before.runs)
 
 
 def settle(file: OverlayFile) -> str:

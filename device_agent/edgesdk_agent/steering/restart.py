@@ -20,5 +20,5 @@ def wait_for_restart(beginning: Beginning, stop: threading.Event) -> bool:
     if stop.wait(wait_s):
         return False
     spent = beginning.budget.spent(time.monotonic())
-    leave_for_next_run(RunBefore(restarts=spent.at, failed=beginning.file.now.failed))
+    leave_for_next_run(RunBefore(runs=beginning.runs + 1, restarts=spent.at, failed=beginning.file.now.failed))
     return True

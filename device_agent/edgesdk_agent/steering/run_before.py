@@ -22,12 +22,14 @@ class RunBefore(BaseModel):
     """What the last run of this process leaves.
 
     Attributes:
+        runs: of this process until then.
         restarts: seconds of the monotonic clock, which runs on.
         failed: the desired state that did not come through its trial.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
+    runs: Annotated[int, Field(ge=0)] = 0
     restarts: Annotated[tuple[float, ...], Field(max_length=1000)] = ()
     failed: FailedTrial | None = None
 

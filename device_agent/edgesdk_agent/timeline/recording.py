@@ -17,16 +17,22 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def recorded(path: Path) -> Iterator[Timeline]:
+def recorded(path: Path, runs_before: int = 0) -> Iterator[Timeline]:
     """Give a timeline for the block, and write it as trace events behind it, however it ends.
 
     What cannot be written then is told in the log: the run's own outcome stands.
+
+    Args:
+        path: of the first run's file; the second's has `.2` before its ending, and so on, so that no run's is lost.
+        runs_before: of the same process.
 
     Raises:
         InputError: the file's ending is not `.json`, or nothing can be written there at the beginning.
     """
     if path.suffix != ".json":
         raise InputError(f"A timeline cannot be written as {path.name}.", hint="Use .json, which Perfetto opens.")
+    if runs_before:
+        path = path.with_suffix(f".{runs_before + 1}.json")
     check_writable(path, "--profile")
     timeline = Timeline()
     try:

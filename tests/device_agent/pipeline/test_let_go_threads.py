@@ -7,18 +7,50 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_agent.delivery import tally
 from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
-from edgesdk_agent.frame import Frame
+from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.crew import Crew
+from edgesdk_agent.pipeline.pipeline import Pipeline
+from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.results import Regression
 from edgesdk_testkit.pipelines import Sink, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
 TIMEOUT_S = 0.1
+
+
+class _FailsThenWaits:
+    """A model of which the first frame fails after the second was answered, so that its lane delivers the second's result."""
+
+    def __init__(self) -> None:
+        self.second = threading.Event()
+
+    def slots(self) -> list[Any]:
+        return [_OneOfTwo(self) for _ in range(4)]
+
+
+class _OneOfTwo:
+    def __init__(self, model: _FailsThenWaits) -> None:
+        self._model = model
+
+    def prepare(self, image: Any) -> None: ...
+
+    def infer(self, _camera: str, seq: int) -> Regression:
+        if seq == 1:
+            self._model.second.set()
+            return Regression(np.zeros(1, np.float32))
+        assert self._model.second.wait(PATIENCE_S)
+        # The other lane puts its result down behind this one's.
+        time.sleep(0.2)
+        raise ValueError("the model's own")
 
 
 class Waits:
@@ -130,3 +162,78 @@ def test_a_stage_is_not_well_again_while_a_camera_is_left_out(
         back.set()
         wait_until(lambda: not pipeline.left_out(), "the calls' return")
         wait_until(lambda: "well" in news, "the all-clear")
+
+
+def test_whoever_is_told_may_raise_and_further_hangs_are_told_all_the_same(back: threading.Event) -> None:
+    told: list[str] = []
+
+    def on_news(news: HookNews) -> None:
+        told.append(news.state)
+        raise ValueError(news.state)
+
+    stage = FrameFilter(lambda _: back.wait() or None, timeout_s=TIMEOUT_S, on_news=on_news)
+    cameras = {name: SyntheticCamera(width=32, height=16, frames=None) for name in ("a", "b")}
+    with make(cameras, Script(), Sink(), "freshest", on_frame=stage) as pipeline:
+        wait_until(lambda: stage.counts().hung == 2, "a hang of each")
+        assert pipeline.left_out().keys() == {"a", "b"}
+    assert told == ["hung"]
+
+
+def test_where_no_thread_can_go_on_the_pipeline_ends_and_says_so(
+    back: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = FrameFilter(lambda _: back.wait() or None, timeout_s=TIMEOUT_S)
+    pipeline = make(SyntheticCamera(width=32, height=16, frames=None), Script(), Sink(), on_frame=stage).start()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(SessionFailed, match="can't start new thread"):
+            pipeline.wait(PATIENCE_S)
+    with pytest.raises(SessionFailed, match="can't start new thread"):
+        pipeline.stop()
+
+
+def test_a_pipeline_runs_also_where_nobody_can_look_for_hangs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "edgesdk-hangs":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    sink = Sink()
+    film = SyntheticCamera(width=32, height=16, frames=5)
+    with make(film, Script(), sink, "every_frame", on_frame=lambda frame: frame.image) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert (sink.seqs, "will not be told" in caplog.text) == ([*range(5)], True)
+
+
+def test_a_models_error_is_told_also_where_a_stage_keeps_its_thread(back: threading.Event) -> None:
+    """The lane whose model fails delivers what another lane has ready, and does not come back from that."""
+    errors: list[str] = []
+    model, began = _FailsThenWaits(), threading.Event()
+
+    def hangs(_: FrameResult) -> None:
+        began.set()
+        back.wait()
+
+    film = SyntheticCamera(width=32, height=16, frames=2)
+    told = FilteredDelivery(hangs, InlineDelivery(Sink()), timeout_s=60.0)
+    pipeline = Pipeline(
+        model.slots(),
+        film,
+        on_result=told,
+        policy="every_frame",
+        lanes=2,
+        on_error=lambda error: errors.append(error.message),
+    ).start()
+    assert began.wait(PATIENCE_S), "the other lane's result is delivered by the lane that failed"
+    assert errors == ["The pipeline stopped: ValueError: the model's own"]
+    back.set()
+    pipeline.stop()
