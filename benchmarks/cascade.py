@@ -33,11 +33,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "digits"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "compression"))
 
-from digits_inputs import Inputs
+from digits_inputs import Inputs, card_file
+from drawn_training import fit_drawn
 from make_data import Digits, load_all, split
 from render_pictures import Renderer
 from resnet20 import resnet20
-from train_loop import fit
+from train_classifier import drawn_crops
 
 from edgesdk.benchmark.host import host_facts
 from edgesdk.evaluate.intervals import Metric, between, resampled_counts
@@ -46,6 +47,7 @@ from edgesdk.evaluate.significance import holm
 from edgesdk.together.cascade import make_cascade
 from edgesdk.together.doubt import Budget, at, choose, curve
 from edgesdk.together.members import Part
+from edgesdk.train.losses import loss_for
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
 
@@ -68,16 +70,18 @@ def tiny() -> Any:
 
 
 def trained(name: str, model: Any, digits: Digits, steps: int) -> Any:
-    import torch
-    from torch.nn import functional
-
-    source, inputs = Renderer(digits, 1), Inputs("classifier")
-
-    def step(_: int) -> Any:
-        images, labels = zip(*(source.crop() for _ in range(_BATCH)), strict=True)
-        return functional.cross_entropy(model(inputs.batch(list(images))), torch.tensor(labels), label_smoothing=0.02)
-
-    fit(model, step, steps=steps, peak_rate=4e-3, name=name)
+    source, inputs, card = Renderer(digits, 1), Inputs("classifier"), card_file("classifier")
+    print(f"{name} is trained", file=sys.stderr)
+    fit_drawn(
+        model,
+        card,
+        lambda count: drawn_crops(source, inputs, count),
+        steps=steps,
+        batch=_BATCH,
+        peak_rate=4e-3,
+        seed=1,
+        loss=loss_for(card, label_smoothing=0.02),
+    )
     return model
 
 
@@ -192,7 +196,7 @@ def mean_of_digits(units: Any, differences: Any) -> Metric:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--each", type=int, default=5, help="pictures of each digit")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=500, help="of each training, a multiple of ten")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgesdk-cascade-") as name:

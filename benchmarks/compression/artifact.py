@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.benchmark.artifact_bytes import artifact_bytes
-from edgesdk.comparing import compared
+from edgesdk.comparison.figures import compared
 from edgesdk.evaluate.answers import Answers, collect, each_alone, paths_of
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk_targets.bundle.bundle import open_bundle

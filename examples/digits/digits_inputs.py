@@ -10,6 +10,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
+from edgesdk_targets.card import CardFile, read_card
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.tensor import TensorSpec
@@ -23,6 +24,11 @@ def card(name: str) -> dict[str, Any]:
     """Return the model card of a sample model as plain data."""
     data: dict[str, Any] = yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
     return data
+
+
+def card_file(name: str) -> CardFile:
+    """Return the model card of a sample model, read and checked."""
+    return read_card(HERE / f"{name}.yaml")
 
 
 class Inputs:

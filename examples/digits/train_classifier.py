@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
-from digits_inputs import Inputs
+from digits_inputs import Inputs, card_file
 from digits_models import Classifier
+from drawn_training import fit_drawn
 from make_data import Digits
 from render_pictures import Renderer
-from torch import Tensor
-from torch.nn import functional
-from train_loop import fit
+
+from edgesdk.train.batch import Batch
+from edgesdk.train.losses import loss_for
 
 STEPS, BATCH, PEAK_RATE = 1500, 96, 4e-3
 
@@ -18,21 +19,27 @@ def train(digits: Digits, seed: int) -> Classifier:
     """Train the classifier on pictures rendered from `digits`."""
     model, source, inputs = Classifier(), Renderer(digits, seed), Inputs("classifier")
 
-    def step(_: int) -> Tensor:
-        images, labels = _batch(source, inputs, BATCH)
-        return functional.cross_entropy(model(images), labels, label_smoothing=0.05)
-
-    fit(model, step, steps=STEPS, peak_rate=PEAK_RATE, name="classifier")
+    fit_drawn(
+        model,
+        card := card_file("classifier"),
+        lambda count: drawn_crops(source, inputs, count),
+        steps=STEPS,
+        batch=BATCH,
+        peak_rate=PEAK_RATE,
+        seed=seed,
+        loss=loss_for(card, label_smoothing=0.05),
+    )
     return model
 
 
 def evaluate(model: Classifier, digits: Digits, *, seed: int = 100, pictures: int = 4000) -> float:
     """Return the top-1 accuracy on pictures rendered from `digits`."""
-    images, labels = _batch(Renderer(digits, seed), Inputs("classifier"), pictures)
+    drawn = drawn_crops(Renderer(digits, seed), Inputs("classifier"), pictures)
     with torch.inference_mode():
-        return float((model(images).argmax(1) == labels).float().mean())
+        return float((model(drawn.images).argmax(1) == drawn.targets).float().mean())
 
 
-def _batch(source: Renderer, inputs: Inputs, count: int) -> tuple[Tensor, Tensor]:
+def drawn_crops(source: Renderer, inputs: Inputs, count: int) -> Batch:
+    """Draw so many pictures of one digit each, with their classes."""
     images, labels = zip(*(source.crop() for _ in range(count)), strict=True)
-    return inputs.batch(list(images)), torch.tensor(labels)
+    return Batch(inputs.batch(list(images)), torch.tensor(labels))

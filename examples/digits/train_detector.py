@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from detector_loss import cells_for, loss_of
-from digits_inputs import Inputs, card
+from detector_loss import loss
+from digits_inputs import Inputs, card, card_file
 from digits_models import Detector
 from digits_scores import Counts, pick
+from drawn_training import fit_drawn
 from make_data import Digits
 from numpy.typing import NDArray
-from torch import Tensor
-from train_loop import fit
 
+from edgesdk.train.batch import Batch, BoxTargets
 from edgesdk_agent.cameras.conveyor_scene import HEIGHT, WIDTH, ConveyorScene, Truth
 
 Array = NDArray[Any]
@@ -29,17 +29,25 @@ def train(digits: Digits, seed: int) -> Detector:
     model = Detector()
     scenes = _SceneSource(digits, seed)
     inputs = Inputs("detector")
-    grid = model.centres[0].numpy()
     scale = np.array([model.width / WIDTH, model.height / HEIGHT] * 2, np.float32)
 
-    def step(number: int) -> Tensor:
-        images, truths = scenes.batch(number)
-        wanted = [cells_for(truth.boxes * scale, truth.labels, grid) for truth in truths]
-        classes, boxes = (torch.from_numpy(np.stack(part)) for part in zip(*wanted, strict=True))
-        logits, found = model.raw(inputs.batch(images))
-        return loss_of(logits, found, classes, boxes)
+    def draw(count: int) -> Batch:
+        images, truths = scenes.batch(count)
+        boxes = tuple(torch.from_numpy(truth.boxes * scale) for truth in truths)
+        class_ids = tuple(torch.from_numpy(truth.labels) for truth in truths)
+        crowd = tuple(torch.zeros(len(ids), dtype=torch.bool) for ids in class_ids)
+        return Batch(inputs.batch(images), BoxTargets(boxes, class_ids, crowd))
 
-    fit(model, step, steps=STEPS, peak_rate=PEAK_RATE, name="detector")
+    fit_drawn(
+        model,
+        card_file("detector"),
+        draw,
+        steps=STEPS,
+        batch=BATCH,
+        peak_rate=PEAK_RATE,
+        seed=seed,
+        loss=loss,
+    )
     return model
 
 
@@ -68,12 +76,14 @@ class _SceneSource:
         self._digits = digits
         self._rng = np.random.default_rng(seed)
         self._scenes = [self._scene() for _ in range(_SCENES)]
+        self._drawn = 0
 
-    def batch(self, step: int) -> tuple[list[Array], list[Truth]]:
-        if step % _STEPS_PER_SCENE == 0:
-            self._scenes[step // _STEPS_PER_SCENE % _SCENES] = self._scene()
+    def batch(self, count: int) -> tuple[list[Array], list[Truth]]:
+        number, self._drawn = self._drawn, self._drawn + 1
+        if number % _STEPS_PER_SCENE == 0:
+            self._scenes[number // _STEPS_PER_SCENE % _SCENES] = self._scene()
         images, truths = [], []
-        for _ in range(BATCH):
+        for _ in range(count):
             scene = self._scenes[int(self._rng.integers(_SCENES))]
             index = int(self._rng.integers(1_000_000))
             frame = np.empty((HEIGHT, WIDTH, 3), np.uint8)

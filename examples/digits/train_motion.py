@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from digits_inputs import Inputs
+from digits_inputs import Inputs, card_file
 from digits_models import Motion
+from drawn_training import fit_drawn
 from make_data import Digits
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
-from train_loop import fit
 
+from edgesdk.train.batch import Batch
 from edgesdk_agent.cameras.conveyor_scene import HEIGHT, LOOP_PX, SPEED_PX, WIDTH, ConveyorScene
 
 STEPS, BATCH, PEAK_RATE = 250, 24, 6e-3
@@ -67,11 +67,15 @@ def train(digits: Digits, seed: int) -> Motion:
     """Train on belts with digits of the train split."""
     model, source, inputs = Motion(), Clips(digits, seed), Inputs("motion")
 
-    def step(_: int) -> Tensor:
-        clips, labels = source.batch(inputs, BATCH)
-        return functional.cross_entropy(model(clips), labels)
-
-    fit(model, step, steps=STEPS, peak_rate=PEAK_RATE, name="motion")
+    fit_drawn(
+        model,
+        card_file("motion"),
+        lambda count: Batch(*source.batch(inputs, count)),
+        steps=STEPS,
+        batch=BATCH,
+        peak_rate=PEAK_RATE,
+        seed=seed,
+    )
     return model
 
 

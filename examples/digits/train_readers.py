@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from digits_inputs import Inputs
+from digits_inputs import Inputs, card_file
 from digits_models import STATE, RowReader, RowReaderStream
 from digits_scores import greedy_text
+from drawn_training import fit_drawn
 from make_data import Digits
 from render_pictures import ROW_HEIGHT, STRIP_WIDTH, Renderer, Row
 from torch import Tensor
 from torch.nn import functional
-from train_loop import fit
+
+from edgesdk.train.batch import Batch, TextTargets
+from edgesdk.train.moment import Moment
 
 STEPS, BATCH, PEAK_RATE = 1200, 48, 4e-3
 _STREAM_STEPS, _STREAM_BATCH, _STREAM_STRIPS, _STREAM_ROWS = 1500, 24, 48, 2
@@ -21,11 +26,15 @@ def train(digits: Digits, seed: int) -> RowReader:
     """Train the reader of whole rows on rows rendered from `digits`."""
     model, source, inputs = RowReader(), Renderer(digits, seed, spread=_SPREAD), Inputs("row_reader")
 
-    def step(_: int) -> Tensor:
-        rows = [source.row() for _ in range(BATCH)]
-        return _ctc(model(inputs.batch([row.image for row in rows])), rows)
-
-    fit(model, step, steps=STEPS, peak_rate=PEAK_RATE, name="row_reader")
+    fit_drawn(
+        model,
+        card_file("row_reader"),
+        lambda count: _batch(inputs, [source.row() for _ in range(count)]),
+        steps=STEPS,
+        batch=BATCH,
+        peak_rate=PEAK_RATE,
+        seed=seed,
+    )
     return model
 
 
@@ -34,11 +43,16 @@ def train_stream(digits: Digits, seed: int) -> RowReaderStream:
     model, source = RowReaderStream(), Renderer(digits, seed, spread=_SPREAD)
     inputs = Inputs("row_reader_stream", size=(ROW_HEIGHT // 2, _STREAM_STRIPS * model.strip))
 
-    def step(_: int) -> Tensor:
-        rows = [source.stream(_STREAM_STRIPS, _STREAM_ROWS) for _ in range(_STREAM_BATCH)]
-        return _ctc(model.sequence(inputs.batch([row.image for row in rows])), rows)
-
-    fit(model, step, steps=_STREAM_STEPS, peak_rate=PEAK_RATE, name="row_reader_stream")
+    fit_drawn(
+        model,
+        card_file("row_reader_stream"),
+        lambda count: _batch(inputs, [source.stream(_STREAM_STRIPS, _STREAM_ROWS) for _ in range(count)]),
+        steps=_STREAM_STEPS,
+        batch=_STREAM_BATCH,
+        peak_rate=PEAK_RATE,
+        seed=seed,
+        loss=_whole_belts,
+    )
     return model
 
 
@@ -65,8 +79,16 @@ def evaluate_stream(model: RowReaderStream, digits: Digits, *, seed: int = 100, 
     return sum(greedy_text(one) == row.text for one, row in zip(read, drawn, strict=True)) / rows
 
 
-def _ctc(logits: Tensor, rows: list[Row]) -> Tensor:
-    symbols = torch.tensor([int(digit) + 1 for row in rows for digit in row.text])
+def _batch(inputs: Inputs, rows: list[Row]) -> Batch:
+    symbols = torch.tensor([int(digit) for row in rows for digit in row.text])
     lengths = torch.tensor([len(row.text) for row in rows])
-    steps = torch.full((len(rows),), logits.shape[1])
-    return functional.ctc_loss(logits.log_softmax(2).transpose(0, 1), symbols, steps, lengths)
+    return Batch(inputs.batch([row.image for row in rows]), TextTargets(symbols, lengths))
+
+
+def _whole_belts(moment: Moment) -> Tensor:
+    """Return the loss of the streaming reader, which learns from whole belts and is asked strip by strip."""
+    model, truth = cast("RowReaderStream", moment.model), cast("TextTargets", moment.targets)
+    logits = model.sequence(moment.images)
+    steps = torch.full((len(logits),), logits.shape[1])
+    # The blank is the first class.
+    return functional.ctc_loss(logits.log_softmax(2).transpose(0, 1), truth.symbols + 1, steps, truth.lengths)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edgesdk.comparison.compare import compare
     from edgesdk.compression_run.compress import compress
     from edgesdk.conversion import convert
     from edgesdk.embedded_model import Chain, Model, load
@@ -82,6 +83,7 @@ _WHERE = {
     "Tracker": "edgesdk_agent.tracking.tracker:Tracker",
     "WrongTarget": "edgesdk_targets.errors:WrongTarget",
     "Zone": "edgesdk_agent.zones.zone:Zone",
+    "compare": "edgesdk.comparison.compare:compare",
     "compress": "edgesdk.compression_run.compress:compress",
     "convert": "edgesdk.conversion:convert",
     "filtered_delivery": "edgesdk_agent.delivery.stage_settings:filtered_delivery",
@@ -130,6 +132,7 @@ __all__ = [
     "Tracker",
     "WrongTarget",
     "Zone",
+    "compare",
     "compress",
     "convert",
     "filtered_delivery",

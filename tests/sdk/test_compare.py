@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+import edgesdk
 from edgesdk.benchmark.contest import Bounds, Entry, Figure, front, judged, with_faster_floats
 from edgesdk.benchmark.contest_choice import pick
 from edgesdk.benchmark.contest_page import comparison_page
@@ -300,9 +301,30 @@ class TestCommand:
         assert document["choice"]["name"] is None
         assert all("--max-bytes" in entry["misses"][0] for entry in document["entries"])
 
-    def test_a_targets_variants_only(self, two_bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-        found = self._compare(capsys, *map(str, two_bundles), target="rpi5", max_rss="2GB")
-        assert {entry["target"] for entry in found["entries"]} == {"rpi5"}
+    def test_a_program_compares_a_targets_variants(self, two_bundles: tuple[Path, Path]) -> None:
+        lines: list[str] = []
+        bounds = Bounds(rss_bytes=2 << 30)
+        found = edgesdk.compare(
+            two_bundles, target="rpi5", bounds=bounds, threads=1, rounds=2, slice_s=0.02, progress=lines.append
+        )
+        assert [entry.name for entry in found.entries] == [f"{p.name}:rpi5-litert-fp32" for p in two_bundles]
+        assert {entry.variant.target for entry in found.entries if entry.variant} == {"rpi5"}
+        assert not any(entry.misses for entry in found.entries)
+        assert found.choice.name == found.entries[0].name == found.front[0]
+        assert found.figures is None
+        assert lines
+        assert found.to_json()["threads"] == 1
+
+    def test_what_a_program_asks_for_is_checked(self, two_bundles: tuple[Path, Path]) -> None:
+        with pytest.raises(InputError, match="needs figures"):
+            edgesdk.compare(two_bundles, bounds=Bounds(least={"top1": 0.5}))
+        with pytest.raises(InputError, match="not known"):
+            edgesdk.compare(two_bundles, prefer="beauty")  # type: ignore[arg-type]  # what is not typed may be anything
+
+    def test_a_size_in_words_is_a_limit(
+        self, two_bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        found = self._compare(capsys, f"{two_bundles[0]}:generic-onnx-onnxruntime-fp32", max_rss="2GB")
         assert all(entry["meets_limits"] for entry in found["entries"])
 
     @pytest.mark.parametrize("size", ["lots", "4 parsecs"])
@@ -367,7 +389,7 @@ class TestCommand:
     def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(
         self, two_bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("edgesdk.cli.compare._timed", lambda *_: pytest.fail("it was measured"))
+        monkeypatch.setattr("edgesdk.comparison.compare._timed", lambda *_: pytest.fail("it was measured"))
         (tmp_path / "file").write_text("")
         for report in (tmp_path, tmp_path / "file/report.html"):
             with pytest.raises(InputError, match=r"folder|cannot be written"):

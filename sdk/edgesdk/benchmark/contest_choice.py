@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from edgesdk.benchmark.contest import Entry
 
 Prefer = Literal["speed", "metric", "size", "memory"]
+PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
 # Two times that differ by less are the same.
 _SAME_SPEED = 1.03
 _WORSE = "worse than the best"

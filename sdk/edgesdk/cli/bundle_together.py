@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesdk.cli.compare_parts import split_artifact
 from edgesdk.cli.output import JsonFlag, add_row, console, next_command, note, plain, print_json, progress_line, table
+from edgesdk.comparison.parts import split_artifact
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:

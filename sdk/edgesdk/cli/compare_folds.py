@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesdk.cli.evaluate_subject import is_bundle
 from edgesdk.cli.output import console, note, plain, print_json, progress_line
+from edgesdk.evaluate.subject import is_bundle
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgesdk.cli.output import add_row, console, note, plain, print_json, table
+from edgesdk.cli.output import add_row, console, note, plain, table
 
 if TYPE_CHECKING:
-    from edgesdk.benchmark.contest import Entry
-    from edgesdk.benchmark.contest_choice import Pick
     from edgesdk.benchmark.contest_page import FurtherTable
-    from edgesdk.benchmark.host import HostFacts
-    from edgesdk.comparing import Figures
+    from edgesdk.comparison.compare import Comparison
 
 
-def print_comparison(
-    entries: Sequence[Entry], choice: Pick, figures: Figures | None, host: HostFacts, threads: int
-) -> None:
-    """Print all of it as one JSON document."""
-    from edgesdk.benchmark.contest import front
-
-    on_front = front(entries)
-    shown = [{**entry.to_json(), "front": entry.name in on_front} for entry in entries]
-    measured = figures.to_json() if figures else {}
-    print_json({"entries": shown, "choice": choice.to_json(), **measured, "threads": threads, "host": host.to_json()})
-
-
-def print_choice(entries: Sequence[Entry], on_front: Sequence[str], choice: Pick, figures: Figures | None) -> None:
-    """Print the tables, and which one to take with its reason."""
+def print_choice(found: Comparison) -> None:
+    """Print the tables, which one to take with its reason, and what is wrong with the machine."""
     from edgesdk.benchmark.contest_page import COLUMNS, cells
 
-    shown = table(*COLUMNS)
-    for entry in entries:
+    shown, on_front = table(*COLUMNS), found.front
+    for entry in found.entries:
         add_row(shown, *cells(entry, entry.name in on_front))
     console().print(shown)
-    if figures is not None:
-        for further in figures.tables():
+    if found.figures is not None:
+        for further in found.figures.tables():
             print_further(further)
-        for line in figures.to_json()["warnings"]:  # type: ignore[attr-defined]  # a list of texts
+        for line in found.figures.warnings:
             note(f"note: {plain(line)}")
+    choice = found.choice
     said = f"Take {plain(choice.name)}: {plain(choice.why)}." if choice.name else plain(choice.why)
     console().print(said, highlight=False, markup=False)
     for line in choice.passed_over:
         note(f"  not {plain(line)}")
+    for line in found.host.warnings:
+        note(f"warning: {line}")
 
 
 def print_further(further: FurtherTable) -> None:

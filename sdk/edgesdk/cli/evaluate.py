@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgesdk.cli.evaluate_output import Judged, fail_unless_passed, print_metrics, print_robustness, print_verdict
-from edgesdk.cli.evaluate_subject import Subject, is_bundle, opened
-from edgesdk.cli.output import JsonFlag, note, plain, print_json, progress_line
+from edgesdk.cli.output import JsonFlag, note, note_choice, plain, print_json, progress_line
+from edgesdk.evaluate.subject import Subject, is_bundle, open_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def evaluate(
         from edgesdk.report.place import check_report
 
         check_report(report)
-    with opened(bundle, target=target, variant=variant, threads=threads) as model:
+    with _opened(bundle, target=target, variant=variant, threads=threads) as model:
         if baseline is None:
             page = _measure(model, data, report, disturbance, robustness=robustness, json=json)
         else:
@@ -103,12 +104,26 @@ def _check_options(
         raise InputError("--disturbance chooses what --robustness measures.", hint="Add --robustness.")
 
 
+@contextmanager
+def _opened(path: Path, *, target: str | None, variant: str | None, threads: int, role: str = "") -> Iterator[Subject]:
+    """Load what is measured, and say what runs.
+
+    Args:
+        role: what the model is to another one; empty where it is the one that is measured.
+    """
+    chosen = None if role else note_choice
+    with open_subject(path, target=target, variant=variant, threads=threads, chosen=chosen) as model:
+        if role or not is_bundle(path):
+            note(f"{role}{model.variant}, run by {model.runtime}")
+        yield model
+
+
 def _opened_baseline(bundle: Path, baseline: str, threads: int) -> AbstractContextManager[Subject]:
     """Load the baseline: a bundle or card if there is one of this name, else a variant of the bundle."""
     other = Path(baseline)
     own = other.exists() or baseline.endswith(".edgebundle") or not is_bundle(other)
     path, variant = (other, None) if own else (bundle, baseline)
-    return opened(path, target=None, variant=variant, threads=threads, role="baseline: ")
+    return _opened(path, target=None, variant=variant, threads=threads, role="baseline: ")
 
 
 def _name_of_baseline(model: Subject, other: Subject) -> str:

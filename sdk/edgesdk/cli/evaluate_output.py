@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesdk.cli.evaluate_subject import Subject
 from edgesdk.cli.output import add_row, console, note, plain, print_json, table
+from edgesdk.evaluate.subject import Subject
 
 if TYPE_CHECKING:
     from edgesdk.evaluate.robustness import Robustness

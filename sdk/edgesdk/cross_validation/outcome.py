@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgesdk.benchmark.contest_page import FurtherTable
-from edgesdk.comparing import Figures
+from edgesdk.comparison.figures import Figures
 from edgesdk.cross_validation.folds import FoldDifference
 from edgesdk.figure_direction import counts_errors
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.comparing import compared
+from edgesdk.comparison.figures import compared
 from edgesdk.cross_validation.folds import fold_differences, fold_numbers
 from edgesdk.cross_validation.outcome import CrossValidation
 from edgesdk.evaluate.answers import Answers, collect, paths_of

@@ -25,6 +25,7 @@ from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
 from edgesdk.compression_run.timing import _told, timing_for
 from edgesdk.report.page import Page
+from edgesdk_converters.proving import speed
 from edgesdk_converters.source import resolve_source
 from edgesdk_testkit.nets_to_compress import residual, subject
 
@@ -45,6 +46,8 @@ labels: [a, b, c, d]
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An untrained model with a few pictures, and measurements that take less long."""
     monkeypatch.setattr(timing, "_SECONDS", 0.1)
+    # Whether INT8 is faster than float here, which each conversion asks, is not what is tested.
+    monkeypatch.setattr(speed, "_SLICES", 1)
     monkeypatch.setattr(prune_channels, "_MEASURED_HALVINGS", 0)
     (tmp_path / "wide_nets.py").write_text("from edgesdk_testkit.nets_to_compress import residual\n")
     (tmp_path / "wide.yaml").write_text(CARD)

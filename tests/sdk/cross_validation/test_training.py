@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from edgesdk.cli.compare import compare
-from edgesdk.comparing import Figures
+from edgesdk.comparison.figures import Figures
 from edgesdk.cross_validation import training
 from edgesdk.cross_validation.folds import Spread, fold_differences
 from edgesdk.cross_validation.outcome import CrossValidation

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from edgesdk.cli.app import run
+from edgesdk.evaluate.dataset import open_dataset
+from edgesdk.evaluate.evaluate import evaluate
+from edgesdk.evaluate.subject import open_subject
+from edgesdk.search_run.search import search
 from edgesdk.train.batch import Batch, BoxTargets
 from edgesdk.train.measure import measure_for
 from edgesdk.train.moment import Moment
@@ -114,6 +118,33 @@ def test_a_detector_learns_and_is_chosen_by_ap50(folder: Path, capsys: pytest.Ca
     assert run(list(map(str, words))) == 0
     judged = json.loads(capsys.readouterr().out)["metrics"]["ap50"]["value"]
     assert judged == pytest.approx(found["best"], abs=1e-6)
+
+
+def test_a_search_trains_detectors(folder: Path) -> None:
+    plan = {"batch": 16, "learning_rate": 0.01, "device": "cpu", "threads": 1, "workers": 1}
+    space = {
+        "model": "squares.yaml",
+        "target": "generic-onnx",
+        "data": "data/val",
+        "train_data": "data/train",
+        "train": plan,
+        "loss": "squares:loss",
+        "objectives": ["ap50"],
+        "parameters": {"train.epochs": {"choice": [1, 12]}},
+        "sampler": "grid",
+    }
+    (folder / "space.yaml").write_text(json.dumps(space), "utf-8")
+    found = search(folder / "space.yaml", folder / "search", time_s=0.02)
+    assert [trial.ending for trial in found.trials] == ["finished", "finished"], [trial.why for trial in found.trials]
+    ap50 = {trial.parameters["train.epochs"]: trial.figures["ap50"] for trial in found.trials}
+    assert ap50[1] < 0.2 < ap50[12]
+    assert found.verdict.chosen is not None
+    assert found.verdict.chosen.parameters == {"train.epochs": 12}
+    # What was learnt is kept with its card, and judged alike by it and as it was deployed.
+    assert found.card is not None
+    with open_subject(found.card) as model:
+        again = evaluate(model.predict, open_dataset(folder / "data/val", task=model.task, labels=model.labels))
+    assert again.metrics["ap50"].value == pytest.approx(ap50[12], abs=0.02)
 
 
 def test_pictures_without_a_box_are_told_before_the_first_epoch(

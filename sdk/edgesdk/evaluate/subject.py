@@ -1,4 +1,4 @@
-"""What `edgesdk evaluate` measures: a variant of a bundle by its runtime, or a model as its card describes it, in PyTorch."""
+"""What is measured: a variant of a bundle by its runtime, or a model as its card describes it, in PyTorch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesdk.cli.output import note, note_choice
-
 if TYPE_CHECKING:
+    from edgesdk_targets.model import Model
     from edgesdk_targets.results import Result
     from edgesdk_targets.tensor import Array
 
@@ -44,21 +43,30 @@ def is_bundle(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path, *, target: str | None, variant: str | None, threads: int, role: str = "") -> Iterator[Subject]:
-    """Load a variant of a bundle, or a model by its card, and say what runs.
+def open_subject(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    variant: str | None = None,
+    threads: int = 0,
+    chosen: Callable[[Model], None] | None = None,
+) -> Iterator[Subject]:
+    """Load a variant of a bundle, or a model by its card, as it is measured: with the scores of every class.
 
     Args:
-        role: what the model is to another one; empty where it is the one that is measured.
+        path: a bundle; or a card, an .onnx or a .pt2 that is not converted.
+        target, variant: of a bundle; the variant that fits this machine unless given.
+        threads: of one inference; 0 for all cores.
+        chosen: told which variant runs, and why no other does, before it is asked anything.
 
     Raises:
         InputError: a target or variant is named for a card, or the model does not load.
         BundleError: the bundle is damaged, or nothing in it can run here.
         MissingExtra: what runs it is not installed.
     """
+    path = Path(path)
     if not is_bundle(path):
-        source = _of_source(path, target, variant, threads)
-        note(f"{role}{source.variant}, run by {source.runtime}")
-        yield source
+        yield _of_source(path, target, variant, threads)
         return
     from edgesdk.evaluate.answers import each_alone
     from edgesdk_targets.bundle.bundle import open_bundle
@@ -73,10 +81,8 @@ def opened(path: Path, *, target: str | None, variant: str | None, threads: int,
             bundle, target=target, variant=variant, options=SessionOptions(threads=threads), postprocess=settings
         )
     with model:
-        if role:
-            note(f"{role}{model.variant.id}, run by {model.runtime.value}")
-        else:
-            note_choice(model)
+        if chosen is not None:
+            chosen(model)
         manifest = model.manifest
         yield Subject(
             path.name,

@@ -1,4 +1,4 @@
-"""What `edgesdk compare` puts side by side: variants of bundles, and models that are not converted, by their names."""
+"""What is put side by side: variants of bundles, and models that are not converted, by their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesdk.cli.evaluate_subject import is_bundle
+from edgesdk.evaluate.subject import is_bundle
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class SourcePart:
     @contextmanager
     def answering(self, threads: int) -> Iterator[Predict]:
         """Load it as `convert` would."""
-        from edgesdk.cli.evaluate_subject import opened
+        from edgesdk.evaluate.subject import open_subject
 
-        with opened(self.path, target=None, variant=None, threads=threads) as subject:
+        with open_subject(self.path, threads=threads) as subject:
             yield subject.predict
 
 

@@ -47,6 +47,11 @@ class Figures:
         figures = {name: as_figure(name, metric) for name, metric in card.metrics.items()}
         return replace(entry, figure=figures.get(self.main), figures=figures)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is worth knowing of the data, each once."""
+        return list(dict.fromkeys(line for card in self.cards.values() for line in card.warnings))
+
     def tables(self) -> tuple[FurtherTable, ...]:
         """Return all that was measured, as tables for people."""
         names = list(dict.fromkeys(name for card in self.cards.values() for name in card.metrics))
@@ -76,7 +81,7 @@ class Figures:
             "metric": self.main,
             "differences": [one.to_json() for one in self.differences],
             "folds": spreads,
-            "warnings": list(dict.fromkeys(line for card in self.cards.values() for line in card.warnings)),
+            "warnings": self.warnings,
         }
 
 

@@ -1,0 +1,196 @@
+"""Compare models: ask all about the same pictures, time all by turns, apply the limits, and choose one with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgesdk.benchmark.contest import Bounds, Entry, front, judged, with_faster_floats, worst_parity_db
+from edgesdk.benchmark.contest_choice import PREFERENCES, Pick, Prefer, pick
+from edgesdk.benchmark.contest_page import comparison_page
+from edgesdk.benchmark.host import HostFacts, cores, host_facts
+from edgesdk.benchmark.interleave import interleaved
+from edgesdk.benchmark.measure import status_here
+from edgesdk.benchmark.subject import bundle_subject
+from edgesdk.comparison.figures import Figures, compared
+from edgesdk.comparison.parts import Part, VariantPart, open_labelled, open_parts
+from edgesdk.evaluate.answers import collect, paths_of
+from edgesdk.evaluate.dataset import Dataset
+from edgesdk.report.page import Page
+from edgesdk_targets.catalogue import find_target
+from edgesdk_targets.errors import InputError
+
+Say = Callable[[str], None]
+_NO_BOUNDS = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Models side by side.
+
+    Attributes:
+        entries: each model or variant with what it costs and gives, in the order in which they were given.
+        choice: which one to take, and why.
+        figures: how they compare on the labelled pictures; None where none were given.
+        host: where they were timed.
+        threads: of one inference.
+    """
+
+    entries: tuple[Entry, ...]
+    choice: Pick
+    figures: Figures | None
+    host: HostFacts
+    threads: int
+
+    @property
+    def front(self) -> list[str]:
+        """The names of those that no other beats in time, size and accuracy at once."""
+        return front(self.entries)
+
+    def page(self) -> Page:
+        """Return the report."""
+        tables = self.figures.tables() if self.figures else ()
+        return comparison_page(self.entries, self.choice, self.host, self.threads, tables)
+
+    def to_json(self) -> dict[str, object]:
+        """Return all of it as JSON values."""
+        on_front = self.front
+        return {
+            "entries": [{**entry.to_json(), "front": entry.name in on_front} for entry in self.entries],
+            "choice": self.choice.to_json(),
+            **(self.figures.to_json() if self.figures else {}),
+            "threads": self.threads,
+            "host": self.host.to_json(),
+        }
+
+
+def compare(
+    artifacts: Sequence[str | Path],
+    *,
+    data: str | Path | None = None,
+    target: str | None = None,
+    bounds: Bounds = _NO_BOUNDS,
+    max_drop: float = 0.01,
+    prefer: Prefer = "speed",
+    folds: int = 0,
+    threads: int = 0,
+    rounds: int = 7,
+    slice_s: float = 0.3,
+    progress: Say | None = None,
+) -> Comparison:
+    """Put models side by side.
+
+    All are loaded at once, each in a process of its own, and timed by turns, so that what else the machine does hits all alike.
+
+    Args:
+        artifacts: bundles, `BUNDLE:VARIANT` for one variant of it, or models that are not converted (a card, an .onnx, a .pt2).
+        data: labelled pictures, in any layout that `edgesdk evaluate` reads; without them nothing is known of accuracy.
+        target: only its variants; its limits apply.
+        bounds: limits of one's own.
+        max_drop: how far below the best the main figure may be, as a fraction.
+        prefer: what decides among those that fit.
+        folds: divide the data into so many, and give each figure's mean and spread; 0 for none.
+        threads: of one inference; 0 for all cores.
+        rounds: turns of each.
+        slice_s: seconds of one turn.
+
+    Raises:
+        InputError: arguments do not go together, something is no model, the models have different tasks or labels, or the data do
+            not fit them.
+        BundleError: a bundle is damaged, or has nothing for the target.
+        MissingExtra: what runs a model is not installed.
+    """
+    _check(max_drop, prefer, folds, bounds, with_data=data is not None)
+    say = progress or _silent
+    threads = threads or cores()
+    limits = find_target(target) if target else None
+    figures: Figures | None = None
+    with ExitStack() as stack:
+        parts = open_parts([str(one) for one in artifacts], target, stack)
+        dataset = open_labelled(Path(data) if data is not None else None, parts)
+        host = host_facts()
+        entries = _timed(parts, rounds, slice_s, threads, host, say)
+        if dataset is not None:
+            figures = _measured(parts, entries, dataset, folds, threads, say)
+            entries = [figures.of(entry) for entry in entries]
+            _check_names(entries, bounds)
+    entries = [judged(entry, limits, bounds) for entry in entries]
+    return Comparison(tuple(entries), pick(entries, max_drop=max_drop, prefer=prefer), figures, host, threads)
+
+
+def _check(max_drop: float, prefer: Prefer, folds: int, bounds: Bounds, *, with_data: bool) -> None:
+    """Refuse what does not go together."""
+    if not 0 <= max_drop < 1:
+        raise InputError(f"The max-drop must lie between 0 and 1, not {max_drop:g}.", hint="0.01 is one point.")
+    if prefer not in PREFERENCES:
+        raise InputError(f"--prefer {prefer!r} is not known.", hint=f"One of: {', '.join(PREFERENCES)}.")
+    if folds == 1:
+        raise InputError("1 fold divides nothing.", hint="5 are usual; leave --folds out for none.")
+    asked = {
+        "--folds": folds,
+        "--min-metric": bounds.least,
+        "--max-metric": bounds.most,
+        "--prefer metric": prefer == "metric",
+    }
+    without = [option for option, given in asked.items() if given]
+    if without and not with_data:
+        raise InputError(
+            f"{without[0]} needs figures, and no data are given.", hint="Add --data with labelled pictures."
+        )
+
+
+def _check_names(entries: Sequence[Entry], bounds: Bounds) -> None:
+    """Refuse a limit on a figure that this task does not have: nothing could ever keep it."""
+    known = {name for entry in entries for name in entry.figures}
+    for name in (*bounds.least, *bounds.most):
+        if known and name not in known:
+            raise InputError(f"There is no figure {name!r} here.", hint=f"One of: {', '.join(sorted(known))}.")
+
+
+def _timed(parts: dict[str, Part], rounds: int, slice_s: float, threads: int, host: HostFacts, say: Say) -> list[Entry]:
+    """Time what can run here by turns; what cannot is in the table too."""
+    variants = {name: part for name, part in parts.items() if isinstance(part, VariantPart)}
+    subjects = [
+        bundle_subject(p.bundle, p.variant, runtime=p.runtime, name=n) for n, p in variants.items() if p.runtime
+    ]
+    race = interleaved(subjects, rounds=rounds, slice_s=slice_s, threads=threads, say=say)
+    entries = []
+    for name, part in parts.items():
+        entry = Entry(name, part.model, None, part.size_bytes, "not converted", failure="it is not converted")
+        if isinstance(part, VariantPart):
+            timed = race.contenders.get(name)
+            entry = replace(
+                entry,
+                variant=part.variant,
+                status=status_here(part.variant, part.runtime, host) if timed and part.runtime else "not run",
+                worst_db=worst_parity_db(part.variant),
+                ms=timed.ms if timed else None,
+                rss_bytes=timed.rss_bytes if timed else None,
+                failure=race.failed.get(name, part.why_not),
+            )
+        entries.append(entry)
+    return with_faster_floats(entries, race.ratio)
+
+
+def _measured(
+    parts: dict[str, Part], entries: Sequence[Entry], dataset: Dataset, folds: int, threads: int, say: Say
+) -> Figures:
+    """Ask everything that runs about all pictures, and compare the answers."""
+    answers = {}
+    for entry in entries:
+        part = parts[entry.name]
+        if entry.ms is None and isinstance(part, VariantPart):
+            continue
+        with part.answering(threads) as predict:
+            answers[entry.name] = collect(
+                predict,
+                paths_of(dataset),
+                lambda done, total, name=entry.name: say(f"{name}: {done} of {total}"),  # type: ignore[misc]
+            )
+    return compared(dataset, answers, folds=folds)
+
+
+def _silent(_line: str) -> None:
+    pass
