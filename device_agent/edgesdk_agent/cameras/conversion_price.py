@@ -22,9 +22,12 @@ import numpy as np
 # Between 1 and what scaling costs at least.
 _DEARER = 2.5
 _REPEATS = 5
-# How quickly a price that had another reason, such as fresh memory, is forgotten; a picture.
-_FORGET = 0.99
+# So many dear pictures in a row, each looked into, have another reason, such as fresh memory for each: only dearer ones are
+# looked into then. One alone, as the first of a film that begins again, changes nothing.
+_IN_A_ROW = 8
 _ABOVE = 1.2
+# How quickly that is forgotten; a picture.
+_FORGET = 0.999
 
 _NUMBERS = np.ones(16384, np.float32)
 _PRODUCTS = np.empty_like(_NUMBERS)
@@ -35,7 +38,8 @@ class ConversionPrice:
 
     def __init__(self) -> None:
         self._usual_s = self._yardstick_s = 0.0
-        self._suspicious_s = math.inf
+        self._suspicious_s = self._least_dear_s = math.inf
+        self._dear = 0
 
     def is_scaled(self, took_s: float, again: Callable[[], object]) -> bool:
         """Say whether a picture was scaled, other than the first one that was seen.
@@ -49,12 +53,16 @@ class ConversionPrice:
             self._suspicious_s = _DEARER * self._usual_s
             return False
         if took_s <= self._suspicious_s:
+            self._dear, self._least_dear_s = 0, math.inf
             self._suspicious_s = max(_DEARER * self._usual_s, _FORGET * self._suspicious_s)
             return False
         cost_s, slower = _least_s(again), max(1.0, _least_s(_calculate) / self._yardstick_s)
         if cost_s > _DEARER * self._usual_s * slower:
             return True
-        self._suspicious_s = max(self._suspicious_s, _ABOVE * took_s)
+        self._dear, self._least_dear_s = self._dear + 1, min(took_s, self._least_dear_s)
+        if self._dear == _IN_A_ROW:
+            self._suspicious_s = _ABOVE * self._least_dear_s
+            self._dear, self._least_dear_s = 0, math.inf
         return False
 
 
