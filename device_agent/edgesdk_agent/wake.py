@@ -13,13 +13,17 @@ class Wake:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self._given = False
 
     def fileno(self) -> int:
         return self._reader.fileno()
 
     def set(self) -> None:
         """Make the poll return, now or when it begins; from any thread, also after `close`."""
-        # A full pair is a signal already given, and a closed one has nobody waiting.
+        if self._given:
+            return
+        self._given = True
+        # A closed pair has nobody waiting.
         with contextlib.suppress(OSError):
             self._writer.send(b"\0")
 
@@ -27,6 +31,9 @@ class Wake:
         """Take the signal back; only by the thread that waits. Of very many, what is left makes the next poll return."""
         with contextlib.suppress(BlockingIOError):
             self._reader.recv(4096)
+        # Last: else a signal that came in between would be taken, and count as given for ever. Who set it found no flag down, and
+        # what he set it for is there already for the one who clears.
+        self._given = False
 
     def close(self) -> None:
         self._reader.close()

@@ -335,3 +335,18 @@ def test_what_was_found_survives_being_kept() -> None:
 def test_turns_that_differ_much_are_told_apart() -> None:
     assert Tuning(LATENCY, (measured(setting(), 10.0, 16.0),)).disturbed
     assert not Tuning(LATENCY, (measured(setting(), 10.0, 12.0),)).disturbed
+
+
+@pytest.mark.parametrize(
+    ("free_ms", "pinned"), [(0.97, True), (0.93, False)], ids=["a-little-dearer", "clearly-dearer"]
+)
+def test_pinned_is_taken_where_the_same_setting_unpinned_is_hardly_better(free_ms: float, pinned: bool) -> None:
+    free, held = setting(threads=1, streams=2), setting(threads=1, streams=2, pin=True)
+    taken = ranked([measured(free, *[free_ms] * 3), measured(held, *[1.0] * 3)], THROUGHPUT).order[0]
+    assert taken.setting.pin is pinned
+
+
+def test_pinned_is_no_reason_for_another_setting() -> None:
+    free, held = setting(threads=2), setting(threads=1, streams=2, pin=True)
+    taken = ranked([measured(free, *[0.482] * 3), measured(held, *[1.0] * 3)], THROUGHPUT).order[0]
+    assert taken.setting == free

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk_agent.link.ends import Ends
 from edgesdk_agent.link.inbox import LARGEST_PACKET_BYTES, inbound
 from edgesdk_agent.link.presence import Publication
+from edgesdk_agent.link.rush import Rush
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_problem import BrokerProblem
 from edgesdk_targets.topics import Channel, Topic
@@ -64,6 +65,8 @@ class Connection:
         self._packet_bytes = 0
         self._accepted = False
         self._leaving = False
+        self._rush = Rush()
+        self._behind = False
         self._problem: BrokerProblem | None = None
         self._progress_at = time.monotonic()
         self._client = self._new_client()
@@ -103,7 +106,10 @@ class Connection:
 
     def step(self) -> None:
         """Send what may be sent, then wait for something to happen. Raises ConnectionLost."""
+        if not self._behind:
+            time.sleep(self._rush.pause_s)
         self._send()
+        self._behind = len(self._outstanding) >= self._window
         self._turn(min(self._ends.settings.keepalive_s / 4, self._ends.queue.due_in_s()))
         overdue = time.monotonic() - self._progress_at > self._ends.settings.ack_timeout_s
         if self._outstanding and overdue:
@@ -136,6 +142,7 @@ class Connection:
             taken = () if self._leaving else self._ends.queue.take(1)
             if not taken:
                 return
+            self._rush.sent(time.monotonic())
             report = taken[0]
             self._publish(Publication(self._topics[report.channel], report.body), report.seq)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgesdk_targets.target import Precision
 from edgesdk_targets.tuning.setting import AT_WORK, Hint, Measured
@@ -19,6 +19,9 @@ _FLOATS = (Precision.FP32, Precision.FP16)
 # may be another hundredth, and tuning is to stay within 5 % of the best.
 SAME = 0.03
 FRUGAL = 0.04
+# So much a pinned setting may be dearer than the same one unpinned: in a pipeline, whose other threads push free ones from core to
+# core, it makes more pictures (docs/decisions/0021).
+PINNED = 0.04
 _WHAT = {
     Hint.LATENCY: "the quickest answer",
     Hint.THROUGHPUT: "the most pictures a second",
@@ -50,8 +53,7 @@ def ranked(measured: Sequence[Measured], hint: Hint, *, left_out: int = 0) -> Ra
     # Only what was timed by turns to the end can win: one dropped early saw another moment of the machine.
     finalists = sorted((one for one in measured if len(one.rounds) >= most - 1), key=lambda one: one.cost(hint))
     best = finalists[0]
-    margin = FRUGAL if hint is Hint.AGE else SAME
-    alike = [one for one in finalists if times_as_dear(one, best, hint) <= 1 + margin]
+    alike = [one for one in finalists if times_as_dear(one, best, hint) <= 1 + _margin(one, best, hint)]
     first = min(alike, key=lambda one: _preference(one, hint))
     rest = [one for one in measured if one not in finalists]
     order = (
@@ -60,6 +62,12 @@ def ranked(measured: Sequence[Measured], hint: Hint, *, left_out: int = 0) -> Ra
         *sorted(rest, key=lambda one: one.least_cost(hint)),
     )
     return Ranking(order, _why(order, hint, left_out), (*_others_at_work(first, hint), *_slower_int8(measured, hint)))
+
+
+def _margin(one: Measured, best: Measured, hint: Hint) -> float:
+    if hint is Hint.AGE:
+        return FRUGAL
+    return PINNED if one.setting == replace(best.setting, pin=True) else SAME
 
 
 def times_as_dear(one: Measured, other: Measured, hint: Hint) -> float:

@@ -11,7 +11,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -287,6 +287,26 @@ def test_a_wake_signal_is_kept_until_it_is_taken_and_may_be_late() -> None:
     assert not select.select([wake], [], [], 0)[0]
     wake.close()
     wake.set()
+
+
+def test_a_wake_signal_that_comes_while_one_is_taken_does_not_silence_the_next() -> None:
+    wake = Wake()
+
+    class Between:
+        def __init__(self, reader: socket.socket) -> None:
+            self._reader = reader
+
+        def recv(self, size: int) -> bytes:
+            wake.set()
+            return self._reader.recv(size)
+
+    wake.set()
+    reader, wake._reader = wake._reader, cast("socket.socket", Between(wake._reader))
+    wake.clear()
+    wake._reader = reader
+    wake.set()
+    assert select.select([wake], [], [], 0)[0]
+    wake.close()
 
 
 def test_a_turn_waits_without_an_epoll_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
