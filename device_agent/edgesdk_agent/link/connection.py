@@ -106,8 +106,9 @@ class Connection:
 
     def step(self) -> None:
         """Send what may be sent, then wait for something to happen. Raises ConnectionLost."""
-        if not self._behind:
-            time.sleep(self._rush.pause_s)
+        # Where the broker cannot follow, or a backlog drains, what may be sent is sent as soon as it may.
+        if not self._behind and (pause_s := self._rush.pause_s):
+            time.sleep(pause_s)
         self._send()
         self._behind = len(self._outstanding) >= self._window
         self._turn(min(self._ends.settings.keepalive_s / 4, self._ends.queue.due_in_s()))

@@ -7,8 +7,8 @@ out at once.
 
 from __future__ import annotations
 
-# Eleven cameras at 30 frames a second are not a rush yet.
-_RUSH_GAP_S = 0.003
+# Sixteen cameras at 30 frames a second are not a rush yet.
+_RUSH_GAP_S = 0.002
 _PAUSE_S = 0.005
 # How much the newest gap counts in the mean: cameras that all come at once are no rush for their few reports.
 _WEIGHT = 1 / 64

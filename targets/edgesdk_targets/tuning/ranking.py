@@ -67,7 +67,8 @@ def ranked(measured: Sequence[Measured], hint: Hint, *, left_out: int = 0) -> Ra
 def _margin(one: Measured, best: Measured, hint: Hint) -> float:
     if hint is Hint.AGE:
         return FRUGAL
-    return PINNED if one.setting == replace(best.setting, pin=True) else SAME
+    pinned = hint is Hint.THROUGHPUT and one.setting == replace(best.setting, pin=True)
+    return PINNED if pinned else SAME
 
 
 def times_as_dear(one: Measured, other: Measured, hint: Hint) -> float:
@@ -98,6 +99,8 @@ def _why(order: Sequence[Measured], hint: Hint, left_out: int) -> str:
     reason = "nearer to what was trained"
     if hint is Hint.AGE:
         reason = "with less processor time"
+    elif first.setting == replace(other.setting, pin=True):
+        reason = "and a pipeline's other threads do not move pinned ones"
     elif first.setting.precision is other.setting.precision:
         reason = "and one of them had to be taken"
     return f"{told}; of {len(order)} settings as good as {other.setting}, {reason}"

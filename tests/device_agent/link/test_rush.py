@@ -24,7 +24,7 @@ def test_what_was_gathered_is_still_a_rush() -> None:
     assert _after([1 / 700] * 400 + burst * 40).pause_s > 0
 
 
-@pytest.mark.parametrize("cameras", [1, 8])
+@pytest.mark.parametrize("cameras", [1, 8, 16])
 def test_live_cameras_are_none(cameras: int) -> None:
     assert _after([1 / (30 * cameras)] * 2000).pause_s == 0
 
