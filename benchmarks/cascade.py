@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "digit
 sys.path.insert(0, str(Path(__file__).resolve().parent / "compression"))
 
 from digits_inputs import Inputs, card_file
-from drawn_training import fit_drawn
+from drawn_training import check_steps, fit_drawn
 from make_data import Digits, load_all, split
 from render_pictures import Renderer
 from resnet20 import resnet20
@@ -67,6 +67,20 @@ def tiny() -> Any:
     return nn.Sequential(
         nn.AvgPool2d(2), *unit(1, 6), nn.MaxPool2d(2), *unit(6, 12), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(192, 10)
     )
+
+
+def steps_of(text: str) -> int:
+    """Read how many steps a training takes.
+
+    Raises:
+        argparse.ArgumentTypeError: no training can take so many.
+    """
+    try:
+        steps = int(text)
+        check_steps(steps)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return steps
 
 
 def trained(name: str, model: Any, digits: Digits, steps: int) -> Any:
@@ -196,7 +210,7 @@ def mean_of_digits(units: Any, differences: Any) -> Metric:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--each", type=int, default=5, help="pictures of each digit")
-    parser.add_argument("--steps", type=int, default=500, help="of each training, a multiple of ten")
+    parser.add_argument("--steps", type=steps_of, default=500, help="of each training, a multiple of ten")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgesdk-cascade-") as name:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cascade import converted, trained, write_pictures
+from cascade import converted, steps_of, trained, write_pictures
 from make_data import Digits, load_all, split
 from marked_page import Marks
 from torch import nn
@@ -105,7 +105,7 @@ def _against(name: str, first: str, pair: Mapping[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--each", type=int, default=5, help="pictures of each digit")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=steps_of, default=200, help="of each training, a multiple of ten")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgesdk-ensemble-") as name:
         found = measured(Path(name), options.each, options.steps)

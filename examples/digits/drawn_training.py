@@ -58,6 +58,16 @@ class DrawnOnce(Drawn):
             yield self._kept[numbers]
 
 
+def check_steps(steps: int) -> None:
+    """Refuse what is no multiple of ten.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if steps < 1 or steps % _EPOCHS:
+        raise ValueError(f"{steps} steps cannot be shared out over {_EPOCHS} epochs: take a multiple of {_EPOCHS}")
+
+
 def fit_drawn(
     model: nn.Module,
     card: CardFile,
@@ -79,7 +89,11 @@ def fit_drawn(
         batch: pictures a step.
         peak_rate: highest learning rate.
         loss: the usual one of the card's task unless given.
+
+    Raises:
+        ValueError: the steps are no multiple of ten.
     """
+    check_steps(steps)
     plan = Plan(
         epochs=_EPOCHS,
         batch=batch,

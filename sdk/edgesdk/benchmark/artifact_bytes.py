@@ -29,10 +29,10 @@ def artifact_bytes(bundle: Path | IO[bytes], variant: str | None = None) -> Arti
 
     Args:
         bundle: of our own making, which is not checked again.
-        variant: its id; None for the only one.
+        variant: its id; None for the first.
     """
     with ZipFile(bundle) as archive:
         variants = Manifest.from_bytes(archive.read(MANIFEST)).variants
-        (chosen,) = (one for one in variants if variant in {None, one.id})
+        chosen = next(one for one in variants if variant in {None, one.id})
         entries = [archive.getinfo(path) for path in set(chosen.files.values())]
     return ArtifactBytes(sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     from edgesdk.compression.workbench import Pass
@@ -20,7 +20,7 @@ class PassKind:
         stage: passes are run in the order of their stages.
         costs: it costs accuracy, which training wins back.
         learns: it is itself a training.
-        surveys: it measures first what parts of the model bear, where the recipe wants that.
+        surveys: it measures first what groups of channels, or layers, bear, where the recipe wants that.
         help: one line.
     """
 
@@ -29,7 +29,7 @@ class PassKind:
     help: str
     costs: bool = False
     learns: bool = False
-    surveys: bool = False
+    surveys: Literal["groups", "layers"] | None = None
 
     def load(self) -> Pass:
         """Import what does it."""
@@ -40,14 +40,14 @@ class PassKind:
 PASSES: Mapping[str, PassKind] = {
     "tie": PassKind("edgesdk.compression.tie_layers:tie_pass", 1, "Layers use one weight.", costs=True),
     "prune": PassKind(
-        "edgesdk.compression.prune_channels:prune_pass", 2, "Whole channels go.", costs=True, surveys=True
+        "edgesdk.compression.prune_channels:prune_pass", 2, "Whole channels go.", costs=True, surveys="groups"
     ),
     "factorise": PassKind(
         "edgesdk.compression.factorise_by_layer:factorise_pass",
         3,
         "A layer becomes two thin ones.",
         costs=True,
-        surveys=True,
+        surveys="layers",
     ),
     "distil": PassKind(
         "edgesdk.compression.distil:distil_pass", 4, "The model learns what a larger one answers.", learns=True
@@ -61,7 +61,7 @@ PASSES: Mapping[str, PassKind] = {
         7,
         "Weights hold few distinct numbers.",
         costs=True,
-        surveys=True,
+        surveys="layers",
     ),
     "qat": PassKind(
         "edgesdk.compression.quantise_aware:qat_pass",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from edgesdk.compression.cluster_weights import CLUSTERED, Clusters, cluster_weights, clustered, with_clusters
-from edgesdk.compression.layer_sensitivity import KeptScores, Way, survey_layers, survey_record
-from edgesdk.compression.layers import layers_matching
+from edgesdk.compression.by_layer import Taken, by_layer
+from edgesdk.compression.cluster_weights import CLUSTERED, Clusters, clustered, with_clusters
+from edgesdk.compression.layer_sensitivity import Layer, Way
+from edgesdk.compression.layers import layers_matching, sharing_groups
 from edgesdk.compression.model_size import deflated_bytes
 from edgesdk.compression.pass_settings import Cluster
 from edgesdk.compression.subject import Subject
@@ -21,47 +22,54 @@ _FEWEST, _MOST = 2, 1 << 16
 
 def cluster_pass(settings: Cluster, subject: Subject, bench: Workbench) -> PassDone:
     """Cluster the weights of the layers that the settings name: with one count for all, or by what each bears, in as many bytes."""
-    layers = layers_matching(subject.module, settings.layers, CLUSTERED)
+    count = settings.count
+    groups = sharing_groups(subject.module, layers_matching(subject.module, settings.layers, CLUSTERED))
+    usual = {_name(group): clustered(subject, group, count) for group in groups}
+    made, record = with_clusters(subject, usual.values())
+    alike = PassDone(made, {**record, "count": count})
     if not bench.evaluations:
-        return PassDone(*cluster_weights(subject, layers, settings.count))
-    return _by_layer(subject, layers, settings.count, bench)
+        return alike
+    counts = {_words(one): one for one in sorted({min(_MOST, max(_FEWEST, int(count * step))) for step in _STEPS})}
+
+    def combine(taken: Taken) -> PassDone:
+        # Found again, as k-means of the same numbers finds the same: no layer's other ways are held until here.
+        chosen = dict(usual)
+        for name, words in taken.items():
+            if counts[words] != count:
+                chosen[name] = clustered(subject, usual[name].layers, counts[words])
+        made, record = with_clusters(subject, chosen.values())
+        by_name = {layer: clusters.count for clusters in chosen.values() for layer in clusters.layers}
+        return PassDone(made, {**record, "count": count, "counts": by_name})
+
+    layers = [
+        Layer(
+            name=name,
+            takes=float(deflated_bytes(clusters.tensors)),
+            tried=tuple(counts),
+            alike=_words(count),
+            ways=partial(_ways, subject, clusters, tuple(counts.values())),
+        )
+        for name, clusters in usual.items()
+    ]
+    return by_layer(subject, alike, layers, combine, bench, across="bits for each number", unit="bytes, deflated")
 
 
-def _by_layer(subject: Subject, layers: Sequence[str], count: int, bench: Workbench) -> PassDone:
-    """Give each layer the number of centres that `spread` finds; all alike where that scores better."""
-    counts = sorted({min(_MOST, max(_FEWEST, int(count * step))) for step in _STEPS})
-    found = {name: [clustered(subject, name, one) for one in counts] for name in layers}
-    ways = {name: [_way(subject, name, clusters) for clusters in found[name]] for name in layers}
-    place = counts.index(count)
-    alike, about_alike = with_clusters(subject, {name: found[name][place] for name in layers})
-    rows = survey_layers(
-        ways,
-        dict.fromkeys(layers, place),
-        score=bench.score,
-        whole=subject,
-        evaluations=bench.evaluations,
-        kept=KeptScores(bench.folder),
-        say=bench.say,
-    )
-    chosen = {name: found[name][place] for name in layers} | {row.layer: found[row.layer][row.taken] for row in rows}
-    made, about = with_clusters(subject, chosen)
-    scores = bench.score(alike), bench.score(made)
-    survey = survey_record(rows, across="bits for each number", unit="bytes, deflated", scores=scores)
-    if scores[1] < scores[0]:
-        return PassDone(alike, {**about_alike, "count": count, "survey": survey})
-    by_name = {name: clusters.count for name, clusters in chosen.items()}
-    return PassDone(made, {**about, "count": by_name, "survey": survey})
+def _ways(subject: Subject, usual: Clusters, counts: Sequence[int]) -> Iterator[Way]:
+    """Make the ways of one layer, or of several that share a weight, whose bytes count once."""
+    for count in counts:
+        clusters = usual if count == usual.count else clustered(subject, usual.layers, count)
+        yield Way(
+            means=_words(count),
+            amount=math.log2(count),
+            size=float(deflated_bytes(clusters.tensors)),
+            error=clusters.error,
+            made=with_clusters(subject, [clusters])[0],
+        )
 
 
-def _way(subject: Subject, name: str, clusters: Clusters) -> Way:
-    return Way(
-        amount=math.log2(clusters.count),
-        means=f"{clusters.count} numbers",
-        size=float(deflated_bytes(clusters.tensors)),
-        error=clusters.error,
-        make=partial(_only, subject, name, clusters),
-    )
+def _name(layers: Sequence[str]) -> str:
+    return ", ".join(layers)
 
 
-def _only(subject: Subject, name: str, clusters: Clusters) -> Subject:
-    return with_clusters(subject, {name: clusters})[0]
+def _words(count: int) -> str:
+    return f"{count} numbers"

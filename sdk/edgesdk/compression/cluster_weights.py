@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesdk.compression.changes import Clustered, Sparse
-from edgesdk.compression.layers import weights_of
+from edgesdk.compression.layers import sharing_groups, weights_of
 from edgesdk.compression.subject import Subject
 
 # Of larger weights k-means sees so many numbers, drawn by a fixed seed.
@@ -30,20 +30,23 @@ def cluster_weights(subject: Subject, layers: Sequence[str], count: int) -> tupl
         The model, and the bytes that codebooks with packed indices would take: no runtime stores them so; what a bundle
         saves is what deflate makes of the repeated numbers.
     """
-    made, record = with_clusters(subject, {name: clustered(subject, name, count) for name in layers})
+    groups = sharing_groups(subject.module, layers)
+    made, record = with_clusters(subject, [clustered(subject, group, count) for group in groups])
     return made, {**record, "count": count}
 
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """A layer's weights, each of few distinct numbers.
+    """The weights of a layer, or of several that share them, each of few distinct numbers.
 
     Attributes:
+        layers: their names.
         count: of distinct numbers, at most.
-        tensors: the weights, in the layer's order.
+        tensors: the weights, each once, in the layers' order.
         error: the part of the weights' sum of squares that is lost.
     """
 
+    layers: tuple[str, ...]
     count: int
     tensors: tuple[Tensor, ...]
     error: float
@@ -58,26 +61,35 @@ class Clusters:
         )
 
 
-def clustered(subject: Subject, layer: str, count: int) -> Clusters:
-    """Find the clusters of one layer's weights; the layer stays as it is."""
-    sparse = any(isinstance(change, Sparse) and change.layer == layer for change in subject.changes)
-    weights = [tensor.detach() for tensor in weights_of(subject.module.get_submodule(layer))]
+def clustered(subject: Subject, layers: tuple[str, ...], count: int) -> Clusters:
+    """Find the clusters of a layer's weights, or of those that several layers share; the layers stay as they are."""
+    sparse = any(isinstance(change, Sparse) and change.layer in layers for change in subject.changes)
+    weights = [tensor.detach() for tensor in _weights(subject.module, layers)]
     found = tuple(_clustered(tensor, count, sparse=sparse) for tensor in weights)
     squares = sum(float(tensor.double().square().sum()) for tensor in weights)
     lost = sum(float((new - old).double().square().sum()) for new, old in zip(found, weights, strict=True))
-    return Clusters(count, found, lost / max(squares, 1e-300))
+    return Clusters(layers, count, found, lost / max(squares, 1e-300))
 
 
 @torch.no_grad()
-def with_clusters(subject: Subject, layers: Mapping[str, Clusters]) -> tuple[Subject, dict[str, Any]]:
+def with_clusters(subject: Subject, groups: Iterable[Clusters]) -> tuple[Subject, dict[str, Any]]:
     """Set the weights of layers to their clusters."""
     module = subject.copy()
-    for name, clusters in layers.items():
-        for tensor, new in zip(weights_of(module.get_submodule(name)), clusters.tensors, strict=True):
+    changes: list[Clustered] = []
+    codebook_bytes = 0
+    for clusters in groups:
+        for tensor, new in zip(_weights(module, clusters.layers), clusters.tensors, strict=True):
             tensor.copy_(new)
-    changes = [Clustered(layer=name, count=clusters.count) for name, clusters in layers.items()]
-    codebook_bytes = sum(clusters.codebook_bytes for clusters in layers.values())
-    return subject.changed(module, changes), {"layers": list(layers), "codebook_bytes": codebook_bytes}
+        changes += [Clustered(layer=name, count=clusters.count) for name in clusters.layers]
+        codebook_bytes += clusters.codebook_bytes
+    record = {"layers": [change.layer for change in changes], "codebook_bytes": codebook_bytes}
+    return subject.changed(module, changes), record
+
+
+def _weights(module: nn.Module, layers: Iterable[str]) -> list[Tensor]:
+    """Return the weights of layers, each once."""
+    found = (weight for name in layers for weight in weights_of(module.get_submodule(name)))
+    return list({id(weight): weight for weight in found}.values())
 
 
 def _clustered(tensor: Tensor, count: int, *, sparse: bool) -> Tensor:

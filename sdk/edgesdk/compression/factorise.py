@@ -100,7 +100,11 @@ def with_ranks(subject: Subject, plans: Mapping[str, Plan]) -> tuple[Subject, di
     made_of = subject.changed(module, changes)
     made_of.check("factorisation", [change.layer for change in changes])
     record = {
-        "layers": {change.layer: {"rank": change.rank, "form": change.form} for change in changes},
+        "layers": {
+            name: {"rank": plan[0], "form": plan[1].form, "energy": round(plan[1].kept_by(plan[0]), 6)}
+            for name, plan in plans.items()
+            if plan is not None
+        },
         "left": [name for name, plan in plans.items() if plan is None],
     }
     return made_of, record

@@ -2,74 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
+from edgesdk.compression.by_layer import Taken, by_layer
 from edgesdk.compression.factorise import COUNTS, factorised_alike, with_ranks
-from edgesdk.compression.layer_sensitivity import KeptScores, Way, survey_layers, survey_record
+from edgesdk.compression.layer_sensitivity import AS_IT_WAS, Layer, Way
 from edgesdk.compression.layers import layers_matching
+from edgesdk.compression.model_size import macs_by_layer
 from edgesdk.compression.pass_settings import Factorise
-from edgesdk.compression.spectrum import FORMS, Plan, Spectra, Spectrum, plan_for, spectra_of
+from edgesdk.compression.spectrum import FORMS, Plan, Spectrum, plan_for, spectra_of
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import PassDone, Workbench
+from edgesdk_targets.errors import InputError
 
 # Of the energy that all layers would lose alike, what else is tried for one of them; beside these, to stay as it is.
 _STEPS = (4.0, 2.0, 0.5, 0.25)
 _MOST_LOST = 0.98
-# A way, and what it makes of its layer.
-_Planned = tuple[Way, Plan]
+_Figure = Literal["parameters", "macs"]
 
 
 def factorise_pass(settings: Factorise, subject: Subject, bench: Workbench) -> PassDone:
     """Factorise the layers that the settings name: all to one energy, or by what each bears, to the same size."""
     spectra = spectra_of(subject, layers_matching(subject.module, settings.layers, tuple(FORMS)))
-    figure: Literal["parameters", "macs"] = "macs" if settings.macs is not None else "parameters"
+    figure: _Figure = "macs" if settings.macs is not None else "parameters"
     part = settings.macs if settings.macs is not None else settings.parameters
-    alike = factorised_alike(subject, spectra, settings.energy, None if part is None else (figure, part))
+    alike = PassDone(*factorised_alike(subject, spectra, settings.energy, None if part is None else (figure, part)))
     if not bench.evaluations:
-        return PassDone(*alike)
-    return _by_layer(subject, spectra, alike, figure, bench)
+        return alike
+    energy = float(alike.record["energy"])
+    usual = {name: _of_record(forms, alike.record["layers"].get(name)) for name, forms in spectra.items()}
+    plans = {name: _plans(forms, 1.0 - energy, usual[name]) for name, forms in spectra.items()}
 
+    def combine(taken: Taken) -> PassDone:
+        chosen = {**usual, **{name: plans[name][words] for name, words in taken.items()}}
+        made, record = with_ranks(subject, chosen)
+        return PassDone(made, {"energy": alike.record["energy"], **record})
 
-def _by_layer(
-    subject: Subject,
-    spectra: Spectra,
-    alike: tuple[Subject, Mapping[str, Any]],
-    figure: Literal["parameters", "macs"],
-    bench: Workbench,
-) -> PassDone:
-    """Give each layer the rank that `spread` finds; all alike where that scores better.
-
-    Args:
-        alike: the model with one energy for all layers, and the record of it.
-        figure: in which the model is to be as small as that.
-
-    Raises:
-        InputError: the model does not run with one of the layers factorised.
-    """
-    plans = {name: _of_record(forms, alike[1]["layers"].get(name)) for name, forms in spectra.items()}
-    lost = 1.0 - float(alike[1]["energy"])
-    ladders = {
-        name: _ladder(subject, name, _plans(forms, lost, plans[name]), COUNTS[figure])
-        for name, forms in spectra.items()
-    }
-    rows = survey_layers(
-        {name: [way for way, _ in ladder] for name, ladder in ladders.items()},
-        {name: [plan for _, plan in ladder].index(plans[name]) for name, ladder in ladders.items()},
-        score=bench.score,
-        whole=subject,
-        evaluations=bench.evaluations,
-        kept=KeptScores(bench.folder),
-        say=bench.say,
+    count = COUNTS[figure]
+    # Of the figure, what a layer takes now: those with most are measured first.
+    takes = (
+        macs_by_layer(subject)
+        if figure == "macs"
+        else {name: forms[0].whole for name, forms in spectra.items() if forms}
     )
-    chosen = {**plans, **{row.layer: ladders[row.layer][row.taken][1] for row in rows}}
-    made, record = with_ranks(subject, chosen)
-    scores = bench.score(alike[0]), bench.score(made)
-    about = survey_record(rows, across="part of the layer's energy lost", unit=figure, scores=scores)
-    if scores[1] < scores[0]:
-        return PassDone(alike[0], {**alike[1], "survey": about})
-    return PassDone(made, {**record, "survey": about})
+    whole = count(subject)
+    layers = [
+        Layer(
+            name=name,
+            takes=float(takes.get(name, 0)),
+            tried=tuple(tried),
+            alike=_words(usual[name]),
+            ways=partial(_ways, subject, name, tried, usual[name], lambda made: count(made) - whole, bench.say),
+        )
+        for name, tried in plans.items()
+    ]
+    return by_layer(subject, alike, layers, combine, bench, across="part of the layer's energy lost", unit=figure)
 
 
 def _of_record(forms: Sequence[Spectrum], layer: Mapping[str, Any] | None) -> Plan:
@@ -79,28 +68,42 @@ def _of_record(forms: Sequence[Spectrum], layer: Mapping[str, Any] | None) -> Pl
     return layer["rank"], next(spectrum for spectrum in forms if spectrum.form == layer["form"])
 
 
-def _plans(forms: Sequence[Spectrum], lost: float, alike: Plan) -> list[Plan]:
-    """Return what is tried for one layer, each once."""
+def _plans(forms: Sequence[Spectrum], lost: float, alike: Plan) -> dict[str, Plan]:
+    """Return what is tried for one layer, each once, by its words."""
     tried = [alike, None, *(plan_for(forms, 1.0 - min(_MOST_LOST, lost * step)) for step in _STEPS)]
-    return list({plan and (plan[0], plan[1].form): plan for plan in tried}.values())
+    return {_words(plan): plan for plan in tried}
 
 
-def _ladder(subject: Subject, name: str, plans: Sequence[Plan], count: Callable[[Subject], int]) -> list[_Planned]:
-    """Return the ways of one layer, smallest first; what they take is counted from the whole model's size."""
-    whole = count(subject)
-    found: list[_Planned] = []
-    for plan in plans:
+def _words(plan: Plan) -> str:
+    return AS_IT_WAS if plan is None else f"rank {plan[0]}, {plan[1].form}"
+
+
+def _ways(
+    subject: Subject,
+    name: str,
+    plans: Mapping[str, Plan],
+    alike: Plan,
+    more: Callable[[Subject], int],
+    say: Callable[[str], None],
+) -> Iterator[Way]:
+    """Make the ways of one layer.
+
+    One with which the model does not run is left out, and told; one that is larger than the layer as it was, too, unless all
+    take it.
+
+    Args:
+        more: counts what a model takes more of the budget than the model as it was.
+    """
+    for words, plan in plans.items():
         if plan is None:
-            found.append((Way(0.0, "as it was", 0.0, 0.0, None), None))
+            yield Way(words, 0.0, 0.0, 0.0, None)
             continue
         rank, spectrum = plan
-        lost = 1.0 - spectrum.kept_by(rank)
-        make = partial(_only, subject, name, plan)
-        found.append((Way(lost, f"rank {rank}", count(make()) - whole, lost, make), plan))
-    # What is larger than the layer as it was is only tried where that is the one that all take.
-    kept = [one for one in found if one[0].size <= 0 or one[1] is plans[0]]
-    return sorted(kept, key=lambda one: one[0].size)
-
-
-def _only(subject: Subject, name: str, plan: Plan) -> Subject:
-    return with_ranks(subject, {name: plan})[0]
+        try:
+            made = with_ranks(subject, {name: plan})[0]
+        except InputError as error:
+            say(f"sensitivity: {name}: {words} is left out: {error.message}")
+            continue
+        lost, size = 1.0 - spectrum.kept_by(rank), float(more(made))
+        if size <= 0 or words == _words(alike):
+            yield Way(words, lost, size, lost, made)

@@ -6,15 +6,19 @@ A measured row is kept on disk at once, so that a run that was killed measures o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
 from edgesdk.compression.sensitivity import Score
-from edgesdk.compression.spread import Choice, spread
 from edgesdk.compression.subject import Subject
 from edgesdk_targets.whole_file import write_whole
+
+# What a way means that leaves its layer alone; it costs no score of its own.
+AS_IT_WAS = "as it was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,105 +26,111 @@ class Way:
     """One way to make one layer smaller.
 
     Attributes:
-        amount: how much is taken, in the unit of the pass; larger is smaller.
-        means: the same in words, such as `rank 12`.
+        means: the way in words, such as `rank 12`; no other of the layer has the same.
+        amount: how much is taken, or left, in the unit of the pass.
         size: what the layer takes then of the pass's budget.
         error: of its weights, relative.
-        make: gives the model with only this layer so; None where the layer stays as it is.
+        made: the model with only this layer so; None where the layer stays as it is.
     """
 
-    amount: float
     means: str
+    amount: float
     size: float
     error: float
-    make: Callable[[], Subject] | None
+    made: Subject | None
 
 
 @dataclass(frozen=True, slots=True)
-class LayerSensitivity:
+class Layer:
+    """A layer, or several that share a weight, that may take another way than all would alike.
+
+    Attributes:
+        name: of it; of several, all of them.
+        takes: of the pass's budget, about; the largest are measured first.
+        tried: the words of all ways.
+        alike: those of the way that all would take without a measurement.
+        ways: makes the ways, one after the other, without those with which the model does not run. Only a layer that is measured is
+            asked for them, as they may be dear, and each is let go before the next one is made.
+    """
+
+    name: str
+    takes: float
+    tried: tuple[str, ...]
+    alike: str
+    ways: Callable[[], Iterator[Way]]
+
+    @property
+    def scores(self) -> int:
+        """How many scores it takes to measure it, at most."""
+        return sum(means != AS_IT_WAS for means in self.tried)
+
+
+class LayerSensitivity(BaseModel):
     """What one layer bears; all lists go from the smallest way to the largest.
 
     Attributes:
-        amounts, means, sizes: of the ways.
+        means, amounts, sizes, errors: of the ways.
         scores: of the model with only this layer so.
         alike: the place of the way that all layers would take without this measurement.
-        taken: the place of the one that it takes.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     layer: str
-    amounts: tuple[float, ...]
     means: tuple[str, ...]
+    amounts: tuple[float, ...]
     sizes: tuple[float, ...]
+    errors: tuple[float, ...]
     scores: tuple[float, ...]
     alike: int
-    taken: int
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @model_validator(mode="after")
+    def _whole(self) -> LayerSensitivity:
+        lists = (self.means, self.amounts, self.sizes, self.errors, self.scores)
+        if len(set(map(len, lists))) != 1 or not 0 <= self.alike < len(self.means):
+            raise ValueError("the lists are not of one length")
+        return self
 
 
-def survey_layers(
-    ways: Mapping[str, Sequence[Way]],
-    alike: Mapping[str, int],
-    *,
-    score: Score,
-    whole: Subject,
-    evaluations: int,
-    kept: KeptScores,
-    say: Callable[[str], None],
-) -> list[LayerSensitivity]:
-    """Measure what layers bear, and spread over them what they would take together if all were treated alike.
+def affordable(layers: Sequence[Layer], scores: int) -> list[Layer]:
+    """Return the layers that so many scores are enough for, those that take most first."""
+    found = []
+    for layer in sorted(layers, key=lambda one: -one.takes):
+        if len(layer.tried) > 1 and layer.scores <= scores:
+            scores -= layer.scores
+            found.append(layer)
+    return found
+
+
+def layer_sensitivity(layer: Layer, score: Score, whole: float) -> LayerSensitivity | None:
+    """Measure what one layer bears.
 
     Args:
-        ways: of each layer, smallest first.
-        alike: the place of each layer's way that all would take alike.
-        whole: the model in which no layer is smaller yet.
-        evaluations: how often a score may be asked for; layers with most to win are measured first, and those for which none is
-            left stay out of the result.
+        whole: the score of the model in which no layer is smaller yet.
 
     Returns:
-        Most sensitive first.
+        None where the way that all layers would take alike does not run alone: the layer then takes that with all others.
     """
-    most_to_win = sorted(ways, key=lambda name: ways[name][0].size - ways[name][-1].size)
-    asked: list[str] = []
-    for name in most_to_win:
-        needed = sum(way.make is not None for way in ways[name])
-        if len(ways[name]) > 1 and needed <= evaluations:
-            evaluations -= needed
-            asked.append(name)
-    best = score(whole)
-    scores: dict[str, list[float]] = {}
-    for place, name in enumerate(asked, 1):
-        say(f"sensitivity: {name} ({place} of {len(asked)})")
-        scores[name] = kept.scores(name, [way.amount for way in ways[name]]) or [
-            best if way.make is None else score(way.make()) for way in ways[name]
-        ]
-        kept.keep(name, [way.amount for way in ways[name]], scores[name])
-    choices = {
-        name: [
-            Choice(way.size, max(0.0, best - value), way.error)
-            for way, value in zip(ways[name], scores[name], strict=True)
-        ]
-        for name in asked
-    }
-    taken = spread(choices, sum(ways[name][alike[name]].size for name in asked))
-    rows = [
-        LayerSensitivity(
-            name,
-            tuple(way.amount for way in ways[name]),
-            tuple(way.means for way in ways[name]),
-            tuple(way.size for way in ways[name]),
-            tuple(scores[name]),
-            alike[name],
-            taken[name],
-        )
-        for name in asked
+    found = [
+        (way.size, way.means, way.amount, way.error, whole if way.made is None else score(way.made))
+        for way in layer.ways()
     ]
-    return sorted(rows, key=lambda row: row.scores[row.alike])
+    if not any(means == layer.alike for _, means, *_ in found):
+        return None
+    sizes, names, amounts, errors, scores = zip(*sorted(found, key=lambda one: one[0]), strict=True)
+    return LayerSensitivity(
+        layer=layer.name,
+        means=names,
+        amounts=amounts,
+        sizes=sizes,
+        errors=errors,
+        scores=scores,
+        alike=names.index(layer.alike),
+    )
 
 
-class KeptScores:
-    """Scores that were measured, by layer, in a file of the pass's own folder, which is one of this recipe and model only.
+class KeptRows:
+    """Rows that were measured, in a file of the pass's own folder, which is one of this recipe and model only.
 
     A file that is damaged counts as none.
     """
@@ -133,41 +143,21 @@ class KeptScores:
             read = {}
         self._rows: dict[str, Any] = read if isinstance(read, dict) else {}
 
-    def scores(self, layer: str, amounts: Sequence[float]) -> list[float] | None:
-        """Return a layer's scores for these amounts, if they were measured."""
-        row = self._rows.get(layer)
-        if not isinstance(row, dict) or row.get("amounts") != list(amounts):
+    def row(self, layer: Layer) -> LayerSensitivity | None:
+        """Return what was measured of a layer, if these ways were tried."""
+        kept = self._rows.get(layer.name)
+        if not isinstance(kept, dict) or kept.get("tried") != list(layer.tried):
             return None
-        found = row.get("scores")
-        fits = isinstance(found, list) and len(found) == len(amounts) and all(isinstance(one, float) for one in found)
-        return found if fits else None
+        try:
+            return LayerSensitivity.model_validate(kept.get("row"))
+        except ValidationError:
+            return None
 
-    def keep(self, layer: str, amounts: Sequence[float], scores: Sequence[float]) -> None:
-        """Write a layer's scores beside the others.
+    def keep(self, layer: Layer, row: LayerSensitivity) -> None:
+        """Write what was measured of a layer beside the others.
 
         Raises:
             NoSpace, InputError: the file cannot be written.
         """
-        self._rows[layer] = {"amounts": list(amounts), "scores": list(scores)}
+        self._rows[layer.name] = {"tried": list(layer.tried), "row": row.model_dump(mode="json")}
         write_whole(self._path, json.dumps(self._rows, allow_nan=False).encode())
-
-
-def survey_record(
-    rows: Sequence[LayerSensitivity], *, across: str, unit: str, scores: tuple[float, float]
-) -> dict[str, Any]:
-    """Return what was measured, ready for JSON.
-
-    Args:
-        across: what the amounts are.
-        unit: of the sizes.
-        scores: of the model with all layers alike, and with each as it was chosen for it; the better one is taken.
-    """
-    alike, by_layer = scores
-    return {
-        "across": across,
-        "unit": unit,
-        "score_alike": alike,
-        "score_by_layer": by_layer,
-        "taken": "by layer" if by_layer >= alike else "alike",
-        "layers": [row.to_json() for row in rows],
-    }

@@ -60,6 +60,19 @@ def sharing_layers(model: nn.Module) -> frozenset[str]:
     return frozenset(name for names in users.values() if len(names) > 1 for name in names)
 
 
+def sharing_groups(model: nn.Module, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return layers in groups of those that share a weight, each layer once; one that shares none is alone. In their own order."""
+    groups: dict[str, tuple[str, ...]] = {}
+    user: dict[int, str] = {}
+    for name in names:
+        weights = [id(weight) for weight in weights_of(model.get_submodule(name))]
+        met = dict.fromkeys(groups[user[weight]] for weight in weights if weight in user)
+        group = (*(one for others in met for one in others), name)
+        groups.update(dict.fromkeys(group, group))
+        user.update(dict.fromkeys(weights, name))
+    return list(dict.fromkeys(groups[name] for name in names))
+
+
 def weights_of(layer: nn.Module) -> list[Tensor]:
     """Return the matrices of a layer, without its biases."""
     return [value for _, value in layer.named_parameters(recurse=False) if value.dim() > 1]

@@ -42,13 +42,13 @@ class Sensitivity(Settings):
     Attributes:
         ratios: of a group's channels that are gone.
         pictures: to choose by that are asked about, at most.
-        evaluations: how often the model is scored in each pass that makes single layers smaller, at most; layers with most to
-            win come first. With 0 all layers are treated alike.
+        evaluations: how often the model is scored in each pass that makes single layers smaller, at most: three times as a whole,
+            the rest for single layers, the largest first. With 0 all layers are treated alike.
     """
 
     ratios: Annotated[tuple[Part, ...], Field(min_length=1, max_length=9)] = (0.25, 0.5, 0.75)
     pictures: int = Field(default=200, ge=1)
-    evaluations: int = Field(default=256, ge=0)
+    evaluations: int = Field(default=64, ge=0)
 
 
 @dataclass(frozen=True, slots=True)

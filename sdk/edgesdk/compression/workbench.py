@@ -67,6 +67,7 @@ class Workbench:
             where that is not wanted.
         sensitivity: measures what each group of channels bears; nothing where the recipe does not want it.
         evaluations: how many scores a pass may ask for to learn what each layer bears; 0 for not at all.
+        pictures: that a score is of.
     """
 
     start: Subject
@@ -80,6 +81,7 @@ class Workbench:
     brought: Callable[[Subject, Subject], Mapping[str, Any]] = field(default=lambda _before, _after: {})
     sensitivity: Callable[[ChannelGroups], Sequence[GroupSensitivity]] = field(default=lambda _groups: ())
     evaluations: int = 0
+    pictures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,24 @@ class RecipeData:
     choose: Dataset
     digests: Mapping[str, str]
 
+    def evaluations(self, recipe: Recipe) -> int:
+        """Return how many scores a pass may ask for to learn what each layer bears; none without pictures to choose by."""
+        return recipe.sensitivity.evaluations if recipe.sensitivity and self.choose is not self.evaluate else 0
+
     def warnings(self, recipe: Recipe) -> tuple[str, ...]:
         """Return what is worth knowing of what a recipe does with them."""
-        surveyed = recipe.sensitivity and any(PASSES[settings.kind].surveys for settings in recipe.passes)
-        if not surveyed or self.choose is not self.evaluate:
+        if not recipe.sensitivity or self.choose is not self.evaluate:
             return ()
-        return ("sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`",)
+        surveys = {PASSES[settings.kind].surveys: settings.kind for settings in reversed(recipe.ordered)}
+        give = "give `data.choose` or `data.train`"
+        found = []
+        if "groups" in surveys:
+            found.append(f"sensitivity was measured on pictures that the gate judges by: {give}")
+        if "layers" in surveys and recipe.sensitivity.evaluations:
+            found.append(
+                f"{surveys['layers']} treats all layers alike: there are no pictures to choose by or to learn from"
+            )
+        return tuple(found)
 
 
 def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:

@@ -102,6 +102,11 @@ def prepare(
     judging = _judging(request, card, start, data)
     survey = Survey(recipe.sensitivity or None, judging, say)
     timing = timing_for(card, request.target, recipe.of_artifact, request.calibrate, say)
+    if not gated:
+        for line in data.warnings(recipe):
+            # Of a run alone they stand in the report.
+            say(f"warning: {line}")
+    evaluations = data.evaluations(recipe)
     bench = Workbench(
         start=start,
         score=judging.score,
@@ -112,14 +117,20 @@ def prepare(
         folder=request.folder,
         say=say,
         sensitivity=survey.measured,
-        evaluations=recipe.sensitivity.evaluations if recipe.sensitivity else 0,
+        evaluations=evaluations,
+        pictures=len(judging.some),
         # A search measures what comes of the whole recipe, and has no use for what one pass brought.
         **({"brought": timing.brought} if gated else {}),
     )
     told = [card.card.model_dump(mode="json"), card.labels, source.cache_key(), digest_of_start(start)]
     identity = key_of(__version__, told, dict(data.digests), recipe.loss)
     course = Course(
-        recipe, bench, judging.verdict if gated else None, request.folder, identity, _Depends(request, teachers)
+        recipe,
+        bench,
+        judging.verdict if gated else None,
+        request.folder,
+        identity,
+        _Depends(request, teachers, evaluations),
     )
     return Prepared(course, judging, survey, data)
 
@@ -143,6 +154,7 @@ class _Depends:
 
     request: Request
     teachers: Mapping[str, Source]
+    evaluations: int
 
     def __call__(self, settings: Any) -> object:
         if isinstance(settings, Distil) and settings.teacher is not None:
@@ -152,7 +164,7 @@ class _Depends:
         if isinstance(settings, Prune):
             target = self.request.target if settings.timed and settings.runtime is None else None
             precision = self.request.recipe.of_artifact if settings.timed else None
-            return [sensitivity.model_dump() if sensitivity else None, target, precision]
+            return [[sensitivity.ratios, sensitivity.pictures] if sensitivity else None, target, precision]
         if isinstance(settings, Factorise | Cluster):
-            return [sensitivity.model_dump() if sensitivity else None]
+            return [self.evaluations, sensitivity.pictures] if sensitivity and self.evaluations else None
         return None

@@ -114,10 +114,10 @@ def check_compression(space: Space) -> Recipe | None:
         for name in mine:
             if name != f"{AREA}.{kind}":
                 _check_ends(alone, mine, name)
-    surveys = next((kind for kind in kinds if PASSES[kind].surveys), None)
+    surveys = next((kind for kind in kinds if PASSES[kind].surveys == "groups"), None)
     if surveys is not None and space.train_data is None and space.compress.get("sensitivity") is not False:
         raise InputError(
-            f"{AREA}: `{surveys}` measures what each part of the model bears, and may not do so on the pictures of `data`.",
+            f"{AREA}: `{surveys}` measures what each group of channels bears, and may not do so on the pictures of `data`.",
             hint=f"Give train_data, or write `sensitivity: false` under {AREA}.",
         )
     switches = {f"{AREA}.{name}": True for name in given if name in PASSES}
@@ -132,7 +132,11 @@ def check_compression(space: Space) -> Recipe | None:
 def _read(space: Space, values: Mapping[str, Any]) -> Recipe:
     data = {"train": space.train_data, "evaluate": space.data, "calibrate": space.calib_data}
     given = {name: path for name, path in data.items() if path is not None}
-    said = {"data": given, **({"loss": space.loss} if space.loss is not None else {})}
+    said: dict[str, Any] = {"data": given, **({"loss": space.loss} if space.loss is not None else {})}
+    sensitivity = values.get("sensitivity", {})
+    if isinstance(sensitivity, Mapping):
+        # Many scores for each trial: what single layers bear is only measured where the space says how often.
+        said["sensitivity"] = {"evaluations": 0, **sensitivity}
     return validate(Recipe, YamlDocument({**values, **said}, {}, AREA))
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 import torch
 
+from edgesdk.compression.changes import Clustered
 from edgesdk.compression.cluster_by_layer import cluster_pass
 from edgesdk.compression.factorise_by_layer import factorise_pass
 from edgesdk.compression.model_size import deflated_bytes, stored_bytes, total_macs
@@ -18,12 +19,14 @@ from edgesdk.compression.page import _layers
 from edgesdk.compression.pass_settings import Cluster, Factorise
 from edgesdk.compression.spread import Choice, spread
 from edgesdk.compression.subject import Subject
+from edgesdk.compression.tie_layers import tie_layers
 from edgesdk.compression.workbench import PassDone, Workbench
 from edgesdk.report.page import Page
 from edgesdk_testkit.nets_to_compress import subject
 
 LAYERS = ("one.conv1", "one.conv2", "two.conv1", "two.conv2")
 LOUD = "two.conv1"
+CLUSTER = Cluster.model_validate({"pass": "cluster", "layers": LAYERS, "count": 4})
 Score = Callable[[Subject], float]
 
 
@@ -48,7 +51,7 @@ def deaf(_made: Subject) -> float:
 def bench(score: Score, folder: Path, evaluations: int = 256) -> tuple[Workbench, list[str]]:
     lines: list[str] = []
     return cast(
-        "Workbench", SimpleNamespace(score=score, folder=folder, evaluations=evaluations, say=lines.append)
+        "Workbench", SimpleNamespace(score=score, folder=folder, evaluations=evaluations, pictures=20, say=lines.append)
     ), lines
 
 
@@ -58,8 +61,7 @@ def factorised(score: Score, folder: Path, evaluations: int = 256, **asked: floa
 
 
 def clustered(score: Score, folder: Path, evaluations: int = 256) -> PassDone:
-    settings = Cluster.model_validate({"pass": "cluster", "layers": LAYERS, "count": 4})
-    return cluster_pass(settings, subject("residual"), bench(score, folder, evaluations)[0])
+    return cluster_pass(CLUSTER, subject("residual"), bench(score, folder, evaluations)[0])
 
 
 def rank_of(done: PassDone, layer: str) -> float:
@@ -94,8 +96,9 @@ def test_a_budget_is_kept_to_by_layer_too(figure: str, count: Callable[[Subject]
 def test_a_layer_that_the_score_hangs_on_keeps_more_numbers_in_no_more_bytes(tmp_path: Path) -> None:
     score = sensitive_to(subject("residual"), LOUD)
     alike, done = clustered(score, tmp_path / "alike", 0), clustered(score, tmp_path / "by layer")
-    assert done.record["count"][LOUD] == 16
-    assert max(done.record["count"][name] for name in LAYERS if name != LOUD) < 16
+    assert done.record["count"] == alike.record["count"] == 4
+    assert done.record["counts"][LOUD] == 16
+    assert max(done.record["counts"][name] for name in LAYERS if name != LOUD) < 16
 
     def deflated(made: PassDone) -> int:
         return sum(deflated_bytes([made.subject.module.get_submodule(name).weight]) for name in LAYERS)  # type: ignore[list-item]
@@ -116,7 +119,7 @@ def test_what_scores_worse_by_layer_than_alike_is_not_taken(tmp_path: Path) -> N
         return sensitive_to(start, LOUD)(made) if alone else float(usual)
 
     done = clustered(score, tmp_path)
-    assert (done.record["survey"]["taken"], done.record["count"]) == ("alike", 4)
+    assert (done.record["survey"]["taken"], done.record["count"], "counts" in done.record) == ("alike", 4, False)
 
 
 @pytest.mark.parametrize("run", [factorised, clustered])
@@ -157,12 +160,68 @@ def test_scores_are_asked_for_as_often_as_is_allowed(tmp_path: Path) -> None:
         asked[0] += 1
         return 0.5
 
-    done = clustered(score, tmp_path, 9)
-    assert asked[0] == 2 * 4 + 3
-    # Those with most to win; the others are as all would be.
+    done = clustered(score, tmp_path / "eleven", 11)
+    # Four of each of two layers, and three of whole models.
+    assert asked[0] == 11
+    # The largest; the others are as all would be.
     measured = {row["layer"] for row in done.record["survey"]["layers"]}
     assert measured == {"two.conv1", "two.conv2"}
-    assert all(done.record["count"][name] == 4 for name in LAYERS if name not in measured)
+    assert all(done.record["counts"][name] == 4 for name in LAYERS if name not in measured)
+    asked[0] = 0
+    clustered(score, tmp_path / "ten", 10)
+    assert asked[0] == 7
+    asked[0] = 0
+    assert "survey" not in clustered(score, tmp_path / "six", 6).record
+    assert asked[0] == 0
+
+
+def test_before_the_scores_a_line_says_how_many_and_how_long(tmp_path: Path) -> None:
+    for left in (6, 2):
+        given, lines = bench(deaf, tmp_path, 9)
+        cluster_pass(CLUSTER, subject("residual"), given)
+        # Once more: those that were kept are not asked for again.
+        assert lines[0].startswith(f"sensitivity: {left} scores of 20 pictures, about ")
+
+
+def test_layers_that_share_a_weight_are_one_and_its_bytes_count_once(tmp_path: Path) -> None:
+    tied, _ = tie_layers(subject("residual"), [["one.conv1", "one.conv2"]])
+    score = sensitive_to(tied, "one.conv2")
+    alike, done = (cluster_pass(CLUSTER, tied, bench(score, tmp_path / str(count), count)[0]) for count in (0, 256))
+    rows = {row["layer"]: row for row in done.record["survey"]["layers"]}
+    assert rows.keys() == {"one.conv1, one.conv2", "two.conv1", "two.conv2"}
+    counts = done.record["counts"]
+    assert counts["one.conv1"] == counts["one.conv2"] > 4
+    weights = [cast("Any", done.subject.module.get_submodule(name)).weight for name in LAYERS]
+    assert weights[0] is weights[1]
+    assert all(len(torch.unique(weight)) <= counts[name] for name, weight in zip(LAYERS, weights, strict=True))
+    # What it takes is not twice what it takes: nothing is spent that is not there.
+    row = rows["one.conv1, one.conv2"]
+    assert row["sizes"][row["taken"]] == pytest.approx(deflated_bytes(weights[:1]), rel=0.05)
+    usual = [cast("Any", alike.subject.module.get_submodule(name)).weight for name in LAYERS]
+    assert sum(deflated_bytes([each]) for each in weights[1:]) <= sum(deflated_bytes([each]) for each in usual[1:])
+    assert {change.layer: change.count for change in done.subject.changes if isinstance(change, Clustered)} == counts
+
+
+def test_a_way_that_does_not_run_is_left_out_and_the_pass_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of code that reads a layer's weight, which the factorisation alike leaves whole, and only a smaller rank would part."""
+    start = subject("residual")
+    settings = Factorise.model_validate({"pass": "factorise", "layers": LAYERS, "energy": 0.97})
+    alike = factorise_pass(settings, start, bench(deaf, tmp_path / "alike", 0)[0])
+    stays = next(name for name in LAYERS if name not in alike.record["layers"])
+
+    def forward(module: Any, x: torch.Tensor) -> torch.Tensor:
+        assert module.get_submodule(stays).weight is not None
+        return usual(module, x)
+
+    usual = type(start.module).forward
+    monkeypatch.setattr(type(start.module), "forward", forward)
+    given, lines = bench(sensitive_to(start, LOUD) if stays != LOUD else deaf, tmp_path / "by layer")
+    done = factorise_pass(settings, start, given)
+    assert any(f"{stays}: rank" in line and "is left out" in line for line in lines)
+    assert stays not in done.record["layers"]
+    assert done.record["survey"]["layers"]
 
 
 def test_where_pictures_cannot_tell_the_nearer_weights_decide(tmp_path: Path) -> None:

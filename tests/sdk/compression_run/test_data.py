@@ -71,6 +71,20 @@ def test_sensitivity_is_measured_on_pictures_that_nothing_is_judged_by(pictures:
     assert not alone.warnings(recipe.model_copy(update={"sensitivity": False}))
 
 
+@pytest.mark.parametrize("given", ["train", "choose"])
+def test_layers_are_only_measured_on_pictures_that_nothing_is_judged_by(pictures: Path, given: str) -> None:
+    passes = [{"pass": "factorise", "energy": 0.9}]
+    recipe = recipe_of(passes, data={given: "train", "evaluate": "test"})
+    data = open_data(recipe, pictures, card())
+    assert (data.evaluations(recipe), data.warnings(recipe)) == (64, ())
+    recipe = recipe_of(passes, data={"evaluate": "test"})
+    alone = open_data(recipe, pictures, card())
+    assert alone.evaluations(recipe) == 0
+    assert "factorise treats all layers alike" in alone.warnings(recipe)[0]
+    off = recipe_of(passes, data={"evaluate": "test"}, sensitivity={"evaluations": 0})
+    assert not alone.warnings(off)
+
+
 def test_a_task_without_a_loss_is_refused_before_anything_is_opened() -> None:
     recipe = recipe_of([{"pass": "qat"}], data={"train": "train", "evaluate": "test"})
     with pytest.raises(InputError, match="no usual loss"):
@@ -96,7 +110,7 @@ def _depends(target: str, sensitivity: Any, precision: str | None = None, **prun
     rest = {"sensitivity": sensitivity, "precision": precision}
     recipe = recipe_of([{"pass": "prune", **prune}], data={"evaluate": "test"}, **rest)
     request = Request("m", None, recipe, Path(), target, Path(), None, Path(), Path())
-    return _Depends(request, {})(recipe.passes[0])
+    return _Depends(request, {}, 0)(recipe.passes[0])
 
 
 def test_pruning_depends_on_sensitivity_and_on_the_target_whose_time_is_measured() -> None:
@@ -104,6 +118,8 @@ def test_pruning_depends_on_sensitivity_and_on_the_target_whose_time_is_measured
     assert usual == _depends("rpi5", False, latency=0.5)
     assert usual != _depends("x86-cpu", False, latency=0.5)
     assert usual != _depends("rpi5", {"ratios": [0.5]}, latency=0.5)
+    # And not on what only other passes read.
+    assert _depends("rpi5", {"evaluations": 0}, macs=0.5) == _depends("rpi5", {}, macs=0.5)
     assert _depends("rpi5", False, macs=0.5) == _depends("x86-cpu", False, macs=0.5)
     assert _depends("rpi5", False, max_ms=2) != _depends("x86-cpu", False, max_ms=2)
     assert usual != _depends("rpi5", False, "fp16", latency=0.5)

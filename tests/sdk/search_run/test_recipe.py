@@ -132,6 +132,28 @@ def test_what_a_pass_is_chosen_by_is_not_what_the_trial_is_judged_by() -> None:
         check_compression(_space(**only, train_data=None))
     bare = {**only, "compress": {"passes": PASSES[:1], "sensitivity": False}}
     assert check_compression(_space(**bare, train_data=None)) is not None
+    # A pass that would measure layers needs none: without, layers are alike.
+    cluster = {"compress": {"passes": PASSES[1:2]}, "parameters": THREADS}
+    assert check_compression(_space(**cluster, train_data=None)) is not None
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "parameters", "expected"),
+    [
+        ({}, {}, 0),
+        ({"sensitivity": {"ratios": [0.5]}}, {}, 0),
+        ({"sensitivity": {"evaluations": 20}}, {}, 20),
+        ({}, {"compress.sensitivity.evaluations": 30}, 30),
+    ],
+    ids=["usual", "of groups", "asked for", "searched"],
+)
+def test_what_layers_bear_is_measured_in_a_search_only_where_the_space_asks(
+    sensitivity: dict[str, Any], parameters: dict[str, int], expected: int
+) -> None:
+    recipe = recipe_for(_space(compress={"passes": PASSES[:2], **sensitivity}), parameters)
+    assert recipe is not None
+    assert recipe.sensitivity is not False
+    assert recipe.sensitivity.evaluations == expected
 
 
 @pytest.mark.parametrize(
