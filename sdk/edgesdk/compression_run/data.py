@@ -32,24 +32,32 @@ class RecipeData:
     choose: Dataset
     digests: Mapping[str, str]
 
+    @property
+    def flatters(self) -> bool:
+        """Whether what is chosen by would be what the gate judges by."""
+        return self.choose is self.evaluate
+
     def evaluations(self, recipe: Recipe) -> int:
         """Return how many scores a pass may ask for to learn what each layer bears; none without pictures to choose by."""
-        return recipe.sensitivity.evaluations if recipe.sensitivity and self.choose is not self.evaluate else 0
+        return recipe.sensitivity.evaluations if recipe.sensitivity and not self.flatters else 0
+
+    def alike(self, recipe: Recipe) -> str | None:
+        """Say which pass treats all layers alike for want of pictures; None where none does."""
+        if not self.flatters or not recipe.sensitivity or not recipe.sensitivity.evaluations:
+            return None
+        passes = [settings.kind for settings in recipe.ordered if PASSES[settings.kind].surveys == "layers"]
+        return (
+            f"{passes[0]} treats all layers alike: there are no pictures to choose by or to learn from"
+            if passes
+            else None
+        )
 
     def warnings(self, recipe: Recipe) -> tuple[str, ...]:
         """Return what is worth knowing of what a recipe does with them."""
-        if not recipe.sensitivity or self.choose is not self.evaluate:
-            return ()
-        surveys = {PASSES[settings.kind].surveys: settings.kind for settings in reversed(recipe.ordered)}
-        give = "give `data.choose` or `data.train`"
-        found = []
-        if "groups" in surveys:
-            found.append(f"sensitivity was measured on pictures that the gate judges by: {give}")
-        if "layers" in surveys and recipe.sensitivity.evaluations:
-            found.append(
-                f"{surveys['layers']} treats all layers alike: there are no pictures to choose by or to learn from"
-            )
-        return tuple(found)
+        surveyed = recipe.sensitivity and any(PASSES[settings.kind].surveys == "groups" for settings in recipe.passes)
+        flattered = "sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`"
+        found = (flattered if surveyed and self.flatters else None, self.alike(recipe))
+        return tuple(line for line in found if line is not None)
 
 
 def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:

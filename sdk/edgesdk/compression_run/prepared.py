@@ -102,10 +102,8 @@ def prepare(
     judging = _judging(request, card, start, data)
     survey = Survey(recipe.sensitivity or None, judging, say)
     timing = timing_for(card, request.target, recipe.of_artifact, request.calibrate, say)
-    if not gated:
-        for line in data.warnings(recipe):
-            # Of a run alone they stand in the report.
-            say(f"warning: {line}")
+    if (alike := data.alike(recipe)) is not None:
+        say(alike)
     evaluations = data.evaluations(recipe)
     bench = Workbench(
         start=start,
