@@ -11,7 +11,9 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -318,6 +320,16 @@ def test_labels_of_many_models_stay_apart() -> None:
         assert decoder.decode(encoder.encode(frame(0, None, model), None)).result.to_json() == model.to_json()
     assert b"a19" in encoder.encode(frame(0, None, models[19]), None)  # long ago
     assert b"a0" not in encoder.encode(frame(0, None, models[0]), None)  # just now
+
+
+@pytest.mark.parametrize("tracks", [[7], np.array([7], object)], ids=["list", "objects"])
+def test_what_cannot_be_sent_takes_no_labels_along(tracks: Any) -> None:
+    encoder, decoder = FrameEncoder(), FrameDecoder(lambda _: pytest.fail("there is no picture"))
+    one = Detections(np.ones((1, 4), np.float32), np.ones(1, np.float32), np.array([1]), NAMES)
+    with pytest.raises(TypeError, match="cannot be sent to another process"):
+        encoder.encode(frame(0, None, replace(one, track_ids=tracks)), None)
+    got = decoder.decode_result(encoder.encode(frame(1, None, one), None))
+    assert got.result.to_json() == one.to_json()
 
 
 def test_a_device_that_has_no_files_left_is_told(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,15 @@ class FrameEncoder:
         Raises:
             TypeError: a value of the result is of a type that cannot be sent.
         """
+        labels, newest = self._labels.copy(), self._newest
+        try:
+            return self._message(frame, picture)
+        except BaseException:
+            # The receiver gets no message, and so none of the labels that stood in it.
+            self._labels, self._newest = labels, newest
+            raise
+
+    def _message(self, frame: Frame | FrameResult, picture: int | None) -> bytes:
         arrays: list[Array] = []
         image = frame.image
         header = {
@@ -61,6 +70,8 @@ class FrameEncoder:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                raise TypeError("An array of Python objects cannot be sent to another process.")
             arrays.append(value)
             return {"array": len(arrays) - 1}
         if isinstance(value, np.generic):
