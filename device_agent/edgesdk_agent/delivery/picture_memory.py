@@ -7,6 +7,7 @@ could be left behind, and is gone with the last process that holds it, also afte
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import tempfile
@@ -56,8 +57,9 @@ class SharedPicture:
     def hold(self, image: Array) -> Array:
         """Copy a picture in, and return it as it lies there."""
         if self._size < image.nbytes:
-            # The child may have made it larger; made smaller, it would be gone from under what the child has mapped.
-            os.ftruncate(self.fd, max(image.nbytes, os.fstat(self.fd).st_size))
+            # The child may have made it larger, and no one can make it smaller.
+            if os.fstat(self.fd).st_size < image.nbytes:
+                os.ftruncate(self.fd, image.nbytes)
             self._map(image.nbytes)
         shared = self._bytes[: image.nbytes].view(image.dtype).reshape(image.shape)
         np.copyto(shared, image)
@@ -131,6 +133,10 @@ def _size_of(shape: tuple[int, ...], dtype: str) -> int:
 
 def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("edgesdk-picture")
+        fd = os.memfd_create("edgesdk-picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Whoever made it smaller would end the other process, by SIGBUS, as soon as that one touches what it has mapped. Growing
+        # stays allowed to both, as pictures may; the last seal keeps it so.
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        return fd
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
