@@ -8,6 +8,7 @@ Preallocated cells change places between the threads; nothing is copied, and nob
   time: by its own, beside inference, or by the lanes, where they compute on all cores themselves, or the model is so quick
   that a thread between costs more. Where a lane sleeps, a live camera's own thread prepares what it has just read: one
   thread is woken for the frame, and not two.
+- Where pictures are asked about first, that camera is next that has had its answer for longest.
 - A free lane serves the camera whose last turn is longest ago.
 - Of a `freshest` camera the newest picture and the newest *prepared input* are replaced until they are taken. An input
   that was prepared when the last inference began, and then waited for it, would be one whole inference old.
@@ -74,6 +75,8 @@ class Handover(CaptureSide):
         self._turn = 0
         # Cameras whose pictures are asked about first.
         self._asking = 0
+        # Of those, with an answer and without a slot; who came first is served first.
+        self._answered: list[CameraLine] = []
         self._order = DeliveryOrder()
         self._lane_turn = LaneTurn(self._lines, clock)
 
@@ -101,16 +104,25 @@ class Handover(CaptureSide):
     def room_for_asked(self, line: CameraLine, picture: FrameCell) -> InputCell | None:
         """Return a slot to prepare a picture into, waiting for it and for the turn to prepare; None when all is aborted."""
         with self._lock:
-            while not self._aborted:
-                cell = None if self._preparing else self._room_for(line)
-                if cell is not None:
-                    cell.picture, cell.by_lane = picture, False
-                    self._preparing = True
-                    return cell
-                self._preparable.wait()
+            self._answered.append(line)
+            try:
+                while not self._aborted:
+                    cell = self._room_for(line) if self._is_next(line) else None
+                    if cell is not None:
+                        cell.picture, cell.by_lane = picture, False
+                        self._preparing = True
+                        return cell
+                    self._preparable.wait()
+            finally:
+                self._answered.remove(line)
             line.meter.dropped("stopped")
             line.give_back(picture)
             return None
+
+    def _is_next(self, line: CameraLine) -> bool:
+        """Say whether nobody prepares, and no camera that came before this one could."""
+        before = self._answered[: self._answered.index(line)]
+        return not self._preparing and not any(self._has_room_for(one) for one in before)
 
     def asking_ended(self) -> None:
         """Note that one camera's pictures are all prepared; after the last, what is ready is still inferred."""
@@ -157,12 +169,19 @@ class Handover(CaptureSide):
             return self._begin_with(line)
         return None
 
+    def _has_room_for(self, line: CameraLine) -> bool:
+        return self._model.has_room(line) or self._may_replace(line)
+
+    def _may_replace(self, line: CameraLine) -> bool:
+        """Say whether an input of a camera waits that a newer one may take the place of."""
+        return line.replaces and bool(line.inputs) and line.inputs[0].home is self._model
+
     def _room_for(self, line: CameraLine) -> InputCell | None:
         model = self._model
         if model.has_room(line):
             cell = model.free.pop()
             model.queued += not line.replaces
-        elif line.replaces and line.inputs and line.inputs[0].home is model:
+        elif self._may_replace(line):
             cell = line.inputs.popleft()
             self._input_dropped(line, cell, "replaced_before_inference", reuse=True)
         else:
