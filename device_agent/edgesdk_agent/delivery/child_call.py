@@ -19,7 +19,7 @@ from edgesdk_agent.delivery.queued import HookCrashed, HookGone, HookHung
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.tally import Tally
 from edgesdk_agent.frame import Frame, FrameResult
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import EdgeError, SessionFailed
 from edgesdk_targets.tensor import Array
 
 
@@ -73,7 +73,7 @@ class ChildCall:
         """Start the process, and wait until it has imported the function.
 
         Raises:
-            EdgeError: it cannot be started, or there is no such function.
+            EdgeError: it cannot be started, there is no such function, or `abort` came before it was ready.
         """
         # Both ends remember labels; a new process remembers none.
         self._encoder, self._decoder = FrameEncoder(), FrameDecoder(self._picture)
@@ -84,6 +84,7 @@ class ChildCall:
             pictures,
             self._timeout_s,
             hint="See what it printed, and try it with isolate=inline.",
+            look=self._go_on,
         )
 
     def ask(self, one: Frame | FrameResult, memory: SharedPicture | None) -> bytes:
@@ -117,7 +118,7 @@ class ChildCall:
         return self._decoder.decode_result(answer)
 
     def abort(self) -> None:
-        """End the process; what waits for it comes back at once."""
+        """End the process, also one that is not ready yet; what waits for it comes back soon."""
         self._aborted.set()
         line = self._line
         if line is not None:
@@ -128,6 +129,10 @@ class ChildCall:
         line, self._line = self._line, None
         if line is not None:
             line.close()
+
+    def _go_on(self) -> None:
+        if self._aborted.is_set():
+            raise SessionFailed(f"The process of {self._tally.kind} {self._hook} was not ready before the stop.")
 
     def _picture(self, at: PictureAt) -> Array:
         return self._memories[at[0]].seen(at[1], at[2])
@@ -149,7 +154,8 @@ class ChildCall:
                 try:
                     self.open()
                 except EdgeError as error:
-                    self._tally.trouble("crashed", error.message)
+                    if not self._aborted.is_set():
+                        self._tally.trouble("crashed", error.message)
                 if self._line is not None and not self._aborted.is_set():
                     return self._line
         raise HookGone

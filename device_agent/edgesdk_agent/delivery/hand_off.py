@@ -2,7 +2,7 @@
 
 - `wait`: the pipeline waits for the hook, as for any other stage, also while its process is started again. It does not
   wait for ever: after `patience_s` without room the hook counts as stalled, and until it takes a result again each one
-  is dropped at once.
+  is dropped at once. Who gives on what he took is waited for without end, as if the pipeline itself gave it.
 - `drop_oldest`: the pipeline never waits; the hook gets the newest results, and what it had no time for is dropped.
 """
 
@@ -68,7 +68,7 @@ class HandOff(Generic[M]):
         self._ready: deque[Waiting[M]] = deque()
         self._stalled = False
         self._closed = False
-        self._restarting = False
+        self._restarting = self._giving_on = False
         self._restarted_at = 0.0
         self._lock = threading.Lock()
         self._readable = threading.Condition(self._lock)
@@ -84,6 +84,13 @@ class HandOff(Generic[M]):
         with self._lock:
             self._restarting = now
             self._restarted_at = time.monotonic()
+            self._writable.notify_all()
+
+    def giving_on(self, *, now: bool) -> None:
+        """Say that the reader gives what it took to others, or is done with that: their time is none of its own."""
+        with self._lock:
+            self._giving_on = now
+            self._stalled = False
             self._writable.notify_all()
 
     def put(self, result: FrameResult, on_drop: Callable[[], None]) -> None:
@@ -151,8 +158,12 @@ class HandOff(Generic[M]):
         if self._stalled:
             return False
         began = time.monotonic()
-        at_last = began + max(self._patience_s, _RESTARTS_WITHIN_S)
         while not self._closed and len(self._ready) >= self._room:
+            if self._giving_on:
+                self._writable.wait()
+                began = time.monotonic()
+                continue
+            at_last = began + max(self._patience_s, _RESTARTS_WITHIN_S)
             patient_until = max(began, self._restarted_at) + self._patience_s
             left_s = (at_last if self._restarting else min(patient_until, at_last)) - time.monotonic()
             if left_s <= 0:

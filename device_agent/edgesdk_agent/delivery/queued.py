@@ -62,8 +62,12 @@ class HookCall(Protocol[M]):
         """
         ...
 
-    def __call__(self, waiting: Waiting[M]) -> None:
-        """Call the hook; whatever is raised counts as its failure."""
+    def __call__(self, waiting: Waiting[M]) -> Callable[[], object] | None:
+        """Call the hook; whatever is raised counts as its failure.
+
+        Returns:
+            What gives on what the hook let through, where it is one that others come after; None where nothing follows.
+        """
         ...
 
     def abort(self) -> None:
@@ -191,8 +195,9 @@ class QueuedDelivery(Generic[M]):
         at = f"at frame {waiting.result.seq}"
         tally = self._tally
         count: Callable[[], None] = tally.delivered
+        give_on: Callable[[], object] | None = None
         try:
-            self._call(waiting)
+            give_on = self._call(waiting)
         except HookGone:
             count = tally.dropped
         except HookKeptBack:
@@ -207,6 +212,17 @@ class QueuedDelivery(Generic[M]):
             count = partial(tally.failed, f"{at}: {traceback.format_exc()}")
         if self._over():
             count()
+            if give_on is not None:
+                self._give_on(give_on, at)
+
+    def _give_on(self, give_on: Callable[[], object], at: str) -> None:
+        self._hand_off.giving_on(now=True)
+        try:
+            give_on()
+        except (Exception, SystemExit):  # noqa: BLE001  (as above: the next result is delivered)
+            self._tally.trouble("failing", f"{at}, after it: {traceback.format_exc()}")
+        finally:
+            self._hand_off.giving_on(now=False)
 
     def _close_memories(self) -> None:
         for memory in self._memories:

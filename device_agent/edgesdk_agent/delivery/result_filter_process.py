@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from edgesdk_agent.delivery.child_call import ChildCall
@@ -151,18 +152,18 @@ class ProcessFilteredDelivery(WrappingDelivery):
 
 
 class _FilterCall:
-    """Ask the process about a result, and deliver what comes of it."""
+    """Ask the process about a result, and say how what comes of it is delivered."""
 
     def __init__(self, child: ChildCall, delivery: Delivery) -> None:
         self._child = child
         self._delivery = delivery
         self.open, self.abort, self.close = child.open, child.abort, child.close
 
-    def __call__(self, waiting: Waiting[SharedPicture]) -> None:
+    def __call__(self, waiting: Waiting[SharedPicture]) -> Callable[[], object]:
         answer = self._child.ask(waiting.result, waiting.memory)
         kind, rest = answer[:1], answer[1:]
         if kind == NOTHING:
             raise HookKeptBack
         if kind == WRONG:
             raise HookRaised(f"it returned {rest.decode('utf-8', 'replace')}, not a FrameResult.")
-        self._delivery(self._child.result_in(rest))
+        return partial(self._delivery, self._child.result_in(rest))

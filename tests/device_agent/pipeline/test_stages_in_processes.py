@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,7 @@ import pytest
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
+from edgesdk_agent.delivery import queued
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.frame_filter_process import ProcessFrameFilter
 from edgesdk_agent.delivery.inline import InlineDelivery
@@ -26,21 +28,23 @@ from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
 from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery, frame_filter
 from edgesdk_agent.delivery.tally import HookNews
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
 from edgesdk_agent.frame import FrameResult
-from edgesdk_targets.errors import InputError
+from edgesdk_agent.meter import FrameStats
+from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_targets.results import Regression
 from edgesdk_testkit import stages
 from edgesdk_testkit.pipelines import Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
 FRAMES = 30
-# More than a busy machine stands still for.
-TIMEOUT_S = 1.5
+# More than a busy machine stands still for. What hangs takes all of it.
+TIMEOUT_S = 3.0
 TOLD = [
     ("failing", "ValueError: no 3"),
     ("crashed", "at frame 5{whose}: Its process ended with exit code 3."),
     ("failing", "at frame 7{whose}: it returned {wrong}."),
-    ("hung", "at frame 9{whose}: It did not return within 1.5 s; its process is ended."),
+    ("hung", f"at frame 9{{whose}}: It did not return within {TIMEOUT_S:g} s; its process is ended."),
 ]
 
 
@@ -108,13 +112,29 @@ def test_the_model_sees_what_it_would_see_inline() -> None:
     assert all(np.array_equal(one, two) for one, two in zip(seen["inline"], seen["process"], strict=True))
 
 
-def test_a_frame_stage_that_fails_loses_just_those_frames_of_that_camera() -> None:
+def test_stages_that_fail_lose_just_those_frames_of_that_camera_and_just_those_results() -> None:
+    """Two pipelines at once, as what hangs in either takes seconds."""
+    heard: list[HookNews] = []
+    shown = ProcessFrameFilter(stages.with_faults, timeout_s=TIMEOUT_S, on_news=heard.append, budget=soon)
+    frames, cameras = Sink(), {stages.FAULTY: film(), "gate": film()}
     news: list[HookNews] = []
-    stage = ProcessFrameFilter(stages.with_faults, timeout_s=TIMEOUT_S, on_news=news.append, budget=soon)
-    sink, cameras = Sink(), {stages.FAULTY: film(), "gate": film()}
-    with make(cameras, Script(), sink, "every_frame", on_frame=stage) as pipeline:
-        assert pipeline.wait(PATIENCE_S)
-        stats = pipeline.stats()
+    results, camera = Pictures(), {stages.FAULTY: film()}
+    told = ProcessFilteredDelivery(
+        stages.doubled, InlineDelivery(results), timeout_s=TIMEOUT_S, queue=4, on_news=news.append, budget=soon()
+    )
+    with (
+        make(cameras, Script(), frames, "every_frame", on_frame=shown) as before,
+        make(camera, Script(), told, "every_frame", keep_image=True, lanes=2) as after,
+    ):
+        assert before.wait(PATIENCE_S)
+        assert after.wait(PATIENCE_S)
+    _assert_just_those_frames_are_lost(before.stats(), frames, shown, heard)
+    _assert_just_those_results_are_lost(after.stats(), results, told, news)
+
+
+def _assert_just_those_frames_are_lost(
+    stats: FrameStats, sink: Sink, stage: ProcessFrameFilter, news: list[HookNews]
+) -> None:
     assert_accounts(stats)
     assert sink.of("gate") == list(range(FRAMES))
     assert sink.of(stages.FAULTY) == [n for n in range(FRAMES) if n not in (3, 5, 7, 9)]
@@ -127,19 +147,12 @@ def test_a_frame_stage_that_fails_loses_just_those_frames_of_that_camera() -> No
     ]
 
 
-def test_a_result_stage_keeps_the_order_and_loses_just_those_results_with_which_it_fails() -> None:
-    news: list[HookNews] = []
-    sink = Pictures()
-    taker = ProcessFilteredDelivery(
-        stages.doubled, InlineDelivery(sink), timeout_s=TIMEOUT_S, queue=4, on_news=news.append, budget=soon()
-    )
-    camera = {stages.FAULTY: film()}
-    with make(camera, Script(), taker, "every_frame", keep_image=True, lanes=2) as pipeline:
-        assert pipeline.wait(PATIENCE_S)
-        stats = pipeline.stats()
+def _assert_just_those_results_are_lost(
+    stats: FrameStats, sink: Pictures, taker: ProcessFilteredDelivery, news: list[HookNews]
+) -> None:
     assert_accounts(stats)
     through = [n for n in range(FRAMES) if n not in (3, 5, 7, 9) and n % 7 != 6]
-    assert sink.seqs == through
+    assert sink.seqs == through, "they are in order"
     assert [one.result.values[0] for one in sink.results if isinstance(one.result, Regression)] == [
         2 * n for n in through
     ]
@@ -150,19 +163,45 @@ def test_a_result_stage_keeps_the_order_and_loses_just_those_results_with_which_
     assert taker.passed() == DeliveryCounts(delivered=len(through), failed=3, hung=1, filtered=4)
     expected = [(state, text.format(whose="", wrong="a Regression, not a FrameResult")) for state, text in TOLD]
     assert [(n.state, n.message) for n in news] == expected
-    del sink
+
+
+def test_the_time_of_a_hook_behind_a_stage_is_not_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience_s = 0.5
+    # So long the pipeline waits for the stage, whose calls may each take longer.
+    monkeypatch.setattr(queued, "_ENDING_S", patience_s - USUAL_TIMEOUT_S)
+    held, go, sink = threading.Event(), threading.Event(), Sink()
+
+    def hook(result: FrameResult) -> None:
+        sink(result)
+        held.set()
+        assert go.wait(PATIENCE_S)
+
+    taker = ProcessFilteredDelivery(stages.doubled, InlineDelivery(hook), queue=1)
+    taker.start()
+    answers = [
+        FrameResult("gate", n, 1.0, 2.0, 0.1, 0.01, 0.02, Regression(np.array([n], np.float32))) for n in range(3)
+    ]
+    taker(answers[0])
+    assert held.wait(PATIENCE_S)
+    lane = threading.Thread(target=lambda: [taker(one) for one in answers[1:]])
+    lane.start()
+    wait_until(lambda: taker.passed() == DeliveryCounts(delivered=1, waiting=2), "two that wait, one of them for room")
+    time.sleep(1.5 * patience_s)
+    assert taker.passed() == DeliveryCounts(delivered=1, waiting=2)
+    go.set()
+    lane.join(PATIENCE_S)
+    taker.close(PATIENCE_S)
+    assert (sink.seqs, taker.counts()) == ([0, 1, 2], DeliveryCounts(delivered=3))
 
 
 def test_a_process_killed_from_outside_is_started_again_while_the_model_is_swapped() -> None:
     news: list[HookNews] = []
     stage = ProcessFrameFilter(stages.slow, on_news=news.append, budget=soon)
     sink, before, after = Sink(), Script(), Script()
-    me = psutil.Process()
-    others = set(me.children())
     with make(film(None), before, sink, "every_frame", on_frame=stage) as pipeline:
         wait_until(lambda: len(sink.results) > 10, "results")
         assert shared_memory(), "what is looked for at the end is seen here"
-        (child,) = set(me.children()) - others
+        (child,) = [one for one in psutil.Process().children() if "edgesdk_testkit.stages:slow" in one.cmdline()]
         os.kill(child.pid, signal.SIGKILL)
         wait_until(lambda: bool(news), "the news")
         pipeline.swap_slots(after.slots(3), PATIENCE_S)
@@ -194,6 +233,38 @@ def test_a_stop_does_not_wait_for_what_hangs() -> None:
     pipeline.stop(0.1)
     assert_accounts(pipeline.stats())
     assert stage.counts().hung == 1
+
+
+@pytest.mark.parametrize("slow_start", [1, 2], ids=["first", "again"])
+def test_a_stop_does_not_wait_for_a_process_that_is_being_started(slow_start: int, tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    starts.touch()
+    (tmp_path / "sleepy_stages.py").write_text(
+        "import os, pathlib, time\n"
+        f"starts = pathlib.Path({str(starts)!r})\n"
+        "starts.write_text(starts.read_text() + '+')\n"
+        f"time.sleep(600 if len(starts.read_text()) == {slow_start} else 0)\n"
+        "def on_frame(frame):\n"
+        "    os._exit(3)\n"
+    )
+    stage = ProcessFrameFilter("sleepy_stages:on_frame", folder=tmp_path, budget=soon)
+    pipeline = make({"door": film()}, Script(), Sink(), "every_frame", on_frame=stage)
+    refused: list[str] = []
+
+    def start() -> None:
+        try:
+            pipeline.start()
+        except SessionFailed as error:
+            refused.append(error.message)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    wait_until(lambda: len(starts.read_text()) == slow_start, "the slow start")
+    pipeline.stop(0.1)
+    starting.join(PATIENCE_S)
+    assert_accounts(pipeline.stats())
+    not_ready = "The process of stage sleepy_stages:on_frame was not ready before the stop."
+    assert (starting.is_alive(), refused) == (False, [not_ready] if slow_start == 1 else [])
 
 
 @pytest.mark.parametrize("where", ["on_frame", "on_result"])
