@@ -2,8 +2,8 @@
 
     python -m hook_load.slice RIVAL ISOLATION SWITCH_INTERVAL_S SECONDS
 
-Prints the rate. The model sleeps, so that its time is the same however busy the machine is, and all that is lost is
-what the hook costs.
+Prints the rate: beside a hook, of what the model was given; behind a stage, of the results that come through. The model
+sleeps, so that its time is the same however busy the machine is, and all that is lost is what the hook costs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from edgesdk_agent.cameras.camera import CameraInfo
 from edgesdk_agent.delivery.hook_settings import HookSettings, Isolation, hook_delivery
 from edgesdk_agent.delivery.stage_settings import StageIsolation, StageSettings, filtered_delivery, frame_filter
+from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline import Pipeline
 from edgesdk_targets.results import Regression, Result
 from edgesdk_targets.tensor import Array
@@ -52,27 +53,43 @@ class SleepingSlot:
         return Regression(np.zeros(4, np.float32))
 
 
+class Delivered:
+    """Counts the results that came through."""
+
+    def __init__(self) -> None:
+        self.results = 0
+
+    def __call__(self, _: FrameResult) -> None:
+        self.results += 1
+
+
 def rate(rival: str, isolation: str, seconds: float) -> float:
-    """Return how many frames a second the model saw while the rival was at work.
+    """Return how many frames a second the model saw, or came through a stage, while the rival was at work.
 
     Args:
         isolation: of a hook; of a stage, `on_frame` or `on_result` stands before it, with a colon.
     """
     stage, _, isolate = isolation.rpartition(":")
     taker: Any = nothing
+    delivered = Delivered()
     more: dict[str, Any] = {}
     if stage == "on_frame":
         more["on_frame"] = frame_filter(FRAME_STAGES[rival], StageSettings(cast("StageIsolation", isolate)))
+        taker = delivered
     elif stage == "on_result":
-        settings = StageSettings(cast("StageIsolation", isolate), when_full="drop_oldest")
-        taker = filtered_delivery(RESULT_STAGES[rival], nothing, settings)
+        # As of a film: the pipeline waits where there is no room.
+        taker = filtered_delivery(RESULT_STAGES[rival], delivered, StageSettings(cast("StageIsolation", isolate)))
     else:
         taker = hook_delivery(RIVALS[rival], HookSettings(cast("Isolation", isolate), when_full="drop_oldest"))
+
+    def done() -> int:
+        return delivered.results if stage else SleepingSlot.inferred
+
     with Pipeline([SleepingSlot(), SleepingSlot()], EndlessCamera(), on_result=taker, policy="every_frame", **more):
         time.sleep(_WARM_UP_S)
-        before, began = SleepingSlot.inferred, time.perf_counter()
+        before, began = done(), time.perf_counter()
         time.sleep(seconds)
-        return (SleepingSlot.inferred - before) / (time.perf_counter() - began)
+        return (done() - before) / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":
