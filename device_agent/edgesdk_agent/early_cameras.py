@@ -42,6 +42,7 @@ def _source_options(section: CameraSection) -> dict[str, Any]:
         "loop": section.loop or None,
         "width": section.width,
         "height": section.height,
+        "notice_sizes": section.notice_sizes,
         "isolate": section.isolate,
     }
     return {name: value for name, value in given.items() if value is not None}

@@ -82,6 +82,7 @@ def _camera(totals: FrameStats, interval: FrameStats, health: CameraHealth | Non
         frozen=source.frozen,
         corrupt=source.corrupt,
         resized=source.resized,
+        size_alarms=source.size_alarms,
         rate_changes=source.rate_changes,
         skipped=source.skipped,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from camera_contract import CameraContract
 
-from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost
+from edgesdk_agent.cameras.camera import Camera, CameraInfo, FrameLost, SizeChanged
 from edgesdk_agent.cameras.opencv_sources import open_stream
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
 from edgesdk_agent.cameras.supervision.supervised import SupervisedCamera
@@ -60,6 +60,15 @@ class Resizing(SyntheticCamera):
     def read(self, out: Array | None) -> Array | None:
         if self._next:
             raise CameraLost("It stopped.")
+        return super().read(out)
+
+
+class Suspected(SyntheticCamera):
+    """Seems to have changed its size after its first picture."""
+
+    def read(self, out: Array | None) -> Array | None:
+        if self._next:
+            raise SizeChanged("It seems to have changed.")
         return super().read(out)
 
 
@@ -118,6 +127,34 @@ class TestSupervised(CameraContract):
         assert [one for one in caplog.messages if "changed from" in one] == [
             f"{camera.info.description} came back changed from 70x50 to 96x64"
         ]
+
+    def test_a_false_alarm_of_its_size_costs_no_attempt_and_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        sizes = iter([(70, 50), (70, 50), (70, 50), (96, 64)])
+
+        def opener(_silent_s: float) -> Camera:
+            width, height = next(sizes)
+            return Suspected(width=width, height=height)
+
+        camera = SupervisedCamera(opener, limits=SupervisionLimits(attempts=0), wait=lambda _: False)
+        assert self.reads(camera, 7) == ["picture", "camera_lost"] * 3 + ["picture"]
+        assert (camera.counts.size_alarms, camera.counts.resized, camera.counts.stalls) == (2, 1, 0)
+        assert sum("twice as dear" in message for message in caplog.messages) == 1
+        assert sum("not watched any more" in message for message in caplog.messages) == 1
+
+    def test_one_that_does_not_come_back_after_it_is_lost_as_any_other(self) -> None:
+        lives: list[Camera | None] = [Suspected(width=70, height=50), None, None]
+
+        def opener(_silent_s: float) -> Camera:
+            life = lives.pop(0)
+            if life is None:
+                raise CameraLost("Nothing answers.")
+            return life
+
+        camera = SupervisedCamera(opener, limits=SupervisionLimits(attempts=1), wait=lambda _: False)
+        assert camera.read(None) is not None
+        with pytest.raises(CameraLost, match=r"Nothing answers\. It did not come back after 1 attempts"):
+            camera.read(None)
+        assert lives == []
 
     def test_what_a_failed_attempt_held_goes_with_it(self) -> None:
         """Sockets of a pipeline that did not start would stay open until Python looks for cycles, which may be hours."""

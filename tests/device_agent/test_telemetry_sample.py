@@ -51,7 +51,7 @@ def test_an_interval_without_a_frame_has_no_percentiles() -> None:
 
 def test_each_camera_has_its_state_and_its_own_counts() -> None:
     meters = Meters(["a", "b"], clock=lambda: 0.0)
-    source = CameraCounts(stalls=2, reconnects=1, corrupt=3, resized=4, rate_changes=5)
+    source = CameraCounts(stalls=2, reconnects=1, corrupt=3, resized=4, size_alarms=6, rate_changes=5)
     counted = replace(meters.totals().cameras["a"], source=source)
     totals = replace(meters.totals(), cameras={"a": counted, "b": meters.totals().cameras["b"]})
     sample = telemetry_sample(
@@ -64,5 +64,5 @@ def test_each_camera_has_its_state_and_its_own_counts() -> None:
     )
     one = sample.cameras["a"]
     assert (one.state, one.cause, one.stalls, one.reconnects, one.corrupt) == ("degraded", "slow", 2, 1, 3)
-    assert (one.resized, one.rate_changes) == (4, 5)
+    assert (one.resized, one.size_alarms, one.rate_changes) == (4, 6, 5)
     assert (sample.cameras["b"].state, sample.cameras["b"].stalls) == ("", 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -52,22 +53,25 @@ class TestOpenVinoSession(SessionContract):
             binding.inputs["image"][...] = feeds["image"]
             assert binding.run()["places"].shape == (2, 8 - seed - 1)
 
-    @pytest.mark.parametrize(
-        ("threads", "pin", "here"),
-        [(1, False, True), (2, False, False), (1, True, False)],
-        ids=["one", "two", "pinned"],
-    )
-    def test_one_thread_that_is_not_pinned_is_the_one_that_asks(self, threads: int, pin: bool, here: bool) -> None:
+    def test_one_thread_that_is_not_pinned_is_the_one_that_asks(self) -> None:
+        """By the asking thread's own time, which other threads and other processes do not add to."""
+        own_s = {way: self._asking_thread_s(*way) for way in ((1, False), (2, False), (1, True))}
+        # The controls: threads of OpenVINO's do the work, and who asks waits.
+        assert own_s[1, False] > 1.5 * max(own_s[2, False], own_s[1, True]), own_s
+
+    def _asking_thread_s(self, threads: int, pin: bool) -> float:
         load = self.load(WIDE, threads=threads)
         session = self.open(replace(load, options=replace(load.options, pin=pin)))
         (binding,) = session.bind()
         binding.run()
-        own, all_of_it = time.thread_time(), time.process_time()
-        for _ in range(100):
-            binding.run()
-        share = (time.thread_time() - own) / (time.process_time() - all_of_it)
+        least = math.inf
+        for _ in range(5):
+            began = time.thread_time()
+            for _ in range(40):
+                binding.run()
+            least = min(least, time.thread_time() - began)
         session.close()
-        assert share > 0.8 if here else share < 0.5
+        return least
 
     def test_computes_in_the_precision_of_the_manifest(self) -> None:
         feeds = CNN.feeds()

@@ -66,6 +66,7 @@ class CameraCounts:
         frozen: how often it showed one and the same picture for too long.
         corrupt: pictures that the decoder could not decode, or said were damaged.
         resized: how often the pictures' size changed.
+        size_alarms: how often it seemed to have, by what conversions cost, and had not, or nobody could tell.
         rate_changes: how often the camera took up another rate, which is expected of it since.
         decode_cpu_s: processor time of taking and decoding its pictures; None where other processes or a driver do it.
     """
@@ -76,6 +77,7 @@ class CameraCounts:
     frozen: int = 0
     corrupt: int = 0
     resized: int = 0
+    size_alarms: int = 0
     rate_changes: int = 0
     decode_cpu_s: float | None = None
 

@@ -13,7 +13,7 @@ from edgesdk_agent.cameras.supervision.supervised import Opener, SupervisedCamer
 from edgesdk_targets.secret_url import SecretUrl
 
 # What the reader's process is told of the options; the rest is this process's part.
-_TOLD = ("live", "fps", "detect_fps", "decoder", "width", "height", "open_timeout_s")
+_TOLD = ("live", "fps", "detect_fps", "decoder", "width", "height", "notice_sizes", "open_timeout_s")
 
 
 def supervised(opener: Opener, source: SecretUrl, options: SourceOptions, counts: CameraCounts) -> Camera:

@@ -6,7 +6,7 @@ allocated while it runs. Frames that are not wanted are decoded, as later ones r
 (measured at 1080p: 0.55 to 0.65 of the processor time).
 
 A camera whose pictures change their size in mid-stream is lost, so that whoever supervises it opens it again, at its new
-size; a film goes on in its new sizes. FFmpeg tells neither (see `conversion_price`).
+size; a film goes on in its new sizes. FFmpeg tells neither (see `native_size`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo, SizeChanged
-from edgesdk_agent.cameras.conversion_price import ConversionPrice
-from edgesdk_agent.cameras.film_sizes import FilmSizes
+from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
+from edgesdk_agent.cameras.native_size import NativeSize
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
 from edgesdk_targets.errors import CameraLost, InputError
 from edgesdk_targets.preprocess.opencv import cv2
@@ -48,7 +47,8 @@ class OpenCvCamera:
             recording's by their time in it.
         counts: counts what is skipped and what decoding costs.
         decoder: what decodes, for people.
-        stretches: it hands out every picture at the size at which it was opened, untold, as FFmpeg does.
+        stretches: it hands out every picture at the size at which it was opened, untold, as FFmpeg does, and that is to be
+            noticed.
         film: the file that it reads, which tells the sizes of its pictures; None for a stream.
 
     Raises:
@@ -74,10 +74,9 @@ class OpenCvCamera:
         self._loop = loop
         self._wanted = wanted
         self._film_s = -1.0
-        self._price = ConversionPrice() if stretches else None
-        self._film = film
-        self._sizes: FilmSizes | None = None
-        self._stretched: Array | None = None
+        self._native: NativeSize | None = None
+        if stretches:
+            self._native = NativeSize(description, live=live, film=film, counts=self.counts)
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._capture: cv2.VideoCapture | None = opener()
@@ -102,7 +101,7 @@ class OpenCvCamera:
         """Wait for the next picture and decode it.
 
         Raises:
-            SizeChanged: a stream's pictures are of another size from here on.
+            SizeChanged: a live camera's pictures have been of another size for a while.
             CameraLost: a live camera stopped, or a file of which nothing can be decoded.
         """
         with self._lock:
@@ -138,49 +137,10 @@ class OpenCvCamera:
 
     def _picture(self, capture: cv2.VideoCapture, out: Array | None) -> Array | None:
         """Return the grabbed picture in its own size; None where it cannot be decoded."""
-        if self._sizes is not None:
-            return self._restored(capture, self._sizes, out)
-        began = time.thread_time()
-        read, converted = capture.retrieve(out)
-        if not read:
-            return None
-        took_s = time.thread_time() - began
-        picture: Array = converted
-        if self._price is None or not self._price.is_scaled(took_s, lambda: capture.retrieve(picture)):
-            return picture
-        return self._stretched_picture(capture, picture, out)
-
-    def _stretched_picture(self, capture: cv2.VideoCapture, picture: Array, out: Array | None) -> Array | None:
-        height, width = picture.shape[:2]
-        if self._film is None:
-            raise SizeChanged(
-                f"{self._info.description} changed the size of its pictures, which was {width}x{height}.",
-                hint="A live camera is opened again at its new size; a recording that is streamed is not.",
-            )
-        sizes = FilmSizes(self._film)
-        size = sizes.of(self._round - 1)
-        if size == (width, height):
-            # Another reason made the conversion dear.
-            sizes.close()
-            return picture
-        if size is None:
-            log.warning("%s changes its size, and does not say to which: it is stretched", self._info.description)
-            self.counts.resized += 1
-            self._price = None
-            return picture
-        self._sizes = sizes
-        return self._restored(capture, sizes, out)
-
-    def _restored(self, capture: cv2.VideoCapture, sizes: FilmSizes, out: Array | None) -> Array | None:
-        """Give a picture back the size that it has in the film; what was made smaller stays as coarse as that."""
-        size = sizes.of(self._round - 1)
-        read, picture = capture.retrieve(self._stretched)
-        if not read:
-            return None
-        self._stretched = picture
-        fits = out is not None and size is not None and out.shape[1::-1] == size
-        restored: Array = cv2.resize(picture, size, out if fits else None)
-        return restored
+        if self._native is not None:
+            return self._native.retrieve(capture, self._round - 1, out)
+        read, picture = capture.retrieve(out)
+        return picture if read else None
 
     def _time_of_frame(self, capture: cv2.VideoCapture) -> float:
         if self._info.live:
@@ -212,7 +172,8 @@ class OpenCvCamera:
         if not self._loop:
             return True
         self._round, self._film_s = 0, -1.0
-        self._forget_sizes()
+        if self._native is not None:
+            self._native.begin_again()
         if self._capture is not None:
             self._capture.release()
         try:
@@ -228,14 +189,10 @@ class OpenCvCamera:
                 if self._capture is not None:
                     self._capture.release()
                     self._capture = None
-                self._forget_sizes()
+                if self._native is not None:
+                    self._native.close()
             finally:
                 self._lock.release()
-
-    def _forget_sizes(self) -> None:
-        if self._sizes is not None:
-            self._sizes.close()
-            self._sizes = None
 
 
 def _plausible(fps: float) -> float | None:

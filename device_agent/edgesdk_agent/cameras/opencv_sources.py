@@ -28,8 +28,14 @@ def open_video_file(
     wanted: WantedFrames | None = None,
     counts: CameraCounts | None = None,
     decoder: str = "",
+    notice_sizes: bool = True,
 ) -> OpenCvCamera:
     """Open a video file; every frame that is wanted is delivered, as fast as it is read.
+
+    Args:
+        path: where.
+        notice_sizes: whether pictures that change their size are noticed.
+        loop, wanted, counts, decoder: see `OpenCvCamera`.
 
     Raises:
         InputError: there is no such file, or it is no video that can be decoded.
@@ -55,7 +61,7 @@ def open_video_file(
         wanted=wanted,
         counts=counts,
         decoder=decoder,
-        stretches=True,
+        stretches=notice_sizes,
         film=path,
     )
 
@@ -69,6 +75,7 @@ def open_stream(
     wanted: WantedFrames | None = None,
     counts: CameraCounts | None = None,
     decoder: str = "",
+    notice_sizes: bool = True,
 ) -> OpenCvCamera:
     """Open RTSP or MJPEG over HTTP.
 
@@ -78,6 +85,7 @@ def open_stream(
         open_timeout_s: for connecting and finding the video in the stream.
         read_timeout_s: for each picture.
         wanted, counts, decoder: see `OpenCvCamera`.
+        notice_sizes: whether pictures that change their size are noticed.
 
     Raises:
         CameraLost: nothing answers, access is refused, or it is no video.
@@ -98,7 +106,7 @@ def open_stream(
         return capture
 
     return OpenCvCamera(
-        opener, description=str(url), live=live, wanted=wanted, counts=counts, decoder=decoder, stretches=True
+        opener, description=str(url), live=live, wanted=wanted, counts=counts, decoder=decoder, stretches=notice_sizes
     )
 
 

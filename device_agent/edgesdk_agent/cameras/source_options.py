@@ -31,6 +31,7 @@ class SourceOptions:
         open_timeout_s, read_timeout_s: for network sources.
         attempts: to open a lost live camera again, before it is given up.
         supervision: what a live camera is held to, in place of `read_timeout_s`, `attempts` and the defaults.
+        notice_sizes: whether pictures that change their size in mid-stream are noticed where FFmpeg decodes.
         isolate: read a live camera in a process of its own, which is killed when it hangs; `auto` where a hardware decoder
             is used.
         supervised: False opens a live camera as it is, for whoever watches it.
@@ -52,6 +53,7 @@ class SourceOptions:
     read_timeout_s: float = 5.0
     attempts: int = 5
     supervision: SupervisionLimits | None = None
+    notice_sizes: bool = True
     isolate: bool | Literal["auto"] = "auto"
     supervised: bool = True
     must_open: bool = True

@@ -41,6 +41,7 @@ class CameraSection(Section):
         decoder: of a network camera or film; what does not work on this device is told, and replaced by software.
         loop: begin a file or folder again at its end.
         width, height: ask a live camera for this size, pixels.
+        notice_sizes: whether pictures that change their size in mid-stream are noticed where FFmpeg decodes.
         isolate: read a live camera in a process of its own, which is killed when its decoder hangs; `auto` where a hardware
             decoder is used.
         supervise: when a live camera is opened again.
@@ -59,6 +60,7 @@ class CameraSection(Section):
     loop: bool = False
     width: int | None = Field(default=None, ge=1, le=16384)
     height: int | None = Field(default=None, ge=1, le=16384)
+    notice_sizes: bool = True
     isolate: bool | Literal["auto"] = "auto"
     supervise: SuperviseSection = Field(default_factory=SuperviseSection.at_default)
     age_budget_ms: float | None = Field(default=None, ge=1, le=3_600_000)

@@ -130,7 +130,8 @@ class CameraSample(Part):
         dropped: frames by cause.
         stalls: no picture came in time, or the stream broke off; reconnects: it came back.
         frozen: one and the same picture for too long; corrupt: pictures that could not be decoded.
-        resized: its pictures changed their size; rate_changes: it took up another rate.
+        resized: its pictures changed their size; size_alarms: they seemed to and had not; rate_changes: it took up another
+            rate.
         skipped: frames that were not wanted.
     """
 
@@ -146,6 +147,7 @@ class CameraSample(Part):
     frozen: Count = 0
     corrupt: Count = 0
     resized: Count = 0
+    size_alarms: Count = 0
     rate_changes: Count = 0
     skipped: Count = 0
 

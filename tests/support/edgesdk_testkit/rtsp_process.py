@@ -1,7 +1,7 @@
 """The RTSP server's process: `python -m edgesdk_testkit.rtsp_process JSON PORT`, under the system's Python with GStreamer.
 
 The JSON is a list of streams (`RtspStream` in `rtsp_server`). Prints the server's port, and serves until its standard
-input closes. Only the standard library and GStreamer are imported.
+input closes; a line there changes what is shown. Only the standard library and GStreamer are imported.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _VIEWER = "viewer, media.factory.access=(boolean)true, media.factory.construct=(
 _SOURCE = "appsrc name=source is-live=true format=time"
 # As long as a film is kept in memory; longer ones begin again earlier.
 _MOST_PICTURES = 150
+
+
+_changed = threading.Event()
 
 
 @dataclass
@@ -72,18 +75,14 @@ class Schedule:
 
 @dataclass
 class Shown:
-    """What a stream shows: a film, and another one so long after its first client came."""
+    """What a stream shows: a film, and another one once that is asked for."""
 
     film: Film
     then: Film | None
-    after_s: float
-    first_at: float = 0.0
 
     def pictures(self) -> list[bytes]:
         """Return those of the film that is shown now."""
-        self.first_at = self.first_at or time.monotonic()
-        over = self.then is not None and time.monotonic() - self.first_at >= self.after_s
-        return self.then.pictures if self.then is not None and over else self.film.pictures
+        return self.then.pictures if self.then is not None and _changed.is_set() else self.film.pictures
 
 
 def main(streams: list[dict[str, Any]], port: str, login: str) -> None:
@@ -102,6 +101,7 @@ def main(streams: list[dict[str, Any]], port: str, login: str) -> None:
     server.attach(None)
     print(server.get_bound_port(), flush=True)
     loop = GLib.MainLoop()
+    GLib.io_add_watch(sys.stdin, GLib.IO_IN, lambda *_: _changed.set() or bool(sys.stdin.readline()))
     GLib.io_add_watch(sys.stdin, GLib.IO_HUP, lambda *_: loop.quit())
     loop.run()
 
@@ -147,7 +147,7 @@ def _factory(stream: dict[str, Any], loaded: dict[tuple[Any, ...], Film]) -> Any
     finished = _stamping(film.width, film.height) if stamped else None
     factory.set_shared(stamped)
     schedule = Schedule(fps, stream["then_after_s"], stream["then_fps"])
-    shown = Shown(film, then, stream["then_after_s"])
+    shown = Shown(film, then)
     factory.connect("media-configure", lambda _, media: _feed(media, shown, schedule, finished))
     return factory
 

@@ -37,8 +37,8 @@ class RtspStream:
         width, height: to which stamped pictures are scaled, multiples of 8; the film's own where 0.
         then_after_s: so long after a client came, go on at `then_fps`; 0 never.
         then_fps: at which pictures then come; 0 sends one and the same picture, at the old rate.
-        then_file: a looped stream goes on with this file so long after its first client came, for whoever comes later too,
-            as a camera whose settings somebody changes.
+        then_file: a looped stream goes on with this file after `change`, for whoever comes later too, as a camera whose
+            settings somebody changes.
     """
 
     file: str
@@ -59,9 +59,9 @@ def looped(
     return RtspStream(str(file), "looped", name, fps, then_after_s=then_after_s, then_fps=then_fps)
 
 
-def changed(file: Path, then: Path, *, fps: float, after_s: float) -> RtspStream:
-    """Return a looped stream that sends another file's pictures so long after its first client came, in mid-stream."""
-    return RtspStream(str(file), "looped", fps=fps, then_after_s=after_s, then_fps=fps, then_file=str(then))
+def changed(file: Path, then: Path, *, fps: float) -> RtspStream:
+    """Return a looped stream that sends another file's pictures once `RtspServer.change` is called, in mid-stream."""
+    return RtspStream(str(file), "looped", fps=fps, then_file=str(then))
 
 
 def stamped(file: Path, *, fps: float, name: str = "video", width: int = 0, height: int = 0) -> RtspStream:
@@ -111,6 +111,12 @@ class RtspServer:
         self._port = port
         self.urls = [f"rtsp://127.0.0.1:{port}/{stream.name}" for stream in self._streams]
         return self
+
+    def change(self) -> None:
+        """Let each stream that has another file go on with it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("change\n")
+        self.process.stdin.flush()
 
     def freeze(self) -> None:
         """Let the process stand still, connections and all, as a camera that hangs."""

@@ -160,7 +160,9 @@ class IsolatedCamera:
         while True:
             new = number not in self._known
             self._known.add(number)
-            self._line.send({"slot": number}, [slot.fd] if new else [])
+            # Its reader begins with counts of its own, and is to know what others were wrong about.
+            request = {"slot": number, "size_alarms": self.counts.size_alarms}
+            self._line.send(request, [slot.fd] if new else [])
             answer = self._answer(self._silent_s + _GRACE_S)
             self._count(answer)
             if "need" in answer:

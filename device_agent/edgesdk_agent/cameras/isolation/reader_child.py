@@ -72,6 +72,7 @@ def _deliver(line: ReaderLine, camera: Camera) -> None:
         if files:
             slots[number] = SlotView(files[0])
         slot = slots[number]
+        counts_of(camera).size_alarms = int(request["size_alarms"])
         if waiting is None:
             info = camera.info
             try:

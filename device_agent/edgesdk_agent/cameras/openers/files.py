@@ -39,7 +39,9 @@ def _software_film(
     path: str, options: SourceOptions, wanted: WantedFrames | None = None, decoder: str = SOFTWARE
 ) -> Camera:
     open_video = load(f"{CAMERAS}.opencv_sources:open_video_file")
-    camera: Camera = open_video(path, loop=options.loop, wanted=wanted, decoder=decoder)
+    camera: Camera = open_video(
+        path, loop=options.loop, wanted=wanted, decoder=decoder, notice_sizes=options.notice_sizes
+    )
     return camera
 
 

@@ -38,6 +38,7 @@ def open_stream(source: str, _: str, options: SourceOptions) -> Camera:
                 wanted=wanted_frames(options),
                 counts=counts,
                 decoder=decoder,
+                notice_sizes=options.notice_sizes,
             )
             return camera
 

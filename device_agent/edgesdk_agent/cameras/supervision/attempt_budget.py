@@ -58,6 +58,10 @@ class AttemptBudget:
         """Note that the camera is being opened again: pictures are counted from there."""
         self._steady_from, self._pictures = None, 0
 
+    def free_wait_s(self) -> tuple[float, str]:
+        """Return the same of an attempt that is not counted."""
+        return _FIRST_RETRY_S, "It is opened again"
+
     def next_wait_s(self) -> tuple[float, str]:
         """Count one more attempt, and return how long to wait before it, and which it is, in words."""
         spent = self.spent

@@ -24,6 +24,7 @@ from edgesdk_agent.cameras.supervision.held_camera import HeldCamera
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
 from edgesdk_agent.cameras.supervision.opened_early import OpenedEarly
 from edgesdk_agent.cameras.supervision.picture_watch import PictureWatch
+from edgesdk_agent.cameras.supervision.size_after import note_size
 from edgesdk_targets.errors import CameraLost
 from edgesdk_targets.tensor import Array
 
@@ -222,7 +223,9 @@ class SupervisedCamera:
 
     def _reconnect(self, loss: CameraLost, meanwhile: CameraHealth | None = None) -> None:
         """Open the camera again; returns only when this one is closed meanwhile."""
-        before = self.info
+        before, suspected = self.info, isinstance(loss, SizeChanged)
+        # Nothing has failed where only the size is another: the first attempt is not one of the camera's.
+        is_free = suspected
         if self._camera is not None:
             with self._in_driver():
                 self._camera.close()
@@ -231,11 +234,12 @@ class SupervisedCamera:
         if self.absent is None:
             self._tell(meanwhile or CameraHealth("degraded", "lost", loss.message))
         while True:
-            if self._budget.spent:
+            if self._budget.spent and not is_free:
                 self._tell(CameraHealth("offline", "lost", loss.message))
                 if not self._limits.keep_trying:
                     break
-            delay, attempt = self._budget.next_wait_s()
+            delay, attempt = self._budget.free_wait_s() if is_free else self._budget.next_wait_s()
+            is_free = False
             log.warning("%s %s in %.1f s.", loss.message, attempt, delay)
             if self._held.closed.is_set() or self._wait(delay):
                 return
@@ -250,19 +254,11 @@ class SupervisedCamera:
             back = "was lost and is back" if self.absent is None else "answers now"
             self.absent = None
             self.counts.reconnects += 1
-            self._note_size(before, camera.info)
+            note_size(before, camera.info, self.counts, suspected=suspected)
             raise FrameLost(f"{camera.info.description} {back}.", cause="camera_lost")
         come = "come back" if self.absent is None else "answer"
         told = f"{loss.message} It did not {come} after {self._limits.attempts} attempts."
         raise CameraLost(told, hint=loss.hint) from loss
-
-    def _note_size(self, before: CameraInfo, now: CameraInfo) -> None:
-        """Count a camera that came back with pictures of another size: many break off their stream to change it."""
-        sizes = [(info.width, info.height) for info in (before, now)]
-        if (0, 0) not in sizes and sizes[0] != sizes[1]:
-            changed = f"{before.width}x{before.height} to {now.width}x{now.height}"
-            log.warning("%s came back changed from %s", now.description, changed)
-            self.counts.resized += 1
 
     def _open(self) -> Camera | None:
         """Open the camera and take it; None where this one is closed meanwhile."""
