@@ -57,7 +57,7 @@ class ProcessFrameFilter:
     ) -> None:
         check_timeout("A stage", "timeout_s", timeout_s)
         self.timeout_s = timeout_s
-        self._hook = HookName.parse(stage) if isinstance(stage, str) else HookName.of(stage)
+        self._hook = HookName.given(stage)
         self._name = name or str(self._hook)
         self._folder = folder
         self._on_news = on_news

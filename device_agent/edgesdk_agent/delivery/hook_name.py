@@ -71,6 +71,11 @@ class HookName:
             raise InputError(f"{qualified} has no name by which another process could import it.", hint=_HINT)
         return cls(module, qualified)
 
+    @classmethod
+    def given(cls, hook: str | Callable[..., Any]) -> HookName:
+        """Return the name of a function that is given by it, or by itself; see `parse` and `of`."""
+        return cls.parse(hook) if isinstance(hook, str) else cls.of(hook)
+
     def load(self, folder: Path | None = None) -> Callable[..., Any]:
         """Import the module and return the function.
 

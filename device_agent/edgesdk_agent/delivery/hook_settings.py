@@ -71,7 +71,7 @@ def hook_delivery(
     Raises:
         InputError: there is no such hook.
     """
-    name = name or (hook if isinstance(hook, str) else getattr(hook, "__qualname__", type(hook).__qualname__))
+    name = name or name_of(hook)
     given = settings or HookSettings()
     if given.isolate == "process":
         # An agent without such a hook does not pay for what it needs.
@@ -87,7 +87,7 @@ def hook_delivery(
             pictures=given.pictures,
             on_news=on_news,
         )
-    function = load_hook(hook, given.folder) if isinstance(hook, str) else hook
+    function = load_hook(hook, given.folder)
     if given.isolate == "thread":
         return ThreadDelivery(
             function,
@@ -101,10 +101,15 @@ def hook_delivery(
     return InlineDelivery(function, name=name, timeout_s=given.timeout_s, on_news=on_news)
 
 
-def load_hook(hook: str, folder: Path | None) -> Callable[..., Any]:
-    """Import a hook into this process.
+def name_of(hook: str | Callable[..., object]) -> str:
+    """Return what a hook is called in the log and in news, unless it is given a name."""
+    return hook if isinstance(hook, str) else getattr(hook, "__qualname__", type(hook).__qualname__)
+
+
+def load_hook(hook: str | Callable[..., Any], folder: Path | None) -> Callable[..., Any]:
+    """Import a hook into this process; a function is there already.
 
     Raises:
         InputError: its module cannot be imported, or has no such function.
     """
-    return HookName.parse(hook).load(folder)
+    return HookName.parse(hook).load(folder) if isinstance(hook, str) else hook

@@ -59,7 +59,7 @@ class ProcessDelivery(QueuedDelivery[SharedPicture]):
         budget: RestartBudget | None = None,
     ) -> None:
         check_limits(queue=queue, when_full=when_full, timeout_s=timeout_s)
-        found = HookName.parse(hook) if isinstance(hook, str) else HookName.of(hook)
+        found = HookName.given(hook)
         tally = Tally(name or str(found), on_news)
         memories = [SharedPicture() for _ in range(queue + 1)]
         child = ChildCall(found, "hook", folder, memories, timeout_s, tally, budget=budget, restarting=self.restarting)

@@ -70,7 +70,7 @@ class ProcessFilteredDelivery(WrappingDelivery):
         super().__init__(delivery)
         check_limits(queue=queue, when_full=when_full, timeout_s=timeout_s)
         self.timeout_s = timeout_s
-        found = HookName.parse(stage) if isinstance(stage, str) else HookName.of(stage)
+        found = HookName.given(stage)
         self._name = name or str(found)
         tally = Tally(self._name, on_news, kind="stage")
         memories = [SharedPicture() for _ in range(queue + 1)]

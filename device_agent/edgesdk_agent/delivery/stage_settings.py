@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
-from edgesdk_agent.delivery.hook_settings import load_hook
+from edgesdk_agent.delivery.hook_settings import load_hook, name_of
 from edgesdk_agent.delivery.inline import delivery_of
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
@@ -75,14 +75,14 @@ def frame_filter(
         InputError: there is no such function.
     """
     given = settings or StageSettings()
-    name = name or _name_of(stage)
+    name = name or name_of(stage)
     if given.isolate == "process":
         from edgesdk_agent.delivery.frame_filter_process import ProcessFrameFilter
 
         return ProcessFrameFilter(stage, name=name, timeout_s=given.timeout_s, folder=given.folder, on_news=on_news)
     from edgesdk_agent.delivery.frame_filter import FrameFilter
 
-    function = load_hook(stage, given.folder) if isinstance(stage, str) else stage
+    function = load_hook(stage, given.folder)
     return FrameFilter(function, name=name, timeout_s=given.timeout_s, on_news=on_news)
 
 
@@ -107,7 +107,7 @@ def filtered_delivery(
         InputError: there is no such function.
     """
     given = settings or StageSettings()
-    name, delivery = name or _name_of(stage), delivery_of(on_result)
+    name, delivery = name or name_of(stage), delivery_of(on_result)
     if given.isolate == "process":
         from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
 
@@ -123,9 +123,5 @@ def filtered_delivery(
         )
     from edgesdk_agent.delivery.result_filter import FilteredDelivery
 
-    function = load_hook(stage, given.folder) if isinstance(stage, str) else stage
+    function = load_hook(stage, given.folder)
     return FilteredDelivery(function, delivery, name=name, timeout_s=given.timeout_s, on_news=on_news)
-
-
-def _name_of(stage: str | Callable[..., object]) -> str:
-    return stage if isinstance(stage, str) else getattr(stage, "__qualname__", type(stage).__qualname__)
