@@ -23,6 +23,7 @@ from edgesdk_agent.agent_identity import camera_names, identity_of
 from edgesdk_agent.agent_link import make_link
 from edgesdk_agent.agent_queue import GOODBYE_S, deliver_rest, keep_queue, open_queue
 from edgesdk_agent.agent_results import AgentResults
+from edgesdk_agent.agent_start import start_unless_stopped
 from edgesdk_agent.agent_updates import begin_updates, replaced_by_launcher
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.config.data_folders import data_folders
@@ -120,8 +121,8 @@ class Agent:
             steering = self._build(stack)
             self._connect()
             try:
-                self._start(steering, stack)
-                self._stay(stop, duration_s)
+                if self._start(steering, stack, stop):
+                    self._stay(stop, duration_s)
             finally:
                 self._end(steering, for_good=stop.is_set())
         if self._error is not None:
@@ -203,9 +204,11 @@ class Agent:
             self._link.start(require_within_s=mqtt.start_timeout_s if mqtt.require_at_start else None)
             self._reporter.start()
 
-    def _start(self, steering: Steering, stack: ExitStack) -> None:
+    def _start(self, steering: Steering, stack: ExitStack, stop: threading.Event) -> bool:
+        """Start what was built, and say whether it runs; it does not where `stop` came first."""
         steering.resume()
-        self._pipeline.start()
+        if not start_unless_stopped(self._pipeline, stop):
+            return False
         # What looks after a pipeline is not loaded before there is one: the first result does not wait for it.
         from edgesdk_agent.agent_oversight import make_oversight
 
@@ -217,6 +220,7 @@ class Agent:
         self._oversight = oversight
         steering.start()
         oversight.start()
+        return True
 
     def _stay(self, stop: threading.Event, duration_s: float | None) -> None:
         """Wait for an end: told to stop or to start again, the time is over, the sources are, or something failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from edgesdk.fleet.broker import Broker
 from edgesdk_testkit.agent_process import AgentProcess
 from edgesdk_testkit.mqtt_listener import MqttListener
+from edgesdk_testkit.slots import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -129,6 +131,21 @@ def test_a_hook_that_cannot_be_is_refused_at_the_start(
     assert code == 2
     assert said in agent.log
     assert "Traceback" not in agent.log
+
+
+def test_sigterm_does_not_wait_for_the_import_of_a_stage(digits_bundle: Path, tmp_path: Path) -> None:
+    stages = "stages: {on_frame: 'sleepy:on_frame', isolate: process}\n"
+    config, imports = configuration(tmp_path, digits_bundle, "mqtt://127.0.0.1:9", stages), tmp_path / "code/imports"
+    (tmp_path / "code/sleepy.py").write_text(
+        "import pathlib, time\n(pathlib.Path(__file__).parent / 'imports').touch()\ntime.sleep(600)\n"
+    )
+    with AgentProcess("--config", config, "--no-mqtt") as agent:
+        wait_until(imports.exists, "the import")
+        agent.send(signal.SIGTERM)
+        code, summary = agent.finish(60)
+    assert code == 0, agent.log
+    assert summary["frames"]["captured"] == 0
+    assert "was not ready before the stop" in agent.log
 
 
 def test_results_that_a_stage_keeps_back_stand_in_each_hooks_line(digits_bundle: Path, tmp_path: Path) -> None:

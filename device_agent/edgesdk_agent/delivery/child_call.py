@@ -75,6 +75,7 @@ class ChildCall:
         Raises:
             EdgeError: it cannot be started, there is no such function, or `abort` came before it was ready.
         """
+        self._go_on()
         # Both ends remember labels; a new process remembers none.
         self._encoder, self._decoder = FrameEncoder(), FrameDecoder(self._picture)
         pictures = [memory.open() for memory in self._memories]

@@ -69,7 +69,7 @@ class Delivery(Protocol):
         ...
 
     def close(self, timeout_s: float) -> None:
-        """Deliver what waits, within the time; drop the rest, and end."""
+        """Deliver what waits, within the time; drop the rest, and end; a `start` that is under way elsewhere is broken off."""
         ...
 
     def counts(self) -> DeliveryCounts:

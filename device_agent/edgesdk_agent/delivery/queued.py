@@ -128,7 +128,12 @@ class QueuedDelivery(Generic[M]):
         if self._thread.ident is not None or self._hand_off.closed:
             raise InputError(f"The delivery to {self._tally.hook} runs once.", hint="Make a new one for each pipeline.")
         self._thread.start()
-        self._opened.wait()
+        try:
+            self._opened.wait()
+        except BaseException:
+            # Ctrl-C: nobody will come to end what is being started.
+            self.close(0.0)
+            raise
         if self._refused is not None:
             self._thread.join()
             raise self._refused

@@ -64,7 +64,13 @@ class PipelineForms(ABC):
     async def __aenter__(self) -> Self:
         import asyncio  # by who uses it: an agent does not, and starts sooner without
 
-        return await asyncio.to_thread(self.start)
+        try:
+            return await asyncio.to_thread(self.start)
+        except asyncio.CancelledError:
+            # The thread is still at it, and nobody will leave the block.
+            with suppress(EdgeError):
+                await asyncio.shield(asyncio.to_thread(self.stop))
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -170,7 +170,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         )
         watched = (*watched_in(self._delivery), *(() if seen is None else (seen.calls,)), *watched_in(asked))
         self._hangs = HangWatch(watched, self._crew)
-        self._started = False
+        self._started = self._starting = False
         self._last_deliveries_s = _LAST_DELIVERIES_S
 
     @property
@@ -188,20 +188,25 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
 
         Raises:
             InputError: it was started before.
+            SessionFailed: a stop came before user code in a process of its own was ready.
             EdgeError: whoever takes the results cannot.
         """
         if self._started:
             raise InputError("A pipeline runs once.", hint="Make another one, with a new camera.")
-        self._started = True
+        self._started = self._starting = True
         try:
             self._delivery.start()
             self._begin_asking()
         except BaseException:
+            self._starting = False
             # Nothing will come, so nobody waits for an end.
             self._crew.over.set()
             self._abort()
             self.request_stop()
+            # Ctrl-C ends the application after this: no process is left behind.
+            self._crew.join(_ABORT_GRACE_S)
             raise
+        self._starting = False
         self._meters.start()
         self._crew.start()
         self._hangs.start()
@@ -228,11 +233,14 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         return self._meters.span()
 
     def request_stop(self) -> None:
-        """Stop capturing and return at once; what is captured is still processed."""
+        """Stop capturing and return at once; what is captured is still processed. A start that is under way is broken off."""
         self._results.hurry()
         self._handover.stop_capture()
         for line in self._lines:
             self._close_camera(line)
+        if self._starting:
+            self._abort_asking()
+            self._delivery.close(0.0)
 
     def stop(self, timeout_s: float = 10.0) -> FrameStats:
         """Stop capturing, let the frames in flight be processed and delivered, and return the totals.

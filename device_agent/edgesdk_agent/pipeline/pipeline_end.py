@@ -62,6 +62,9 @@ class PipelineEnd(ABC):
     def _abort(self) -> None:
         """End every thread, and drop what is not in inference yet."""
         self._handover.abort()
+        self._abort_asking()
+
+    def _abort_asking(self) -> None:
         for one in self._asking:
             one.abort()
 

@@ -31,7 +31,7 @@ from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.meter import FrameStats
-from edgesdk_targets.errors import InputError, SessionFailed
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Regression
 from edgesdk_testkit import stages
 from edgesdk_testkit.pipelines import Sink, assert_accounts, make
@@ -233,38 +233,6 @@ def test_a_stop_does_not_wait_for_what_hangs() -> None:
     pipeline.stop(0.1)
     assert_accounts(pipeline.stats())
     assert stage.counts().hung == 1
-
-
-@pytest.mark.parametrize("slow_start", [1, 2], ids=["first", "again"])
-def test_a_stop_does_not_wait_for_a_process_that_is_being_started(slow_start: int, tmp_path: Path) -> None:
-    starts = tmp_path / "starts"
-    starts.touch()
-    (tmp_path / "sleepy_stages.py").write_text(
-        "import os, pathlib, time\n"
-        f"starts = pathlib.Path({str(starts)!r})\n"
-        "starts.write_text(starts.read_text() + '+')\n"
-        f"time.sleep(600 if len(starts.read_text()) == {slow_start} else 0)\n"
-        "def on_frame(frame):\n"
-        "    os._exit(3)\n"
-    )
-    stage = ProcessFrameFilter("sleepy_stages:on_frame", folder=tmp_path, budget=soon)
-    pipeline = make({"door": film()}, Script(), Sink(), "every_frame", on_frame=stage)
-    refused: list[str] = []
-
-    def start() -> None:
-        try:
-            pipeline.start()
-        except SessionFailed as error:
-            refused.append(error.message)
-
-    starting = threading.Thread(target=start)
-    starting.start()
-    wait_until(lambda: len(starts.read_text()) == slow_start, "the slow start")
-    pipeline.stop(0.1)
-    starting.join(PATIENCE_S)
-    assert_accounts(pipeline.stats())
-    not_ready = "The process of stage sleepy_stages:on_frame was not ready before the stop."
-    assert (starting.is_alive(), refused) == (False, [not_ready] if slow_start == 1 else [])
 
 
 @pytest.mark.parametrize("where", ["on_frame", "on_result"])
