@@ -13,9 +13,9 @@ from pathlib import Path
 from edgesdk_agent.delivery.child import Form, command
 from edgesdk_agent.delivery.child_line import ChildLine
 from edgesdk_agent.delivery.frame_encoding import FrameDecoder, FrameEncoder, PictureAt
+from edgesdk_agent.delivery.hook_errors import HookCrashed, HookGone, HookHung
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.picture_memory import SharedPicture
-from edgesdk_agent.delivery.queued import HookCrashed, HookGone, HookHung
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.tally import Tally
 from edgesdk_agent.frame import Frame, FrameResult

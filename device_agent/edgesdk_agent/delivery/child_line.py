@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from edgesdk_agent.delivery.child_loop import RAISED, READY, REFUSED
-from edgesdk_agent.delivery.queued import HookCrashed, HookHung, HookRaised
+from edgesdk_agent.delivery.hook_errors import HookCrashed, HookHung, HookRaised
 from edgesdk_targets.errors import EdgeError, InputError
 
 _STARTS_WITHIN_S = 60.0  # Python and numpy, from a slow card

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
-from edgesdk_agent.delivery.picture_check import is_picture, shown
+from edgesdk_agent.delivery.stage_returns import is_picture, no_picture
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, WatchedCalls
 from edgesdk_agent.frame import Frame
@@ -72,7 +72,7 @@ class FrameFilter:
             self._tally.filtered()
             return "filtered"
         if not is_picture(picture):
-            self._tally.failed(f"at frame {frame.seq}: it returned {shown(picture)}, not a picture (H, W, 3) uint8.")
+            self._tally.failed(f"at frame {frame.seq}: {no_picture(picture)}")
             return "filter_failed"
         self._tally.delivered()
         seen: Array = picture

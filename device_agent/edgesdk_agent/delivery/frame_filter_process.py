@@ -9,7 +9,6 @@ pipeline has its own memory, so that what the child made of it stays as it is un
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -17,12 +16,12 @@ from pathlib import Path
 from edgesdk_agent.delivery.child_call import ChildCall
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.frame_filter import Left
+from edgesdk_agent.delivery.hook_errors import HookKeptBack, count_of
 from edgesdk_agent.delivery.hook_limits import check_timeout
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.picture_memory import SharedPicture
-from edgesdk_agent.delivery.queued import HookCrashed, HookGone, HookHung, HookRaised
 from edgesdk_agent.delivery.restart_budget import RestartBudget
-from edgesdk_agent.delivery.stage_answers import NOTHING, WRONG
+from edgesdk_agent.delivery.stage_answers import returned
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, Watched
 from edgesdk_agent.frame import Frame
@@ -107,35 +106,18 @@ class _Asker:
 
     def __call__(self, frame: Frame, place: int) -> Array | Left:
         self.tally.given()
-        at = f"at frame {frame.seq} of {frame.camera}"
         try:
-            return self._asked(frame, self._memories[place], at)
-        except HookGone:
-            self.tally.dropped()
-        except HookHung as error:
-            self.tally.hung(f"{at}: {error}")
-        except HookCrashed as error:
-            self.tally.crashed(f"{at}: {error}")
-        except HookRaised as error:
-            self.tally.failed(f"{at}: {error}")
-        except Exception:  # noqa: BLE001  (a plug-in's border: whatever came back, the camera goes on)
-            self.tally.failed(f"{at}: {traceback.format_exc()}")
-        return "filter_failed"
-
-    def _asked(self, frame: Frame, memory: SharedPicture, at: str) -> Array | Left:
-        memory.hold(frame.image)
-        answer = self.child.ask(frame, memory)
-        kind, rest = answer[:1], answer[1:]
-        if kind == NOTHING:
-            self.tally.filtered()
-            return "filtered"
-        if kind == WRONG:
-            text = rest.decode("utf-8", "replace")
-            self.tally.failed(f"{at}: it returned {text}, not a picture (H, W, 3) uint8.")
-            return "filter_failed"
-        seen = memory.seen(tuple(json.loads(rest)), "|u1")
+            seen = self._asked(frame, self._memories[place])
+        except Exception as error:  # noqa: BLE001  (a plug-in's border: whatever came back, the camera goes on)
+            count_of(error, f"at frame {frame.seq} of {frame.camera}", self.tally)()
+            return "filtered" if isinstance(error, HookKeptBack) else "filter_failed"
         self.tally.delivered()
         return seen
+
+    def _asked(self, frame: Frame, memory: SharedPicture) -> Array:
+        memory.hold(frame.image)
+        shape = json.loads(returned(self.child.ask(frame, memory)))
+        return memory.seen(tuple(shape), "|u1")
 
     def close(self) -> None:
         self.child.close()

@@ -11,11 +11,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.hand_off import HandOff, PictureMemory, Waiting
+from edgesdk_agent.delivery.hook_errors import count_of
 from edgesdk_agent.delivery.hook_limits import WhenFull
 from edgesdk_agent.delivery.tally import Tally
 from edgesdk_agent.frame import FrameResult
@@ -26,29 +26,8 @@ M = TypeVar("M", bound=PictureMemory)
 # After the time of a clean end is over, what was told to break off still gets this long to do so.
 _ABORT_GRACE_S = 1.0
 
-
 # What ends a hook that hangs does so after the hook's time, and then takes the next result: so long the pipeline waits too.
 _ENDING_S = 1.0
-
-
-class HookHung(Exception):
-    """The hook did not return in its time, and was ended."""
-
-
-class HookCrashed(Exception):
-    """The hook's process ended."""
-
-
-class HookRaised(Exception):
-    """The hook raised elsewhere; the message is its traceback."""
-
-
-class HookGone(Exception):
-    """There is nobody to give the result to."""
-
-
-class HookKeptBack(Exception):
-    """What was called kept the result back on purpose."""
 
 
 class HookCall(Protocol[M]):
@@ -198,23 +177,12 @@ class QueuedDelivery(Generic[M]):
         with self._lock:
             self._began = time.monotonic()
         at = f"at frame {waiting.result.seq}"
-        tally = self._tally
-        count: Callable[[], None] = tally.delivered
+        count: Callable[[], None] = self._tally.delivered
         give_on: Callable[[], object] | None = None
         try:
             give_on = self._call(waiting)
-        except HookGone:
-            count = tally.dropped
-        except HookKeptBack:
-            count = tally.filtered
-        except HookHung as error:
-            count = partial(tally.hung, f"{at}: {error}")
-        except HookCrashed as error:
-            count = partial(tally.crashed, f"{at}: {error}")
-        except HookRaised as error:
-            count = partial(tally.failed, f"{at}: {error}")
-        except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is delivered)
-            count = partial(tally.failed, f"{at}: {traceback.format_exc()}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (a plug-in's border: whatever a hook does, the next result is delivered)
+            count = count_of(error, at, self._tally)
         if self._over():
             count()
             if give_on is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
+from edgesdk_agent.delivery.stage_returns import no_result
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Watched, WatchedCalls, watched_in
 from edgesdk_agent.delivery.wrapping import WrappingDelivery
@@ -63,7 +64,7 @@ class FilteredDelivery(WrappingDelivery):
         if filtered is None:
             self._tally.filtered()
         elif not isinstance(filtered, FrameResult):
-            self._tally.failed(f"at frame {result.seq}: it returned a {type(filtered).__name__}, not a FrameResult.")
+            self._tally.failed(f"at frame {result.seq}: {no_result(filtered)}")
         else:
             self._tally.delivered()
             self._delivery(filtered)

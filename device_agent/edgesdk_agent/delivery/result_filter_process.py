@@ -20,10 +20,10 @@ from edgesdk_agent.delivery.hand_off import Waiting
 from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.picture_memory import SharedPicture
-from edgesdk_agent.delivery.queued import HookKeptBack, HookRaised, QueuedDelivery
+from edgesdk_agent.delivery.queued import QueuedDelivery
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.result_filter import with_counts_of
-from edgesdk_agent.delivery.stage_answers import NOTHING, WRONG
+from edgesdk_agent.delivery.stage_answers import returned
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, Watched
 from edgesdk_agent.delivery.wrapping import WrappingDelivery
@@ -160,10 +160,5 @@ class _FilterCall:
         self.open, self.abort, self.close = child.open, child.abort, child.close
 
     def __call__(self, waiting: Waiting[SharedPicture]) -> Callable[[], object]:
-        answer = self._child.ask(waiting.result, waiting.memory)
-        kind, rest = answer[:1], answer[1:]
-        if kind == NOTHING:
-            raise HookKeptBack
-        if kind == WRONG:
-            raise HookRaised(f"it returned {rest.decode('utf-8', 'replace')}, not a FrameResult.")
-        return partial(self._delivery, self._child.result_in(rest))
+        answer = returned(self._child.ask(waiting.result, waiting.memory))
+        return partial(self._delivery, self._child.result_in(answer))

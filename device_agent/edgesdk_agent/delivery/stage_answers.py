@@ -1,7 +1,7 @@
 """What the process of a stage answers: the first byte says what the user's function returned.
 
 n            nothing: the frame is left out, the result kept back
-w │ text     something that is neither; the text says what
+w │ text     something that it may not; the text says what
 y │ rest     a picture, whose shape is the rest (JSON), or a result, encoded; the picture of both lies in the shared memory
 """
 
@@ -12,13 +12,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgesdk_agent.delivery.frame_encoding import FrameDecoder, FrameEncoder
-from edgesdk_agent.delivery.picture_check import is_picture, shown
+from edgesdk_agent.delivery.hook_errors import HookKeptBack, HookRaised
 from edgesdk_agent.delivery.picture_memory import SharedView
+from edgesdk_agent.delivery.stage_returns import PICTURE_FROM_NOWHERE, is_picture, no_picture, no_result
 from edgesdk_agent.frame import FrameResult
 
-NOTHING, WRONG, THIS = b"n", b"w", b"y"
+_NOTHING, _WRONG, _THIS = b"n", b"w", b"y"
 
 Answer = Callable[[bytes], bytes]
+
+
+def returned(answer: bytes) -> bytes:
+    """Return what an answer holds of a picture or a result.
+
+    Raises:
+        HookKeptBack: the function returned nothing; HookRaised: something that it may not.
+    """
+    kind, rest = answer[:1], answer[1:]
+    if kind == _NOTHING:
+        raise HookKeptBack
+    if kind == _WRONG:
+        raise HookRaised(rest.decode("utf-8", "replace"))
+    return rest
 
 
 def frame_answers(function: Callable[..., Any], decoder: FrameDecoder, views: Sequence[SharedView]) -> Answer:
@@ -28,12 +43,12 @@ def frame_answers(function: Callable[..., Any], decoder: FrameDecoder, views: Se
         frame = decoder.decode(message)
         picture = function(frame)
         if picture is None:
-            return NOTHING
+            return _NOTHING
         if not is_picture(picture):
-            return WRONG + shown(picture).encode()
+            return _WRONG + no_picture(picture).encode()
         assert decoder.memory is not None  # noqa: S101  (a frame has a picture)
         views[decoder.memory].put(picture, frame.image)
-        return THIS + json.dumps(picture.shape).encode()
+        return _THIS + json.dumps(picture.shape).encode()
 
     return answer
 
@@ -46,14 +61,14 @@ def result_answers(function: Callable[..., Any], decoder: FrameDecoder, views: S
         given = decoder.decode(message)
         told = function(given)
         if told is None:
-            return NOTHING
+            return _NOTHING
         if not isinstance(told, FrameResult):
-            return WRONG + shown(told).encode()
+            return _WRONG + no_result(told).encode()
         if told.image is not None:
             if decoder.memory is None:
-                return WRONG + b"a FrameResult with a picture, where it was given none"
+                return _WRONG + PICTURE_FROM_NOWHERE.encode()
             views[decoder.memory].put(told.image, given.image)
-        return THIS + encoder.encode(told, decoder.memory)
+        return _THIS + encoder.encode(told, decoder.memory)
 
     return answer
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgesdk_agent.delivery.child_line import ChildLine
 from edgesdk_agent.delivery.frame_encoding import FrameEncoder
-from edgesdk_agent.delivery.queued import HookCrashed, HookHung, HookRaised
+from edgesdk_agent.delivery.hook_errors import HookCrashed, HookHung, HookRaised
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.shadow.child import command
 from edgesdk_targets.child_watch import available_bytes, held_bytes
