@@ -67,7 +67,7 @@ def calls() -> list[dict[str, object]]:
     for size, shape in SIZES.items():
         image = np.zeros(shape, np.uint8)
         inline = FrameFilter(show)
-        asker = ProcessFrameFilter(show).asker("camera", 3)
+        asker = ProcessFrameFilter(show).askers({"camera": 3})["camera"]
         asker.open()
         ways: dict[str, Callable[[Frame], object]] = {"inline": inline, "process": partial(_in_turn, asker)}
         for way, call in ways.items():

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
-from edgesdk_agent.delivery.watched_calls import Watched, watched_in
+from edgesdk_agent.delivery.watched_calls import UserCode, user_code_in
 from edgesdk_agent.frame import FrameResult
 
 
@@ -45,9 +45,9 @@ class DeliverToEach:
         """Say whether the caller is the thread of one of them."""
         return any(is_on_own_thread(delivery) for delivery in self._deliveries)
 
-    def watched(self) -> Iterable[Watched]:
+    def user_code(self) -> Iterable[UserCode]:
         """Return the user code of all that runs on the thread that delivers."""
-        return [one for delivery in self._deliveries for one in watched_in(delivery)]
+        return [one for delivery in self._deliveries for one in user_code_in(delivery)]
 
     def counts(self) -> DeliveryCounts:
         """Return the sum of all."""

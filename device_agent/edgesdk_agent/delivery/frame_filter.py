@@ -9,13 +9,13 @@ left out (docs/decisions/0016). What is not quick, or not to be trusted, is aske
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.stage_returns import is_picture, no_picture
 from edgesdk_agent.delivery.tally import HookNews, Tally
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, WatchedCalls
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, UserCode, WatchedCalls
 from edgesdk_agent.frame import Frame
 from edgesdk_targets.tensor import Array
 
@@ -33,9 +33,6 @@ class FrameFilter:
         name: of the filter, for the log and for `on_news`.
         timeout_s: a call that takes longer is told as hung.
         on_news: is told when it begins to fail or hangs, and when it is well again.
-
-    Attributes:
-        calls: of the function, for whoever looks for one that hangs.
     """
 
     def __init__(
@@ -48,7 +45,7 @@ class FrameFilter:
     ) -> None:
         self._function = function
         self._tally = Tally(name, on_news, kind="stage")
-        self.calls = WatchedCalls(self._tally, timeout_s, "no frame is shown to the model")
+        self._calls = WatchedCalls(self._tally, timeout_s, "no frame is shown to the model")
 
     def __call__(self, frame: Frame) -> Array | Left:
         """Return what the model is to see, or why it is to see nothing.
@@ -57,14 +54,14 @@ class FrameFilter:
             LetGo: the call was written off as hung, and another thread does this one's work.
         """
         self._tally.given()
-        if not self.calls.begin(frame.camera, frame.seq):
+        if not self._calls.begin(frame.camera, frame.seq):
             self._tally.dropped()
             return "filter_failed"
         try:
             try:
                 picture: Any = self._function(frame)
             finally:
-                self.calls.end(frame.camera)
+                self._calls.end(frame.camera)
         except (Exception, SystemExit):  # noqa: BLE001  (a plug-in's border: whatever a filter does, the camera goes on)
             self._tally.failed(f"at frame {frame.seq}: {traceback.format_exc()}")
             return "filter_failed"
@@ -77,6 +74,10 @@ class FrameFilter:
         self._tally.delivered()
         seen: Array = picture
         return seen
+
+    def user_code(self) -> Iterable[UserCode]:
+        """Return the filter's calls."""
+        return (self._calls,)
 
     def counts(self) -> DeliveryCounts:
         """Return how many frames went on (delivered), were left out (filtered), failed, hung, or came meanwhile (dropped)."""

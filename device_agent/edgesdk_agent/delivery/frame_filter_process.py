@@ -9,7 +9,7 @@ pipeline has its own memory, so that what the child made of it stays as it is un
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from edgesdk_agent.delivery.picture_memory import SharedPicture
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.stage_answers import returned
 from edgesdk_agent.delivery.tally import HookNews, Tally
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, Watched
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, UserCode
 from edgesdk_agent.frame import Frame
+from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
 
 
@@ -55,7 +56,7 @@ class ProcessFrameFilter:
         budget: Callable[[], RestartBudget] = RestartBudget,
     ) -> None:
         check_timeout("A stage", "timeout_s", timeout_s)
-        self.timeout_s = timeout_s
+        self._timeout_s = timeout_s
         self._hook = HookName.given(stage)
         self._name = name or str(self._hook)
         self._folder = folder
@@ -63,28 +64,37 @@ class ProcessFrameFilter:
         self._budget = budget
         self._askers: dict[str, _Asker] = {}
 
-    def asker(self, camera: str, places: int) -> _Asker:
-        """Return who asks about a camera's frames, each in one of so many places, numbered from 0."""
+    def askers(self, places: Mapping[str, int]) -> Mapping[str, _Asker]:
+        """Return who asks about each camera's frames, by the camera's name; once.
+
+        Args:
+            places: by camera, in how many places its frames are given, numbered from 0.
+
+        Raises:
+            InputError: a pipeline has them already.
+        """
+        if self._askers:
+            raise InputError(f"The stage {self._name} is of one pipeline.", hint="Make a new one for each pipeline.")
+        self._askers = {camera: self._asker(camera, count) for camera, count in places.items()}
+        return self._askers
+
+    def _asker(self, camera: str, places: int) -> _Asker:
         tally = Tally(self._name, self._on_news, kind="stage")
         memories = [SharedPicture() for _ in range(places)]
         lost = f"no frame of {camera} is shown to the model"
         child = ChildCall(
-            self._hook, "on_frame", self._folder, memories, self.timeout_s, tally, lost=lost, budget=self._budget()
+            self._hook, "on_frame", self._folder, memories, self._timeout_s, tally, lost=lost, budget=self._budget()
         )
-        self._askers[camera] = asker = _Asker(child, memories, tally)
-        return asker
+        return _Asker(child, memories, tally)
 
     def counts(self) -> DeliveryCounts:
         """Return how many frames went on (delivered), were left out (filtered), failed, hung, or had nobody to ask (dropped)."""
         counts = [asker.tally.counts() for asker in self._askers.values()]
         return DeliveryCounts(*(sum(getattr(one, field.name) for one in counts) for field in fields(DeliveryCounts)))
 
-    def watched(self) -> Iterable[Watched]:
+    def user_code(self) -> Iterable[UserCode]:
         """Return this filter."""
         return (self,)
-
-    def look(self, _replace: Replace, /) -> None:
-        """Nothing is to be looked for: the kernel watches the time of each call."""
 
     def under_way(self) -> str:
         """Return the name of the stage while a process is asked."""

@@ -12,7 +12,7 @@ from typing import cast
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.tally import HookNews, Tally
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, Watched
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, UserCode
 from edgesdk_agent.frame import FrameResult
 from edgesdk_targets.errors import InputError
 
@@ -65,7 +65,7 @@ class InlineDelivery:
         """Return what happened so far."""
         return self._tally.counts()
 
-    def watched(self) -> Iterable[Watched]:
+    def user_code(self) -> Iterable[UserCode]:
         """Return this hook."""
         return (self,)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.stage_returns import no_result
 from edgesdk_agent.delivery.tally import HookNews, Tally
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Watched, WatchedCalls, watched_in
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, UserCode, WatchedCalls, user_code_in
 from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.frame import FrameResult
 
@@ -73,9 +73,9 @@ class FilteredDelivery(WrappingDelivery):
         """Return what became of all results: those kept back here, those with which the filter failed or hung, and the rest."""
         return with_counts_of(self._tally.counts(), super().counts())
 
-    def watched(self) -> Iterable[Watched]:
-        """Return the filter's calls, and what is watched behind it."""
-        return (self._calls, *watched_in(self._delivery))
+    def user_code(self) -> Iterable[UserCode]:
+        """Return the filter's calls, and the user code behind it."""
+        return (self._calls, *user_code_in(self._delivery))
 
     def passed(self) -> DeliveryCounts:
         """Return how many results came through (delivered), were kept back (filtered), failed, hung or came meanwhile (dropped)."""

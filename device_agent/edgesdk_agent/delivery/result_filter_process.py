@@ -25,7 +25,7 @@ from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.result_filter import with_counts_of
 from edgesdk_agent.delivery.stage_answers import returned
 from edgesdk_agent.delivery.tally import HookNews, Tally
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, Watched
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, UserCode
 from edgesdk_agent.delivery.wrapping import WrappingDelivery
 from edgesdk_agent.frame import FrameResult
 
@@ -45,9 +45,6 @@ class ProcessFilteredDelivery(WrappingDelivery):
         folder: where to look for the module after everything else.
         on_news: is told each change of state.
         budget: how often the process may be started again.
-
-    Attributes:
-        timeout_s: as given.
 
     Raises:
         InputError: the stage has no name by which it could be imported, the policy is unknown, or `queue` or `timeout_s`
@@ -69,7 +66,6 @@ class ProcessFilteredDelivery(WrappingDelivery):
     ) -> None:
         super().__init__(delivery)
         check_limits(queue=queue, when_full=when_full, timeout_s=timeout_s)
-        self.timeout_s = timeout_s
         found = HookName.given(stage)
         self._name = name or str(found)
         tally = Tally(self._name, on_news, kind="stage")
@@ -132,15 +128,12 @@ class ProcessFilteredDelivery(WrappingDelivery):
         """Say whether the caller is the thread that delivers, or one of what gets the results."""
         return self._queue.is_current() or super().is_current()
 
-    def watched(self) -> Iterable[Watched]:
-        """Return this filter, and what is watched behind it."""
-        return (self, *super().watched())
+    def user_code(self) -> Iterable[UserCode]:
+        """Return this filter, and the user code behind it."""
+        return (self, *super().user_code())
 
     def _restarting(self, now: bool) -> None:
         self._queue.restarting(now)
-
-    def look(self, _replace: Replace, /) -> None:
-        """Nothing is to be looked for: the kernel watches the time of each call."""
 
     def under_way(self) -> str:
         """No thread of the pipeline is held here."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgesdk_agent.delivery.tally import Tally
 
@@ -25,8 +25,21 @@ class LetGo(BaseException):
     """Raised where a call returns that was written off: another thread does the work now, and this one is to end."""
 
 
-class Watched(Protocol):
-    """User code that may hold the pipeline.
+class UserCode(Protocol):
+    """User code that may hold the pipeline, or cost cameras their frames."""
+
+    def under_way(self) -> str:
+        """Return the name of the user code if it is being called just now, else nothing."""
+        ...
+
+    def left_out(self) -> Mapping[str, str]:
+        """Return the cameras whose frames are lost while a call with one of them hangs, and the user code's name."""
+        ...
+
+
+@runtime_checkable
+class Watched(UserCode, Protocol):
+    """User code on a thread of the pipeline: nobody notices that it hangs but who looks.
 
     Attributes:
         timeout_s: a call that takes longer hangs.
@@ -36,14 +49,6 @@ class Watched(Protocol):
 
     def look(self, replace: Replace, /) -> None:
         """Tell a call that hangs, and let its thread be replaced where that can be; from one thread, again and again."""
-        ...
-
-    def under_way(self) -> str:
-        """Return the name of the user code if it is being called just now, else nothing."""
-        ...
-
-    def left_out(self) -> Mapping[str, str]:
-        """Return the cameras whose frames are lost while a call with one of them hangs, and the user code's name."""
         ...
 
 
@@ -126,7 +131,7 @@ class _Call:
     let_go: bool = False
 
 
-def watched_in(delivery: object) -> Iterable[Watched]:
-    """Return the user code that a delivery calls on the thread that delivers; of one that is somebody's own, nothing is known."""
-    watched = getattr(delivery, "watched", None)
-    return watched() if callable(watched) else ()
+def user_code_in(delivery: object) -> Iterable[UserCode]:
+    """Return the user code of a delivery or a stage that may hold the pipeline; of one that is somebody's own, nothing is known."""
+    user_code = getattr(delivery, "user_code", None)
+    return user_code() if callable(user_code) else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
-from edgesdk_agent.delivery.watched_calls import Watched, watched_in
+from edgesdk_agent.delivery.watched_calls import UserCode, user_code_in
 
 
 class WrappingDelivery:
@@ -34,6 +34,6 @@ class WrappingDelivery:
         """Say whether the caller is the thread of what gets the results."""
         return is_on_own_thread(self._delivery)
 
-    def watched(self) -> Iterable[Watched]:
+    def user_code(self) -> Iterable[UserCode]:
         """Return the user code that runs on the thread that delivers."""
-        return watched_in(self._delivery)
+        return user_code_in(self._delivery)

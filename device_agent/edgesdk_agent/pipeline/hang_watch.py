@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable
 
-from edgesdk_agent.delivery.watched_calls import Watched
+from edgesdk_agent.delivery.watched_calls import UserCode, Watched
 from edgesdk_agent.pipeline.crew import Crew
 
 log = logging.getLogger(__name__)
@@ -21,12 +21,13 @@ class HangWatch:
     """Look at user code that the pipeline's threads call, until the pipeline has ended; without any, do nothing.
 
     Args:
-        watched: the user code.
+        user_code: all that may hold the pipeline, also what is watched otherwise.
         crew: whose threads call it.
     """
 
-    def __init__(self, watched: Iterable[Watched], crew: Crew) -> None:
-        self._watched = tuple(watched)
+    def __init__(self, user_code: Iterable[UserCode], crew: Crew) -> None:
+        self._user_code = tuple(user_code)
+        self._watched = tuple(one for one in self._user_code if isinstance(one, Watched))
         self._crew = crew
 
     def start(self) -> None:
@@ -40,11 +41,11 @@ class HangWatch:
 
     def under_way(self) -> list[str]:
         """Return the names of the user code that holds a thread just now."""
-        return [name for one in self._watched if (name := one.under_way())]
+        return [name for one in self._user_code if (name := one.under_way())]
 
     def left_out(self) -> dict[str, str]:
         """Return the cameras whose frames are lost while user code hangs with one of them, and that code's name."""
-        return {camera: name for one in self._watched for camera, name in one.left_out().items()}
+        return {camera: name for one in self._user_code for camera, name in one.left_out().items()}
 
     def _run(self) -> None:
         quickest_s = min(one.timeout_s for one in self._watched) / _LOOKS_IN_TIMEOUT

@@ -17,12 +17,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import Camera
-from edgesdk_agent.delivery.asked_frames import AskedElsewhere
+from edgesdk_agent.delivery.asked_frames import AskedElsewhere, filter_of
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.hook_limits import check_timeout
 from edgesdk_agent.delivery.inline import delivery_of
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, watched_in
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, user_code_in
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.meter import FrameStats, Meters, Span
 from edgesdk_agent.pipeline.account import Account
@@ -89,8 +89,8 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         clock, wall_clock: monotonic seconds, and seconds since 1970.
 
     Raises:
-        InputError: there are no slots, no cameras, no lane, no room in the queue or no time for a stage, or a policy is
-            unknown.
+        InputError: there are no slots, no cameras, no lane, no room in the queue or no time for a stage, a policy is
+            unknown, or `on_frame` is no function, or another pipeline's stage.
     """
 
     def __init__(
@@ -144,19 +144,15 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
         )
         check_timeout("`on_frame`", "stage_timeout_s", stage_timeout_s)
-        seen: FrameFilter | None = None
-        asked: AskedElsewhere | None = None
-        if isinstance(on_frame, AskedElsewhere):
-            asked = on_frame
-        elif on_frame is not None:
-            seen = on_frame if isinstance(on_frame, FrameFilter) else FrameFilter(on_frame, timeout_s=stage_timeout_s)
+        stage = filter_of(on_frame, stage_timeout_s)
+        seen = stage if isinstance(stage, FrameFilter) else None
         self._preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         for number in range(lanes):
             self._add_lane(number)
-        if asked is None:
-            self._crew.add("preprocess", "", self._preprocess)
+        if isinstance(stage, AskedElsewhere):
+            self._asking = self._ask_first(stage)
         else:
-            self._asking = self._ask_first(asked)
+            self._crew.add("preprocess", "", self._preprocess)
         at_cameras = []
         for line in self._lines:
             stages = (picture_stages or {}).get(line.name, ())
@@ -168,8 +164,7 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         self._account = Account(
             self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing, at_cameras
         )
-        watched = (*watched_in(self._delivery), *(() if seen is None else (seen.calls,)), *watched_in(asked))
-        self._hangs = HangWatch(watched, self._crew)
+        self._hangs = HangWatch((*user_code_in(self._delivery), *user_code_in(stage)), self._crew)
         self._started = self._starting = False
         self._last_deliveries_s = _LAST_DELIVERIES_S
 
@@ -306,9 +301,9 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
     def _ask_first(self, asked: AskedElsewhere) -> tuple[AskStage, ...]:
         self._handover.ask_first()
         stages = []
+        askers = asked.askers({line.name: line.places for line in self._lines})
         for line in self._lines:
-            asker = asked.asker(line.name, line.places)
-            stages.append(AskStage(line, self._handover, asker, self._preprocess, self._clock))
+            stages.append(AskStage(line, self._handover, askers[line.name], self._preprocess, self._clock))
             self._crew.add("preprocess", line.name, stages[-1])
         return tuple(stages)
 

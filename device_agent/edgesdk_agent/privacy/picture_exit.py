@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts, is_on_own_thread
-from edgesdk_agent.delivery.watched_calls import Watched, watched_in
+from edgesdk_agent.delivery.watched_calls import UserCode, user_code_in
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.privacy.concealment import Concealment
 
@@ -92,9 +92,9 @@ class PictureExit:
         """Say whether the caller is the inner delivery's own thread."""
         return is_on_own_thread(self._inner)
 
-    def watched(self) -> Iterable[Watched]:
+    def user_code(self) -> Iterable[UserCode]:
         """Return the user code that runs on the thread that delivers."""
-        return watched_in(self._inner)
+        return user_code_in(self._inner)
 
     def counts(self) -> DeliveryCounts:
         """Return what happened so far."""

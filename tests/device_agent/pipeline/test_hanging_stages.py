@@ -12,10 +12,16 @@ import pytest
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.frame_filter import FrameFilter
+from edgesdk_agent.delivery.frame_filter_process import ProcessFrameFilter
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.result_filter import FilteredDelivery
+from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
+from edgesdk_agent.delivery.thread import ThreadDelivery
+from edgesdk_agent.delivery.watched_calls import user_code_in
 from edgesdk_agent.frame import Frame, FrameResult
+from edgesdk_agent.pipeline.crew import Crew
+from edgesdk_agent.pipeline.hang_watch import HangWatch
 from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_testkit.pipelines import Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
@@ -192,3 +198,18 @@ def test_a_stop_names_the_hook_that_does_not_return(hanging: Hanging) -> None:
     with pytest.raises(SessionFailed, match="did not stop") as raised:
         pipeline.stop(0.1)
     assert raised.value.hint.startswith("mine does not return")
+
+
+def test_only_user_code_that_nobody_else_watches_costs_a_thread() -> None:
+    apart = [
+        ProcessFrameFilter("a:b"),
+        ProcessFilteredDelivery("a:b", ThreadDelivery(print)),
+        ThreadDelivery(print),
+    ]
+    for also, threads in (((), 0), ((FrameFilter(lambda frame: frame.image),), 1)):
+        crew = Crew(on_failure=print, on_capture_end=print, on_last_result=print)
+        watch = HangWatch([code for one in (*apart, *also) for code in user_code_in(one)], crew)
+        watch.start()
+        assert [one.name for one in threading.enumerate()].count("edgesdk-hangs") == threads
+        assert (watch.under_way(), watch.left_out()) == ([], {})
+        crew.over.set()

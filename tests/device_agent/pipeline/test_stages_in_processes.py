@@ -244,6 +244,13 @@ def test_a_stage_that_is_not_there_is_said_at_the_start(where: str) -> None:
         make({"a": film(), "b": film()}, Script(), taker, "every_frame", **more).start()
 
 
+def test_a_second_pipeline_with_a_stage_is_refused() -> None:
+    stage = frame_filter("edgesdk_testkit.stages:slow", StageSettings("process"))
+    make({"door": film()}, Script(), Sink(), "every_frame", on_frame=stage).stop()
+    with pytest.raises(InputError, match=r"edgesdk_testkit\.stages:slow is of one pipeline"):
+        make({"gate": film()}, Script(), Sink(), "every_frame", on_frame=stage)
+
+
 def test_what_cannot_be_run_is_refused() -> None:
     for settings in ({"isolate": "thread"}, {"timeout_s": 0.0}, {"queue": 0}, {"when_full": "auto"}):
         with pytest.raises(InputError):

@@ -179,6 +179,21 @@ def test_a_process_that_cannot_start_is_told_before_any_frame() -> None:
     assert script.inferred == []
 
 
+def test_a_function_with_the_names_of_a_stage_elsewhere_is_a_function_and_what_is_neither_is_refused() -> None:
+    def on_frame(frame: Frame) -> Any:
+        return frame.image
+
+    on_frame.askers = on_frame.counts = on_frame  # type: ignore[attr-defined]
+    seqs: list[int] = []
+    with Pipeline(
+        Script().slots(2), camera(5), on_result=lambda r: seqs.append(r.seq), policy="every_frame", on_frame=on_frame
+    ) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert seqs == list(range(5))
+    with pytest.raises(InputError, match="`on_frame` is to be a function"):
+        Pipeline(Script().slots(2), camera(5), on_frame=3)  # type: ignore[arg-type]
+
+
 def test_a_profile_has_every_stage_of_every_frame_and_changes_nothing() -> None:
     profile, results = Timeline(), []
 
