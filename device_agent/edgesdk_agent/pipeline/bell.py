@@ -8,6 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Protocol
+
+
+class Wakes(Protocol):
+    """Whoever may wait here, or elsewhere, is woken."""
+
+    def wake_one(self) -> None:
+        """Wake the thread that may go on, if one waits."""
+        ...
+
+    def wake_all(self) -> None:
+        """Wake every thread that waits."""
+        ...
 
 
 class Bell:
@@ -60,16 +73,6 @@ class Bell:
             self._sleepers.remove(sleeper)
         else:
             sleeper.acquire(blocking=False)
-
-
-class Gong(Bell):
-    """A bell for threads that wait for different things: whoever is woken finds out whether it was for him."""
-
-    __slots__ = ()
-
-    def wake_one(self) -> None:
-        """Wake every thread that waits, as it is not known which of them can go on."""
-        self.wake_all()
 
 
 def _locked() -> threading.Lock:

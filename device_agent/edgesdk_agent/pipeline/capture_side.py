@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from edgesdk_agent.pipeline.bell import Bell
+from edgesdk_agent.pipeline.bell import Bell, Wakes
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.model_inputs import InputCell
 
@@ -27,8 +27,8 @@ class CaptureSide(ABC):
         self._lines = tuple(lines)
         self._lock = lock
         self._preparable = Bell(lock)
-        # Of the threads that prepare pictures now: the one for it, unless others do.
-        self._preparers = self._preparable
+        # Wakes who prepares pictures now: the thread for it, unless others do.
+        self._preparers: Wakes = self._preparable
         self._aborted = False
 
     def picture_to_fill(self, line: CameraLine) -> FrameCell | None:
