@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesdk.timeline.frame_times import PARTS, busy, parts
+from edgesdk.timeline.frame_times import busy, parts
 from edgesdk.timeline.page import middle, timeline_page
 from edgesdk.timeline.write import check_timeline_path, write_timeline
 from edgesdk_agent.main import run as run_agent
@@ -18,17 +18,18 @@ from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 _WAY_MS = {"capture": (0, 10), "preprocess": (11, 13), "infer": (20, 40), "deliver": (41, 42)}
 
 
-def frames(count: int, camera: str = "door") -> list[Span]:
+def frames(count: int, camera: str = "door", way_ms: dict[str, tuple[float, float]] = _WAY_MS) -> list[Span]:
     return [
         Span(stage, camera, seq, f"edgesdk-{stage}", seq * 0.05 + start / 1e3, seq * 0.05 + end / 1e3)  # type: ignore[arg-type]
         for seq in range(count)
-        for stage, (start, end) in _WAY_MS.items()
+        for stage, (start, end) in way_ms.items()
     ]
 
 
 def test_where_the_time_of_a_frame_goes() -> None:
     found = {part.name: part for part in parts(frames(10))}
-    assert list(found) == list(PARTS)
+    ways = ["waits for preprocessing", "preprocess", "waits for the model", "infer", "waits for its turn", "deliver"]
+    assert list(found) == ways
     assert [round(part.p50_ms, 6) for part in found.values()] == [1, 2, 7, 20, 1, 1]
     assert sum(part.share for part in found.values()) == pytest.approx(1.0)
     assert found["infer"].share == pytest.approx(20 / 32)
@@ -39,6 +40,24 @@ def test_frames_that_were_dropped_on_their_way_have_no_part() -> None:
     assert [part.to_json() for part in parts(dropped)] == [part.to_json() for part in parts(frames(4))]
     assert parts(dropped[:2]) == []
     assert "No frame came through" in timeline_page(dropped[:2], title="x").html()
+
+
+def test_on_frame_is_a_part_of_its_own_where_there_is_one() -> None:
+    way_ms = {**_WAY_MS, "on_frame": (10.5, 10.7)}
+    left_out = [span for span in frames(4, "gate", way_ms) if span.stage in {"capture", "on_frame"}]
+    spans = frames(4, "door", dict(sorted(way_ms.items(), key=lambda one: one[1]))) + left_out
+    found = parts(spans)
+    assert [part.name for part in found[:4]] == [
+        "waits for on_frame",
+        "on_frame",
+        "waits for preprocessing",
+        "preprocess",
+    ]
+    assert [round(part.p50_ms, 6) for part in found] == [0.5, 0.2, 0.3, 2, 7, 20, 1, 1]
+    assert [one.spans for one in busy(spans) if one.stage == "on_frame"] == [8]
+    events = trace_events(spans)["traceEvents"]
+    assert isinstance(events, list)
+    assert [e["ph"] for e in events if e.get("id") == "door/1"] == ["s", "t", "t", "f"]
 
 
 def test_how_busy_the_threads_are() -> None:

@@ -13,6 +13,7 @@ from edgesdk_agent.delivery.asked_frames import FrameAsker
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
+from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.errors import DeviceError, EdgeError
 
 
@@ -24,6 +25,7 @@ class AskStage:
         asker: says what the model is to see.
         preprocess: prepares it.
         clock: monotonic seconds.
+        profile: records when each frame was asked about, where one is wanted.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class AskStage:
         asker: FrameAsker,
         preprocess: PreprocessStage,
         clock: Callable[[], float],
+        profile: Timeline | None = None,
     ) -> None:
         self._line = line
         self._handover = handover
         self._asker = asker
         self._preprocess = preprocess
         self._clock = clock
+        self._profile = profile
         self._opened = threading.Event()
         self._refused: EdgeError | None = None
 
@@ -82,7 +86,9 @@ class AskStage:
         assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
         began = self._clock()
         seen = self._asker(frame, picture.place)
-        asked_s = self._clock() - began
+        ended = self._clock()
+        if self._profile is not None:
+            self._profile.add("on_frame", frame.camera, frame.seq, began, ended)
         if isinstance(seen, str):
             line.meter.dropped(seen)
             self._handover.picture_back(line, picture)
@@ -91,4 +97,4 @@ class AskStage:
         picture.frame = replace(frame, image=seen)
         cell = self._handover.room_for_asked(line, picture)
         if cell is not None:
-            self._preprocess.prepare(cell, asked_s)
+            self._preprocess.prepare(cell, ended - began)

@@ -303,7 +303,9 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
         stages = []
         askers = asked.askers({line.name: line.places for line in self._lines})
         for line in self._lines:
-            stages.append(AskStage(line, self._handover, askers[line.name], self._preprocess, self._clock))
+            stages.append(
+                AskStage(line, self._handover, askers[line.name], self._preprocess, self._clock, self._profile)
+            )
             self._crew.add("preprocess", line.name, stages[-1])
         return tuple(stages)
 

@@ -67,11 +67,14 @@ class PreprocessStage:
         assert picture is not None  # noqa: S101  (a cell that is to be prepared has one)
         frame = picture.frame
         assert frame is not None  # noqa: S101  (a picture that was captured holds a frame)
-        started = self._clock()
+        began = started = self._clock()
         try:
             if self._on_frame is not None:
                 self._asked = cell
                 seen = self._on_frame(frame)
+                if self._profile is not None:
+                    started = self._clock()
+                    self._profile.add("on_frame", frame.camera, frame.seq, began, started)
                 if isinstance(seen, str):
                     line.meter.dropped(seen)
                     self._handover.not_prepared(cell)
@@ -91,7 +94,7 @@ class PreprocessStage:
             self._on_unusable(line, error)
             return
         ended = self._clock()
-        cell.prepare_s = asked_s + ended - started
+        cell.prepare_s = asked_s + ended - began
         if self._profile is not None:
-            self._profile.add("preprocess", frame.camera, frame.seq, started - asked_s, ended)
+            self._profile.add("preprocess", frame.camera, frame.seq, started, ended)
         self._handover.prepared(cell)

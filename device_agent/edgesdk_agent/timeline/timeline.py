@@ -14,7 +14,8 @@ from typing import Literal, get_args
 
 from edgesdk_targets.errors import InputError
 
-TimedStage = Literal["capture", "preprocess", "infer", "deliver"]
+# A pipeline without `on_frame` has no such stage.
+TimedStage = Literal["capture", "on_frame", "preprocess", "infer", "deliver"]
 STAGES: tuple[TimedStage, ...] = get_args(TimedStage)
 
 _STAGE_CODES = {stage: code for code, stage in enumerate(STAGES)}
@@ -27,7 +28,8 @@ class Span:
     """One stage's work on one frame.
 
     Attributes:
-        stage: what was done. Capturing includes waiting for the camera.
+        stage: what was done, in the order of `STAGES`. Capturing includes waiting for the camera; `on_frame` is the user's code
+            there, in a process the way to it and back too, also with a frame that it left out.
         camera, seq: of the frame.
         thread: the name of the thread.
         start_s, end_s: seconds of the pipeline's clock.

@@ -17,6 +17,8 @@ def trace_events(spans: Sequence[Span]) -> dict[str, object]:
     origin = min((span.start_s for span in spans), default=0.0)
     # Rows stand in the order in which the threads first worked: the order of the stages.
     rows = {name: number for number, name in enumerate(dict.fromkeys(span.thread for span in spans), 1)}
+    # A frame's arrow begins at the first stage after capturing.
+    shown = {(span.camera, span.seq) for span in spans if span.stage == "on_frame"}
     events: list[dict[str, object]] = [
         {"ph": "M", "pid": _PROCESS, "name": "process_name", "args": {"name": "edgesdk"}},
         *(
@@ -40,7 +42,7 @@ def trace_events(spans: Sequence[Span]) -> dict[str, object]:
         if span.stage != "capture":
             events.append(
                 {
-                    "ph": {"preprocess": "s", "infer": "t", "deliver": "f"}[span.stage],
+                    "ph": _arrow(span, begun=(span.camera, span.seq) in shown),
                     "bp": "e",
                     "pid": _PROCESS,
                     "tid": rows[span.thread],
@@ -51,3 +53,10 @@ def trace_events(spans: Sequence[Span]) -> dict[str, object]:
                 }
             )
     return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+
+def _arrow(span: Span, *, begun: bool) -> str:
+    """Return how a stage takes part in its frame's arrow: it starts it, goes on with it, or finishes it."""
+    if span.stage == "deliver":
+        return "f"
+    return "s" if span.stage == "on_frame" or (span.stage == "preprocess" and not begun) else "t"

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from edgesdk_agent.timeline.timeline import STAGES, Span, TimedStage
 
-# What a frame does, in order. Capturing is left out: a frame's age begins when it is there.
-PARTS = ("waits for preprocessing", "preprocess", "waits for the model", "infer", "waits for its turn", "deliver")
+# What a frame waits for before each stage. Capturing is left out: a frame's age begins when it is there.
+_WAITS: dict[TimedStage, str] = {
+    "on_frame": "waits for on_frame",
+    "preprocess": "waits for preprocessing",
+    "infer": "waits for the model",
+    "deliver": "waits for its turn",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,7 @@ class Part:
     """One part of the frames' way.
 
     Attributes:
-        name: of `PARTS`.
+        name: of a stage, or of what the frame waits for before it.
         p50_ms, p95_ms: over the frames.
         share: of the whole way of all frames, 0..1.
     """
@@ -58,18 +64,20 @@ class Busy:
 
 
 def parts(spans: Iterable[Span]) -> list[Part]:
-    """Return where the time of the frames that came through went; empty where none did."""
-    frames: dict[tuple[str, int], dict[str, Span]] = defaultdict(dict)
+    """Return where the time of the frames that came through went, in the order of their way; empty where none did."""
+    frames: dict[tuple[str, int], dict[TimedStage, Span]] = defaultdict(dict)
     for span in spans:
         frames[span.camera, span.seq][span.stage] = span
-    whole = [frame for frame in frames.values() if len(frame) == len(STAGES)]
+    stages = [stage for stage in STAGES if stage != "on_frame" or any(stage in frame for frame in frames.values())]
+    whole = [frame for frame in frames.values() if len(frame) == len(stages)]
     if not whole:
         return []
-    times = np.array([_way(frame) for frame in whole]) * 1e3
+    times = np.array([_way([frame[stage] for stage in stages]) for frame in whole]) * 1e3
     total = float(times.sum()) or 1.0
+    names = [name for stage in stages[1:] for name in (_WAITS[stage], stage)]
     return [
         Part(name, float(np.percentile(row, 50)), float(np.percentile(row, 95)), float(row.sum()) / total)
-        for name, row in zip(PARTS, times.T, strict=True)
+        for name, row in zip(names, times.T, strict=True)
     ]
 
 
@@ -87,14 +95,10 @@ def busy(spans: Sequence[Span]) -> list[Busy]:
     ]
 
 
-def _way(frame: dict[str, Span]) -> list[float]:
-    """Return the seconds of each of `PARTS`."""
-    capture, preprocess, infer, deliver = (frame[stage] for stage in STAGES)
+def _way(stages: Sequence[Span]) -> list[float]:
+    """Return the seconds that a frame waits for each stage after the first, and is in it."""
     return [
-        preprocess.start_s - capture.end_s,
-        preprocess.end_s - preprocess.start_s,
-        infer.start_s - preprocess.end_s,
-        infer.end_s - infer.start_s,
-        deliver.start_s - infer.end_s,
-        deliver.end_s - deliver.start_s,
+        seconds
+        for before, stage in pairwise(stages)
+        for seconds in (stage.start_s - before.end_s, stage.end_s - stage.start_s)
     ]

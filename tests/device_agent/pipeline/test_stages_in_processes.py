@@ -31,6 +31,7 @@ from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.meter import FrameStats
+from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Regression
 from edgesdk_testkit import stages
@@ -110,6 +111,26 @@ def test_the_model_sees_what_it_would_see_inline() -> None:
         del sink, pipeline
     assert [one.shape[:2] for one in seen["inline"][:4]] == [(16, 32), (32, 96), (9, 32), (16, 32)]
     assert all(np.array_equal(one, two) for one, two in zip(seen["inline"], seen["process"], strict=True))
+
+
+def test_a_profile_shows_the_asking_when_it_was() -> None:
+    """While the model is busy a frame that had its answer waits for a slot: after it was asked about, and not before."""
+    script, profile, sink = Script(gated=True), Timeline(), Sink()
+    assert script.gate is not None
+    with make(film(5), script, sink, "every_frame", profile=profile, on_frame=frame_filter(
+        stages.all_kinds, StageSettings("process")
+    )) as pipeline:  # fmt: skip
+        wait_until(lambda: len([one for one in profile.spans() if one.stage == "on_frame"]) == 3, "three answers")
+        held_from = time.monotonic()
+        time.sleep(0.05)
+        script.gate.release(100)
+        assert pipeline.wait(PATIENCE_S)
+    by = {(span.stage, span.seq): span for span in profile.spans()}
+    assert [seq for stage, seq in by if stage == "on_frame"] == list(range(5)), "the one that is left out, too"
+    assert ("preprocess", 4) not in by
+    # Of the third the answer was there, and a slot came with the first one's end only.
+    assert by["on_frame", 2].end_s <= held_from < by["preprocess", 2].start_s
+    assert {by["on_frame", 2].thread, by["preprocess", 2].thread} == {"edgesdk-preprocess-camera"}
 
 
 def test_stages_that_fail_lose_just_those_frames_of_that_camera_and_just_those_results() -> None:

@@ -220,3 +220,18 @@ def test_a_profile_has_every_stage_of_every_frame_and_changes_nothing() -> None:
         assert way[0].end_s == frame.captured_at
         assert way[2].end_s - way[2].start_s == pytest.approx(frame.infer_s)
     assert {span.thread.split("-")[1] for span in spans} == {"capture", "preprocess", "infer"}
+
+
+def test_a_profile_has_on_frame_where_there_is_one_also_with_frames_that_it_leaves_out() -> None:
+    profile = Timeline()
+    pipeline = Pipeline(
+        Script().slots(2), camera(20), on_result=print, policy="every_frame", profile=profile,
+        on_frame=lambda frame: None if frame.seq % 4 == 3 else frame.image,
+    )  # fmt: skip
+    with pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    by = {(span.stage, span.seq): span for span in profile.spans()}
+    assert [seq for stage, seq in by if stage == "on_frame"] == list(range(20))
+    through = [seq for stage, seq in by if stage == "preprocess"]
+    assert through == [seq for seq in range(20) if seq % 4 != 3]
+    assert all(by["on_frame", seq].end_s <= by["preprocess", seq].start_s for seq in through)
