@@ -35,7 +35,7 @@ _SEVERITY: Mapping[CameraState, Severity] = {
     "degraded": "warning",
     "offline": "error",
 }
-_COUNTED = ("stalls", "reconnects", "frozen", "corrupt", "resized", "skipped")
+_COUNTED = ("stalls", "reconnects", "frozen", "corrupt", "resized", "size_alarms", "rate_changes", "skipped")
 
 
 class CameraReports:

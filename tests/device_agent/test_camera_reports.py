@@ -44,6 +44,7 @@ def test_each_change_is_told_once_with_its_cause_and_counts() -> None:
     ]
     data = told.events[0][3]
     assert (data["state"], data["cause"], data["before"], data["corrupt"]) == ("degraded", "lost", "online", 3)
+    assert (data["size_alarms"], data["rate_changes"]) == (0, 0)
 
 
 def test_a_camera_that_is_given_up_stays_offline() -> None:

@@ -138,6 +138,11 @@ class NativeSize:
 
     def _restored(self, capture: cv2.VideoCapture, size: tuple[int, int] | None, out: Array | None) -> Array | None:
         """Give a picture back the size that it has in the film; what was made smaller stays as coarse as that."""
+        if self._shape is not None and size == self._shape[1::-1]:
+            # It was opened so: this one is not stretched.
+            read, converted = capture.retrieve(out)
+            own: Array = converted
+            return own if read else None
         read, picture = capture.retrieve(self._stretched)
         if not read:
             return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from edgesdk_agent.config.section import Section
 from edgesdk_agent.delivery.hook_name import HookName
@@ -19,6 +19,18 @@ def _hook_name(value: str) -> str:
 
 
 Hook = Annotated[str, AfterValidator(_hook_name), Field(max_length=512)]
+WhenFull = Literal["wait", "drop_oldest", "auto"]
+_QUEUE: Final = 8
+_WHEN_FULL: Final = "auto"
+
+
+def _check_inline(queue: int, when_full: WhenFull) -> None:
+    """Refuse what would be ignored."""
+    useless = "queue" if queue != _QUEUE else "when_full" if when_full != _WHEN_FULL else ""
+    if useless:
+        raise ValueError(
+            f"{useless} is given, and nothing waits for what runs inline; leave it out, or set isolate: process"
+        )
 
 
 class HookSection(Section):
@@ -36,10 +48,16 @@ class HookSection(Section):
 
     call: Hook
     isolate: Literal["process", "thread", "inline"] = "process"
-    queue: int = Field(default=8, ge=1, le=10_000)
-    when_full: Literal["wait", "drop_oldest", "auto"] = "auto"
+    queue: int = Field(default=_QUEUE, ge=1, le=10_000)
+    when_full: WhenFull = _WHEN_FULL
     timeout_s: float = Field(default=5.0, gt=0, le=3600)
     image: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_queue(self) -> HookSection:
+        if self.isolate == "inline":
+            _check_inline(self.queue, self.when_full)
+        return self
 
 
 class StagesSection(Section):
@@ -60,6 +78,12 @@ class StagesSection(Section):
     on_frame: Hook | None = None
     on_result: Hook | None = None
     isolate: Literal["inline", "process"] = "inline"
-    queue: int = Field(default=8, ge=1, le=10_000)
-    when_full: Literal["wait", "drop_oldest", "auto"] = "auto"
+    queue: int = Field(default=_QUEUE, ge=1, le=10_000)
+    when_full: WhenFull = _WHEN_FULL
     timeout_s: float = Field(default=5.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _has_a_queue(self) -> StagesSection:
+        if self.isolate == "inline":
+            _check_inline(self.queue, self.when_full)
+        return self

@@ -162,10 +162,18 @@ def test_other_variables_are_left_alone_and_mistyped_ones_are_not(tmp_path: Path
         (("cameras:", "hooks: [{call: 'os;x:system()'}]\ncameras:"), ":3: field hooks[0].call:"),
         (("cameras:", "hooks: [{call: 'a:b', isolate: jail}]\ncameras:"), ":3: field hooks[0].isolate:"),
         (("cameras:", "stages: {on_frame: 'a:class'}\ncameras:"), ":3: field stages.on_frame:"),
+        (
+            ("cameras:", "stages: {on_result: 'a:b', queue: 9}\ncameras:"),
+            "queue is given, and nothing waits for what runs",
+        ),
+        (
+            ("cameras:", "hooks: [{call: 'a:b', isolate: inline, when_full: wait}]\ncameras:"),
+            "when_full is given, and noth",
+        ),
         ((MINIMAL, "[]"), "must be fields with values"),
         ((MINIMAL, ""), "field bundle: is required"),
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_a_wrong_field_is_named_with_its_line(tmp_path: Path, change: tuple[str, str], said: str) -> None:
     path = _write(tmp_path, MINIMAL.replace(*change))
