@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_agent.delivery.asked_frames import AskedElsewhere, filter_of
-from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
+from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.frame_filter import FrameFilter
 from edgesdk_agent.delivery.hook_limits import check_timeout
 from edgesdk_agent.delivery.inline import delivery_of
@@ -38,7 +37,7 @@ from edgesdk_agent.pipeline.hang_watch import HangWatch
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import InputCell, Slot
 from edgesdk_agent.pipeline.picture_stage import PictureStage
-from edgesdk_agent.pipeline.pipeline_end import PipelineEnd
+from edgesdk_agent.pipeline.pipeline_start import PipelineStart
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.result_queue import ResultQueue
@@ -47,16 +46,8 @@ from edgesdk_agent.timeline.timeline import Timeline
 from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.tensor import Array
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-# After the time for a clean stop is over, a stage still gets this long to notice that the rest was dropped.
-_ABORT_GRACE_S = 1.0
-# How long a hook may take for the results that still wait for it when the last source has ended.
-_LAST_DELIVERIES_S = 10.0
-
-
-class Pipeline(PipelineForms, CameraControls, PipelineEnd):
+class Pipeline(PipelineStart, CameraControls, PipelineForms):
     """Run cameras through one model until the sources end, an error occurs, or it is stopped.
 
     The cameras belong to the pipeline from here on, and are closed by it; the model stays the caller's. A camera that
@@ -165,47 +156,11 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing, at_cameras
         )
         self._hangs = HangWatch((*user_code_in(self._delivery), *user_code_in(stage)), self._crew)
-        self._started = self._starting = False
-        self._last_deliveries_s = _LAST_DELIVERIES_S
 
     @property
     def camera_errors(self) -> Mapping[str, EdgeError]:
         """What ended cameras that failed, by name."""
         return self._failures.of_cameras
-
-    @property
-    def started(self) -> bool:
-        """Whether `start` was called."""
-        return self._started
-
-    def start(self) -> Self:
-        """Start the threads; a pipeline runs once.
-
-        Raises:
-            InputError: it was started before.
-            SessionFailed: a stop came before user code in a process of its own was ready.
-            EdgeError: whoever takes the results cannot.
-        """
-        if self._started:
-            raise InputError("A pipeline runs once.", hint="Make another one, with a new camera.")
-        self._started = self._starting = True
-        try:
-            self._delivery.start()
-            self._begin_asking()
-        except BaseException:
-            self._starting = False
-            # Nothing will come, so nobody waits for an end.
-            self._crew.over.set()
-            self._abort()
-            self.request_stop()
-            # Ctrl-C ends the application after this: no process is left behind.
-            self._crew.join(_ABORT_GRACE_S)
-            raise
-        self._starting = False
-        self._meters.start()
-        self._crew.start()
-        self._hangs.start()
-        return self
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every source ended and the last result was handed over, and say whether that is so.
@@ -226,35 +181,6 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
     def span(self) -> Span:
         """Return a reader of intervals of its own, which begin now."""
         return self._meters.span()
-
-    def request_stop(self) -> None:
-        """Stop capturing and return at once; what is captured is still processed. A start that is under way is broken off."""
-        self._results.hurry()
-        self._handover.stop_capture()
-        for line in self._lines:
-            self._close_camera(line)
-        if self._starting:
-            self._abort_asking()
-            self._delivery.close(0.0)
-
-    def stop(self, timeout_s: float = 10.0) -> FrameStats:
-        """Stop capturing, let the frames in flight be processed and delivered, and return the totals.
-
-        What is not processed after `timeout_s` is dropped and counted. From within a callback it only asks to stop.
-
-        Raises:
-            EdgeError: what ended the pipeline, or that a thread is stuck.
-        """
-        self._last_deliveries_s = min(timeout_s, self._last_deliveries_s)
-        self.request_stop()
-        if not self._crew.is_member() and not is_on_own_thread(self._delivery):
-            if not self._crew.join(timeout_s):
-                self._abort()
-                if not self._crew.join(_ABORT_GRACE_S):
-                    self._stuck()
-            self._delivery.close(0.0)
-            self._failures.raise_first()
-        return self.stats()
 
     def swap_slots(self, slots: Sequence[Slot], timeout_s: float = 30.0, *, lanes: int = 1) -> None:
         """Let another model take over between two frames, losing none; then the old model may be closed.
@@ -309,28 +235,8 @@ class Pipeline(PipelineForms, CameraControls, PipelineEnd):
             self._crew.add("preprocess", line.name, stages[-1])
         return tuple(stages)
 
-    def _begin_asking(self) -> None:
-        if not self._asking:
-            return
-        self._crew.start("preprocess")
-        try:
-            for one in self._asking:
-                one.wait_until_open()
-        except BaseException:
-            # No lane was started, whose end would tell this.
-            self._inference_over()
-            self._delivery.close(0.0)
-            raise
-
     def _prepare_at_once(self, cell: InputCell) -> None:
         try:
             self._preprocess.prepare(cell)
         except BaseException as error:  # noqa: BLE001  (not the camera's fault, on whose thread it came up)
             self._stage_failed("preprocess", None, error)
-
-    def _close_delivery(self) -> None:
-        self._inference_over()
-        self._delivery.close(self._last_deliveries_s)
-
-    def _inference_over(self) -> None:
-        """The last frame was inferred: nothing here asks the model any more."""

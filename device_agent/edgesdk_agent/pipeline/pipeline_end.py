@@ -1,34 +1,77 @@
-"""What ends a pipeline, or one of its cameras, before its time."""
+"""What ends a pipeline, or one of its cameras: a stop, or a failure."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
 
+from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
+from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.pipeline.ask import AskStage
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_agent.pipeline.failures import Failures, as_edge_error
 from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.hang_watch import HangWatch
+from edgesdk_agent.pipeline.result_queue import ResultQueue
 from edgesdk_agent.pipeline.stage_thread import StageKind
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 
 log = logging.getLogger(__name__)
 
+# After the time for a clean stop is over, a stage still gets this long to notice that the rest was dropped.
+ABORT_GRACE_S = 1.0
+# How long a hook may take for the results that still wait for it when the last source has ended.
+_LAST_DELIVERIES_S = 10.0
+
 
 class PipelineEnd(ABC):
-    """The part of a pipeline that notes failures: a camera's is its own, until every camera failed; any other is the end."""
+    """The part of a pipeline that ends it. A camera's failure is its own, until every camera failed; any other is the end."""
 
     _crew: Crew
+    _delivery: Delivery
     _failures: Failures
     _handover: Handover
     _hangs: HangWatch
+    _lines: tuple[CameraLine, ...]
+    _results: ResultQueue
     _asking: tuple[AskStage, ...] = ()
+    # Whether user code in processes is being started just now, which a stop breaks off.
+    _starting = False
+    _last_deliveries_s = _LAST_DELIVERIES_S
+
+    def request_stop(self) -> None:
+        """Stop capturing and return at once; what is captured is still processed. A start that is under way is broken off."""
+        self._results.hurry()
+        self._handover.stop_capture()
+        for line in self._lines:
+            self._close_camera(line)
+        if self._starting:
+            self._abort_asking()
+            self._delivery.close(0.0)
 
     @abstractmethod
-    def request_stop(self) -> None:
-        """Stop capturing and return at once; what is captured is still processed."""
+    def stats(self) -> FrameStats:
+        """Return what happened to the frames since the start."""
+
+    def stop(self, timeout_s: float = 10.0) -> FrameStats:
+        """Stop capturing, let the frames in flight be processed and delivered, and return the totals.
+
+        What is not processed after `timeout_s` is dropped and counted. From within a callback it only asks to stop.
+
+        Raises:
+            EdgeError: what ended the pipeline, or that a thread is stuck.
+        """
+        self._last_deliveries_s = min(timeout_s, self._last_deliveries_s)
+        self.request_stop()
+        if not self._crew.is_member() and not is_on_own_thread(self._delivery):
+            if not self._crew.join(timeout_s):
+                self._abort()
+                if not self._crew.join(ABORT_GRACE_S):
+                    self._stuck()
+            self._delivery.close(0.0)
+            self._failures.raise_first()
+        return self.stats()
 
     def left_out(self) -> dict[str, str]:
         """Return the cameras whose frames are lost while user code hangs with one of them, and that code's name."""
@@ -86,3 +129,10 @@ class PipelineEnd(ABC):
             at_fault = ", ".join(self._hangs.under_way())
             hint = f"{at_fault or 'The runtime or a hook'} does not return; end the process, or give hooks a process of their own."
             self._fail(SessionFailed(f"{names} did not stop.", hint=hint))
+
+    def _close_delivery(self) -> None:
+        self._inference_over()
+        self._delivery.close(self._last_deliveries_s)
+
+    def _inference_over(self) -> None:  # noqa: B027  (whoever knows the model lets go of it here)
+        """The last frame was inferred: nothing here asks the model any more."""

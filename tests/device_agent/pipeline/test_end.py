@@ -36,7 +36,7 @@ def test_a_stop_that_takes_too_long_drops_the_rest_and_says_so() -> None:
 
 
 def test_a_model_that_does_not_return_is_an_error_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgesdk_agent.pipeline.pipeline._ABORT_GRACE_S", 0.05)
+    monkeypatch.setattr("edgesdk_agent.pipeline.pipeline_end.ABORT_GRACE_S", 0.05)
     script = Script(gated=True)
     assert script.gate is not None
     pipeline = make(ScriptedCamera(None), script, Sink(), "every_frame").start()
@@ -49,7 +49,7 @@ def test_a_model_that_does_not_return_is_an_error_and_not_a_hang(monkeypatch: py
 def test_a_camera_that_does_not_return_does_not_hold_up_a_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("edgesdk_agent.pipeline.pipeline._ABORT_GRACE_S", 0.05)
+    monkeypatch.setattr("edgesdk_agent.pipeline.pipeline_end.ABORT_GRACE_S", 0.05)
     camera, sink, hang = ScriptedCamera(None), Sink(), threading.Event()
     camera.at = {3: lambda: wait_until(hang.is_set, "the camera's answer")}
     pipeline = make(camera, Script(), sink, "every_frame").start()

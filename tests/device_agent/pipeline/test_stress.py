@@ -80,7 +80,7 @@ def test_forty_pipelines_on_real_models_with_hooks_on_threads_leave_nothing_open
 
 
 def test_a_hook_that_blocks_for_ever_is_an_error_of_the_stop_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgesdk_agent.pipeline.pipeline._ABORT_GRACE_S", 0.05)
+    monkeypatch.setattr("edgesdk_agent.pipeline.pipeline_end.ABORT_GRACE_S", 0.05)
     for_ever, entered = threading.Event(), threading.Event()
 
     def hook(_: FrameResult) -> None:
