@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from edgesdk_agent.agent_queue import open_queue
+from edgesdk_agent.arguments import flags_of, parser_for
 from edgesdk_agent.cameras.source_forms import SOURCE_FORMS
 from edgesdk_agent.config.loading import EffectiveValue, LoadedConfig, config_schema, effective, load_config
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.link.report_queue import ReportQueue
-from edgesdk_agent.main import _flags, _parser
 from edgesdk_agent.tuned_model import hint_of
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tuning.setting import Hint
@@ -91,9 +91,9 @@ def test_flags_alone_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_metered_uplink_holds_the_files_cap_or_the_usual_one_and_needs_an_outbox(tmp_path: Path) -> None:
-    flags = _flags(_parser("edgesdk-agent").parse_args(["run", "--metered"]))
+    flags = flags_of(parser_for("edgesdk-agent").parse_args(["run", "--metered"]))
     assert flags["outbox.metered"] is True
-    assert _flags(_parser("edgesdk-agent").parse_args(["run"]))["outbox.metered"] is None
+    assert flags_of(parser_for("edgesdk-agent").parse_args(["run"]))["outbox.metered"] is None
     path = _write(tmp_path, MINIMAL)
     assert _load(path).config.outbox.bytes_per_day() == 0
     config = _load(path, flags=flags).config

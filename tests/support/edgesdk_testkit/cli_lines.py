@@ -97,12 +97,12 @@ def _edgesdk_fault(arguments: list[str]) -> str:
 
 
 def _agent_fault(arguments: list[str]) -> str:
-    from edgesdk_agent.main import _parser
+    from edgesdk_agent.arguments import parser_for
 
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
-            _parser("edgesdk-agent").parse_args(arguments)
+            parser_for("edgesdk-agent").parse_args(arguments)
     except SystemExit as end:
         return "" if end.code == 0 else told.getvalue().strip().splitlines()[-1]
     return ""
