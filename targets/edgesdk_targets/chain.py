@@ -15,8 +15,9 @@ from edgesdk_targets.calls import Calls, Picture, is_batch
 from edgesdk_targets.crop import CropRule
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import field_problems, what_fits
-from edgesdk_targets.model import Model, Slot
+from edgesdk_targets.model import Model
 from edgesdk_targets.results import Chained, Classification, CropResult, Detections, Embedding, Regression, Text
+from edgesdk_targets.slot import Slot
 from edgesdk_targets.tensor import Array
 
 AnyChain = TypeVar("AnyChain", bound="Chain")

@@ -22,7 +22,8 @@ from edgesdk_targets.errors import BadBundle
 from edgesdk_targets.golden.check import check_golden
 from edgesdk_targets.golden.golden_file import GoldenSet
 from edgesdk_targets.golden.report import GoldenReport
-from edgesdk_targets.model import Model, Slot, load_model
+from edgesdk_targets.model import Model, load_model
+from edgesdk_targets.slot import Slot
 from edgesdk_targets.tensor import Array
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""One MQTT 5 connection, used by one thread and never again; paho-mqtt lives only here.
+"""One MQTT 5 connection, used by one thread and never again; nobody else uses paho-mqtt's client (`paho_client` makes it).
 
 paho is driven by hand (its socket, our poll): no thread of its own, no queue of its own, no reconnecting of its
 own. What is not acknowledged when a connection ends is the queue of reports' business.
@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import logging
 import select
-import socket
 import ssl
 import threading
 import time
-import traceback
 from collections import deque
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgesdk_agent.link.ends import Ends
-from edgesdk_agent.link.inbox import LARGEST_PACKET_BYTES, inbound
+from edgesdk_agent.link.inbox import inbound
+from edgesdk_agent.link.paho_client import connect, new_client, publish_properties
 from edgesdk_agent.link.presence import Publication
 from edgesdk_agent.link.rush import Rush
 from edgesdk_targets import broker_problem
 from edgesdk_targets.broker_problem import BrokerProblem
 from edgesdk_targets.topics import Channel, Topic
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import Client
-    from paho.mqtt.properties import Properties
 
 log = logging.getLogger(__name__)
 
@@ -69,22 +63,19 @@ class Connection:
         self._behind = False
         self._problem: BrokerProblem | None = None
         self._progress_at = time.monotonic()
-        self._client = self._new_client()
+        client = self._client = new_client(ends, session)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
 
     def open(self, stopping: threading.Event) -> None:
         """Connect and wait for the broker's yes. Raises ConnectionLost."""
         settings, address = self._ends.settings, self._ends.address
-        properties = _properties(
-            "CONNECT",
-            SessionExpiryInterval=max(settings.session_s, settings.will_delay_s),
-            MaximumPacketSize=LARGEST_PACKET_BYTES,
-        )
         try:
-            self._client.connect(
-                address.host, address.port, settings.keepalive_s, clean_start=False, properties=properties
-            )
+            connect(self._client, settings, address)
         except (OSError, ValueError) as error:
-            _close_forgotten_socket(error)
             raise ConnectionLost(broker_problem.from_exception(address, error)) from error
         deadline = time.monotonic() + settings.connect_timeout_s
         while not self._accepted:
@@ -154,7 +145,7 @@ class Connection:
             return
         if not self._outstanding:
             self._progress_at = time.monotonic()
-        properties = _publish_properties(publication.body.content_type, publication.expires_s)
+        properties = publish_properties(publication.body.content_type, publication.expires_s)
         info = self._client.publish(
             publication.topic, publication.body.payload, qos=1, retain=publication.retain, properties=properties
         )
@@ -192,34 +183,6 @@ class Connection:
         self._ends.queue.refuse(seq)
         self._ends.note(problem=problem)
         log.warning("%s %s", problem.message, problem.hint)
-
-    def _new_client(self) -> Client:
-        from paho.mqtt.client import Client, MQTTv5
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        settings, address = self._ends.settings, self._ends.address
-        client = Client(
-            CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=MQTTv5, reconnect_on_failure=False
-        )
-        client.connect_timeout = settings.connect_timeout_s
-        client.max_inflight_messages_set(settings.in_flight)
-        if address.username or address.password:
-            password = address.password.get_secret_value() if address.password else None
-            client.username_pw_set(address.username or None, password)
-        if address.tls and self._ends.tls is not None:
-            client.tls_set_context(self._ends.tls)
-        will = self._ends.presence.will(self._session)
-        properties = _properties(
-            "WILLMESSAGE", WillDelayInterval=settings.will_delay_s, ContentType=will.body.content_type
-        )
-        client.will_set(will.topic, will.body.payload, qos=1, retain=True, properties=properties)
-        client.on_socket_open = _send_at_once
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        return client
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, code: Any, properties: Any) -> None:
         if code.is_failure:
@@ -261,33 +224,3 @@ class Connection:
                     problem, hint="Allow edgesdk/1/%u/up/# in the broker's rules; reports wait until then."
                 )
             self._problem = problem
-
-
-def _send_at_once(_client: Any, _data: Any, sock: Any) -> None:
-    # Reports are small and each is wanted now: else one waits for the acknowledgement of the one before, up to 40 ms.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _close_forgotten_socket(error: BaseException) -> None:
-    """Close the socket of a failed TLS handshake, which paho leaves to the garbage collector."""
-    for frame, _line in traceback.walk_tb(error.__traceback__):
-        forgotten = frame.f_locals.get("ssl_sock")
-        if isinstance(forgotten, ssl.SSLSocket):
-            forgotten.close()
-
-
-@cache
-def _publish_properties(content_type: str, expires_s: int = 0) -> Properties:
-    # paho only reads them, and they cost as much to make as all the rest of a publish.
-    expiry = {"MessageExpiryInterval": expires_s} if expires_s else {}
-    return _properties("PUBLISH", ContentType=content_type, **expiry)
-
-
-def _properties(packet: str, **values: object) -> Properties:
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-
-    properties = Properties(getattr(PacketTypes, packet))  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties

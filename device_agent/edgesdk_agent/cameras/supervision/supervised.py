@@ -12,34 +12,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.cameras.camera import Camera, CameraCounts, CameraInfo, FrameLost, SizeChanged
 from edgesdk_agent.cameras.supervision.attempt_budget import AttemptBudget
-from edgesdk_agent.cameras.supervision.health import CONNECTING, ONLINE, CameraHealth, CameraState
+from edgesdk_agent.cameras.supervision.health import ONLINE, CameraHealth
 from edgesdk_agent.cameras.supervision.held_camera import HeldCamera
 from edgesdk_agent.cameras.supervision.limits import SupervisionLimits
 from edgesdk_agent.cameras.supervision.opened_early import OpenedEarly
 from edgesdk_agent.cameras.supervision.picture_watch import PictureWatch
 from edgesdk_agent.cameras.supervision.size_after import note_size
+from edgesdk_agent.cameras.supervision.told_health import ToldHealth
 from edgesdk_targets.errors import CameraLost
 from edgesdk_targets.tensor import Array
 
 log = logging.getLogger(__name__)
 
-# No reader takes this many times what it may: it hangs inside its driver or decoder.
-_HUNG = 3.0
-_LEAST_HUNG_S = 30.0
 _CHECK = "Check the camera's power, cable and network."
 
 # Opens the camera; is told how long it may be silent, seconds.
 Opener = Callable[[float], Camera]
 
 
-class SupervisedCamera:
+class SupervisedCamera(ToldHealth):
     """Read a camera, watch it, and open it again when it is lost.
 
     The read that found the loss raises `FrameLost` once the camera is back, so that the loss is one gap in the frames.
@@ -61,7 +58,6 @@ class SupervisedCamera:
     Attributes:
         absent: why it could not be opened so far; None before the first attempt, and once it was. Until it is opened its
             size is 0 x 0.
-        on_change: is told each change of `health`, on the reader's thread.
 
     Raises:
         CameraLost: it must open and cannot, when a person is there to see the reason.
@@ -81,22 +77,18 @@ class SupervisedCamera:
         description: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(clock)
         self.counts = counts or CameraCounts()
         self.absent: CameraLost | None = None
-        self.on_change: Callable[[CameraHealth], None] | None = None
         self._limits = limits or SupervisionLimits()
         self._opener = opener
         self._budget = AttemptBudget(self._limits, backoff)
         self._held = HeldCamera()
         self._wait = wait or self._held.closed.wait
-        self._clock = clock
         self._description = description
         self._watch = PictureWatch(self._limits, expected_fps, wanted_fps, self.counts)
         self._lends = False
         self._early: OpenedEarly | None = None
-        self._health = CONNECTING
-        # What the reader's thread is inside of, and since when; others look at it.
-        self._busy_since: float | None = None
         if must_open:
             self._held.camera, self._health = opener(self._silent_s), ONLINE
 
@@ -105,20 +97,6 @@ class SupervisedCamera:
         if self._camera is None:
             return CameraInfo(0, 0, None, live=True, description=self._description)
         return self._camera.info
-
-    @property
-    def health(self) -> CameraHealth:
-        """How the camera does, also when its reader hangs and can tell nothing itself."""
-        since, health = self._busy_since, self._health
-        longest = max(_LEAST_HUNG_S, _HUNG * self._silent_s)
-        if since is not None and self._clock() - since > longest:
-            return CameraHealth("offline", "hung", f"{self.info.description}: its reader does not return.")
-        return health
-
-    @property
-    def state(self) -> CameraState:
-        """The one word of `health`."""
-        return self.health.state
 
     def lend_pictures(self) -> None:
         """Let `read` return pictures in the camera's own memory: each is valid until it is given to `read` as `out`."""
@@ -267,30 +245,6 @@ class SupervisedCamera:
         if camera is not None and self._lends:
             _lend(camera)
         return camera
-
-    @contextmanager
-    def _in_driver(self) -> Iterator[None]:
-        """Do what may hang in a driver, so that others see since when."""
-        self._busy_since = self._clock()
-        try:
-            yield
-        finally:
-            self._busy_since = None
-
-    def _tell(self, health: CameraHealth) -> None:
-        changed = (health.state, health.cause) != (self._health.state, self._health.cause)
-        self._health = health
-        if changed:
-            described = f": {health.message}" if health.message else ""
-            log.log(
-                logging.INFO if health is ONLINE else logging.WARNING,
-                "%s is %s%s",
-                self.info.description or self._description,
-                health.state,
-                described,
-            )
-            if self.on_change is not None:
-                self.on_change(health)
 
 
 def _lend(camera: Camera | None) -> None:
