@@ -90,6 +90,29 @@ def test_a_film_goes_on_in_each_of_its_sizes(film: Path) -> None:
     assert counts.resized == 2
 
 
+@pytest.mark.parametrize("raw", ["I420_10LE", "Y444"])
+def test_so_does_one_whose_conversion_is_dear_in_any_case(raw: str, tmp_path: Path) -> None:
+    if (why := missing_part()) is not None:
+        missing(why)
+    parts = {size: tmp_path / f"{size[1]}.h264" for size in (SMALL, LARGE)}
+    run_pipeline(
+        " ".join(
+            f"videotestsrc num-buffers={FRAMES} ! video/x-raw,format={raw},width={width},height={height},framerate=25/1 ! "
+            "x264enc bframes=0 ! video/x-h264,stream-format=byte-stream ! h264parse config-interval=-1 ! "
+            f'filesink location="{part}"'
+            for (height, width), part in parts.items()
+        )
+    )
+    small, large = (part.read_bytes() for part in parts.values())
+    (tmp_path / "film.h264").write_bytes(small + large + small)
+    camera = open_camera(str(tmp_path / "film.h264"), loop=True)
+    shapes = [picture.shape[:2] for _ in range(5 * FRAMES) if (picture := camera.read(None)) is not None]
+    camera.close()
+    once = [SMALL] * FRAMES + [LARGE] * FRAMES + [SMALL] * FRAMES
+    assert shapes == [*once, *once[: 2 * FRAMES]]
+    assert counts_of(camera).size_alarms == 0, "it is known, and not suspected"
+
+
 def test_its_pictures_show_what_they_showed(film: Path, parts: tuple[Path, Path]) -> None:
     camera, pictures = open_camera(str(film)), []
     while (picture := camera.read(None)) is not None:

@@ -3,8 +3,8 @@
 OpenCV over FFmpeg hands every picture out at the size at which it opened: one of another size is stretched to it, and no
 property tells. What tells is the price. Turning YUV into BGR without scaling has a path of its own in FFmpeg's swscale;
 with scaling the same output costs 4.6 to 10 times as much (measured by hand in OpenCV 5.0: 8 bits, 4:2:0 and 4:2:2, up and
-down, also by 16 rows of 720; 4:4:4 2.2 to 3.8 and 10 bits 1.1 to 1.6, which are not seen; on x86, and not on ARM). It depends
-on the sizes alone and not on what the picture shows.
+down, also by 16 rows of 720; 4:4:4 2.2 to 3.8 and 10 bits 1.1 to 1.6, which are not seen: see `native_size`; on x86, and not
+on ARM). It depends on the sizes alone and not on what the picture shows.
 
 Rule: a picture that was dear is converted again, into the same memory, and compared with what that usually costs; a yardstick
 of arithmetic takes out that the processor's clock differs. Costs are processor time of the calling thread, so that other work

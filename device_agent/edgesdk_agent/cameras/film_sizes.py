@@ -13,12 +13,16 @@ from edgesdk_targets.preprocess.opencv import cv2
 
 
 class FilmSizes:
-    """Read a film's packets, without decoding them, as far as they are asked about."""
+    """Read a film's packets, without decoding them, as far as they are asked about.
+
+    Attributes:
+        key_frames: how many came so far.
+    """
 
     def __init__(self, path: Path) -> None:
         # -1 is OpenCV's word for packets as they are.
         self._packets = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-        self._read = 0
+        self._read = self.key_frames = 0
         self._size: tuple[int, int] | None = None
 
     def of(self, number: int) -> tuple[int, int] | None:
@@ -30,6 +34,7 @@ class FilmSizes:
         while self._read <= number and self._packets.grab():
             self._read += 1
             if self._packets.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME):
+                self.key_frames += 1
                 self._size = self._size_of_packet() or self._size
         return self._size
 

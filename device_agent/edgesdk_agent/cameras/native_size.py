@@ -2,7 +2,8 @@
 
 FFmpeg's are converted as they come, and watched by what that costs (`conversion_price`). Where the price says that they are
 stretched, a film's own packets say whether that is so, and it goes on in its new sizes; a camera is to be opened again, after
-several such pictures in a row; a recording that is streamed, which would begin from its start, is warned of and goes on.
+several such pictures in a row; a recording that is streamed, which would begin from its start, is warned of and goes on. Of
+formats whose conversion is dear in any case a film's packets are read from its beginning, and a stream's change is missed.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class NativeSize:
         self._price: ConversionPrice | None = None
         self._shape: tuple[int, ...] | None = None
         self._sizes: FilmSizes | None = None
-        # Each picture is given the size that the film says, as it has changed once.
-        self._follows = False
+        # Each picture is given the size that the film says: as it has changed once, or as no price would tell.
+        self._follows = self._always = False
         self._stretched: Array | None = None
 
     def retrieve(self, capture: cv2.VideoCapture, number: int, out: Array | None) -> Array | None:
@@ -55,8 +56,8 @@ class NativeSize:
         Raises:
             SizeChanged: a live camera's pictures have been of another size for a while.
         """
-        if self._follows and self._sizes is not None:
-            return self._restored(capture, self._sizes.of(number), out)
+        if self._follows and self._film is not None:
+            return self._restored(capture, self._packets(self._film).of(number), out)
         if out is None and self._price is not None and self._shape is not None:
             # Memory that was never written is dear, too.
             out = np.full(self._shape, 0, np.uint8)
@@ -68,6 +69,7 @@ class NativeSize:
         picture: Array = converted
         if self._shape is None:
             self._shape = picture.shape
+            self._follows = self._always = self._film is not None and self._names_sizes(self._film, capture)
             self._watch()
         if self._price is None:
             return picture
@@ -85,7 +87,7 @@ class NativeSize:
     def begin_again(self) -> None:
         """Note that a film begins again, at its first size."""
         self.close()
-        self._follows = False
+        self._follows = self._always
 
     def close(self) -> None:
         """Close what is read beside the capture."""
@@ -96,7 +98,9 @@ class NativeSize:
     def _watch(self) -> None:
         """Watch what pictures cost from here on, as far as it was right before."""
         alarms = self._counts.size_alarms
-        if self._film is not None:
+        if self._always:
+            self._price = None
+        elif self._film is not None:
             self._price = ConversionPrice(ASKING)
         elif alarms < MOST_ALARMS:
             self._price = ConversionPrice(ALONE * 2**alarms)
@@ -120,9 +124,7 @@ class NativeSize:
         self, film: Path, capture: cv2.VideoCapture, number: int, picture: Array, out: Array | None
     ) -> Array | None:
         """Return the picture as the film's packets say; they stay open, so that each is read once however often it is asked."""
-        if self._sizes is None:
-            self._sizes = FilmSizes(film)
-        size = self._sizes.of(number)
+        size = self._packets(film).of(number)
         if size is not None and size != picture.shape[1::-1]:
             self._follows = True
             return self._restored(capture, size, out)
@@ -136,10 +138,25 @@ class NativeSize:
             self._price.forget()
         return picture
 
+    def _names_sizes(self, film: Path, capture: cv2.VideoCapture) -> bool:
+        """Say whether a film's packets are to be read from its beginning, as they alone tell, and cost little.
+
+        Each key frame costs a look, which is much where all are.
+        """
+        if _price_tells(capture):
+            return False
+        packets = self._packets(film)
+        return packets.of(1) is not None and packets.key_frames == 1
+
+    def _packets(self, film: Path) -> FilmSizes:
+        if self._sizes is None:
+            self._sizes = FilmSizes(film)
+        return self._sizes
+
     def _restored(self, capture: cv2.VideoCapture, size: tuple[int, int] | None, out: Array | None) -> Array | None:
         """Give a picture back the size that it has in the film; what was made smaller stays as coarse as that."""
-        if self._shape is not None and size == self._shape[1::-1]:
-            # It was opened so: this one is not stretched.
+        if size is None or (self._shape is not None and size == self._shape[1::-1]):
+            # It was opened so, as far as is known: this one is not stretched.
             read, converted = capture.retrieve(out)
             own: Array = converted
             return own if read else None
@@ -147,6 +164,15 @@ class NativeSize:
         if not read:
             return None
         self._stretched = picture
-        fits = out is not None and size is not None and out.shape[1::-1] == size
+        fits = out is not None and out.shape[1::-1] == size
         restored: Array = cv2.resize(picture, size, out if fits else None)
         return restored
+
+
+def _price_tells(capture: cv2.VideoCapture) -> bool:
+    """Say whether scaling makes the conversion of a stream's pictures dear, by their format in it.
+
+    That is named by four bytes as in FFmpeg's `libavcodec/raw.c`: Y3 and two more are planar YUV of more than 8 bits.
+    """
+    named = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(4, "little", signed=True)
+    return not (named.startswith(b"Y3") or named == b"444P")
