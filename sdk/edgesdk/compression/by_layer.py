@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from edgesdk.compression.layer_sensitivity import KeptRows, Layer, LayerSensitivity, affordable, layer_sensitivity
+from edgesdk.compression.layer_sensitivity import (
+    Layer,
+    LayerSensitivity,
+    affordable,
+    keep_row,
+    kept_row,
+    layer_sensitivity,
+)
 from edgesdk.compression.spread import Choice, spread
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import PassDone, Workbench
@@ -43,7 +50,7 @@ def by_layer(
     if not asked:
         bench.say(f"sensitivity: no layer can be measured with {bench.evaluations} scores: all are treated alike")
         return alike
-    best, rows = _measured(whole, asked, bench)
+    best, rows = _measured(whole, asked, bench, unit)
     choices = {
         row.layer: [
             Choice(size, max(0.0, best - score), error)
@@ -57,7 +64,7 @@ def by_layer(
     # A model that does not run has 0, as one without numbers.
     score_made = bench.score(made.subject) if made is not None else 0.0
     taken = made if made is not None and score_made >= score_alike else alike
-    survey = {
+    sensitivity = {
         "across": across,
         "unit": unit,
         "score_alike": score_alike,
@@ -65,13 +72,14 @@ def by_layer(
         "taken": "alike" if taken is alike else "by layer",
         "layers": [row.model_dump(mode="json") | {"taken": places[row.layer]} for row in rows],
     }
-    return PassDone(taken.subject, {**taken.record, "survey": survey})
+    return PassDone(taken.subject, {**taken.record, "layer_sensitivity": sensitivity})
 
 
-def _measured(whole: Subject, asked: Sequence[Layer], bench: Workbench) -> tuple[float, list[LayerSensitivity]]:
+def _measured(
+    whole: Subject, asked: Sequence[Layer], bench: Workbench, unit: str
+) -> tuple[float, list[LayerSensitivity]]:
     """Return the whole model's score, and what each layer bears, most sensitive first."""
-    kept = KeptRows(bench.folder)
-    known = {layer.name: kept.row(layer) for layer in asked}
+    known = {layer.name: kept_row(bench.kept, layer, unit) for layer in asked}
     began = time.monotonic()
     best = bench.score(whole)
     left = _BESIDE - 1 + sum(layer.scores for layer in asked if known[layer.name] is None)
@@ -86,7 +94,7 @@ def _measured(whole: Subject, asked: Sequence[Layer], bench: Workbench) -> tuple
             row = layer_sensitivity(layer, bench.score, best)
             if row is None:
                 continue
-            kept.keep(layer, row)
+            keep_row(bench.kept, layer, unit, row)
         rows.append(row)
     return best, sorted(rows, key=lambda row: row.scores[row.alike])
 

@@ -20,7 +20,7 @@ class PassKind:
         stage: passes are run in the order of their stages.
         costs: it costs accuracy, which training wins back.
         learns: it is itself a training.
-        surveys: it measures first what groups of channels, or layers, bear, where the recipe wants that.
+        sensitivity: of what it is measured before the pass, where the recipe wants that.
         help: one line.
     """
 
@@ -29,7 +29,7 @@ class PassKind:
     help: str
     costs: bool = False
     learns: bool = False
-    surveys: Literal["groups", "layers"] | None = None
+    sensitivity: Literal["groups", "layers"] | None = None
 
     def load(self) -> Pass:
         """Import what does it."""
@@ -40,14 +40,14 @@ class PassKind:
 PASSES: Mapping[str, PassKind] = {
     "tie": PassKind("edgesdk.compression.tie_layers:tie_pass", 1, "Layers use one weight.", costs=True),
     "prune": PassKind(
-        "edgesdk.compression.prune_channels:prune_pass", 2, "Whole channels go.", costs=True, surveys="groups"
+        "edgesdk.compression.prune_channels:prune_pass", 2, "Whole channels go.", costs=True, sensitivity="groups"
     ),
     "factorise": PassKind(
         "edgesdk.compression.factorise_by_layer:factorise_pass",
         3,
         "A layer becomes two thin ones.",
         costs=True,
-        surveys="layers",
+        sensitivity="layers",
     ),
     "distil": PassKind(
         "edgesdk.compression.distil:distil_pass", 4, "The model learns what a larger one answers.", learns=True
@@ -61,7 +61,7 @@ PASSES: Mapping[str, PassKind] = {
         7,
         "Weights hold few distinct numbers.",
         costs=True,
-        surveys="layers",
+        sensitivity="layers",
     ),
     "qat": PassKind(
         "edgesdk.compression.quantise_aware:qat_pass",

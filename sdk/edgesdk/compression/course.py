@@ -12,6 +12,7 @@ from typing import Any
 from edgesdk.compression.catalogue import PASSES
 from edgesdk.compression.checkpoints import keep, kept, key_of
 from edgesdk.compression.holding import holding_hooks
+from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.layers import sharing_layers
 from edgesdk.compression.model_size import ModelSize, model_size
 from edgesdk.compression.recipe import Recipe, Step
@@ -94,14 +95,14 @@ class Course:
         for number, step in enumerate(self.recipe.steps(), 1):
             name = f"{number:02d}-{step.settings.kind}"
             folder = self.folder / name
+            before, of_before = subject, key
             key = key_of(key, step.to_json(), self.depends(step.settings))
-            before = subject
             found = self._kept(folder, key)
             if found is not None:
                 subject, report = found
                 self.bench.say(f"{name}: was finished")
             else:
-                subject, report = self._pass(step, name, folder, before, key)
+                subject, report = self._pass(step, name, before, self._bench(step, folder, key, of_before))
                 keep(folder, key, subject, report.to_json())
             report = self._judged(report, step, name, subject)
             self.reports.append(report)
@@ -121,18 +122,29 @@ class Course:
         except (KeyError, TypeError):
             return None
 
-    def _pass(self, step: Step, name: str, folder: Path, before: Subject, key: str) -> tuple[Subject, PassReport]:
+    def _bench(self, step: Step, folder: Path, key: str, of_before: str) -> Workbench:
+        """Return what a pass may ask for.
+
+        Args:
+            key: of what comes of it, its training included.
+            of_before: the key of the model before it; what is measured of that hangs on the pictures besides, and on nothing else.
+        """
+        sensitivity = self.recipe.sensitivity
+        measured = key_of(of_before, sensitivity.pictures if sensitivity else None)
+        kept_scores = KeptScores(folder / "sensitivity.json", measured)
+        return replace(self.bench, plan=step.plan, folder=_training_folder(folder, key), kept=kept_scores)
+
+    def _pass(self, step: Step, name: str, before: Subject, bench: Workbench) -> tuple[Subject, PassReport]:
         began = time.monotonic()
         settings = step.settings
-        bench = replace(self.bench, plan=step.plan, folder=_training_folder(folder, key))
-        self.bench.say(f"{name}: begins")
+        bench.say(f"{name}: begins")
         done = PASSES[settings.kind].load()(settings, before, bench)
         _check_sharing(before, done.subject, name)
         applied = None
         if not PASSES[settings.kind].learns:
             applied = bench.score(done.subject)
             if step.plan is not None:
-                self.bench.say(f"{name}: recovery")
+                bench.say(f"{name}: recovery")
                 done = _recovered(done, bench)
         report = PassReport(
             kind=settings.kind,

@@ -1,21 +1,16 @@
-"""What each layer of a model bears: its score with this one layer made smaller, the rest as it was, no retraining.
-
-A measured row is kept on disk at once, so that a run that was killed measures only the layers that are left.
-"""
+"""What each layer of a model bears: its score with this one layer made smaller, the rest as it was, no retraining."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.sensitivity import Score
 from edgesdk.compression.subject import Subject
-from edgesdk_targets.whole_file import write_whole
 
 # What a way means that leaves its layer alone; it costs no score of its own.
 AS_IT_WAS = "as it was"
@@ -27,9 +22,10 @@ class Way:
 
     Attributes:
         means: the way in words, such as `rank 12`; no other of the layer has the same.
-        amount: how much is taken, or left, in the unit of the pass.
+        amount: where the way stands in a plot: of `factorise` the part of the layer's energy that is lost, of `cluster` the bits of
+            a number.
         size: what the layer takes then of the pass's budget.
-        error: of its weights, relative.
+        error: the part of its weights' sum of squares that is lost.
         made: the model with only this layer so; None where the layer stays as it is.
     """
 
@@ -129,35 +125,23 @@ def layer_sensitivity(layer: Layer, score: Score, whole: float) -> LayerSensitiv
     )
 
 
-class KeptRows:
-    """Rows that were measured, in a file of the pass's own folder, which is one of this recipe and model only.
+def kept_row(kept: KeptScores, layer: Layer, unit: str) -> LayerSensitivity | None:
+    """Return what was measured of a layer, if these ways were tried."""
+    try:
+        row = LayerSensitivity.model_validate(kept.get(layer.name, _asked(layer, unit)))
+    except ValidationError:
+        return None
+    return row if row.means[row.alike] == layer.alike else None
 
-    A file that is damaged counts as none.
+
+def keep_row(kept: KeptScores, layer: Layer, unit: str, row: LayerSensitivity) -> None:
+    """Keep what was measured of a layer.
+
+    Raises:
+        NoSpace, InputError: the file cannot be written.
     """
+    kept.keep(layer.name, _asked(layer, unit), row.model_dump(mode="json"))
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "sensitivity.json"
-        try:
-            read = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
-            read = {}
-        self._rows: dict[str, Any] = read if isinstance(read, dict) else {}
 
-    def row(self, layer: Layer) -> LayerSensitivity | None:
-        """Return what was measured of a layer, if these ways were tried."""
-        kept = self._rows.get(layer.name)
-        if not isinstance(kept, dict) or kept.get("tried") != list(layer.tried):
-            return None
-        try:
-            return LayerSensitivity.model_validate(kept.get("row"))
-        except ValidationError:
-            return None
-
-    def keep(self, layer: Layer, row: LayerSensitivity) -> None:
-        """Write what was measured of a layer beside the others.
-
-        Raises:
-            NoSpace, InputError: the file cannot be written.
-        """
-        self._rows[layer.name] = {"tried": list(layer.tried), "row": row.model_dump(mode="json")}
-        write_whole(self._path, json.dumps(self._rows, allow_nan=False).encode())
+def _asked(layer: Layer, unit: str) -> list[Any]:
+    return [list(layer.tried), unit]

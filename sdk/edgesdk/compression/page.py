@@ -13,7 +13,7 @@ from edgesdk.train.page import add_curves
 
 _PLOTTED = 6
 # Of a pass's record.
-_SHOWN_APART = frozenset({"sensitivity", "survey", "brings"})
+_SHOWN_APART = frozenset({"sensitivity", "layer_sensitivity", "brings"})
 
 
 def compression_page(document: Mapping[str, Any]) -> Page:
@@ -46,8 +46,8 @@ def compression_page(document: Mapping[str, Any]) -> Page:
             page.text(f"{report['kind']}: {report['outcome']}: {report['reason']}")
     _sensitivity(page, document)
     for report in document["passes"]:
-        if survey := report["record"].get("survey"):
-            _layers(page, report["kind"], survey, document["figure"])
+        if measured := report["record"].get("layer_sensitivity"):
+            _layers(page, report["kind"], measured, document["figure"])
     for report in document["passes"]:
         _details(page, report)
     if document["conversion"] is not None:
@@ -107,21 +107,21 @@ def _sensitivity(page: Page, document: Mapping[str, Any]) -> None:
     )
 
 
-def _layers(page: Page, kind: str, survey: Mapping[str, Any], figure: str) -> None:
+def _layers(page: Page, kind: str, measured: Mapping[str, Any], figure: str) -> None:
     """Show what each layer bore before a pass, and what the pass made of it."""
-    rows = survey["layers"]
+    rows = measured["layers"]
     page.heading(f"What each layer bears: {kind}")
     page.text(
-        f"{figure} at once: {_share(survey['score_alike'])} with all layers alike, {_share(survey['score_by_layer'])} with each as "
-        f"it bears, in no more {survey['unit']}. Taken: {survey['taken']}."
+        f"{figure} at once: {_share(measured['score_alike'])} with all layers alike, {_share(measured['score_by_layer'])} with "
+        f"each as it bears, in no more {measured['unit']}. Taken: {measured['taken']}."
     )
     if not rows:
         return
     lines = [Line(row["layer"], row["amounts"], row["scores"]) for row in rows[:_PLOTTED]]
-    plot = curves(lines, across=survey["across"], up=figure, most=1.0)
+    plot = curves(lines, across=measured["across"], up=figure, most=1.0)
     page.figure(plot, f"The {len(lines)} most sensitive of {len(rows)} layers; each alone, without any training.")
     page.table(
-        ["layer", "alike", "at once", "chosen", "at once", f"{survey['unit']}, alike → chosen", "all that was tried"],
+        ["layer", "alike", "at once", "chosen", "at once", f"{measured['unit']}, alike → chosen", "all that was tried"],
         [
             [
                 row["layer"],
@@ -132,12 +132,14 @@ def _layers(page: Page, kind: str, survey: Mapping[str, Any], figure: str) -> No
                 ),
                 f"{row['sizes'][row['alike']]:,.0f} → {row['sizes'][row['taken']]:,.0f}",
                 "; ".join(
-                    f"{means}: {_share(score)}" for means, score in zip(row["means"], row["scores"], strict=True)
+                    f"{means}: {_share(score)}, {_share(error)} off"
+                    for means, score, error in zip(row["means"], row["scores"], row["errors"], strict=True)
                 ),
             ]
             for row in rows
         ],
-        "Sizes are counted from the model as it was, where they are less than 0.",
+        "Off is the part of the weights' sum of squares that is lost: it decides where scores are alike. Sizes are counted from "
+        "the model as it was, where they are less than 0.",
     )
 
 

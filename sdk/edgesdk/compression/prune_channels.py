@@ -198,7 +198,7 @@ def prune_pass(settings: Prune, subject: Subject, bench: Workbench) -> PassDone:
             f"No channel of the model can go: {_in_the_way(found, settings.most, settings.multiple)}.",
             hint="Leave `prune` out of the recipe.",
         )
-    rows = bench.sensitivity(found)
+    rows = bench.sensitivity(found, bench.kept)
     made, record = prune_channels(
         found,
         measure=_measure(settings, bench),
@@ -212,7 +212,7 @@ def prune_pass(settings: Prune, subject: Subject, bench: Workbench) -> PassDone:
         halvings=_MEASURED_HALVINGS if settings.timed else _COUNTED_HALVINGS,
         timed=settings.timed,
     )
-    return PassDone(made, {**record, "sensitivity": [row.to_json() for row in rows]})
+    return PassDone(made, {**record, "sensitivity": [row.model_dump(mode="json") for row in rows]})
 
 
 def _measure(settings: Prune, bench: Workbench) -> Callable[[Subject], float]:

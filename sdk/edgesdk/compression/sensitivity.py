@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgesdk.compression.channel_groups import ChannelGroups
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgesdk.compression.channel_groups import ChannelGroup, ChannelGroups
+from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.subject import Subject
 
 # The score of a model, 0 to 1, higher is better.
 Score = Callable[[Subject], float]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSensitivity:
+class GroupSensitivity(BaseModel):
     """What one group bears.
 
     Attributes:
@@ -23,6 +24,8 @@ class GroupSensitivity:
         tolerance: the mean of the scores relative to the whole model's, from 0 to 1.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
     name: str
     layers: tuple[str, ...]
     channels: int
@@ -30,29 +33,58 @@ class GroupSensitivity:
     scores: tuple[float, ...]
     tolerance: float
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> GroupSensitivity:
-        lists = {name: tuple(document[name]) for name in ("layers", "ratios", "scores")}
-        return cls(**{**document, **lists})
-
 
 def sensitivities(
-    found: ChannelGroups, score: Score, ratios: Sequence[float], say: Callable[[str], None]
+    found: ChannelGroups,
+    score: Score,
+    ratios: Sequence[float],
+    say: Callable[[str], None],
+    kept: KeptScores | None = None,
 ) -> list[GroupSensitivity]:
-    """Measure what each group bears, most sensitive first."""
-    whole = score(found.subject)
+    """Measure what each group bears, most sensitive first.
+
+    Args:
+        kept: groups that were measured before are taken from there, and others kept there at once.
+
+    Raises:
+        NoSpace, InputError: what was measured cannot be kept.
+    """
+    kept = kept or KeptScores()
+    known = {group.name: _kept_row(kept, group, ratios) for group in found.groups}
+    whole = score(found.subject) if None in known.values() else 0.0
     rows = []
     for place, group in enumerate(found.groups, 1):
-        say(f"sensitivity: {group.name} ({place} of {len(found.groups)})")
-        amounts = [min(group.channels - 1, round(group.channels * ratio)) for ratio in ratios]
-        scores = tuple(score(found.pruned({group.name: amount})) if amount else whole for amount in amounts)
-        kept = [min(1.0, each / whole) if whole > 0 else 1.0 for each in scores]
-        rows.append(
-            GroupSensitivity(
-                group.name, group.layers, group.channels, tuple(ratios), scores, sum(kept) / max(1, len(kept))
-            )
-        )
+        row = known[group.name]
+        if row is None:
+            say(f"sensitivity: {group.name} ({place} of {len(found.groups)})")
+            row = _measured(found, group, score, ratios, whole)
+            kept.keep(group.name, _asked(group, ratios), row.model_dump(mode="json"))
+        rows.append(row)
     return sorted(rows, key=lambda row: row.tolerance)
+
+
+def _measured(
+    found: ChannelGroups, group: ChannelGroup, score: Score, ratios: Sequence[float], whole: float
+) -> GroupSensitivity:
+    amounts = [min(group.channels - 1, round(group.channels * ratio)) for ratio in ratios]
+    scores = tuple(score(found.pruned({group.name: amount})) if amount else whole for amount in amounts)
+    borne = [min(1.0, each / whole) if whole > 0 else 1.0 for each in scores]
+    return GroupSensitivity(
+        name=group.name,
+        layers=group.layers,
+        channels=group.channels,
+        ratios=tuple(ratios),
+        scores=scores,
+        tolerance=sum(borne) / max(1, len(borne)),
+    )
+
+
+def _kept_row(kept: KeptScores, group: ChannelGroup, ratios: Sequence[float]) -> GroupSensitivity | None:
+    try:
+        return GroupSensitivity.model_validate(kept.get(group.name, _asked(group, ratios)))
+    except ValidationError:
+        return None
+
+
+def _asked(group: ChannelGroup, ratios: Sequence[float]) -> list[Any]:
+    return [list(group.layers), group.channels, list(ratios)]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from edgesdk.compression.channel_groups import ChannelGroups
+from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.sensitivity import GroupSensitivity, Score
 from edgesdk.compression.subject import Subject
 from edgesdk.train.moment import Hook, Term
@@ -65,7 +66,8 @@ class Workbench:
         folder: of this pass's checkpoints.
         brought: measures two models on each runtime that is installed: milliseconds and bytes, ready for JSON, by runtime; nothing
             where that is not wanted.
-        sensitivity: measures what each group of channels bears; nothing where the recipe does not want it.
+        sensitivity: measures what each group of channels bears, but for what is kept; nothing where the recipe does not want it.
+        kept: what was measured of single layers or groups before this pass, in this run or an earlier one.
         evaluations: how many scores a pass may ask for to learn what each layer bears; 0 for not at all.
         pictures: that a score is of.
     """
@@ -79,7 +81,10 @@ class Workbench:
     folder: Path
     say: Callable[[str], None]
     brought: Callable[[Subject, Subject], Mapping[str, Any]] = field(default=lambda _before, _after: {})
-    sensitivity: Callable[[ChannelGroups], Sequence[GroupSensitivity]] = field(default=lambda _groups: ())
+    sensitivity: Callable[[ChannelGroups, KeptScores], Sequence[GroupSensitivity]] = field(
+        default=lambda _groups, _kept: ()
+    )
+    kept: KeptScores = field(default_factory=KeptScores)
     evaluations: int = 0
     pictures: int = 0
 

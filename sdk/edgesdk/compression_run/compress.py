@@ -59,7 +59,7 @@ class Compression:
             "before": self.before.to_json(),
             "after": self.after.to_json(),
             "passes": [report.to_json() for report in self.reports],
-            "sensitivity": [row.to_json() for row in self.sensitivity],
+            "sensitivity": [row.model_dump(mode="json") for row in self.sensitivity],
             "conversion": self.conversion.to_json(),
             "warnings": list(self.warnings),
         }

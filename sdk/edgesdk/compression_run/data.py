@@ -45,7 +45,7 @@ class RecipeData:
         """Say which pass treats all layers alike for want of pictures; None where none does."""
         if not self.flatters or not recipe.sensitivity or not recipe.sensitivity.evaluations:
             return None
-        passes = [settings.kind for settings in recipe.ordered if PASSES[settings.kind].surveys == "layers"]
+        passes = [settings.kind for settings in recipe.ordered if PASSES[settings.kind].sensitivity == "layers"]
         return (
             f"{passes[0]} treats all layers alike: there are no pictures to choose by or to learn from"
             if passes
@@ -54,9 +54,11 @@ class RecipeData:
 
     def warnings(self, recipe: Recipe) -> tuple[str, ...]:
         """Return what is worth knowing of what a recipe does with them."""
-        surveyed = recipe.sensitivity and any(PASSES[settings.kind].surveys == "groups" for settings in recipe.passes)
+        by_groups = recipe.sensitivity and any(
+            PASSES[settings.kind].sensitivity == "groups" for settings in recipe.passes
+        )
         flattered = "sensitivity was measured on pictures that the gate judges by: give `data.choose` or `data.train`"
-        found = (flattered if surveyed and self.flatters else None, self.alike(recipe))
+        found = (flattered if by_groups and self.flatters else None, self.alike(recipe))
         return tuple(line for line in found if line is not None)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from edgesdk.compression.channel_groups import ChannelGroups
+from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.recipe import Sensitivity
 from edgesdk.compression.sensitivity import GroupSensitivity, sensitivities
 from edgesdk.compression.subject import Subject
@@ -95,7 +96,7 @@ class Judging:
 
 
 @dataclass(slots=True)
-class Survey:
+class SensitivityAnalysis:
     """Measures what each group of channels bears, for the passes that ask."""
 
     settings: Sensitivity | None
@@ -103,10 +104,10 @@ class Survey:
     say: Callable[[str], None]
     rows: list[GroupSensitivity] = field(default_factory=list)
 
-    def measured(self, found: ChannelGroups) -> Sequence[GroupSensitivity]:
+    def measured(self, found: ChannelGroups, kept: KeptScores) -> Sequence[GroupSensitivity]:
         if self.settings is None:
             return ()
-        self.rows = sensitivities(found, self.judging.score, self.settings.ratios, self.say)
+        self.rows = sensitivities(found, self.judging.score, self.settings.ratios, self.say, kept)
         return self.rows
 
 

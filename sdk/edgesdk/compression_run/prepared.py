@@ -16,7 +16,7 @@ from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import Answering, Workbench
 from edgesdk.compression_run.checks import activation_for, check_distillation, check_layers, teachers_of
 from edgesdk.compression_run.data import RecipeData
-from edgesdk.compression_run.judging import BASELINE, FIGURES, Judging, Survey, part_of, predictor_of
+from edgesdk.compression_run.judging import BASELINE, FIGURES, Judging, SensitivityAnalysis, part_of, predictor_of
 from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import digest_of_start, subject_of
@@ -34,7 +34,7 @@ class Prepared:
 
     course: Course
     judging: Judging
-    survey: Survey
+    analysis: SensitivityAnalysis
     data: RecipeData
 
     @property
@@ -46,7 +46,7 @@ class Prepared:
         """Return what each group bears: measured at the first pass that asked, in this run or in one before it."""
         kept = (report.record.get("sensitivity") for report in self.course.reports)
         rows = next((rows for rows in kept if rows), None)
-        return tuple(map(GroupSensitivity.from_json, rows)) if rows else tuple(self.survey.rows)
+        return tuple(map(GroupSensitivity.model_validate, rows)) if rows else tuple(self.analysis.rows)
 
     def history(self, start: Subject) -> dict[str, Any]:
         """Return what was done to the model, for a bundle's provenance."""
@@ -66,7 +66,7 @@ class Prepared:
             "before": before.to_json(),
             "after": (reports[-1].after if reports else before).to_json(),
             "passes": [report.to_json() for report in reports],
-            "sensitivity": [row.to_json() for row in self.sensitivity()],
+            "sensitivity": [row.model_dump(mode="json") for row in self.sensitivity()],
             "conversion": None,
             "warnings": list(self.warnings),
             "stopped": reason,
@@ -100,7 +100,7 @@ def prepare(
     data = pictures.of_recipe(recipe, card, say)
     trainer = trainer_for(recipe, card, pictures, say)
     judging = _judging(request, card, start, data)
-    survey = Survey(recipe.sensitivity or None, judging, say)
+    analysis = SensitivityAnalysis(recipe.sensitivity or None, judging, say)
     timing = timing_for(card, request.target, recipe.of_artifact, request.calibrate, say)
     if (alike := data.alike(recipe)) is not None:
         say(alike)
@@ -114,7 +114,7 @@ def prepare(
         plan=None,
         folder=request.folder,
         say=say,
-        sensitivity=survey.measured,
+        sensitivity=analysis.measured,
         evaluations=evaluations,
         pictures=len(judging.some),
         # A search measures what comes of the whole recipe, and has no use for what one pass brought.
@@ -130,7 +130,7 @@ def prepare(
         identity,
         _Depends(request, teachers, evaluations),
     )
-    return Prepared(course, judging, survey, data)
+    return Prepared(course, judging, analysis, data)
 
 
 def _judging(request: Request, card: CardFile, start: Subject, data: RecipeData) -> Judging:

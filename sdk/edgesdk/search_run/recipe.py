@@ -114,10 +114,10 @@ def check_compression(space: Space) -> Recipe | None:
         for name in mine:
             if name != f"{AREA}.{kind}":
                 _check_ends(alone, mine, name)
-    surveys = next((kind for kind in kinds if PASSES[kind].surveys == "groups"), None)
-    if surveys is not None and space.train_data is None and space.compress.get("sensitivity") is not False:
+    by_groups = next((kind for kind in kinds if PASSES[kind].sensitivity == "groups"), None)
+    if by_groups is not None and space.train_data is None and space.compress.get("sensitivity") is not False:
         raise InputError(
-            f"{AREA}: `{surveys}` measures what each group of channels bears, and may not do so on the pictures of `data`.",
+            f"{AREA}: `{by_groups}` measures what each group of channels bears, and may not do so on the pictures of `data`.",
             hint=f"Give train_data, or write `sensitivity: false` under {AREA}.",
         )
     switches = {f"{AREA}.{name}": True for name in given if name in PASSES}

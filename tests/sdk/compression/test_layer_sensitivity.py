@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import torch
 from edgesdk.compression.changes import Clustered
 from edgesdk.compression.cluster_by_layer import cluster_pass
 from edgesdk.compression.factorise_by_layer import factorise_pass
+from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.model_size import deflated_bytes, stored_bytes, total_macs
 from edgesdk.compression.page import _layers
 from edgesdk.compression.pass_settings import Cluster, Factorise
@@ -50,9 +52,9 @@ def deaf(_made: Subject) -> float:
 
 def bench(score: Score, folder: Path, evaluations: int = 256) -> tuple[Workbench, list[str]]:
     lines: list[str] = []
-    return cast(
-        "Workbench", SimpleNamespace(score=score, folder=folder, evaluations=evaluations, pictures=20, say=lines.append)
-    ), lines
+    kept = KeptScores(folder / "sensitivity.json", "of this model")
+    given = SimpleNamespace(score=score, kept=kept, evaluations=evaluations, pictures=20, say=lines.append)
+    return cast("Workbench", given), lines
 
 
 def factorised(score: Score, folder: Path, evaluations: int = 256, **asked: float) -> PassDone:
@@ -77,7 +79,7 @@ def test_a_layer_that_the_score_hangs_on_keeps_its_rank_and_the_model_grows_no_l
     assert rank_of(done, LOUD) > rank_of(alike, LOUD)
     assert stored_bytes(done.subject) <= stored_bytes(alike.subject)
     assert score(done.subject) > score(alike.subject)
-    assert done.record["survey"]["layers"][0]["layer"] == LOUD
+    assert done.record["layer_sensitivity"]["layers"][0]["layer"] == LOUD
     # The control: where the score hangs on another layer, this one gives way to it.
     other = factorised(sensitive_to(subject("residual"), "one.conv1"), tmp_path / "other")
     assert rank_of(other, LOUD) < rank_of(done, LOUD)
@@ -119,7 +121,11 @@ def test_what_scores_worse_by_layer_than_alike_is_not_taken(tmp_path: Path) -> N
         return sensitive_to(start, LOUD)(made) if alone else float(usual)
 
     done = clustered(score, tmp_path)
-    assert (done.record["survey"]["taken"], done.record["count"], "counts" in done.record) == ("alike", 4, False)
+    assert (done.record["layer_sensitivity"]["taken"], done.record["count"], "counts" in done.record) == (
+        "alike",
+        4,
+        False,
+    )
 
 
 @pytest.mark.parametrize("run", [factorised, clustered])
@@ -147,7 +153,8 @@ def test_a_run_that_was_killed_measures_only_what_is_left(run: Callable[..., Pas
     run(counted, tmp_path / "killed")
     # The model itself, all alike, and what came of it: no layer is measured twice.
     assert asked[0] == 3 < needed
-    (tmp_path / "killed" / "sensitivity.json").write_text('{"one.conv1": {"amounts": 3}, "two.conv2": [')
+    file = tmp_path / "killed" / "sensitivity.json"
+    file.write_text(file.read_text()[:-20])
     asked[0] = 0
     assert run(counted, tmp_path / "killed").record == whole.record
     assert asked[0] == needed
@@ -164,14 +171,14 @@ def test_scores_are_asked_for_as_often_as_is_allowed(tmp_path: Path) -> None:
     # Four of each of two layers, and three of whole models.
     assert asked[0] == 11
     # The largest; the others are as all would be.
-    measured = {row["layer"] for row in done.record["survey"]["layers"]}
+    measured = {row["layer"] for row in done.record["layer_sensitivity"]["layers"]}
     assert measured == {"two.conv1", "two.conv2"}
     assert all(done.record["counts"][name] == 4 for name in LAYERS if name not in measured)
     asked[0] = 0
     clustered(score, tmp_path / "ten", 10)
     assert asked[0] == 7
     asked[0] = 0
-    assert "survey" not in clustered(score, tmp_path / "six", 6).record
+    assert "layer_sensitivity" not in clustered(score, tmp_path / "six", 6).record
     assert asked[0] == 0
 
 
@@ -187,7 +194,7 @@ def test_layers_that_share_a_weight_are_one_and_its_bytes_count_once(tmp_path: P
     tied, _ = tie_layers(subject("residual"), [["one.conv1", "one.conv2"]])
     score = sensitive_to(tied, "one.conv2")
     alike, done = (cluster_pass(CLUSTER, tied, bench(score, tmp_path / str(count), count)[0]) for count in (0, 256))
-    rows = {row["layer"]: row for row in done.record["survey"]["layers"]}
+    rows = {row["layer"]: row for row in done.record["layer_sensitivity"]["layers"]}
     assert rows.keys() == {"one.conv1, one.conv2", "two.conv1", "two.conv2"}
     counts = done.record["counts"]
     assert counts["one.conv1"] == counts["one.conv2"] > 4
@@ -221,14 +228,14 @@ def test_a_way_that_does_not_run_is_left_out_and_the_pass_goes_on(
     done = factorise_pass(settings, start, given)
     assert any(f"{stays}: rank" in line and "is left out" in line for line in lines)
     assert stays not in done.record["layers"]
-    assert done.record["survey"]["layers"]
+    assert done.record["layer_sensitivity"]["layers"]
 
 
 def test_where_pictures_cannot_tell_the_nearer_weights_decide(tmp_path: Path) -> None:
     done = factorised(deaf, tmp_path)
     alike = factorised(deaf, tmp_path / "alike", 0)
     assert stored_bytes(done.subject) <= stored_bytes(alike.subject)
-    rows = done.record["survey"]["layers"]
+    rows = done.record["layer_sensitivity"]["layers"]
     assert sum(row["amounts"][row["taken"]] for row in rows) < sum(row["amounts"][row["alike"]] for row in rows)
 
 
@@ -256,8 +263,8 @@ def test_a_smaller_way_that_was_lucky_does_not_pass_for_a_better_one() -> None:
 def test_the_report_shows_what_each_layer_bore(tmp_path: Path) -> None:
     done = factorised(sensitive_to(subject("residual"), LOUD), tmp_path)
     page = Page("Compression", "")
-    _layers(page, "factorise", done.record["survey"], "top-1")
+    _layers(page, "factorise", done.record["layer_sensitivity"], "top-1")
     html = page.html()
     assert LOUD in html
     assert "What each layer bears: factorise" in html
-    assert "rank " in html
+    assert re.search(r"rank \d+, \w+: \d+\.\d\d%, \d+\.\d\d% off", html)

@@ -70,7 +70,7 @@ def test_a_budget_is_kept_and_the_result_is_built_again_bit_for_bit(found: Chann
 @pytest.mark.parametrize(("field", "measure"), [("max_macs", total_macs), ("max_bytes", stored_bytes)])
 def test_a_budget_in_numbers_is_kept(field: str, measure: Callable[[Subject], int]) -> None:
     start = subject("residual")
-    bench = cast("Workbench", SimpleNamespace(sensitivity=lambda _: ()))
+    bench = cast("Workbench", SimpleNamespace(sensitivity=lambda *_: (), kept=None))
     for part in (0.6, 1.0):
         limit = int(part * measure(start))
         settings = Prune.model_validate({"pass": "prune", field: limit, "multiple": 1})
