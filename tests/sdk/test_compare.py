@@ -316,9 +316,9 @@ class TestCommand:
         assert found.to_json()["threads"] == 1
 
     def test_what_a_program_asks_for_is_checked(self, two_bundles: tuple[Path, Path]) -> None:
-        with pytest.raises(InputError, match="needs figures"):
+        with pytest.raises(InputError, match="A limit on a figure needs figures"):
             edgesdk.compare(two_bundles, bounds=Bounds(least={"top1": 0.5}))
-        with pytest.raises(InputError, match="not known"):
+        with pytest.raises(InputError, match="The preference 'beauty' is not known"):
             edgesdk.compare(two_bundles, prefer="beauty")  # type: ignore[arg-type]  # what is not typed may be anything
 
     def test_a_size_in_words_is_a_limit(
@@ -367,13 +367,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"folds": 3}, "--folds needs figures"),
+            ({"folds": 3}, "Folds need figures"),
             ({"min_metric": ["top1"]}, "no limit"),
             ({"prefer": "beauty"}, "not known"),
-            ({"prefer": "metric"}, "--prefer metric needs figures"),
+            ({"prefer": "metric"}, "To prefer the metric needs figures"),
             ({"folds": 1}, "divides nothing"),
+            ({"min_metric": ["top2=0.5"]}, "A limit on a figure needs figures"),
         ],
-        ids=["folds", "limit", "prefer", "metric", "one-fold"],
+        ids=["folds", "limit", "prefer", "metric", "one-fold", "no-data"],
     )
     def test_options_that_do_not_go_together_are_refused(
         self, two_bundles: tuple[Path, Path], options: dict[str, Any], said: str
@@ -394,6 +395,13 @@ class TestCommand:
         for report in (tmp_path, tmp_path / "file/report.html"):
             with pytest.raises(InputError, match=r"folder|cannot be written"):
                 compare([str(two_bundles[0])], report=report)
+
+    def test_a_figure_that_there_is_not_is_refused_before_anything_runs(
+        self, two_bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("edgesdk.comparison.compare._timed", lambda *_: pytest.fail("it was measured"))
+        with pytest.raises(InputError, match="no figure 'top2' here"):
+            compare([str(two_bundles[0])], data=write_labelled(tmp_path / "data", 5), min_metric=["top2=0.5"])
 
     def test_data_does_not_fit_two_tasks(self, two_bundles: tuple[Path, Path], tmp_path: Path) -> None:
         other = write_tiny_bundle(tmp_path / "o.edgebundle", CNN, (("rpi5", Runtime.LITERT),), labels=tuple("abcde"))

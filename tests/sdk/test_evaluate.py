@@ -14,6 +14,7 @@ import pytest
 from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
+from edgesdk.evaluate.figure_names import FIGURE_NAMES
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Classification, Detections, Result, Text
 from edgesdk_targets.tensor import Array
@@ -56,6 +57,7 @@ def test_top1(tmp_path: Path) -> None:
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert (card.metrics["top1"].value, card.metrics["top1"].n) == (0.75, 4)
+    assert tuple(card.metrics) == FIGURE_NAMES["classify"]
     assert card.by_class == {"cat": 0.5, "dog": 1.0, "owl": 1.0}
     assert "are 4 independent samples" in card.warnings[-1]
     document = json.loads(json.dumps(card.to_json()))
@@ -76,6 +78,7 @@ def test_ap50_in_the_pictures_own_pixels(tmp_path: Path) -> None:
 
     card = evaluate(predict, open_dataset(tmp_path, task="detect", labels=LABELS))
     assert card.by_class == {"dog": pytest.approx(1.0), "owl": 0.0}
+    assert tuple(card.metrics) == FIGURE_NAMES["detect"]
     metric = card.metrics["ap50"]
     assert metric.value == pytest.approx(0.5)
     assert (metric.low, metric.high, metric.n) == (pytest.approx(0.0, abs=1e-6), pytest.approx(1.0), 2)
@@ -99,6 +102,7 @@ def test_texts(tmp_path: Path) -> None:
     assert card.metrics["cer"].low <= 3 / 14 <= card.metrics["cer"].high
     assert card.metrics["word_accuracy"].value == 0.25
     assert card.metrics["word_accuracy_ignoring_case"].value == 0.5
+    assert tuple(card.metrics) == FIGURE_NAMES["text"]
 
 
 def test_texts_that_are_all_empty(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
+from edgesdk.evaluate.figure_names import FIGURE_NAMES
 from edgesdk.evaluate.gate import AccuracyGate
 from edgesdk.evaluate.vectors import nearest_is_right, unit_vectors
 from edgesdk.layouts.samples import ClassSample, ValueSample
@@ -41,6 +42,7 @@ class TestEmbeddings:
         assert dataset.labels == ("cat", "dog")
         card = evaluate(lambda image: Embedding(vectors[number(image)]), dataset)
         assert card.metrics["retrieval_top1"].value == 0.5
+        assert tuple(card.metrics) == FIGURE_NAMES["embed"]
         assert card.by_class == {"cat": 1.0, "dog": 0.0}
 
     def test_pictures_of_the_same_group_are_not_asked(self) -> None:
@@ -107,6 +109,7 @@ class TestValues:
         assert [s.values for s in dataset.samples if isinstance(s, ValueSample)] == [(10,), (20,), (30,)]
         card = evaluate(lambda image: Regression(np.asarray([10 + 10 * number(image) + 3], np.float32)), dataset)
         assert card.metrics["mae"].value == pytest.approx(3)
+        assert tuple(card.metrics) == FIGURE_NAMES["regress"]
         # The median's own error is 20 / 3.
         assert card.metrics["relative_error"].value == pytest.approx(0.45)
         assert card.by_class == {"age": pytest.approx(3)}

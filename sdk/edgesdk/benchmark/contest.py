@@ -55,13 +55,14 @@ class Entry:
         size_bytes: of its files.
         worst_db: its worst group's parity, as measured when it was built.
         status: measured, simulated, or not run.
-        ms: median of one inference, timed by turns with the others.
+        ms: median of one inference, timed by turns with the others; or where `device` says.
         figure: by which it is chosen: the task's main figure.
         figures: all figures of the evaluation, by name.
         misses: the limits that it does not keep.
         over: how many times as much as the limit that it misses by most; 1 where it misses none.
         slower_than: name of the float that is faster here, and how many times.
-        failure: why it was not timed.
+        failure: why it was not timed, or not asked about the pictures.
+        device: on which it was timed, and its memory taken; empty for this host.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Entry:
     over: float = 1.0
     slower_than: tuple[str, Ratio] | None = None
     failure: str = ""
+    device: str = ""
 
     @property
     def fps(self) -> float | None:
@@ -102,6 +104,7 @@ class Entry:
             "runtime": self.variant.runtime.value if self.variant else None,
             "precision": self.precision,
             "status": self.status,
+            "device": self.device or None,
             "bytes": self.size_bytes,
             "worst_parity_db": self.worst_db,
             "ms": None if self.ms is None else float(f"{self.ms:.4g}"),
@@ -192,7 +195,7 @@ def with_faster_floats(entries: Sequence[Entry], ratio: Callable[[str, str], Rat
     """Mark each INT8 that is slower than a float of the same model, of its own runtime where there is one.
 
     Args:
-        ratio: how many times as long one takes as another, by their names.
+        ratio: how many times as long one takes as another that was timed on the same machine, by their names.
     """
     return [replace(entry, slower_than=_faster_float(entry, entries, ratio)) for entry in entries]
 
@@ -202,7 +205,9 @@ def _faster_float(
 ) -> tuple[str, Ratio] | None:
     if entry.is_float or entry.ms is None:
         return None
-    floats = [e for e in entries if e.is_float and e.ms is not None and e.model == entry.model]
+    floats = [
+        e for e in entries if e.is_float and e.ms is not None and (e.model, e.device) == (entry.model, entry.device)
+    ]
     own = [e for e in floats if _runtime(e) is _runtime(entry)] or floats
     best = min(own, key=lambda e: e.ms or 0.0, default=None)
     if best is None:
@@ -215,12 +220,18 @@ def _runtime(entry: Entry) -> Runtime | None:
     return entry.variant.runtime if entry.variant else None
 
 
+def timed_alike(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries whose times compare: those of the device where some were timed on one, else those of this host."""
+    timed = [entry for entry in entries if entry.ms is not None]
+    return [entry for entry in timed if entry.device] or timed
+
+
 def front(entries: Sequence[Entry]) -> list[str]:
     """Return the names that no other beats in time, size and quality at once: Pareto's front, fastest first.
 
     Quality is the metric; where that is not known, the parity, as far as it matters.
     """
-    timed = sorted((e for e in entries if e.ms is not None), key=lambda e: e.ms or 0.0)
+    timed = sorted(timed_alike(entries), key=lambda e: e.ms or 0.0)
     points = {e.name: (e.ms or 0.0, float(e.size_bytes), _loss(e)) for e in timed}
     return [e.name for e in timed if not any(_beats(other, points[e.name]) for other in points.values())]
 

@@ -1,8 +1,9 @@
 """Which of several models to take, and why (pure).
 
-The rules of choice, in this order: it ran here; it keeps within the limits; it is no INT8 that is slower than the
-float of the same model; its figure is not further below the best one than is allowed; then the fastest, and among those
-that cannot be told apart by speed, the smallest. Where something else than speed is preferred, that decides last.
+The rules of choice, in this order: it was timed, and where some were timed on a device, there; it keeps within the limits; it is
+no INT8 that is slower than the float of the same model; its figure is not further below the best one than is allowed; then the
+fastest, and among those that cannot be told apart by speed, the smallest. Where something else than speed is preferred, that
+decides last.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ def pick(entries: Sequence[Entry], *, max_drop: float, prefer: Prefer = "speed")
     """
     passed_over: list[str] = []
     figures = [e.figure.loss for e in entries if e.figure is not None]
+    device = next((e.device for e in entries if e.device), "")
     good = []
     for entry in entries:
-        if reason := _unfit(entry, min(figures, default=None), max_drop):
+        if reason := _unfit(entry, min(figures, default=None), max_drop, device):
             passed_over.append(f"{entry.name}: {reason}")
         else:
             good.append(entry)
@@ -60,14 +62,18 @@ def pick(entries: Sequence[Entry], *, max_drop: float, prefer: Prefer = "speed")
     return Pick(best.name, _reason(best, fastest, len(good)), tuple(passed_over))
 
 
-def _unfit(entry: Entry, best_loss: float | None, max_drop: float) -> str:
+def _unfit(entry: Entry, best_loss: float | None, max_drop: float, device: str) -> str:
     if entry.ms is None:
         return entry.failure or "it was not timed"
+    if entry.device != device:
+        return f"it was timed on this host, and others on {device}"
     if entry.misses:
         return "; ".join(entry.misses)
     if entry.slower_than is not None:
         name, taken = entry.slower_than
-        return f"takes {taken.value:.2f} times as long as the float {name} on this host"
+        return f"takes {taken.value:.2f} times as long as the float {name} on {entry.device or 'this host'}"
+    if best_loss is not None and entry.figure is None:
+        return f"its accuracy is not known: {entry.failure or 'it was not asked'}"
     if best_loss is not None and entry.figure is not None and entry.figure.loss - best_loss > max_drop:
         drop = entry.figure.loss - best_loss
         return f"{entry.figure.name} is {drop:.4f} {_WORSE} ({max_drop:g} allowed)"
@@ -84,7 +90,8 @@ def _none_fits(entries: Sequence[Entry], reasons: Sequence[str]) -> str:
         mine.append("--max-drop")
     allow = f"Allow more with {' or '.join(mine)}, or convert" if mine else "Convert"
     what = "--precision int8, or a model with a smaller input"
-    return f"None ran here within the limits.{_nearest(entries)} {allow} with {what}."
+    where = next((f"on {entry.device}" for entry in entries if entry.device), "here")
+    return f"None ran {where} within the limits.{_nearest(entries)} {allow} with {what}."
 
 
 def _nearest(entries: Sequence[Entry]) -> str:
@@ -122,6 +129,8 @@ def _reserve(best: Entry) -> str:
     why = "" if best.figure is not None else "; its accuracy was not measured (--data)"
     if best.status == "simulated" and best.variant is not None:
         why += f"; timed on this host, not on {best.variant.target}"
+    if best.device:
+        why += f"; timed on {best.device}"
     return why
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgesdk.benchmark.contest import Entry, front
+from edgesdk.benchmark.contest import Entry, front, timed_alike
 from edgesdk.benchmark.contest_choice import Pick
 from edgesdk.benchmark.host import HostFacts
 from edgesdk.report.page import Page
 from edgesdk.report.plots import scatter
 
-COLUMNS = (
+_COLUMNS = (
     "artifact",
     "precision",
     "size",
@@ -40,8 +40,17 @@ class FurtherTable:
     about: str
 
 
-def cells(entry: Entry, on_front: bool) -> tuple[str, ...]:
-    """Return an entry's row, in the order of `COLUMNS`."""
+def entries_table(entries: Sequence[Entry]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the columns and rows of a table of entries; where some were timed on a device, the last column says where."""
+    on_front = set(front(entries))
+    rows = [_cells(entry, entry.name in on_front) for entry in entries]
+    if not any(entry.device for entry in entries):
+        return _COLUMNS, rows
+    places = ["" if entry.ms is None else entry.device or "this host" for entry in entries]
+    return (*_COLUMNS, "timed on"), [(*row, place) for row, place in zip(rows, places, strict=True)]
+
+
+def _cells(entry: Entry, on_front: bool) -> tuple[str, ...]:
     return (
         entry.name,
         entry.precision,
@@ -63,20 +72,19 @@ def comparison_page(
     host: HostFacts,
     threads: int,
     further: Sequence[FurtherTable] = (),
+    devices: Sequence[str] = (),
 ) -> Page:
     """Return the finished page.
 
     Args:
         further: what else was measured of the entries.
+        devices: lines that say what was timed elsewhere, and how.
     """
     best = f"Take {choice.name}: {choice.why}." if choice.name else choice.why
     page = Page("Models compared", best)
     page.heading("The models")
-    on_front = set(front(entries))
-    rows = [cells(entry, entry.name in on_front) for entry in entries]
-    page.table(COLUMNS, rows, "* on Pareto's front: no other is at once as fast, as small and as good.")
-    timed = [entry for entry in entries if entry.ms is not None]
-    if timed:
+    page.table(*entries_table(entries), "* on Pareto's front: no other is at once as fast, as small and as good.")
+    if timed := timed_alike(entries):
         page.heading("Speed and what it costs")
         page.figure(*_plot(timed))
     for one in further:
@@ -91,6 +99,8 @@ def comparison_page(
         f"{host.cpu}, {host.cores} cores, {host.system}. All artifacts were loaded at once, each in a process of its own, "
         f"and took turns; a time is the median over the rounds, {threads or host.cores} threads."
     )
+    for line in devices:
+        page.text(f"Not so {line}.")
     for line in host.warnings:
         page.text(f"Beware: {line}.")
     return page

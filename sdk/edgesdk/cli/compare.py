@@ -27,8 +27,14 @@ def compare(
         ),
     ],
     data: Annotated[Path | None, typer.Option(help="Labelled data, as for `edgesdk evaluate`.")] = None,
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Times of the device: what `edgesdk benchmark --json` wrote there."),
+    ] = None,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Only its variants; its limits apply.")] = None,
-    max_ms: Annotated[float | None, typer.Option(min=0, help="Longest time of one inference, here.")] = None,
+    max_ms: Annotated[
+        float | None, typer.Option(min=0, help="Longest time of one inference, here or as --measured says.")
+    ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Largest size of the files, such as `4MB`.")] = None,
     max_rss: Annotated[str | None, typer.Option(help="Most memory of the process, such as `200MB`.")] = None,
     min_metric: Annotated[
@@ -77,7 +83,7 @@ def compare(
     if train is not None:
         from edgesdk.cli.compare_folds import compare_trained
 
-        limited = target is not None or bounds != _bounds(None, None, None, None, None)
+        limited = target is not None or bool(measured) or bounds != _bounds(None, None, None, None, None)
         compare_trained(
             artifacts, data, folds, train, output=output, loss=loss, report=report, json=json, limited=limited
         )
@@ -88,6 +94,7 @@ def compare(
         found = run(
             artifacts,
             data=data,
+            measured=measured or (),
             target=target,
             bounds=bounds,
             max_drop=max_drop,

@@ -30,7 +30,7 @@ def compare_trained(
     """Train each card's model once per fold, and print what comes of it.
 
     Args:
-        limited: whether a target or a limit was given.
+        limited: whether a target, a limit or a time was given.
 
     Raises:
         InputError: an option is missing, or something that is no card is to be trained; see `cross_validate` for the rest.
@@ -40,7 +40,7 @@ def compare_trained(
 
     if limited:
         raise InputError(
-            "--train compares ways to train by their figures: a target and limits have no say.",
+            "--train compares ways to train by their figures: a target, limits and times have no say.",
             hint="Leave them out; convert the model that is taken, and compare its variants.",
         )
     if data is None or not folds or output is None:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 def print_choice(found: Comparison) -> None:
     """Print the tables, which one to take with its reason, and what is wrong with the machine."""
-    from edgesdk.benchmark.contest_page import COLUMNS, cells
+    from edgesdk.benchmark.contest_page import entries_table
 
-    shown, on_front = table(*COLUMNS), found.front
-    for entry in found.entries:
-        add_row(shown, *cells(entry, entry.name in on_front))
+    columns, rows = entries_table(found.entries)
+    shown = table(*columns)
+    for row in rows:
+        add_row(shown, *row)
     console().print(shown)
     if found.figures is not None:
         for further in found.figures.tables():
@@ -29,6 +30,8 @@ def print_choice(found: Comparison) -> None:
     console().print(said, highlight=False, markup=False)
     for line in choice.passed_over:
         note(f"  not {plain(line)}")
+    for line in found.devices:
+        note(f"measured: {plain(line)}")
     for line in found.host.warnings:
         note(f"warning: {line}")
 

@@ -11,16 +11,18 @@ from edgesdk.benchmark.contest import Bounds, Entry, front, judged, with_faster_
 from edgesdk.benchmark.contest_choice import PREFERENCES, Pick, Prefer, pick
 from edgesdk.benchmark.contest_page import comparison_page
 from edgesdk.benchmark.host import HostFacts, cores, host_facts
-from edgesdk.benchmark.interleave import interleaved
+from edgesdk.benchmark.interleave import Race, interleaved
 from edgesdk.benchmark.measure import status_here
 from edgesdk.benchmark.subject import bundle_subject
+from edgesdk.comparison.device_times import DeviceTimes, device_times
 from edgesdk.comparison.figures import Figures, compared
 from edgesdk.comparison.parts import Part, VariantPart, open_labelled, open_parts
-from edgesdk.evaluate.answers import collect, paths_of
+from edgesdk.evaluate.answers import Answers, collect, paths_of
 from edgesdk.evaluate.dataset import Dataset
+from edgesdk.evaluate.figure_names import FIGURE_NAMES
 from edgesdk.report.page import Page
 from edgesdk_targets.catalogue import find_target
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import InputError, SessionFailed
 
 Say = Callable[[str], None]
 _NO_BOUNDS = Bounds()
@@ -36,6 +38,7 @@ class Comparison:
         figures: how they compare on the labelled pictures; None where none were given.
         host: where they were timed.
         threads: of one inference.
+        devices: lines that say what was timed on a device, and how.
     """
 
     entries: tuple[Entry, ...]
@@ -43,6 +46,7 @@ class Comparison:
     figures: Figures | None
     host: HostFacts
     threads: int
+    devices: tuple[str, ...] = ()
 
     @property
     def front(self) -> list[str]:
@@ -52,7 +56,7 @@ class Comparison:
     def page(self) -> Page:
         """Return the report."""
         tables = self.figures.tables() if self.figures else ()
-        return comparison_page(self.entries, self.choice, self.host, self.threads, tables)
+        return comparison_page(self.entries, self.choice, self.host, self.threads, tables, self.devices)
 
     def to_json(self) -> dict[str, object]:
         """Return all of it as JSON values."""
@@ -62,6 +66,7 @@ class Comparison:
             "choice": self.choice.to_json(),
             **(self.figures.to_json() if self.figures else {}),
             "threads": self.threads,
+            "devices": list(self.devices),
             "host": self.host.to_json(),
         }
 
@@ -70,6 +75,7 @@ def compare(
     artifacts: Sequence[str | Path],
     *,
     data: str | Path | None = None,
+    measured: Sequence[str | Path] = (),
     target: str | None = None,
     bounds: Bounds = _NO_BOUNDS,
     max_drop: float = 0.01,
@@ -87,6 +93,8 @@ def compare(
     Args:
         artifacts: bundles, `BUNDLE:VARIANT` for one variant of it, or models that are not converted (a card, an .onnx, a .pt2).
         data: labelled pictures, in any layout that `edgesdk evaluate` reads; without them nothing is known of accuracy.
+        measured: files that `edgesdk benchmark --json` wrote on the device: times and memory there take the place of this host's,
+            and only what was timed there is chosen from.
         target: only its variants; its limits apply.
         bounds: limits of one's own.
         max_drop: how far below the best the main figure may be, as a fraction.
@@ -97,8 +105,8 @@ def compare(
         slice_s: seconds of one turn.
 
     Raises:
-        InputError: arguments do not go together, something is no model, the models have different tasks or labels, or the data do
-            not fit them.
+        InputError: arguments do not go together, something is no model, the models have different tasks or labels, the data do
+            not fit them, or what was measured is of another bundle.
         BundleError: a bundle is damaged, or has nothing for the target.
         MissingExtra: what runs a model is not installed.
     """
@@ -109,15 +117,20 @@ def compare(
     figures: Figures | None = None
     with ExitStack() as stack:
         parts = open_parts([str(one) for one in artifacts], target, stack)
+        elsewhere = device_times([Path(file) for file in measured], parts)
         dataset = open_labelled(Path(data) if data is not None else None, parts)
-        host = host_facts()
-        entries = _timed(parts, rounds, slice_s, threads, host, say)
         if dataset is not None:
-            figures = _measured(parts, entries, dataset, folds, threads, say)
+            _check_names(dataset.task, bounds)
+        host = host_facts()
+        entries = _timed(parts, elsewhere, rounds, slice_s, threads, host, say)
+        if dataset is not None:
+            figures, unasked = _measured(parts, entries, dataset, folds, threads, say)
+            entries = [replace(entry, failure=unasked.get(entry.name, entry.failure)) for entry in entries]
+        if figures is not None:
             entries = [figures.of(entry) for entry in entries]
-            _check_names(entries, bounds)
     entries = [judged(entry, limits, bounds) for entry in entries]
-    return Comparison(tuple(entries), pick(entries, max_drop=max_drop, prefer=prefer), figures, host, threads)
+    choice = pick(entries, max_drop=max_drop, prefer=prefer)
+    return Comparison(tuple(entries), choice, figures, host, threads, elsewhere.about)
 
 
 def _check(max_drop: float, prefer: Prefer, folds: int, bounds: Bounds, *, with_data: bool) -> None:
@@ -125,71 +138,99 @@ def _check(max_drop: float, prefer: Prefer, folds: int, bounds: Bounds, *, with_
     if not 0 <= max_drop < 1:
         raise InputError(f"The max-drop must lie between 0 and 1, not {max_drop:g}.", hint="0.01 is one point.")
     if prefer not in PREFERENCES:
-        raise InputError(f"--prefer {prefer!r} is not known.", hint=f"One of: {', '.join(PREFERENCES)}.")
+        raise InputError(f"The preference {prefer!r} is not known.", hint=f"One of: {', '.join(PREFERENCES)}.")
     if folds == 1:
-        raise InputError("1 fold divides nothing.", hint="5 are usual; leave --folds out for none.")
+        raise InputError("1 fold divides nothing.", hint="5 are usual; 0 folds are none.")
     asked = {
-        "--folds": folds,
-        "--min-metric": bounds.least,
-        "--max-metric": bounds.most,
-        "--prefer metric": prefer == "metric",
+        "Folds need": folds,
+        "A limit on a figure needs": bounds.least or bounds.most,
+        "To prefer the metric needs": prefer == "metric",
     }
-    without = [option for option, given in asked.items() if given]
+    without = [what for what, given in asked.items() if given]
     if without and not with_data:
-        raise InputError(
-            f"{without[0]} needs figures, and no data are given.", hint="Add --data with labelled pictures."
-        )
+        raise InputError(f"{without[0]} figures, and there are no data.", hint="Give labelled pictures: `data`, or --data.")
 
 
-def _check_names(entries: Sequence[Entry], bounds: Bounds) -> None:
+def _check_names(task: str, bounds: Bounds) -> None:
     """Refuse a limit on a figure that this task does not have: nothing could ever keep it."""
-    known = {name for entry in entries for name in entry.figures}
+    known = FIGURE_NAMES[task]
     for name in (*bounds.least, *bounds.most):
-        if known and name not in known:
+        if name not in known:
             raise InputError(f"There is no figure {name!r} here.", hint=f"One of: {', '.join(sorted(known))}.")
 
 
-def _timed(parts: dict[str, Part], rounds: int, slice_s: float, threads: int, host: HostFacts, say: Say) -> list[Entry]:
-    """Time what can run here by turns; what cannot is in the table too."""
+def _timed(
+    parts: dict[str, Part],
+    elsewhere: DeviceTimes,
+    rounds: int,
+    slice_s: float,
+    threads: int,
+    host: HostFacts,
+    say: Say,
+) -> list[Entry]:
+    """Time by turns what can run here and was not timed on its device; what cannot is in the table too."""
     variants = {name: part for name, part in parts.items() if isinstance(part, VariantPart)}
     subjects = [
-        bundle_subject(p.bundle, p.variant, runtime=p.runtime, name=n) for n, p in variants.items() if p.runtime
+        bundle_subject(p.bundle, p.variant, runtime=p.runtime, name=n)
+        for n, p in variants.items()
+        if p.runtime and n not in elsewhere.times
     ]
     race = interleaved(subjects, rounds=rounds, slice_s=slice_s, threads=threads, say=say)
     entries = []
     for name, part in parts.items():
         entry = Entry(name, part.model, None, part.size_bytes, "not converted", failure="it is not converted")
         if isinstance(part, VariantPart):
-            timed = race.contenders.get(name)
-            entry = replace(
-                entry,
-                variant=part.variant,
-                status=status_here(part.variant, part.runtime, host) if timed and part.runtime else "not run",
-                worst_db=worst_parity_db(part.variant),
-                ms=timed.ms if timed else None,
-                rss_bytes=timed.rss_bytes if timed else None,
-                failure=race.failed.get(name, part.why_not),
-            )
+            entry = replace(entry, variant=part.variant, worst_db=worst_parity_db(part.variant))
+            there = elsewhere.times.get(name)
+            if there is not None:
+                entry = replace(entry, status="measured", ms=there.ms, rss_bytes=there.rss_bytes, device=there.device)
+                entry = replace(entry, failure=part.why_not)
+            else:
+                entry = _timed_here(entry, part, race, host)
         entries.append(entry)
-    return with_faster_floats(entries, race.ratio)
+    return with_faster_floats(
+        entries, lambda one, to: elsewhere.ratio(one, to) if one in elsewhere.times else race.ratio(one, to)
+    )
+
+
+def _timed_here(entry: Entry, part: VariantPart, race: Race, host: HostFacts) -> Entry:
+    timed = race.contenders.get(entry.name)
+    return replace(
+        entry,
+        status=status_here(part.variant, part.runtime, host) if timed and part.runtime else "not run",
+        ms=timed.ms if timed else None,
+        rss_bytes=timed.rss_bytes if timed else None,
+        failure=race.failed.get(entry.name, part.why_not),
+    )
 
 
 def _measured(
     parts: dict[str, Part], entries: Sequence[Entry], dataset: Dataset, folds: int, threads: int, say: Say
-) -> Figures:
-    """Ask everything that runs about all pictures, and compare the answers."""
-    answers = {}
+) -> tuple[Figures | None, dict[str, str]]:
+    """Ask everything that runs about all pictures, and compare the answers.
+
+    Returns:
+        The figures, None where nothing runs; and why what was timed on a device could not be asked here, by its name.
+    """
+    answers: dict[str, Answers] = {}
+    unasked: dict[str, str] = {}
     for entry in entries:
         part = parts[entry.name]
-        if entry.ms is None and isinstance(part, VariantPart):
+        if isinstance(part, VariantPart) and (entry.ms is None or part.runtime is None):
             continue
-        with part.answering(threads) as predict:
-            answers[entry.name] = collect(
-                predict,
-                paths_of(dataset),
-                lambda done, total, name=entry.name: say(f"{name}: {done} of {total}"),  # type: ignore[misc]
-            )
-    return compared(dataset, answers, folds=folds)
+        try:
+            with part.answering(threads) as predict:
+                answers[entry.name] = collect(
+                    predict,
+                    paths_of(dataset),
+                    lambda done, total, name=entry.name: say(f"{name}: {done} of {total}"),  # type: ignore[misc]
+                )
+        except SessionFailed as error:
+            # What was timed here runs here.
+            if not entry.device:
+                raise
+            unasked[entry.name] = error.message
+    return compared(dataset, answers, folds=folds) if answers else None, unasked
 
 
 def _silent(_line: str) -> None:

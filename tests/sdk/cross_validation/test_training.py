@@ -124,7 +124,7 @@ def test_a_fold_that_lacks_something_is_named(folder: Path, tmp_path: Path) -> N
     [
         ("wide.yaml", {"output": None}, "--train needs --output"),
         ("wide.yaml", {"folds": 0}, "--train needs --folds"),
-        ("wide.yaml", {"max_ms": 3.0}, "a target and limits have no say"),
+        ("wide.yaml", {"max_ms": 3.0}, "a target, limits and times have no say"),
         ("some.edgebundle", {}, "is no card"),
         ("wide.yaml", {"train": None}, "--loss and --output are about --train"),
     ],

@@ -1,0 +1,25 @@
+"""Which figures each task has, known before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# A detector's precision, recall and F1 are of its device's working threshold, and are not among those that compare models.
+FIGURE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "classify": (
+        "top1",
+        "balanced_accuracy",
+        "precision_micro",
+        "recall_micro",
+        "f1_micro",
+        "precision_macro",
+        "recall_macro",
+        "f1_macro",
+        "roc_auc",
+        "ece",
+    ),
+    "detect": ("ap50", "ap75", "map"),
+    "text": ("cer", "wer", "word_accuracy", "word_accuracy_ignoring_case"),
+    "embed": ("retrieval_top1",),
+    "regress": ("mae", "mse", "rmse", "r2", "relative_error"),
+}
