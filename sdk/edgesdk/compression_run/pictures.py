@@ -22,7 +22,9 @@ class Pictures:
     To open is to look at every file: a dataset is hashed and compared with the others, and what is learnt from is decoded and
     prepared. One run of a recipe asks once; the trials of a search ask again and again, mostly for the same. Of what is learnt
     from, two are kept: a trial's training and its passes may divide by other seeds. Before a third is opened (another input size),
-    the older one is let go. How pictures are kept in memory says who asks for them first.
+    the older one is let go. So twice `cache_mb` may be in memory over a whole search, and a third time while a trial holds what was
+    let go. How pictures are kept says who asks for them first: `workers`, `cache_mb` and `cache_disk_mb` of later plans do not count.
+    One thread at a time. Whether the files are still the same is not looked at; see `edgesdk.search_run.content`.
 
     Args:
         base: that paths are relative to.
@@ -60,7 +62,7 @@ class Pictures:
             InputError: as of `open_examples`.
         """
         loading = Loading.for_plans(*plans, folder=self._folder)
-        asked = (data, seed, card.card.task, card.labels, card.card.preprocess, card.card.input)
+        asked = (Path(data), seed, card.card.task, card.labels, card.card.preprocess, card.card.input)
         known = next((one for one in self._learnt_from if one[0] == asked), None)
         others = [one for one in self._learnt_from if one is not known][: _KEPT - 1]
         # Let go before anything is opened: two of them are as much as may be in memory.

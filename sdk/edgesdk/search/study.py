@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.search.asking import Asked, Dropped, Evaluate
+from edgesdk.search.asking import Asked, ContentChanged, Dropped, Evaluate
 from edgesdk.search.database import STARTUP, import_optuna, open_study
 from edgesdk.search.grid import next_of_grid
 from edgesdk.search.outcome import Ending, Trial, limits_of, missed, objective_values, unknown_limits
@@ -67,7 +67,8 @@ class Study:
 
         Raises:
             InputError: nothing but failures, or a limit on a figure that there is not.
-            NoSpace, MissingExtra: which the other trials would meet, too; the trial that was under way is proposed again.
+            ContentChanged, NoSpace, MissingExtra: which the other trials would meet, too; the trial that was under way is proposed
+                again.
             KeyboardInterrupt: it was stopped; the trial that was under way is proposed again the next time.
         """
         until = time.monotonic() + self._space.minutes * 60 if self._space.minutes else math.inf
@@ -194,7 +195,7 @@ class Study:
         except NoSpace:
             # Nothing more can be written now: the next run finds it open, and proposes it again.
             raise
-        except (KeyboardInterrupt, MissingExtra):
+        except (KeyboardInterrupt, MissingExtra, ContentChanged):
             self._cut_off(trial.number, parameters, baseline=bool(trial.user_attrs.get("baseline")))
             raise
         except EdgeError as error:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.benchmark.measure import Plan as Timing
 from edgesdk.benchmark.measure import measure
 from edgesdk.benchmark.subject import bundle_subject
-from edgesdk.compression_run.digest import digest_of
 from edgesdk.compression_run.pictures import Pictures
 from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
 from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
-from edgesdk.search.parameter import Scalar
 from edgesdk.search.space import Deploy, Space, area_of
+from edgesdk.search_run.content import Content
+from edgesdk.search_run.overrides import overrides_of
 from edgesdk.search_run.recipe import (
     check_batches,
     check_compression,
@@ -39,7 +39,6 @@ from edgesdk_targets.decode.postprocess import measured_with
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.session import SessionOptions
-from edgesdk_targets.yaml_file import load_yaml
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,16 +67,15 @@ class Carrying:
         # What is wrong with model or data is told before the first trial.
         with quiet("search"):
             source = self._source = resolve_source(self._card)
-        self._raw = load_yaml(self._card).data if self._card.suffix in {".yaml", ".yml"} else {}
         card = source.card_file
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
         self._pictures = Pictures(home, folder / WORK)
-        self._learnt: Sequence[Path] = ()
+        learnt: Sequence[Path] = ()
         self._teachers: Sequence[Any] = ()
         recipe = check_compression(space)
         check_batches(space, recipe)
         if space.train_data is not None:
-            self._learnt = TrialTraining(space, home, self._card, {}, self._pictures).check(self._dataset)
+            learnt = TrialTraining(space, home, self._card, {}, self._pictures).check(self._dataset)
         if space.calib_data is not None and not (home / space.calib_data).exists():
             raise InputError(f"calib_data: {home / space.calib_data} does not exist.", hint="Check the path.")
         if card.card.factory is None and area_of(space.parameters, "factory_args"):
@@ -94,35 +92,52 @@ class Carrying:
             from edgesdk.search_run.compression import TrialCompression
 
             self._teachers = TrialCompression(space, home, self._card, {}, self._pictures).check(recipe)
+        self._content = Content(self._places(learnt))
+
+    def _places(self, learnt: Sequence[Path]) -> dict[str, list[Path]]:
+        """Return what is behind the space's paths: of a dataset its folder, or its table and pictures; of the model its files."""
+        judged = [sample.path for sample in self._dataset.samples]
+        found = {"model": [self._card, *([self._source.path] if self._source.path else [])]}
+        for name, pictures in (("data", judged), ("train_data", learnt), ("calib_data", [])):
+            given = getattr(self._space, name)
+            if given is not None:
+                place = self._home / given
+                found[name] = [place] if place.is_dir() else [place, *pictures]
+        return found
 
     def content(self) -> dict[str, str]:
         """Return digests of what stands behind the space's paths, and the time of a slice: by these, too, it is the same search."""
         with quiet("search"):
             file = self._source.card_file
             model = [self._source.cache_key(), file.card.model_dump(mode="json"), list(file.labels)]
-        judged = [sample.path for sample in self._dataset.samples]
-        found = {
-            "model": _digest_of(model),
-            "data": _digest(self._home / self._space.data, judged),
-            "--slice": f"{self._time_s:g}",
-        }
-        if self._teachers:
-            found["teacher"] = _digest_of(self._teachers)
-        if self._space.train_data is not None:
-            found["train_data"] = _digest(self._home / self._space.train_data, self._learnt)
-        if self._space.calib_data is not None:
-            found["calib_data"] = _digest(self._home / self._space.calib_data, ())
-        return found
+        found = {**self._content.digests, "model": _digest_of(model), "--slice": f"{self._time_s:g}"}
+        return {**found, "teacher": _digest_of(self._teachers)} if self._teachers else found
 
     def __call__(self, asked: Asked) -> Mapping[str, float]:
-        """Carry one trial out, cheap questions first; what misses a limit on cost is not trained and not evaluated."""
+        """Carry one trial out.
+
+        Raises:
+            ContentChanged: model or data are not what they were when the search began; also where that is why the trial failed.
+            Dropped, EdgeError: as of what a trial is made of.
+        """
+        self._content.check()
+        try:
+            figures = self._carried_out(asked)
+        except Exception:
+            self._content.check()
+            raise
+        self._content.check()
+        return figures
+
+    def _carried_out(self, asked: Asked) -> Mapping[str, float]:
+        """Ask cheap questions first: what misses a limit on cost is not trained and not evaluated."""
         recipe = recipe_for(self._space, asked.parameters)
         deploy = deployment_for(self._space, asked.parameters, recipe)
         check_batch(deploy.batch, quantised=deploy.precision in QUANTISED)
         if recipe is not None:
             recipe = timed_as_deployed(recipe, deploy)
         place = self._folder / "trials" / str(asked.number)
-        overrides = self._overrides(deploy, area_of(asked.parameters, "factory_args"))
+        overrides = overrides_of(self._card, deploy, area_of(asked.parameters, "factory_args"))
         training = None
         if self._space.train is not None:
             training = TrialTraining(self._space, self._home, self._card, overrides, self._pictures)
@@ -187,24 +202,6 @@ class Carrying:
             )
         return open_bundle(made.path)
 
-    def _overrides(self, deploy: Deploy, arguments: Mapping[str, Scalar]) -> dict[str, Any]:
-        """Return what a trial changes of the card."""
-        overrides: dict[str, Any] = {"factory_args": dict(arguments)} if arguments else {}
-        if deploy.input_size is None:
-            return overrides
-        tensor, preprocess = self._raw.get("input"), self._raw.get("preprocess")
-        if not isinstance(tensor, dict) or not isinstance(tensor.get("shape"), list) or len(tensor["shape"]) != 4:
-            raise InputError(
-                f"{self._card} says no shape of a picture that deploy.input_size could change.",
-                hint="Write `input: {shape: [1, 3, 32, 32]}` in the card.",
-            )
-        side, shape = deploy.input_size, list(tensor["shape"])
-        places = (1, 2) if tensor.get("layout") == "NHWC" else (2, 3)
-        for at in places:
-            shape[at] = side
-        named = {"preset": preprocess} if isinstance(preprocess, str) else {}
-        return overrides | {"input": {"shape": shape}, "preprocess": {**named, "size": [side, side]}}
-
     @property
     def _calibration(self) -> Path | None:
         """The pictures on which INT8 ranges are measured, where there are any."""
@@ -241,8 +238,3 @@ class Carrying:
 
 def _digest_of(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(data: Path, pictures: Sequence[Path]) -> str:
-    """Return the digest of a dataset: of a folder all that is in it, of a table that and its pictures."""
-    return digest_of([data] if data.is_dir() else [data, *pictures])

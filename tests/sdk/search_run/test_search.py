@@ -16,6 +16,7 @@ from edgesdk.evaluate.apart import in_both
 from edgesdk.search.asking import Asked
 from edgesdk.search.space import Space
 from edgesdk.search_run.search import _remove_work
+from edgesdk.search_run.search import search as run
 from edgesdk.search_run.training import tells_of
 from edgesdk.search_run.trial import WORK, Carrying
 from edgesdk.train.measure import Measure, right_class
@@ -189,6 +190,37 @@ def test_a_search_goes_on_with_the_same_pictures_only(
         search(folder / "changing.yaml", tmp_path, time_s=0.02)
     with pytest.raises(InputError, match=r"not the same data, --slice\."):
         search(folder / "changing.yaml", tmp_path, time_s=0.03)
+
+
+@pytest.mark.parametrize("change", ["another", "gone", "new"])
+def test_data_that_change_while_a_search_runs_end_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    data = folder / f"changing-{change}"
+    shutil.copytree(folder / "data", data)
+    (folder / "changing.yaml").write_text(SPACE.replace("data: data", f"data: {data.name}"))
+    file = next(data.rglob("*.png"))
+    kept, lines = file.read_bytes(), []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if not line.startswith("trial 2 "):
+            return
+        if change == "gone":
+            file.unlink()
+        else:
+            (file if change == "another" else file.with_name("new.png")).write_bytes(kept[::-1])
+
+    named = "new.png is new" if change == "new" else rf"{file.name} (is gone|changed)"
+    with pytest.raises(InputError, match=rf"What `data` names changed while the search ran: .*{named}\.") as ended:
+        run(folder / "changing.yaml", tmp_path / "out", time_s=0.02, say=say)
+    assert "finished are kept" in ended.value.hint
+    # Put back, even if as of another time, the search goes on; what was under way is no failure.
+    file.with_name("new.png").unlink(missing_ok=True)
+    file.write_bytes(kept)
+    found = _run(capsys, folder / "changing.yaml", tmp_path / "out")
+    assert [trial["ending"] for trial in found["trials"]] == ["finished"] * 4
+    assert not any(line.startswith("trial 3 ") for line in lines)
 
 
 def test_an_option_that_the_space_does_not_bear_is_refused_like_the_file(folder: Path, tmp_path: Path) -> None:
