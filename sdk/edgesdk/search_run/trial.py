@@ -19,6 +19,7 @@ from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
 from edgesdk.search.space import Deploy, Space, area_of
 from edgesdk.search_run.content import Content
+from edgesdk.search_run.figures import check_figures
 from edgesdk.search_run.overrides import overrides_of
 from edgesdk.search_run.recipe import (
     check_batches,
@@ -68,6 +69,7 @@ class Carrying:
         with quiet("search"):
             source = self._source = resolve_source(self._card)
         card = source.card_file
+        check_figures(space, card.card.task)
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
         self._pictures = Pictures(home, folder / WORK)
         learnt: Sequence[Path] = ()

@@ -228,6 +228,27 @@ def test_an_option_that_the_space_does_not_bear_is_refused_like_the_file(folder:
         search(folder / "space.yaml", tmp_path, seed=1 << 40)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("objectives: [acuracy]", "objectives: there is no figure 'acuracy' here"),
+        ("limits: {least: {ap50: 0.5}}", "limits.least: there is no figure 'ap50'"),
+        ("limits: {most: {eec: 0.5}}", "limits.most: there is no figure 'eec'"),
+    ],
+    ids=["objective", "least", "most"],
+)
+def test_what_is_no_figure_is_refused_before_the_first_trial(
+    folder: Path, tmp_path: Path, wrong: str, said: str
+) -> None:
+    field = wrong.partition(":")[0]
+    lines = [line for line in SPACE.splitlines() if not line.startswith(field)]
+    (folder / "wrong.yaml").write_text("\n".join([*lines, wrong]))
+    with pytest.raises(InputError, match=said) as refused:
+        search(folder / "wrong.yaml", tmp_path / "out")
+    assert "top1" in refused.value.hint
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_cost_is_not_told_by_the_figure_of_an_epoch() -> None:
     accuracy = Measure("accuracy", higher_is_better=True, each=right_class)
     assert tells_of(accuracy, "top1")
