@@ -69,8 +69,8 @@ class Carrying:
         with quiet("search"):
             source = self._source = resolve_source(self._card)
         card = source.card_file
-        check_figures(space, card.card.task)
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
+        check_figures(space, card.card.task)
         self._pictures = Pictures(home, folder / WORK)
         learnt: Sequence[Path] = ()
         self._teachers: Sequence[Any] = ()
