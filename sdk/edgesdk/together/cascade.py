@@ -16,7 +16,8 @@ from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.groups import units_of
 from edgesdk.layouts.samples import ClassSample
 from edgesdk.together.doubt import Answered, AtBudget, Budget, Point, at, at_budgets, choose, curve, held_out
-from edgesdk.together.members import Part, check_parts, largest_input, together_variants
+from edgesdk.together.members import Part, check_parts, largest_input, own_inputs, together_variants
+from edgesdk.together.preparing import preparing_ms
 from edgesdk.together.write import place_of, write_together
 from edgesdk_converters.golden.golden_pictures import golden_pictures
 from edgesdk_converters.proving.compare import runtime_here
@@ -69,6 +70,7 @@ class Calibrated:
             **self.chosen.to_json(),
             "held_out": self.held_out.to_json() if self.held_out else None,
             "pictures": self.pictures,
+            "prepare_ms": float(f"{self.answered.prepare_ms:.4g}"),
             "members": [
                 {"accuracy": round(value, 6), "ms": float(f"{ms:.4g}")}
                 for value, ms in zip((first, second), self.ms, strict=True)
@@ -170,7 +172,7 @@ class _Asking:
         results = cast("tuple[Classification, ...]", answers[0].results)
         confidence = np.asarray([result.scores[0] for result in results], np.float64)
         ms = self._times(parts, names, runtime, rounds, slice_s)
-        return Answered(confidence, right[0], right[1], units, ms)
+        return Answered(confidence, right[0], right[1], units, ms, self._preparing_ms(parts, names[1]))
 
     def _ask(self, part: Part, variant_id: str) -> Answers:
         key = (part.bundle.digest, variant_id)
@@ -188,6 +190,13 @@ class _Asking:
         samples = cast("tuple[ClassSample, ...]", self._dataset.samples)
         results = cast("tuple[Classification, ...]", answers.results)
         return np.asarray([int(r.class_ids[0]) in s.accepted for r, s in zip(results, samples, strict=True)])
+
+    def _preparing_ms(self, parts: Sequence[Part], second: str) -> float:
+        """Return what a picture takes to be prepared for the second model; nothing where it is handed the first one's pixels."""
+        if not own_inputs(parts):
+            return 0.0
+        variant = next(v for v in parts[1].manifest.variants if v.id == second)
+        return preparing_ms(parts[1], variant, [sample.path for sample in self._dataset.samples])
 
     def _times(
         self, parts: Sequence[Part], names: Sequence[str], runtime: Runtime | None, rounds: int, slice_s: float

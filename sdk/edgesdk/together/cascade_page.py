@@ -64,5 +64,11 @@ def said(one: Calibrated) -> str:
         f"{name} {point.accuracy:.4f} in {ms:.3g} ms"
         for name, point, ms in zip(("first", "second"), (one.points[0], one.points[-1]), one.ms, strict=True)
     )
+    prepare = one.answered.prepare_ms
+    own = (
+        f" Of these {prepare:.3g} ms prepare each picture a second time, as the second model sees it."
+        if prepare
+        else ""
+    )
     held = f" On pictures that the threshold was not chosen on: {one.held_out.accuracy:.4f}." if one.held_out else ""
-    return f"{text} (alone: {alone}).{held}"
+    return f"{text} (alone: {alone}).{own}{held}"

@@ -29,6 +29,7 @@ class Answered:
         first, second: (n,) bool, which of their answers are right.
         units: (n,) which pictures belong together and count as one.
         ms: mean time of one inference, of each.
+        prepare_ms: what every picture takes beside, in doubt or not: where the second model sees a picture of its own.
     """
 
     confidence: Array
@@ -36,11 +37,17 @@ class Answered:
     second: Array
     units: Array
     ms: tuple[float, float]
+    prepare_ms: float = 0.0
 
     def only(self, places: Array) -> Answered:
         """Return what was said to some of the pictures."""
         units = np.unique(self.units[places], return_inverse=True)[1]
-        return Answered(self.confidence[places], self.first[places], self.second[places], units, self.ms)
+        confidence, first, second = (one[places] for one in (self.confidence, self.first, self.second))
+        return Answered(confidence, first, second, units, self.ms, self.prepare_ms)
+
+    def mean_ms(self, share: float) -> float:
+        """Return the mean time of a picture where the second model is asked about this share of them."""
+        return self.ms[0] + self.prepare_ms + share * self.ms[1]
 
     @property
     def weights(self) -> Array:
@@ -106,9 +113,8 @@ def curve(answered: Answered) -> list[Point]:
     counts = np.concatenate([[0], ends, [len(order)]])
     thresholds = np.concatenate([[0.0], (sorted_by[ends - 1] + sorted_by[ends]) / 2, [1.0]])
     shares = counts / len(order)
-    one, other = answered.ms
     return [
-        Point(float(t), float(s), float(accuracy[k]), one + float(s) * other)
+        Point(float(t), float(s), float(accuracy[k]), answered.mean_ms(float(s)))
         for t, s, k in zip(thresholds, shares, counts, strict=True)
     ]
 
@@ -173,7 +179,7 @@ def at(answered: Answered, threshold: float) -> Point:
     asked = answered.confidence < threshold
     right = np.where(asked, answered.second, answered.first)
     share = float(asked.mean())
-    return Point(threshold, share, float((right * answered.weights).sum()), answered.ms[0] + share * answered.ms[1])
+    return Point(threshold, share, float((right * answered.weights).sum()), answered.mean_ms(share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +211,15 @@ class AtBudget:
 
 
 def at_budgets(answered: Answered, count: int = 8) -> list[AtBudget]:
-    """Compare the cascade with its members at budgets from the first one's time to that of both.
+    """Compare the cascade with its members at budgets from where the second is never asked to where it always is.
 
     The cascade's threshold is chosen for each budget on other pictures than it is measured on: the best of many thresholds on the
     very pictures would beat a member by luck alone. A member has nothing to choose, and is measured on all.
     """
-    one, other = answered.ms
+    _, other = answered.ms
     first, second = at(answered, 0.0).accuracy, float((answered.second * answered.weights).sum())
     found = []
-    for budget in np.linspace(one, one + other, count):
+    for budget in np.linspace(answered.mean_ms(0.0), answered.mean_ms(1.0), count):
         affordable = [(first, "first")] + ([(second, "second")] if other <= budget + 1e-12 else [])
         single, member = max(affordable)
         kept = held_out(answered, Budget(ms=float(budget)))

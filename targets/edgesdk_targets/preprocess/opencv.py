@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from edgesdk_targets.errors import MissingExtra
 
 try:
@@ -9,4 +12,15 @@ try:
 except ImportError as error:
     raise MissingExtra("opencv-python-headless", "agent") from error
 
-__all__ = ["cv2"]
+__all__ = ["cv2", "one_opencv_thread"]
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Let OpenCV start no threads of its own meanwhile, in the whole process."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -54,6 +54,8 @@ class TestCascade:
             first, second = one["members"]
             assert first["accuracy"] < one["accuracy"] <= second["accuracy"] == 1.0
             assert 0 < one["share"] < 1
+            # The same pixels serve both.
+            assert one["prepare_ms"] == 0
         assert "<svg" in (folder / "page.html").read_text("utf-8")
         with open_bundle(folder / "both.edgebundle") as bundle:
             thresholds = [v.together.threshold for v in bundle.manifest.variants if v.together]

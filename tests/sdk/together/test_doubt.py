@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,25 @@ def test_it_begins_with_the_first_model_alone_and_ends_with_the_second() -> None
     assert points[0].accuracy == pytest.approx(answered.first.mean())
     assert points[-1].accuracy == pytest.approx(answered.second.mean())
     assert points[-1].ms == pytest.approx(5.0)
+
+
+def test_a_picture_of_the_seconds_own_costs_in_doubt_or_not() -> None:
+    shared = _answered(400)
+    own = replace(shared, prepare_ms=0.5)
+    for one, other in zip(curve(shared), curve(own), strict=True):
+        assert (one.threshold, one.share, one.accuracy) == (other.threshold, other.share, other.accuracy)
+        assert other.ms == pytest.approx(one.ms + 0.5)
+    # For the same time fewer pictures can be asked about; a member alone costs what it did.
+    budget = Budget(ms=2.0)
+    assert choose(curve(own), budget).share < choose(curve(shared), budget).share
+    kept = held_out(own, budget)
+    assert kept is not None
+    assert kept.ms == pytest.approx(own.mean_ms(kept.share))
+    rows = at_budgets(own)
+    assert (rows[0].ms, rows[-1].ms) == (pytest.approx(1.5), pytest.approx(5.5))
+    assert rows[0].member == "first"
+    with pytest.raises(InputError, match=r"takes 1\.5 ms even where the second model is never asked"):
+        choose(curve(own), Budget(ms=1.2))
 
 
 def test_equal_confidences_are_passed_on_together() -> None:

@@ -170,6 +170,16 @@ def test_nothing_of_frame_size_is_allocated_for_a_picture(folder: Path, *, copie
     assert (peak >= WIDE_SIDE * WIDE_SIDE * 3) == copies
 
 
+def test_what_the_large_members_picture_takes_is_part_of_the_cost(folder: Path) -> None:
+    with open_bundle(folder / "both.edgebundle") as bundle:
+        made = json.loads(bundle.read("reports/together.json"))["calibrated"]
+    for one in made:
+        first, second = (member["ms"] for member in one["members"])
+        assert one["prepare_ms"] > 0
+        assert one["ms"] == pytest.approx(first + one["prepare_ms"] + one["share"] * second, rel=1e-2)
+        assert one["budgets"][0]["ms"] == pytest.approx(first + one["prepare_ms"], rel=1e-2)
+
+
 def test_benchmark_and_tune_fill_every_members_input(folder: Path, tmp_path: Path) -> None:
     with open_bundle(folder / "both.edgebundle") as bundle:
         variant = next(one for one in bundle.manifest.variants if one.target == "rpi5")

@@ -9,7 +9,6 @@ nothing. Frames of a video are decoded one after the other by the thread that as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,7 +19,7 @@ from edgesdk.data.stream.frame_cache import FrameCache
 from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk.data.stream.stages import Stage, composed
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.preprocess.opencv import cv2
+from edgesdk_targets.preprocess.opencv import cv2, one_opencv_thread
 from edgesdk_targets.tensor import Array
 
 Answer = TypeVar("Answer")
@@ -77,7 +76,8 @@ class Pipeline(Generic[Answer]):
 
     def __iter__(self) -> Iterator[tuple[Item, Answer | Unread]]:
         """Yield each item with its answer, in order."""
-        with _one_opencv_thread():
+        # The workers are the threads: OpenCV's own would wait for each other.
+        with one_opencv_thread():
             answers = in_order(self._jobs(), self._answer, workers=self._workers, ahead=self._ahead)
             for number, (item, answer) in enumerate(zip(self._items, answers, strict=True), 1):
                 if self._progress is not None and (number % _SAY_EVERY == 0 or number == len(self._items)):
@@ -133,14 +133,3 @@ class _Video:
             return Unread(InputError(f"{self.path} has no frame {number}.", hint="It may be cut off; copy it again."))
         picture: Array = frame
         return picture
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """The workers are the threads: OpenCV's own would wait for each other."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
