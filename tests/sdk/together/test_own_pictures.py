@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +17,7 @@ from edgesdk.benchmark.lane import Opening
 from edgesdk.benchmark.subject import bundle_subject
 from edgesdk.benchmark.variant_lane import VariantLane
 from edgesdk.cli.bundle_together import cascade, ensemble
+from edgesdk.fleet.broker import Broker
 from edgesdk_agent.cameras.folder import FolderCamera
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.pipeline import Pipeline
@@ -30,6 +34,8 @@ from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array
 from edgesdk_targets.tuning.bench import SessionBench
 from edgesdk_targets.tuning.setting import Hint, Setting
+from edgesdk_testkit.agent_process import AgentProcess
+from edgesdk_testkit.mqtt_listener import MqttListener
 from edgesdk_testkit.tiny_bundles import LABELS, write_tiny_bundle
 from edgesdk_testkit.tiny_models import CNN, MEAN, STD, WIDE, WIDE_PIXELS, WIDE_SIDE
 
@@ -150,6 +156,36 @@ def test_the_pipeline_answers_as_the_call_does(folder: Path, tmp_path: Path) -> 
             assert pipeline.wait(60)
         expected = [cast("Classification", model(picture(seed))).to_json() for seed in range(6)]
     assert [frame.result.to_json() for frame in sorted(found, key=lambda one: one.seq)] == expected
+
+
+def test_evaluate_verify_and_the_agent_run_it_as_processes(folder: Path, tmp_path: Path) -> None:
+    both, variant = folder / "both.edgebundle", "generic-onnx-onnxruntime-cascade"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def said(*words: str | Path) -> dict[str, Any]:
+        command = [sys.executable, "-m", "edgesdk", *map(str, words), "--variant", variant, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    with open_bundle(both) as bundle:
+        made = json.loads(bundle.read("reports/together.json"))["calibrated"]
+    accuracy = next(one["accuracy"] for one in made if one["variant"] == variant)
+    assert said("evaluate", both, "--data", folder / "data")["metrics"]["top1"]["value"] == pytest.approx(accuracy)
+    assert said("verify", both)["verdict"] == "passed"
+    for seed in range(6):
+        (tmp_path / f"{seed}.png").write_bytes(encode_png(picture(seed)))
+    with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
+        with AgentProcess(
+            "--bundle", both, "--variant", variant, "--source", tmp_path, "--broker", broker.address, env=environment
+        ) as agent:
+            code, _ = agent.finish()
+        assert code == 0, agent.log
+        heard = [one.body for one in listener.wait_for("up/result", 6)]
+    with load_model(both, variant=variant) as model:
+        expected = [cast("Classification", model(picture(seed))).label for seed in range(6)]
+    assert [one["result"]["classes"][0]["label"] for one in heard] == expected
 
 
 @pytest.mark.parametrize("copies", [False, True], ids=["as-it-is", "a-copied-picture"])
