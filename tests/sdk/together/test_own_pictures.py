@@ -173,7 +173,7 @@ def test_evaluate_verify_and_the_agent_run_it_as_processes(folder: Path, tmp_pat
         made = json.loads(bundle.read("reports/together.json"))["calibrated"]
     accuracy = next(one["accuracy"] for one in made if one["variant"] == variant)
     assert said("evaluate", both, "--data", folder / "data")["metrics"]["top1"]["value"] == pytest.approx(accuracy)
-    assert said("verify", both)["verdict"] == "passed"
+    assert said("verify", both)["verdict"] == "pass"
     for seed in range(6):
         (tmp_path / f"{seed}.png").write_bytes(encode_png(picture(seed)))
     with Broker(port=0) as broker, MqttListener(broker.address.host, broker.address.port) as listener:
