@@ -25,7 +25,7 @@ _EXAM = (*_PICTURES, "benchmarks/table/pictures.json", "benchmarks/table/figures
 _EMULATED = ("benchmarks/table/emulate.py", "benchmarks/table/altered.py")
 _FLOAT = tuple(
     f"converters/edgesdk_converters/{name}"
-    for name in ("source.py", "torch_source.py", "reference.py", "proving/predictor.py")
+    for name in ("source.py", "torch_source.py", "author_code.py", "reference.py", "proving/predictor.py")
 )
 
 

@@ -8,8 +8,8 @@ with more of it in float. The bundle is written whole, at the end, or not at all
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +19,17 @@ from edgesdk_converters.cache import StepCache, default_folder
 from edgesdk_converters.conversion import Conversion
 from edgesdk_converters.families.build import build
 from edgesdk_converters.golden.golden_set import golden_files_of
+from edgesdk_converters.jobs import Job, check_calibration, find_targets, jobs_for, precisions_named
 from edgesdk_converters.packing import Built, bundle_path, write
 from edgesdk_converters.proving.gate import Gate
 from edgesdk_converters.proving.parity_pictures import parity_pictures, pictures_below
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference, open_reference
-from edgesdk_converters.routes import QUANTISED, Route, precision_named, routes
+from edgesdk_converters.routes import QUANTISED
 from edgesdk_converters.several import check_batch, in_batches
 from edgesdk_converters.source import Source, resolve_source
 from edgesdk_converters.workshop import Progress, Workshop
 from edgesdk_targets.card import ModelCard
-from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.errors import (
     ConversionError,
@@ -41,7 +41,6 @@ from edgesdk_targets.errors import (
     StepFailed,
 )
 from edgesdk_targets.state import check_states
-from edgesdk_targets.target import Precision, Target
 from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
@@ -54,20 +53,6 @@ if TYPE_CHECKING:
 # Makes the gate once it is known what the model is: (card, labels, calibration pictures or None) → the gate, and the
 # files of the pictures it judges by. It is asked before the calibration where there are data of their own, else after it.
 GateMaker = Callable[[ModelCard, tuple[str, ...], "Calibrating | None"], tuple["Gate | None", Sequence[Path]]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One variant to be built.
-
-    Attributes:
-        ways: to try, best first.
-        if_faster: the first way is INT8 that nobody asked for by name; it has to be worth it.
-    """
-
-    target: Target
-    ways: tuple[Route, ...]
-    if_faster: bool = False
 
 
 def convert(
@@ -119,11 +104,11 @@ def convert(
         NoSpace: the disk is full.
     """
     say: Progress = progress or (lambda _line: None)
-    targets = _find_targets([target] if isinstance(target, str) else target)
-    wanted = _precisions(precision)
-    _check_calibration(wanted, calib_data, explain=explain)
+    targets = find_targets([target] if isinstance(target, str) else target)
+    wanted = precisions_named(precision)
+    check_calibration(wanted, calib_data, explain=explain)
     check_batch(batch, quantised=calib_data is not None)
-    _jobs(targets, wanted, from_onnx=False, calibrated=calib_data is not None)  # refuse before loading anything
+    jobs_for(targets, wanted, from_onnx=False, calibrated=calib_data is not None)  # refuse before loading anything
     say("loading the model")
     model = resolve_source(source, card=card, overrides=overrides, head=head)
     path = bundle_path(Path(output), model.card.name, model.card.version)
@@ -132,7 +117,7 @@ def convert(
     folder = default_folder() if cache == "default" else Path(cache) if cache is not None else None
     built_from = in_batches(model, reference, batch) if batch > 1 else (model, reference)
     workshop = Workshop(*built_from, StepCache(folder), say)
-    jobs = _jobs(targets, wanted, from_onnx=model.is_onnx, calibrated=calib_data is not None)
+    jobs = jobs_for(targets, wanted, from_onnx=model.is_onnx, calibrated=calib_data is not None)
     with tempfile.TemporaryDirectory(prefix="edgesdk-calibration-") as scratch:
         calibrating = quantiser = judge = None
         files: Sequence[Path] = pictures_below(Path(data)) if data and not gate else ()
@@ -199,7 +184,7 @@ def _check_answers(source: Source, reference: Reference) -> None:
         )
 
 
-def _first_that_works(job: _Job, workshop: Workshop, quantiser: Quantiser | None, proof: Proof, say: Progress) -> Built:
+def _first_that_works(job: Job, workshop: Workshop, quantiser: Quantiser | None, proof: Proof, say: Progress) -> Built:
     refused: list[str] = []
     errors: list[EdgeError] = []
     for route in job.ways:
@@ -248,42 +233,3 @@ def _pictures(source: Source, files: Sequence[Path], calibrating: Calibrating | 
         return calibrating.some_pictures()
     size = source.card.preprocess.size if source.card.preprocess else (64, 64)
     return parity_pictures(size, files)
-
-
-def _find_targets(names: Iterable[str]) -> list[Target]:
-    found: dict[str, Target] = {}
-    for name in names:
-        target = find_target(name)
-        found[target.name] = target
-    if not found:
-        raise InputError("No target is given.", hint="Name one: --target rpi5 (see `edgesdk targets`).")
-    return list(found.values())
-
-
-def _jobs(targets: Sequence[Target], wanted: Sequence[Precision], *, from_onnx: bool, calibrated: bool) -> list[_Job]:
-    if wanted:
-        return [_Job(t, routes(t, from_onnx=from_onnx, precision=p)) for t in targets for p in wanted]
-    jobs = []
-    for target in targets:
-        ways = routes(target, from_onnx=from_onnx, precision=None)
-        if calibrated and Precision.INT8 in target.precisions[target.runtimes[0]]:
-            # On the target's first runtime INT8 is tried; what is not good or fast enough gives way to float.
-            first = routes(target, from_onnx=from_onnx, precision=Precision.INT8)[0]
-            jobs.append(_Job(target, (first, *ways), if_faster=True))
-        else:
-            jobs.append(_Job(target, ways))
-    return jobs
-
-
-def _precisions(names: str | Sequence[str] | None) -> list[Precision]:
-    given = [names] if isinstance(names, str) else list(names or ())
-    return list(dict.fromkeys(precision_named(name) for name in given))
-
-
-def _check_calibration(wanted: Sequence[Precision], calib_data: Any, *, explain: bool) -> None:
-    needs = [p.value for p in wanted if p in QUANTISED] or (["--explain"] if explain else [])
-    if needs and calib_data is None:
-        raise InputError(
-            f"{needs[0]} needs pictures on which value ranges are measured.",
-            hint="Give some hundred typical ones: --calib-data DIR (or a video, or an .npy array).",
-        )

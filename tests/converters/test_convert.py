@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def net(folder: Path) -> torch.nn.Module:
-    from edgesdk_converters.torch_source import build
+    from edgesdk_converters.author_code import build
 
     torch.manual_seed(3)
     return build("thing_net:net", {}, folder).eval()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from edgesdk_converters.int8.quantising import _helped
 from edgesdk_converters.int8.tiers import PLAIN, TUNED, tiers
 
 LAYERS = [f"layer{number}" for number in range(40)]
@@ -111,4 +110,4 @@ def test_tuned_weights_that_did_worse_than_plain_are_not_used_again() -> None:
     ],
 )
 def test_later_tries_have_tuned_weights_where_those_did_no_worse(beyond: dict[str, float], helped: bool) -> None:
-    assert _helped(beyond) is helped
+    assert helped(beyond) is helped

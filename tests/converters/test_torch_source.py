@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from edgesdk_converters.author_code import build
 from edgesdk_converters.sniff import Kind, sniff
 from edgesdk_converters.source import resolve_source
-from edgesdk_converters.torch_source import build, load_torch
+from edgesdk_converters.torch_source import load_torch
 from edgesdk_targets.errors import InputError
 
 FACTORY = """
@@ -100,7 +101,7 @@ def test_a_factory_beside_another_is_found_whatever_that_does_to_the_import_path
     (tmp_path / "inner_one.py").write_text(FACTORY)
     (tmp_path / "outer_one.py").write_text(
         "import sys\n"
-        "from edgesdk_converters.torch_source import build_beside\n\n"
+        "from edgesdk_converters.author_code import build_beside\n\n"
         "def outer(path):\n"
         "    sys.path[:] = [path, *sys.path[1:]]\n"
         "    return build_beside('inner_one:tiny', {'width': 7})\n"

@@ -17,24 +17,24 @@ import numpy as np
 from pydantic import ValidationError
 
 from edgesdk_converters.artifact import Artifact
+from edgesdk_converters.golden.golden_groups import groups_of
 from edgesdk_converters.golden.golden_inputs import GoldenInput, golden_input
 from edgesdk_converters.golden.golden_pictures import golden_pictures
 from edgesdk_converters.golden.golden_tolerance import ROUNDED, limit_of, settle, source_limit_of
 from edgesdk_converters.proving.compare import runtime_here
-from edgesdk_converters.proving.parity import CHANNEL_GROUPS
 from edgesdk_converters.proving.proof import Proof
 from edgesdk_converters.reference import Reference
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.errors import ConversionError
 from edgesdk_targets.golden.exact_input import digest_of
 from edgesdk_targets.golden.expected_result import expected_from
-from edgesdk_targets.golden.golden_file import FOLDER, INDEX, GoldenSet, Group, Limit, Picture, VariantAnswers
+from edgesdk_targets.golden.golden_file import FOLDER, INDEX, GoldenSet, Limit, Picture, VariantAnswers
 from edgesdk_targets.golden.output_sample import choose, noise_db, part_of, take
 from edgesdk_targets.golden.staged_run import Meaning, StagedRun
 from edgesdk_targets.preprocess.spec import Preprocess
 from edgesdk_targets.session import Session
 from edgesdk_targets.target import Runtime
-from edgesdk_targets.tensor import Array, TensorSpec
+from edgesdk_targets.tensor import Array
 from edgesdk_targets.together.spec import Together
 
 # A model with state sees each picture so often in a row, so that what it carries is compared as well.
@@ -111,7 +111,7 @@ class _Maker:
         clip = self._frames if meaning.window else None
         own = meaning.own_preprocess
         self._asked = [golden_input(png, model.preprocess, seed, clip, own) for seed, png in enumerate(model.pictures)]
-        self._groups = _groups(model.reference.outputs, meaning.postprocess.head)
+        self._groups = groups_of(model.reference.outputs, meaning.postprocess.head)
         blank = {spec.name: np.zeros(spec.shape) for spec in model.reference.outputs if not spec.dynamic}
         self._counts = tuple(len(choose(part_of(blank, group))) for group in self._groups)
         self._source = self._ask(model.reference, folded=model.folded, together=model.together)
@@ -240,23 +240,6 @@ class _Maker:
     def _pixel(self, asked: GoldenInput) -> float:
         """Return how many pixels of the picture one pixel of the input is, at least one."""
         return max(1.0, *(a / b for a, b in zip(asked.size, self._preprocess.size, strict=True)))
-
-
-def _groups(outputs: Sequence[TensorSpec], head: str | None) -> tuple[Group, ...]:
-    """Divide the outputs as parity does; one whose size depends on the picture has nothing to compare value by value."""
-    axis, channels = CHANNEL_GROUPS.get(head or "", (0, {}))
-    groups: list[Group] = []
-    for spec in outputs:
-        if spec.dynamic:
-            continue
-        if not channels or len(spec.shape) < 3 or len(spec.shape) <= axis:
-            groups.append(Group(name=spec.name, output=spec.name))
-            continue
-        groups += [
-            Group(name=f"{spec.name}.{name}", output=spec.name, axis=axis, start=part.start or 0, stop=part.stop)
-            for name, part in channels.items()
-        ]
-    return tuple(groups)
 
 
 def _npy(array: Array) -> bytes:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from edgesdk_converters.artifact import Artifact
 from edgesdk_converters.families.build import build
+from edgesdk_converters.int8.attempts import helped, measured_beyond, most_telling
 from edgesdk_converters.int8.calibrating import Calibrating
 from edgesdk_converters.int8.order import Int8Order
-from edgesdk_converters.int8.tiers import PLAIN, TUNED, Tier, tiers
+from edgesdk_converters.int8.tiers import Tier, tiers
 from edgesdk_converters.packing import Built
 from edgesdk_converters.proving.compare import runtime_here
 from edgesdk_converters.proving.proof import Proof
@@ -105,7 +106,7 @@ class Quantiser:
                 tried.append(f"{tier.name} not taken: {error.message}")
                 self._say(tried[-1])
                 continue
-            if _measured_beyond(variant):
+            if measured_beyond(variant):
                 # Too few samples to call it a failure; but one that measures better is to be preferred.
                 doubtful.append((variant, artifact))
                 beyond[tier.name] = float(variant.accuracy["excess"])
@@ -114,7 +115,7 @@ class Quantiser:
             self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
             return variant, artifact
         if not doubtful:
-            raise _most_telling(failures)
+            raise most_telling(failures)
         variant, artifact = min(doubtful, key=lambda built: float(built[0].accuracy["excess"]))
         self._check_speed(route, proof, variant, artifact, must_be_faster=must_be_faster)
         return variant, artifact
@@ -136,7 +137,7 @@ class Quantiser:
             light=lambda: depthwise_nodes(model) if style == "symmetric" else (),
             ranking=lambda: [layer.node for layer in self.sensitivities(style)],
             tuning=lambda: tune and self._tuning().gain_db > 0,
-            tuning_helps=lambda: _helped(beyond),
+            tuning_helps=lambda: helped(beyond),
             mixed_only=route.precision is Precision.MIXED,
             last_resort=_LAST_RESORTS.get(route.runtime),
         )
@@ -230,25 +231,6 @@ class Quantiser:
                     hint="Ask for it with --precision int8 if its size is what counts.",
                 )
             self.warnings.append(f"{said}; fp32 is the better choice here")
-
-
-def _helped(beyond: Mapping[str, float]) -> bool:
-    """Tell whether tuned weights, once tried, were measured to do no worse than plain; parity alone measures nothing."""
-    tuned = beyond.get(TUNED, 0.0)
-    return math.isfinite(tuned) and tuned <= beyond.get(PLAIN, math.inf)
-
-
-def _measured_beyond(variant: Variant) -> bool:
-    """Tell whether the gate could not decide, but measured a greater drop than it allows."""
-    return variant.accuracy.get("outcome") == "need more samples" and float(variant.accuracy["excess"]) > 0
-
-
-def _most_telling(failures: Sequence[EdgeError]) -> EdgeError:
-    """Return the last failed proof; where nothing could be built, why."""
-    proofs = [error for error in failures if not isinstance(error, StepFailed)]
-    if proofs or failures:
-        return (proofs or list(failures))[-1]
-    return StepFailed("Nothing is left that could be quantised.", hint="Keep less in float, or use --precision fp16.")
 
 
 def _overflows(target: Target) -> bool:

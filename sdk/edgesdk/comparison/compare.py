@@ -148,7 +148,9 @@ def _check(max_drop: float, prefer: Prefer, folds: int, bounds: Bounds, *, with_
     }
     without = [what for what, given in asked.items() if given]
     if without and not with_data:
-        raise InputError(f"{without[0]} figures, and there are no data.", hint="Give labelled pictures: `data`, or --data.")
+        raise InputError(
+            f"{without[0]} figures, and there are no data.", hint="Give labelled pictures: `data`, or --data."
+        )
 
 
 def _check_names(task: str, bounds: Bounds) -> None:

@@ -8,7 +8,6 @@ its reason.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from edgesdk.compression.changes import Channels
+from edgesdk.compression.channel_graph import dependency_graph
 from edgesdk.compression.layers import sharing_layers
 from edgesdk.compression.rebuilt import replay
 from edgesdk.compression.resize import channels_of
@@ -85,7 +85,7 @@ def find_groups(subject: Subject, skip: Sequence[str] = ()) -> ChannelGroups:
         InputError: the model cannot be traced; names the layer where that is known.
         MissingExtra: torch-pruning is not installed.
     """
-    graph, names = _graph(subject.copy(), subject)
+    graph, names = dependency_graph(subject.copy(), subject)
     found: list[ChannelGroup] = []
     left: dict[str, str] = {}
     shared = sharing_layers(subject.module)
@@ -135,7 +135,7 @@ def channel_changes(before: nn.Module, after: nn.Module) -> list[Channels]:
 
 def _pruned(subject: Subject, places: Mapping[str, Sequence[int]]) -> nn.Module:
     module = subject.copy()
-    graph, _ = _graph(module, subject)
+    graph, _ = dependency_graph(module, subject)
     for name, indices in places.items():
         root = module.get_submodule(name)
         group = graph.get_pruning_group(root, graph.get_pruner_of_module(root).prune_out_channels, list(indices))
@@ -143,44 +143,6 @@ def _pruned(subject: Subject, places: Mapping[str, Sequence[int]]) -> nn.Module:
     for part in module.modules():
         part.training = False
     return module
-
-
-def _graph(module: nn.Module, subject: Subject) -> tuple[Any, dict[nn.Module, str]]:
-    """Trace a module by the gradients' way back through it.
-
-    Raises:
-        InputError: that way does not reach a layer, or the model does not run.
-    """
-    with needs("torch-pruning", extra="compress"):
-        from torch_pruning import DependencyGraph
-    module.eval()
-    names = {part: name for name, part in module.named_modules()}
-    wanted = {part: part.requires_grad for part in module.parameters()}
-    for parameter in wanted:
-        parameter.requires_grad_(True)
-    try:
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            graph = DependencyGraph().build_dependency(module, example_inputs=list(subject.example), verbose=False)
-    except Exception as error:  # the user's code, and the tracer, may raise anything
-        where = _without_gradient(module, subject)
-        raise InputError(
-            f"The pruner cannot trace the model{f', which it loses at the layer {where}' if where else ''}: "
-            f"{reason(error)}",
-            hint="Structured pruning needs a forward that gradients pass through. Leave `prune` out of the recipe, or "
-            "rewrite that layer without `detach`, `.data`, numpy or operations on whole numbers.",
-        ) from error
-    finally:
-        for parameter, had in wanted.items():
-            parameter.requires_grad_(had)
-    if lost := [names[part] for part in _layers_run(module, subject) if part not in graph.module2node]:
-        cut = _without_gradient(module, subject)
-        where = f": the layer {cut} cuts it off" if cut else ""
-        raise InputError(
-            f"The pruner cannot trace the model, as no gradient comes back to the layer {lost[0]}{where}.",
-            hint="Leave `prune` out of the recipe, or rewrite what comes after it without `detach`, `.data`, numpy or argmax.",
-        )
-    return graph, names
 
 
 def _stands_in_the_way(
@@ -227,53 +189,3 @@ def _outputs_stay(subject: Subject, groups: Sequence[ChannelGroup]) -> str | Non
         log.debug("%s", error)
         return f"the model does not run without some of it: {reason(error)}"
     return None if shapes == expected else "its channels are the model's outputs"
-
-
-def _layers_run(module: nn.Module, subject: Subject) -> list[nn.Module]:
-    """Return the layers with weights that the model asks, in that order."""
-    seen: list[nn.Module] = []
-    hooks = [
-        part.register_forward_hook(lambda part, _inputs, _output: seen.append(part))
-        for part in module.modules()
-        if isinstance(part, _ConvNd | nn.Linear)
-    ]
-    try:
-        with torch.no_grad():
-            module(*subject.example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return list(dict.fromkeys(seen))
-
-
-def _without_gradient(module: nn.Module, subject: Subject) -> str | None:
-    """Return the first layer through which no gradient comes back, or which fails; None where it cannot be told."""
-    begun: list[str] = []
-    cut: list[str] = []
-
-    def before(name: str) -> Any:
-        return lambda _part, _inputs: begun.append(name)
-
-    def after(name: str) -> Any:
-        def see(_part: nn.Module, _inputs: Any, output: Any) -> None:
-            begun.remove(name)
-            tensors = flat(output) if isinstance(output, torch.Tensor | tuple | list | dict) else ()
-            if tensors and not any(tensor.requires_grad for tensor in tensors):
-                cut.append(name)
-
-        return see
-
-    hooks = []
-    for name, part in module.named_modules():
-        if name:
-            hooks += [part.register_forward_pre_hook(before(name)), part.register_forward_hook(after(name))]
-    try:
-        with torch.enable_grad():
-            module(*subject.example)
-    except Exception as error:  # noqa: BLE001  (told by the caller in its own words)
-        log.debug("%s", error)
-        return begun[-1] if begun else None
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return cut[0] if cut else None

@@ -17,7 +17,7 @@ from edgesdk.compression.changes import Change, Channels, Clustered, Factorised,
 from edgesdk.compression.factors import factorised
 from edgesdk.compression.layers import exchange, layer_named
 from edgesdk.compression.resize import resize
-from edgesdk_converters.torch_source import build_beside
+from edgesdk_converters.author_code import build_beside
 from edgesdk_targets.errors import InputError
 
 FACTORY = "edgesdk.compression.rebuilt:model"

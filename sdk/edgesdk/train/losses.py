@@ -41,7 +41,7 @@ def loss_for(card: CardFile, name: str | None = None, *, label_smoothing: float 
         InputError: the task has no usual loss, or the one named cannot be imported.
     """
     if name is not None:
-        from edgesdk_converters.torch_source import named_function
+        from edgesdk_converters.author_code import named_function
 
         return cast("Loss", named_function(name, card.code))
     task, outputs = card.card.task, card.card.outputs

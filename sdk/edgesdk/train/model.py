@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgesdk_converters.author_code import build
 from edgesdk_converters.framework_edge import needs
 from edgesdk_converters.sniff import Kind, sniff
-from edgesdk_converters.torch_source import build, load_torch
+from edgesdk_converters.torch_source import load_torch
 from edgesdk_targets.card import CardFile
 from edgesdk_targets.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgesdk.compression.changes import read_changes, write_changes
 from edgesdk.compression.rebuilt import FACTORY, model, replay
-from edgesdk_converters.torch_source import build
+from edgesdk_converters.author_code import build
 from edgesdk_targets.errors import InputError
 from edgesdk_testkit.nets_to_compress import residual
 
