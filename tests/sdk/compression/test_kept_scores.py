@@ -15,7 +15,7 @@ from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import Workbench
 from edgesdk_testkit.nets_to_compress import subject
 
-PRUNE: dict[str, Any] = {"pass": "prune", "macs": 0.8, "multiple": 2}
+PRUNE: dict[str, Any] = {"pass": "prune", "macs": 0.9, "multiple": 4}
 CLUSTER: dict[str, Any] = {"pass": "cluster", "count": 4, "layers": ["one.*"]}
 
 
@@ -49,23 +49,25 @@ def told(folder: Path, step: dict[str, Any], identity: str = "a", pictures: int 
     return [line.partition(" (")[0].removeprefix("sensitivity: ") for line in lines if " of " in line and " (" in line]
 
 
-@pytest.mark.parametrize("step", [PRUNE, CLUSTER], ids=["groups", "layers"])
-def test_another_training_measures_nothing_again(step: dict[str, Any], tmp_path: Path) -> None:
-    measured = told(tmp_path, step)
-    assert len(measured) >= 2
-    assert told(tmp_path, step, epochs=2) == []
-    assert told(tmp_path, {**step, "recover": False}) == []
+def test_another_training_measures_nothing_again(tmp_path: Path) -> None:
+    measured = told(tmp_path, CLUSTER)
+    assert len(measured) == 2
+    assert told(tmp_path, CLUSTER, epochs=2) == []
+    assert told(tmp_path, {**CLUSTER, "recover": False}) == []
     # The controls: the same of other pictures, and of another model.
-    assert told(tmp_path, step, pictures=9) == measured
-    assert told(tmp_path, step, pictures=9, identity="b") == measured
+    assert told(tmp_path, CLUSTER, pictures=9) == measured
+    assert told(tmp_path, CLUSTER, pictures=9, identity="b") == measured
+
+
+def test_groups_of_channels_are_not_measured_again_either(tmp_path: Path) -> None:
+    assert len(told(tmp_path, PRUNE)) == 4
+    assert told(tmp_path, {**PRUNE, "macs": 0.8}, epochs=2) == []
 
 
 def test_another_budget_measures_only_what_it_asks_for_otherwise(tmp_path: Path) -> None:
-    assert told(tmp_path, PRUNE)
-    assert told(tmp_path, {**PRUNE, "macs": 0.7}) == []
     measured = told(tmp_path, CLUSTER)
     assert told(tmp_path, {**CLUSTER, "layers": ["one.*", "two.conv1"]}) == ["two.conv1"]
-    assert told(tmp_path, {**CLUSTER, "count": 8}) == measured
+    assert sorted(told(tmp_path, {**CLUSTER, "count": 8})) == sorted(measured)
 
 
 def test_what_is_damaged_counts_as_not_measured(tmp_path: Path) -> None:
