@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from edgesdk_converters.int8.attempts import helped
 from edgesdk_converters.int8.tiers import PLAIN, TUNED, tiers
 
 LAYERS = [f"layer{number}" for number in range(40)]
@@ -99,7 +100,7 @@ def test_tuned_weights_that_did_worse_than_plain_are_not_used_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("beyond", "helped"),
+    ("beyond", "expected"),
     [
         pytest.param({PLAIN: 0.06, TUNED: 0.05}, True, id="closer"),
         pytest.param({PLAIN: 0.05, TUNED: 0.06}, False, id="farther"),
@@ -109,5 +110,5 @@ def test_tuned_weights_that_did_worse_than_plain_are_not_used_again() -> None:
         pytest.param({}, True, id="not tried: mixed was asked for"),
     ],
 )
-def test_later_tries_have_tuned_weights_where_those_did_no_worse(beyond: dict[str, float], helped: bool) -> None:
-    assert helped(beyond) is helped
+def test_later_tries_have_tuned_weights_where_those_did_no_worse(beyond: dict[str, float], expected: bool) -> None:
+    assert helped(beyond) is expected
