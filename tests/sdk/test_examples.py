@@ -275,7 +275,8 @@ class TestOwnCamera:
     def test_a_stream_that_ends_within_a_picture_is_told(self, digits_bundle: Path, tmp_path: Path) -> None:
         done = self.run(digits_bundle, self.pictures()[:-1], tmp_path)
         assert done.returncode == 1
-        assert b"frame 0: " in done.stdout
+        # Of those before it there are results as far as the model was quick enough.
+        assert b"frame 3: " not in done.stdout
         assert b"error: The stream ends within a picture." in done.stderr
         assert b"Traceback" not in done.stderr
 
