@@ -1,9 +1,10 @@
 """Does a cascade give more than its members for the same time?
 
-    python benchmarks/cascade.py [--each 5] [--steps 500] [--json]
+    python benchmarks/cascade.py [--each 5] [--steps 500] [--work FOLDER] [--json]
 
-A small classifier of rendered digits and a ResNet-20 are trained here alike (some minutes), and converted. For each budget of mean
-time the threshold is chosen on one half of new pictures, and everything is measured on the other half, of the same pictures:
+A small classifier of rendered digits and a ResNet-20 are trained here alike (some minutes), and converted; both are kept, so that
+the same command measures again on a quiet machine in a minute. For each budget of mean time the threshold is chosen on one half of
+new pictures, and everything is measured on the other half, of the same pictures:
 
 - the cascade against the best member that fits the budget: how probable so many more right ones would be by chance (exact,
   corrected for the number of budgets by Holm). Below the large model's time only the small one fits;
@@ -13,32 +14,29 @@ time the threshold is chosen on one half of new pictures, and everything is meas
 
 The test digits are parted in two: a hand's digit of one half is not in the other. Each is drawn several times, and its pictures
 count as one. Times of members are taken by turns on one thread; a cascade's is computed from them. The digits are other hands' than
-those that the members were trained on. Writes `results/cascade.json`; ends with 1 where the cascade is not known to be better than
-both the best member that fits and the mixture at two budgets or more.
+those that the members were trained on. Writes `results/cascade.json` and the table of docs/choosing.md; ends with 1 where the
+cascade is not known to be better than both the best member that fits and the mixture at two budgets or more.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+import torch
+from drawn_members import HALVES, SMALL, labelled_halves, member, network, options_of
+from marked_page import Marks
+from torch import nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "digits"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "compression"))
 
-from digits_inputs import Inputs, card_file
-from drawn_training import check_steps, fit_drawn
-from make_data import Digits, load_all, split
-from render_pictures import Renderer
 from resnet20 import resnet20
-from train_classifier import drawn_crops
 
 from edgesdk.benchmark.host import host_facts
 from edgesdk.evaluate.intervals import Metric, between, resampled_counts
@@ -47,98 +45,34 @@ from edgesdk.evaluate.significance import holm
 from edgesdk.together.cascade import make_cascade
 from edgesdk.together.doubt import Budget, at, choose, curve
 from edgesdk.together.members import Part
-from edgesdk.train.losses import loss_for
-from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
 
+_HERE = Path(__file__).resolve().parent
+_PAGE = _HERE.parent / "docs" / "choosing.md"
 NEEDED = 2
 # Shares of pictures that the large model may be asked about, and a budget of its own time.
 BELOW, FROM_LARGE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6), (1.0,)
-_BATCH = 96
 
 
-def tiny() -> Any:
-    """Return the untrained small network."""
-    from torch import nn
-
-    def unit(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-
-    return nn.Sequential(
-        nn.AvgPool2d(2), *unit(1, 6), nn.MaxPool2d(2), *unit(6, 12), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(192, 10)
-    )
+def large() -> nn.Module:
+    """Return the untrained ResNet-20."""
+    torch.manual_seed(1)
+    return resnet20()
 
 
-def steps_of(text: str) -> int:
-    """Read how many steps a training takes.
-
-    Raises:
-        argparse.ArgumentTypeError: no training can take so many.
-    """
-    try:
-        steps = int(text)
-        check_steps(steps)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return steps
-
-
-def trained(name: str, model: Any, digits: Digits, steps: int) -> Any:
-    source, inputs, card = Renderer(digits, 1), Inputs("classifier"), card_file("classifier")
-    print(f"{name} is trained", file=sys.stderr)
-    fit_drawn(
-        model,
-        card,
-        lambda count: drawn_crops(source, inputs, count),
-        steps=steps,
-        batch=_BATCH,
-        peak_rate=4e-3,
-        seed=1,
-        loss=loss_for(card, label_smoothing=0.02),
-    )
-    return model
-
-
-def write_pictures(folder: Path, digits: Digits, each: int) -> Path:
-    """Draw each digit so many times, and write a table that says which pictures show the same one."""
-    (folder / "images").mkdir(parents=True)
-    lines = [("file", "label", "group")]
-    for number, (image, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
-        renderer = Renderer(Digits(image[None], np.array([label])), number)
-        for copy in range(each):
-            name = f"images/{number:04d}-{copy}.png"
-            cv2.imwrite(str(folder / name), renderer.crop()[0])
-            lines.append((name, str(label), str(number)))
-    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(lines)
-    return folder
-
-
-def converted(name: str, model: Any, folder: Path) -> Path:
-    from digits_inputs import card
-
-    fields = {key: value for key, value in card("classifier").items() if key not in {"source", "factory"}}
-    fields |= {"name": name, "labels": [str(digit) for digit in range(10)]}
-    return convert(model.eval(), ["x86-cpu"], output=folder / f"{name}.edgebundle", card=fields).path
-
-
-def measured(folder: Path, each: int, steps: int) -> dict[str, Any]:
-    train, test = split(load_all())
-    paths = {
-        name: converted(name, trained(name, network(), train, steps), folder)
-        for name, network in (("tiny", tiny), ("large", resnet20))
-    }
-    data = {
-        half: write_pictures(folder / half, Digits(test.images[start::2], test.labels[start::2]), each)
-        for start, half in enumerate(("choose", "judge"))
-    }
-    with open_bundle(paths["tiny"]) as small, open_bundle(paths["large"]) as large:
-        parts = Part(small), Part(large)
+def measured(work: Path, each: int, steps: int) -> dict[str, Any]:
+    """Train what is not kept, and measure both members and the cascade of them."""
+    nets = {"small": network(*SMALL, 1), "large": large()}
+    paths = [member(name, net, steps, work) for name, net in nets.items()]
+    data = labelled_halves(work, each)
+    with open_bundle(paths[0]) as first, open_bundle(paths[1]) as second, tempfile.TemporaryDirectory() as folder:
+        parts = Part(first), Part(second)
         kinds = {}
-        for half, place in data.items():
-            made = make_cascade(*parts, folder / f"{half}.edgebundle", place, Budget(), rounds=9, slice_s=0.3)
+        for half in HALVES:
+            path = Path(folder) / f"{half}.edgebundle"
+            made = make_cascade(*parts, path, data[half], Budget(), rounds=9, slice_s=0.3)
             kinds[half] = next(iter(made.calibrated.values()))
-    return {"host": host_facts().to_json(), "pictures_a_digit": each, **judged(kinds)}
+    return {"host": host_facts().to_json(), "pictures_a_digit": each, "steps": steps, **judged(kinds)}
 
 
 def judged(kinds: dict[str, Any]) -> dict[str, Any]:
@@ -149,13 +83,13 @@ def judged(kinds: dict[str, Any]) -> dict[str, Any]:
     rows = []
     for budget in [small_ms + share * large_ms for share in BELOW] + [factor * large_ms for factor in FROM_LARGE]:
         point = at(judge_on, choose(points, Budget(ms=budget)).threshold)
-        fits = {"tiny": judge_on.first} | ({"large": judge_on.second} if large_ms <= budget else {})
-        member = max(fits, key=lambda name: fits[name].mean())
+        fits = {"small": judge_on.first} | ({"large": judge_on.second} if large_ms <= budget else {})
+        best = max(fits, key=lambda name: fits[name].mean())
         right = np.where(judge_on.confidence < point.threshold, judge_on.second, judge_on.first)
         cost = small_ms + point.share * large_ms
         random = np.clip((cost - small_ms) / (large_ms - small_ms), 0.0, 1.0)
         mixed = (1 - random) * judge_on.first + random * judge_on.second
-        n, won, lost = by_digit(judge_on.units, right, fits[member])
+        n, won, lost = by_digit(judge_on.units, right, fits[best])
         *_, above, below = by_digit(judge_on.units, right, judge_on.second)
         rows.append(
             {
@@ -165,8 +99,8 @@ def judged(kinds: dict[str, Any]) -> dict[str, Any]:
                 "ms": float(f"{cost:.4g}"),
                 "of_large_time": round(cost / large_ms, 3),
                 "accuracy": round(float(right.mean()), 4),
-                "best_member_that_fits": member,
-                "its_accuracy": round(float(fits[member].mean()), 4),
+                "best_member_that_fits": best,
+                "its_accuracy": round(float(fits[best].mean()), 4),
                 "won": round(won, 2),
                 "lost": round(lost, 2),
                 "mixture": round(float(mixed.mean()), 4),
@@ -183,7 +117,7 @@ def judged(kinds: dict[str, Any]) -> dict[str, Any]:
         }
     members = [
         {"name": name, "ms": float(f"{ms:.4g}"), "accuracy": round(float(right.mean()), 4)}
-        for name, ms, right in (("tiny", small_ms, judge_on.first), ("large", large_ms, judge_on.second))
+        for name, ms, right in (("small", small_ms, judge_on.first), ("large", large_ms, judge_on.second))
     ]
     return {"members": members, "budgets": rows}
 
@@ -209,14 +143,13 @@ def mean_of_digits(units: Any, differences: Any) -> Metric:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--each", type=int, default=5, help="pictures of each digit")
-    parser.add_argument("--steps", type=steps_of, default=500, help="of each training, a multiple of ten")
+    options_of(parser, "cascade", 500)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="edgesdk-cascade-") as name:
-        found = measured(Path(name), options.each, options.steps)
+    found = measured(options.work, options.each, options.steps)
     text = json.dumps(found, indent=1) + "\n"
-    (Path(__file__).parent / "results" / "cascade.json").write_text(text, "utf-8")
+    (_HERE / "results" / "cascade.json").write_text(text, "utf-8")
+    Marks("table", "benchmarks/cascade.py").replace(_PAGE, table(found) + "\n")
     print(text if options.json else table(found))
     return 0 if sum(row["known_to_be_better"] for row in found["budgets"]) >= NEEDED else 1
 
@@ -234,7 +167,12 @@ def table(found: dict[str, Any]) -> str:
         f"| {_points(r['above_mixture'])} | {_points(r['above_large'])} |"
         for r in found["budgets"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", beside(found["host"])])
+
+
+def beside(host: Mapping[str, Any]) -> str:
+    """Say whether the times are those of a quiet machine."""
+    return f"Times: {'; '.join(host['warnings']) or 'nothing else ran'} ({host['cpu']})."
 
 
 def _chance(p: float) -> str:

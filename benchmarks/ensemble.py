@@ -1,12 +1,13 @@
 """What do averaging, voting and a cascade of small classifiers give, and what do they cost?
 
-    python benchmarks/ensemble.py [--each 5] [--steps 200]
+    python benchmarks/ensemble.py [--each 5] [--steps 200] [--work FOLDER]
 
 Three small classifiers of rendered digits, which differ by the numbers that they began with, and a wider one are trained here
-alike (a minute or two), and converted. The three are averaged, and vote; the first is put before the wider one as a cascade, of
-which the threshold is chosen on one half of new pictures. On the other half `edgesdk compare` measures all of them as what they
-are: one model each. The digits are other hands' than those of the training, each is drawn several times, and its pictures count as
-one. Writes `results/ensemble.json` and the table of docs/choosing.md.
+alike (a minute or two), and converted; all are kept, so that the same command measures again on a quiet machine. The three are
+averaged, and vote; the first is put before the wider one as a cascade, of which the threshold is chosen on one half of new
+pictures. On the other half `edgesdk compare` measures all of them as what they are: one model each. The digits are other hands'
+than those of the training, each is drawn several times, and its pictures count as one. Writes `results/ensemble.json` and
+the table of docs/choosing.md.
 """
 
 from __future__ import annotations
@@ -20,47 +21,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from cascade import converted, steps_of, trained, write_pictures
-from make_data import Digits, load_all, split
+from cascade import beside
+from drawn_members import SMALL, labelled_halves, member, network, options_of
 from marked_page import Marks
-from torch import nn
 
 _HERE = Path(__file__).resolve().parent
 _PAGE = _HERE.parent / "docs" / "choosing.md"
-_SMALL, _WIDE = (6, 12), (16, 32)
+_WIDE = (16, 32)
 _MEMBERS = ("small-1", "small-2", "small-3")
 
 
-def network(first: int, second: int, seed: int) -> nn.Sequential:
-    """Return an untrained network of two convolutions."""
-    torch.manual_seed(seed)
-
-    def unit(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-
-    tail = [nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * second, 10)]
-    return nn.Sequential(nn.AvgPool2d(2), *unit(1, first), nn.MaxPool2d(2), *unit(first, second), *tail)
-
-
-def measured(folder: Path, each: int, steps: int) -> dict[str, Any]:
-    """Train, convert, join and compare."""
-    learnt, others = split(load_all())
-    nets = {name: network(*_SMALL, seed) for seed, name in enumerate(_MEMBERS, 1)}
+def measured(work: Path, folder: Path, each: int, steps: int) -> dict[str, Any]:
+    """Train what is not kept, join and compare."""
+    nets = {name: network(*SMALL, seed) for seed, name in enumerate(_MEMBERS, 1)}
     nets["wide"] = network(*_WIDE, 1)
-    paths = {name: converted(name, trained(name, net, learnt, steps), folder) for name, net in nets.items()}
-    choose, judge = (
-        write_pictures(folder / half, Digits(others.images[start::2], others.labels[start::2]), each)
-        for start, half in enumerate(("choose", "judge"))
-    )
+    paths = {name: member(name, net, steps, work) for name, net in nets.items()}
+    halves = labelled_halves(work, each)
     for rule in ("average", "vote"):
         paths[rule] = folder / f"{rule}.edgebundle"
         smalls = [paths[name] for name in _MEMBERS]
         edgesdk("bundle", "ensemble", *smalls, "--rule", rule, "--name", rule, "-o", paths[rule])
     paths["cascade"] = folder / "cascade.edgebundle"
-    joined = [paths["small-1"], paths["wide"], "--data", choose, "--name", "cascade", "-o", paths["cascade"]]
+    joined = [paths["small-1"], paths["wide"], "--data", halves["choose"], "--name", "cascade", "-o", paths["cascade"]]
     edgesdk("bundle", "cascade", *joined, "--max-share", "0.25")
-    found = edgesdk("compare", *paths.values(), "--data", judge, "--threads", "1", "--rounds", "15")
+    found = edgesdk("compare", *paths.values(), "--data", halves["judge"], "--threads", "1", "--rounds", "15")
     return {"pictures_a_digit": each, "steps": steps, **found}
 
 
@@ -92,7 +76,7 @@ def table(found: Mapping[str, Any]) -> str:
         value, low, high = (top[name][key] for key in ("value", "low", "high"))
         against = _against(name, *pairs[frozenset((name, best))]) if name != best else "| "
         lines.append(f"| {name} | {entry['ms']:.3g} | {value:.4f} ({low:.4f} … {high:.4f}) | {against} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", beside(found["host"])])
 
 
 def _against(name: str, first: str, pair: Mapping[str, Any]) -> str:
@@ -104,11 +88,10 @@ def _against(name: str, first: str, pair: Mapping[str, Any]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--each", type=int, default=5, help="pictures of each digit")
-    parser.add_argument("--steps", type=steps_of, default=200, help="of each training, a multiple of ten")
+    options_of(parser, "ensemble", 200)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgesdk-ensemble-") as name:
-        found = measured(Path(name), options.each, options.steps)
+        found = measured(options.work, Path(name), options.each, options.steps)
     (_HERE / "results" / "ensemble.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     Marks("table", "benchmarks/ensemble.py").replace(_PAGE, table(found) + "\n")
     print(table(found))

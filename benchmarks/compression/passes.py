@@ -4,10 +4,11 @@
 
 Every row is one `edgesdk compress`, whose result is converted for both runtimes, judged by the test split, and timed on one
 thread, all artifacts by turns. *student* is what distillation has to beat: the same pruned model, trained as long, without a
-teacher. What is finished is kept in the work folder: a run that was broken off goes on. *make* may run on a busy machine; *time*
-wants a quiet one. Whatever there is is written to `benchmarks/results/compression_passes.json` and `docs/compressing.md`, and what
-is missing is named there. `--quick` asks for little and trains two epochs a pass, to see that all of it works; its figures say
-nothing, and are only printed.
+teacher. *by layer* are the passes of the row above with what each layer bears measured first, as `edgesdk compress` does unless it
+is told not to; in all other rows it is told not to. What is finished is kept in the work folder: a run that was broken off goes on.
+*make* may run on a busy machine; *time* wants a quiet one. Whatever there is is written to
+`benchmarks/results/compression_passes.json` and `docs/compressing.md`, and what is missing is named there. `--quick` asks for
+little and trains two epochs a pass, to see that all of it works; its figures say nothing, and are only printed.
 
 Of all passes together four things are wanted, on each runtime (`goals.py`); a run in which one is not met or not measured ends
 with 1.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,30 +45,44 @@ _LONGER = {**_SHORT, "epochs": 8, "learning_rate": 0.002}
 _PRUNE = {"pass": "prune", "macs": 0.12}
 _DISTIL = {"pass": "distil", "temperature": 4, "weight": 1.0, "training": _LONG}
 _QAT = {"pass": "qat", "training": _SHORT}
+
+
+def _factorised(part: float) -> dict[str, Any]:
+    return {"pass": "factorise", "macs": part, "layers": ["blocks.*"], "recover": _LONGER}
+
+
+def _clustered(count: int) -> dict[str, Any]:
+    return {"pass": "cluster", "count": count, "recover": _SHORT}
+
+
 PASSES: dict[str, list[dict[str, Any]]] = {
     ALL: [_PRUNE, _DISTIL, {"pass": "fold"}, _QAT],
     "prune + distil": [_PRUNE, _DISTIL],
     "student": [{**_PRUNE, "recover": _LONG}],
     "qat": [{"pass": "fold"}, _QAT],
-    "factorise": [{"pass": "factorise", "macs": 0.6, "layers": ["blocks.*"], "recover": _LONGER}],
-    "cluster": [{"pass": "cluster", "count": 16, "recover": _SHORT}],
+    "factorise": [_factorised(0.6)],
+    "factorise to 35 %": [_factorised(0.35)],
+    "cluster": [_clustered(16)],
+    "cluster, 4 numbers": [_clustered(4)],
     "sparsify": [{"pass": "sparsify", "amount": 0.8, "recover": _SHORT}],
     "tie": [{"pass": "tie", "groups": [[f"blocks.{n}.conv{m}" for n in (7, 8)] for m in (1, 2)], "recover": _SHORT}],
     "fold": [{"pass": "fold"}],
 }
+# Rows that are made by layer, too.
+SURVEYED = ("factorise", "factorise to 35 %", "cluster", "cluster, 4 numbers")
 _SENSITIVITY, _QUICK_SENSITIVITY = {"ratios": [0.5], "pictures": 64}, {"ratios": [0.5], "pictures": 50}
+_BY_LAYER, _QUICK_BY_LAYER = {"evaluations": 64, "pictures": 200}, {"evaluations": 12, "pictures": 20}
 
 
 def main() -> int:
     """Make the rows that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two epochs a pass; figures are printed only")
-    options = options_of(parser, NAME, list(PASSES))
+    options = options_of(parser, NAME, list(recipes(quick=False)))
     options.work /= "quick" if options.quick else "full"
     write_digits(options.work / "digits")
     data = {"train": options.work / "digits" / "train", "evaluate": options.work / "digits" / "test"}
-    recipes = {name: _recipe(passes, quick=options.quick) for name, passes in PASSES.items()}
-    model = Model(Rows(CARD, data, FAMILIES, options.work), recipes, {"prune + distil": [ALL]})
+    model = Model(Rows(CARD, data, FAMILIES, options.work), recipes(quick=options.quick), {"prune + distil": [ALL]})
     found = run({"resnet20-digits": model}, options)
     command = f"python {SCRIPT}{' --quick' if options.quick else ''}"
     table = document(command, found, lambda models: of_all_passes(models["resnet20-digits"]["rows"], ALL))
@@ -74,6 +90,16 @@ def main() -> int:
         print(json.dumps(table, indent=2))
         return 0
     return finish(NAME, SCRIPT, table)
+
+
+def recipes(*, quick: bool) -> dict[str, Recipe]:
+    """Return the recipe of each row, in the order of the table."""
+    found = {}
+    for name, passes in PASSES.items():
+        found[name] = alike = _recipe(passes, quick=quick)
+        if name in SURVEYED:
+            found[f"{name}, by layer"] = replace(alike, sensitivity=_QUICK_BY_LAYER if quick else _BY_LAYER)
+    return found
 
 
 def _recipe(passes: list[dict[str, Any]], *, quick: bool) -> Recipe:

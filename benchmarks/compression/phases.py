@@ -62,7 +62,12 @@ def run(models: Mapping[str, Model], options: argparse.Namespace) -> dict[str, A
                 model.rows.row(row, model.recipes[row], model.begun.get(row, ()))
         if "time" in options.phase:
             _time(name, model, options.work)
-    return {name: _found(name, model, options.work) for name, model in models.items()}
+    return found_of(models, options.work)
+
+
+def found_of(models: Mapping[str, Model], work: Path) -> dict[str, Any]:
+    """Return what there is of each model."""
+    return {name: _found(name, model, work) for name, model in models.items()}
 
 
 def document(command: str, found: Mapping[str, Any], goals: Goals) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The rows of a table of compression: what each recipe makes of one model, as artifacts of the same families.
 
-What is finished is kept under a hash of the recipe with the places of its data, the card, its weights and edgesdk's version; what
-was made, trained and converted so far is found again by `edgesdk compress` itself. So a run that was broken off goes on. Another
-program under the same version, other code of the card's and other data in the same place are not told: they want another `--work`.
+What is finished is kept under a hash of the recipe, its pictures, the card, its weights and edgesdk's version; what was made,
+trained and converted so far is found again by `edgesdk compress` itself. So a run that was broken off goes on, and a copy of the
+work folder is as good as it. Another program under the same version and other code of the card's are not told: they want another
+`--work`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from table.cases import FAMILIES
 from table.kept import Kept
 
 from edgesdk import __version__
+from edgesdk.compression_run.digest import digest_of
 from edgesdk_targets.card import read_card
 from edgesdk_targets.catalogue import find_target
 
@@ -46,16 +48,18 @@ class Recipe:
     sensitivity: Mapping[str, Any] | bool = False
 
     def text(self, data: Mapping[str, Path]) -> str:
-        return json.dumps(
-            {
-                "data": {name: str(path.resolve()) for name, path in data.items()},
-                "passes": list(self.passes),
-                "recovery": False,
-                "precision": self.precision,
-                "sensitivity": self.sensitivity,
-            },
-            indent=1,
-        )
+        """Return it as a recipe's file has it."""
+        return json.dumps({"data": {name: str(path.resolve()) for name, path in data.items()}, **self.asks}, indent=1)
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        """What is asked for, whatever it is learnt from and judged by."""
+        return {
+            "passes": list(self.passes),
+            "recovery": False,
+            "precision": self.precision,
+            "sensitivity": self.sensitivity,
+        }
 
 
 Compress = Callable[[Path, Recipe, Mapping[str, Path], Path], tuple[Path, dict[str, Any]]]
@@ -69,9 +73,16 @@ def by_command(card: Path, recipe: Recipe, data: Mapping[str, Path], folder: Pat
     # Its own bundle is not used: the families of the table are converted afterwards.
     target = FAMILIES["OpenVINO"]
     done = asked("compress", card, "--recipe", file, "--target", target, "--max-drop", _MOST_LOST, "-o", folder)
-    brief = ("kind", "settings", "score_applied", "score", "outcome", "seconds")
-    passes = [{key: one[key] for key in brief} for one in done["passes"]]
+    passes = [_told(one) for one in done["passes"]]
     return Path(done["card"]), {"before": done["before"], "after": done["after"], "passes": passes}
+
+
+def _told(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row tells of a pass, with what the layers bore where that was measured."""
+    brief = ("kind", "settings", "score_applied", "score", "outcome", "seconds")
+    survey = one["record"].get("survey")
+    scores = ("score_alike", "score_by_layer", "taken")
+    return {key: one[key] for key in brief} | ({"survey": {key: survey[key] for key in scores}} if survey else {})
 
 
 class Rows:
@@ -79,7 +90,7 @@ class Rows:
 
     Args:
         card: of the model before compression.
-        data: as in a recipe: `evaluate`, and `train` or `choose`.
+        data: as in a recipe: `evaluate`, and `train`, `choose` or both; INT8 is calibrated on the first of these.
         families: of artifacts; names of `table.cases.FAMILIES`.
         work: for all that is made.
         compress: (card, recipe, data, folder) → the card of what it made, and what is told of it.
@@ -99,15 +110,15 @@ class Rows:
 
     def before(self) -> dict[str, Any]:
         """Return the row of the model as it was, in float32."""
-        return self._made(BEFORE, None, Recipe(()))
+        return self._made(BEFORE, Recipe(()))
 
     def row(self, name: str, recipe: Recipe, begun: Iterable[str] = ()) -> dict[str, Any]:
-        """Return the row of a recipe.
+        """Return the row of a recipe; one without passes is converted in its precision, and that is all.
 
         Args:
             begun: rows whose finished passes may be this one's first; `edgesdk compress` takes those that are the same.
         """
-        return self._made(name, recipe, recipe, begun)
+        return self._made(name, recipe, begun)
 
     def find(self, name: str, recipe: Recipe) -> dict[str, Any] | None:
         """Return a row that is kept, and still that of its recipe."""
@@ -123,15 +134,15 @@ class Rows:
             family: Artifact(self._work / row["bundle"], one["variant"]) for family, one in row["artifacts"].items()
         }
 
-    def _made(self, name: str, compressed: Recipe | None, recipe: Recipe, begun: Iterable[str] = ()) -> dict[str, Any]:
+    def _made(self, name: str, recipe: Recipe, begun: Iterable[str] = ()) -> dict[str, Any]:
         if (known := self.find(name, recipe)) is not None:
             return known
         since = time.monotonic()
-        card, found = (self._card, {}) if compressed is None else self._compressed(name, compressed, begun)
+        card, found = self._compressed(name, recipe, begun) if recipe.passes else (self._card, {})
         bundle = self._folder(name) / "made.edgebundle"
         variants = self._converted(card, recipe.precision, bundle)
         own = {family: Artifact(bundle, one["id"]) for family, one in variants.items()}
-        judge = self._judge if compressed is not None else Judge(own, self._data["evaluate"])
+        judge = Judge(own, self._data["evaluate"]) if name == BEFORE else self._judge
         content = {
             **found,
             "bundle": bundle.relative_to(self._work).as_posix(),
@@ -168,7 +179,8 @@ class Rows:
         targets = [word for family in self._families for word in ("--target", FAMILIES[family])]
         words: list[str | Path] = ["convert", card, *targets, "--precision", precision, "-o", bundle]
         if precision == "int8":
-            words += ["--calib-data", self._data["train"], "--data", self._data["evaluate"], "--max-drop", _MOST_LOST]
+            learnt = self._data.get("train") or self._data["choose"]
+            words += ["--calib-data", learnt, "--data", self._data["evaluate"], "--max-drop", _MOST_LOST]
         made = {one["target"]: one for one in asked(*words)["variants"]}
         for family in self._families:
             one = made[FAMILIES[family]]
@@ -179,8 +191,12 @@ class Rows:
     def _key(self, recipe: Recipe) -> str:
         card = read_card(self._card)
         weights = (card.folder / str(card.card.source)).read_bytes()
-        parts = [__version__, recipe.text(self._data), self._card.read_text("utf-8"), list(self._families)]
+        parts = [__version__, recipe.asks, self._digests, self._card.read_text("utf-8"), list(self._families)]
         return hashlib.sha256(json.dumps(parts).encode() + weights).hexdigest()
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {name: digest_of([path]) for name, path in self._data.items()}
 
     def _folder(self, name: str) -> Path:
         return self._work / _file(name)

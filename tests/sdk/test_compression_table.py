@@ -61,17 +61,45 @@ def _verdicts(goals: list[dict[str, Any]]) -> dict[str, bool | None]:
     return {goal["what"]: goal["met"] for goal in goals}
 
 
-@pytest.mark.parametrize("script", ["passes", "reader"])
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_each_recipe_is_one_that_compress_takes_in_the_order_of_its_passes(script: str, tmp_path: Path) -> None:
-    module = importlib.import_module(script)
-    recipes = (
-        module.RECIPES if script == "reader" else {n: module._recipe(p, quick=False) for n, p in module.PASSES.items()}
-    )
-    data = {"train": tmp_path / "train", "evaluate": tmp_path / "test"}
+    data = {"train": tmp_path / "train", "choose": tmp_path / "choose", "evaluate": tmp_path / "test"}
+    for name, recipe in _recipes(script).items():
+        if recipe.passes:
+            read = recipe_of(json.loads(recipe.text(data)))
+            assert not read.reordered, name
+            assert read.of_artifact == recipe.precision, name
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_rows_by_layer_measure_what_layers_bear_and_the_rows_of_the_same_passes_do_not(script: str) -> None:
+    recipes = _recipes(script)
+    by_layer = {name for name in recipes if ", by layer" in name}
+    assert by_layer
     for name, recipe in recipes.items():
-        read = recipe_of(json.loads(recipe.text(data)))
-        assert not read.reordered, name
-        assert read.of_artifact == recipe.precision, name
+        kinds = {one["pass"] for one in recipe.passes}
+        surveyed = bool(recipe.sensitivity) and bool(kinds & {"factorise", "cluster"})
+        assert surveyed == (name in by_layer), name
+    for name in by_layer:
+        alike = recipes.get(name.removesuffix(", by layer"))
+        assert alike is None or [*alike.passes] == [*recipes[name].passes], name
+
+
+class TestKeptRows:
+    """What is kept of a row is of its pictures' content, wherever they lie."""
+
+    def test_a_copy_of_the_pictures_is_as_good_and_another_picture_is_not(self, root: Path, tmp_path: Path) -> None:
+        rows = importlib.import_module("rows")
+        keys = {}
+        for place, content in (("here", b"1"), ("there", b"1"), ("other", b"2")):
+            picture = tmp_path / place / "train" / "0" / "a.png"
+            picture.parent.mkdir(parents=True)
+            picture.write_bytes(content)
+            made = rows.Rows(
+                root / "benchmarks/compression/resnet20.yaml", {"train": tmp_path / place / "train"}, (), tmp_path
+            )
+            keys[place] = made._key(rows.Recipe(()))
+        assert keys["here"] == keys["there"] != keys["other"]
 
 
 class TestGoals:
@@ -123,6 +151,14 @@ class TestPage:
         table["models"]["m"]["timing"]["others_pct"]["worst"] = 60.0
         assert "60 % in the worst, more than is allowed" in importlib.import_module("tables").text_of(table)
 
+    def test_what_a_pass_by_layer_scored_both_ways_is_told_and_of_other_passes_nothing(self) -> None:
+        survey = {"score_alike": 0.5, "score_by_layer": 0.75, "taken": "by layer"}
+        rows = {**_rows(), "thin": {**_row(), "passes": [{"kind": "factorise", "survey": survey}, {"kind": "distil"}]}}
+        text_of = importlib.import_module("tables").text_of
+        told = "- thin, *factorise*: 0.5000 with all layers alike, 0.7500 by layer; taken: by layer"
+        assert told in text_of(_table(rows, []))
+        assert "alike" not in text_of(_table(_rows(), []))
+
     @pytest.mark.parametrize("script", SCRIPTS)
     def test_the_committed_page_is_that_of_the_committed_figures(self, script: str, root: Path) -> None:
         page = (root / "docs" / "compressing.md").read_text("utf-8")
@@ -135,6 +171,13 @@ class TestPage:
         table = json.loads(results.read_text("utf-8"))
         assert shown == importlib.import_module("tables").text_of(table).strip()
         assert table["goals"] == _goals_of(script, table["models"])
+
+
+def _recipes(script: str) -> dict[str, Any]:
+    module = importlib.import_module(script)
+    if script == "passes":
+        return dict(module.recipes(quick=False))
+    return dict(module.RECIPES) if script == "reader" else {**module.PRUNED, **module.UNLABELLED}
 
 
 def _goals_of(script: str, models: dict[str, Any]) -> list[dict[str, Any]]:
