@@ -116,7 +116,7 @@ class Pipeline(SlotPipeline):
             # Frames a second of the first source, or None where it is not known.
             self.source_fps = next((camera.info.fps for camera in cameras.values()), None)
             policies = policies_for(cameras, policy)
-            lanes = lanes_wanted(tuple(policies.values()), model.lanes, on_caller=_on_caller(model))
+            lanes = _lanes_wanted(tuple(policies.values()), model)
             super().__init__(
                 model.slots(slots_wanted(tuple(policies.values()), lanes)),
                 cameras,
@@ -171,7 +171,7 @@ class Pipeline(SlotPipeline):
         """
         _tell_batches(model)
         policies = tuple(self.policies.values())
-        lanes = lanes_wanted(policies, model.lanes, on_caller=_on_caller(model))
+        lanes = _lanes_wanted(policies, model)
         slots = model.slots(slots_wanted(policies, lanes))
         if self._feeding:
             model.claim_streams(self, self.policies)
@@ -206,8 +206,9 @@ def _tell_batches(model: Model | Chain) -> None:
             )  # fmt: skip
 
 
-def _on_caller(model: Model | Chain) -> bool:
-    return bool(getattr(model, "on_caller", False))
+def _lanes_wanted(policies: Sequence[Policy], model: Model | Chain) -> int:
+    can = {name: bool(getattr(model, name, False)) for name in ("on_caller", "starts_ahead")}
+    return lanes_wanted(policies, model.lanes, **can)
 
 
 def _camera(source: object) -> Camera:

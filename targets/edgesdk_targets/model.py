@@ -16,7 +16,7 @@ from edgesdk_targets.errors import InputError
 from edgesdk_targets.loading import Loaded, LoadOptions, load_variant
 from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.results import Result
-from edgesdk_targets.session import Binding, Session, batch_of, computes_on_caller
+from edgesdk_targets.session import Binding, Session, batch_of, computes_on_caller, starts_ahead
 from edgesdk_targets.slot import Slot
 from edgesdk_targets.state import StreamState
 from edgesdk_targets.stream_claims import StreamClaims
@@ -99,6 +99,11 @@ class Model:
     def on_caller(self) -> bool:
         """Whether the thread that infers does all of the work itself."""
         return computes_on_caller(self._session)
+
+    @property
+    def starts_ahead(self) -> bool:
+        """Whether an inference can be started before the one before it is over, by the same thread."""
+        return starts_ahead(self._session) and not self._in_order
 
     @property
     def _in_order(self) -> bool:

@@ -37,6 +37,14 @@ class Binding(Protocol):
         ...
 
 
+class StartedBinding(Binding, Protocol):
+    """A binding of a session that `starts_ahead`."""
+
+    def start(self) -> None:
+        """Begin to run on what `inputs` hold, and return at once; `run` then waits for the end of it."""
+        ...
+
+
 class Session(Protocol):
     """A loaded variant. Up to `streams` bindings run at the same time, each from a thread of its own.
 
@@ -244,6 +252,11 @@ def batch_of(session: Session) -> int:
 def computes_on_caller(session: Session) -> bool:
     """Say whether the thread that runs a binding does all of the work itself: so many compute at a time as call."""
     return bool(getattr(session, "on_caller", False))
+
+
+def starts_ahead(session: Session) -> bool:
+    """Say whether a binding can be started without waiting for it: the runtime has threads of its own, and a queue before them."""
+    return bool(getattr(session, "starts_ahead", False))
 
 
 def failed(runtime: str, doing: str, error: BaseException) -> SessionFailed:

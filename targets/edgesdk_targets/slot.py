@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from edgesdk_targets.preprocess.geometry import Geometry
 from edgesdk_targets.results import Result
-from edgesdk_targets.session import Binding
+from edgesdk_targets.session import Binding, StartedBinding
 from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Slot:
         # Of the bundle whose answers come from here.
         self.digest = model.digest
         self.on_caller = model.on_caller
+        self.starts_ahead = model.starts_ahead
         self._binding = binding
         self._preprocessor = model.new_preprocessor()
         # A frame of a clip is kept beside the runtime's memory until the clip is full.
@@ -36,8 +37,14 @@ class Slot:
         for preprocessor, place in self._own:
             preprocessor.into(image, place)
 
+    def start(self) -> None:
+        """Start the model on what was prepared, and return at once: for a slot that `starts_ahead`."""
+        cast("StartedBinding", self._binding).start()
+
     def infer(self, camera: str = "default", seq: int = 0) -> Result | None:
-        """Run the model on what was prepared and decode the answer; None where the frame was taken into a clip only.
+        """Run the model on what was prepared, or wait for it where it was started, and decode the answer.
+
+        None where the frame was taken into a clip only.
 
         Args:
             camera: whose recurrent state or clip is used.

@@ -71,6 +71,22 @@ def test_what_was_disturbed_is_measured_again_and_kept_where_no_quieter_turn_is_
         assert guard.undisturbed("one", lambda turns=turns: next(turns), lambda share: share) == kept  # type: ignore[misc]
 
 
+def test_what_is_compared_follows_each_other_in_a_round_of_its_own_order() -> None:
+    a, b, c, d, e = (Contestant(name, "seq1") for name in "abcde")
+    orders = [
+        "".join(one.name for one in Plan(9).order_of_groups([[a, b, c], [d], [e]], number)) for number in range(9)
+    ]
+    assert all("abc" in order or "cba" in order for order in orders)
+    assert any("abc" in order for order in orders)
+    assert any("cba" in order for order in orders)
+    assert len({order.replace("abc", "").replace("cba", "") for order in orders}) > 1
+    assert len({order.find("b") for order in orders}) > 1
+    assert [one.name for one in Plan(1, chosen=("b", "d")).order_of_groups([[a, b, c], [d]], 1)] in (
+        ["b", "d"],
+        ["d", "b"],
+    )
+
+
 def test_the_agents_time_is_told_by_stage_with_decoding_apart_and_the_rest_of_the_process() -> None:
     spent = {"capture": 5.0, "preprocess": 1.0, "infer": 0.5, "deliver": 0.5}
     cameras = {name: {"source": {"decode_cpu_s": 2.0}} for name in ("a", "b")}

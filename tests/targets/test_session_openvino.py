@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from session_contract import SessionContract
 
 from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.runtimes.openvino import computing_in, open_session
-from edgesdk_targets.session import Load, Session
+from edgesdk_targets.session import Load, Session, StartedBinding, starts_ahead
 from edgesdk_targets.target import Runtime
 from edgesdk_testkit.tiny_models import CNN, OPEN, WIDE, TinyFile
 
@@ -58,6 +58,23 @@ class TestOpenVinoSession(SessionContract):
         own_s = {way: self._asking_thread_s(*way) for way in ((1, False), (2, False), (1, True))}
         # The controls: threads of OpenVINO's do the work, and who asks waits.
         assert own_s[1, False] > 1.5 * max(own_s[2, False], own_s[1, True]), own_s
+
+    def test_what_is_started_ahead_answers_as_what_is_run(self) -> None:
+        load = self.load(CNN, threads=1)
+        pinned = self.open(replace(load, options=replace(load.options, pin=True)))
+        assert starts_ahead(pinned)
+        assert not starts_ahead(self.open(load)), "one thread that is not pinned is the one that asks"
+        bindings = pinned.bind(3)
+        all_feeds = [CNN.feeds(seed) for seed in range(3)]
+        for binding, feeds in zip(bindings, all_feeds, strict=True):
+            binding.inputs["image"][...] = feeds["image"]
+            cast("StartedBinding", binding).start()
+        for binding, feeds in zip(bindings, all_feeds, strict=True):
+            self.check(CNN, feeds, binding.run())
+            self.check(CNN, feeds, binding.run())
+        pinned.close()
+        with pytest.raises(SessionFailed, match="closed"):
+            cast("StartedBinding", bindings[0]).start()
 
     def _asking_thread_s(self, threads: int, pin: bool) -> float:
         load = self.load(WIDE, threads=threads)

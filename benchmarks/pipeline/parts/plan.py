@@ -35,9 +35,18 @@ class Plan:
 
     def order(self, contestants: Sequence[Contestant], number: int) -> list[Contestant]:
         """Return the contestants of a round in an order of its own, so that none is always after the same other."""
-        shuffled = [c for c in contestants if not self.chosen or any(word in c.name for word in self.chosen)]
+        return self.order_of_groups([[contestant] for contestant in contestants], number)
+
+    def order_of_groups(self, groups: Sequence[Sequence[Contestant]], number: int) -> list[Contestant]:
+        """Return the same where some stay together, because what one makes is divided by what another makes.
+
+        A machine that is shared is quicker in one minute than in the next: turns are compared best that follow each other.
+        Within its group each has its place, forwards in one round and backwards in the next.
+        """
+        shuffled = list(groups)
         random.Random(number).shuffle(shuffled)
-        return shuffled
+        ordered = [contestant for group in shuffled for contestant in (group if number % 2 else group[::-1])]
+        return [c for c in ordered if not self.chosen or any(word in c.name for word in self.chosen)]
 
     def seconds(self, full: float) -> float:
         """Return how long a live turn takes."""

@@ -20,8 +20,10 @@ from edgesdk_targets.tensor import Array
 # One being captured, one waiting, one being preprocessed. With two, a camera could only write over the one that waits,
 # and a reader that comes meanwhile would wait for a whole frame period.
 PICTURES = 3
-# How many captured pictures wait where none may be lost.
+# How many captured pictures wait where none may be lost, and how many of a film at most where they are soon inferred: whoever
+# reads it then works for several at a time, and is woken less often.
 _AHEAD = 2
+_MOST_AHEAD, _AHEAD_BYTES = 8, 8 << 20
 # And before a model that takes them faster than a thread is woken, which is then most of a frame's cost: it finds many each time,
 # and they are still together less old than a millisecond or two. Of a film only: should a slow model take over, a live camera's
 # would be older by all that the sixteen take.
@@ -89,6 +91,9 @@ class CameraLine:
         # lends is its own memory, of which it has no more.
         self._ahead_of_quick = _AHEAD if self.live else _AHEAD_OF_QUICK
         cells = PICTURES + kept + (0 if self.replaces or lend is not None else self._ahead_of_quick - _AHEAD)
+        picture_bytes = info.width * info.height * 3
+        fit = _AHEAD_BYTES // picture_bytes if picture_bytes and not self.live else _AHEAD
+        self._most_ahead = max(_AHEAD, min(_MOST_AHEAD, fit))
         self.free = [FrameCell(info.width, info.height, place) for place in range(cells)]
         self.places = cells
         self.pictures: deque[FrameCell] = deque()
@@ -110,7 +115,11 @@ class CameraLine:
             return False
         if self.replaces:
             return bool(self.free or self.pictures)
-        return bool(self.free) and len(self.pictures) < (self._ahead_of_quick if self.rhythm.quick else _AHEAD)
+        rhythm = self.rhythm
+        if rhythm.quick:
+            return bool(self.free) and len(self.pictures) < self._ahead_of_quick
+        # At the least as many as ever; a stop, which processes what is captured, is not to wait for more of a slow model.
+        return bool(self.free) and len(self.pictures) < max(_AHEAD, min(self._most_ahead, rhythm.soon))
 
     def give_back(self, cell: FrameCell) -> None:
         """Take a picture's cell back, for the next capture."""

@@ -5,9 +5,9 @@
 Preallocated cells change places between the threads; nothing is copied, and nobody waits who has something to do:
 
 - Preprocessing takes the cameras in turn, of those that have a picture and room for it. It is done by one thread at a
-  time: by its own, beside inference, or by the lanes, where they compute on all cores themselves, or the model is so quick
-  that a thread between costs more. Where a lane sleeps, a live camera's own thread prepares what it has just read: one
-  thread is woken for the frame, and not two.
+  time: by its own, beside inference, or by the lanes, where they compute on all cores themselves or start inferences
+  ahead, or the model is so quick that a thread between costs more. Where a lane sleeps, a live camera's own thread prepares
+  what it has just read: one thread is woken for the frame, and not two.
 - Where pictures are asked about first, that camera is next that has had its answer for longest.
 - A free lane serves the camera whose last turn is longest ago.
 - Of a `freshest` camera the newest picture and the newest *prepared input* are replaced until they are taken. An input
@@ -34,16 +34,22 @@ from edgesdk_targets.errors import SessionFailed
 class Handover(AskSide, InferSide):
     """Hand preallocated cells from thread to thread; the arguments are those of `InferSide`."""
 
-    def swap(self, slots: Sequence[Slot], lanes: int, timeout_s: float) -> None:
+    def inputs_of(self, slots: Sequence[Slot], lanes: int) -> ModelInputs:
+        """Return what `swap` takes.
+
+        Raises:
+            InputError: there are no slots, or no lane.
+        """
+        return ModelInputs(slots, lanes, self._fresh)
+
+    def swap(self, successor: ModelInputs, timeout_s: float) -> None:
         """Let another model's slots take over: what is prepared goes to the old model, the next frame to the new one.
 
         Returns when the old model has done its last frame and may be closed.
 
         Raises:
-            InputError: there are no slots.
             SessionFailed: the old model is still at work after `timeout_s`; the new one has taken over all the same.
         """
-        successor = ModelInputs(slots, lanes, self._fresh)
         deadline = time.monotonic() + timeout_s
         with self._lock:
             old, self._model = self._model, successor

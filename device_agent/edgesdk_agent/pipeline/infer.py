@@ -5,14 +5,18 @@ What a quick model is asked, the lanes prepare as well; see `handover`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
 
 from edgesdk_agent.delivery.watched_calls import LetGo
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.camera_line import FrameCell
 from edgesdk_agent.pipeline.delivery_order import Finished
 from edgesdk_agent.pipeline.handover import Handover
-from edgesdk_agent.pipeline.model_inputs import InputCell
+from edgesdk_agent.pipeline.model_inputs import AheadSlot, InputCell
+from edgesdk_agent.pipeline.policy import UNDER_WAY
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
 from edgesdk_agent.pipeline.stage_thread import ProcessorTime
 from edgesdk_agent.timeline.timeline import Timeline
@@ -30,6 +34,7 @@ class InferStage:
         failed: is given what the model raised, as soon as it did.
         profile: records when each frame was inferred and delivered, where one is wanted.
         left: the result with which user code holds another lane: this one goes on after it.
+        under_way: what that lane has started.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class InferStage:
         failed: Callable[[BaseException], None],
         profile: Timeline | None = None,
         left: Finished | None = None,
+        under_way: deque[tuple[InputCell, float]] | None = None,
     ) -> None:
         self._handover = handover
         self._clock = clock
@@ -53,6 +59,9 @@ class InferStage:
         self._failed = failed
         self._profile = profile
         self._left = left
+        # Inferences that are started ahead, and when; the oldest is waited for first.
+        self._under_way = under_way or deque()
+        self._ended = 0.0
         # What is being delivered; should user code hang with it, another lane goes on, and the picture stays with the code.
         self._at: Finished | None = None
         self._lent: FrameCell | None = None
@@ -70,23 +79,46 @@ class InferStage:
             if at is not None and lent is not None:
                 self._handover.picture_back(at.line, lent)
             raise
+        finally:
+            # After a failure, what is under way is still waited for: the model works in memory of ours.
+            while self._under_way:
+                with suppress(Exception):
+                    self._infer(*self._under_way.popleft())
 
     def successor(self) -> InferStage:
         """Return the lane that goes on after the result with which user code hangs."""
         at = self._at
         assert at is not None  # noqa: S101  (whose call is written off is in it)
         self._lent, at.kept = at.kept, None
+        under_way, self._under_way = self._under_way, deque()
         return InferStage(
             self._handover, self._clock, self._deliver, self._delivering, self._preprocess, self._preparing,
-            self._failed, self._profile, at,
+            self._failed, self._profile, at, under_way,
         )  # fmt: skip
 
     def _work(self) -> None:
-        while (cell := self._handover.next_to_infer()) is not None:
-            if cell.picture is None:
-                self._infer(cell)
-            else:
+        under_way = self._under_way
+        while (cell := self._handover.next_to_infer(wait=not under_way)) is not None or under_way:
+            if cell is None:
+                self._infer(*under_way.popleft())
+            elif cell.picture is not None:
                 self._prepare(cell)
+            elif cell.home.ahead:
+                self._start(cell)
+            else:
+                # Its model has taken over from one that was started ahead.
+                while under_way:
+                    self._infer(*under_way.popleft())
+                self._infer(cell, self._clock())
+
+    def _start(self, cell: InputCell) -> None:
+        under_way = self._under_way
+        under_way.append((cell, self._clock()))
+        # What fails here fails again, and is told, when its result is asked for.
+        with suppress(Exception):
+            cast("AheadSlot", cell.slot).start()
+        if len(under_way) >= UNDER_WAY:
+            self._infer(*under_way.popleft())
 
     def end(self) -> None:
         """Nothing follows."""
@@ -96,11 +128,10 @@ class InferStage:
         self._preprocess.prepare(cell)
         self._preparing.end(began)
 
-    def _infer(self, cell: InputCell) -> None:
+    def _infer(self, cell: InputCell, started: float) -> None:
         frame, line = cell.frame, cell.line
         assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
         finished = Finished(line, frame, cell.prepare_s, 0.0, None, None, cell.digest)
-        started = self._clock()
         try:
             finished.result = cell.slot.infer(frame.camera, frame.seq)
         except BaseException as error:
@@ -110,6 +141,8 @@ class InferStage:
             raise
         else:
             ended = self._clock()
+            # One that was started ahead waited in the runtime until the one before it was over.
+            started, self._ended = max(started, self._ended), ended
             finished.infer_s = ended - started
             if self._profile is not None:
                 self._profile.add("infer", frame.camera, frame.seq, started, ended)

@@ -38,10 +38,16 @@ class InferSide(PreprocessSide):
         self._order = DeliveryOrder()
         self._lane_turn = LaneTurn(self._lines, clock)
 
-    def next_to_infer(self) -> InputCell | None:
+    @property
+    def lane_threads(self) -> int:
+        """How many threads keep the model's lanes busy."""
+        return self._model.threads
+
+    def next_to_infer(self, *, wait: bool = True) -> InputCell | None:
         """Return the next prepared slot, with a ticket for its result, waiting for one; None at the end.
 
-        Where lanes prepare it may also be one that still has its picture: to prepare it, and come again.
+        With `wait=False` None also says that there is nothing now. Where lanes prepare it may also be one that still has its
+        picture: to prepare it, and come again.
         """
         with self._lock:
             while not self._aborted:
@@ -56,7 +62,7 @@ class InferSide(PreprocessSide):
                     # Around a quick model another lane may be there first.
                     cell.by_lane = cell.home.by_lanes
                     return cell
-                if line is None and self._all_prepared and not any(one.inputs for one in self._lines):
+                if not wait or (line is None and self._all_prepared and not any(one.inputs for one in self._lines)):
                     return None
                 self._inferable.wait(patience_s)
             return None

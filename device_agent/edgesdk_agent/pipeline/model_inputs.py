@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from edgesdk_agent.frame import Frame
-from edgesdk_agent.pipeline.policy import lanes_prepare
+from edgesdk_agent.pipeline.policy import UNDER_WAY, lanes_prepare
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Result
 from edgesdk_targets.tensor import Array
@@ -25,7 +25,8 @@ class Slot(Protocol):
     A slot whose `infer` looks at the picture itself (a detector whose boxes are cut out for a second model) says so by
     an attribute `needs_image = True`: the frame's picture then stays as it is until `infer` has returned. One that knows
     the bundle of its answers says so by an attribute `digest`; and one whose `infer` does all of the work on the thread that calls
-    it by `on_caller = True`.
+    it by `on_caller = True`. One that has `starts_ahead = True` has a method `start` as well, which returns at once: `infer` then
+    waits for what was started.
     """
 
     def prepare(self, image: Array) -> None:
@@ -34,6 +35,14 @@ class Slot(Protocol):
 
     def infer(self, camera: str, seq: int) -> Result | None:
         """Run the model on what was prepared; None where no result is due yet, as a clip of frames is not full."""
+        ...
+
+
+class AheadSlot(Slot, Protocol):
+    """A slot that `starts_ahead`."""
+
+    def start(self) -> None:
+        """Start the model on what was prepared, and return at once."""
         ...
 
 
@@ -86,6 +95,7 @@ class ModelInputs:
         free: neither being prepared nor ready nor in inference.
         running: in inference.
         queued: of cameras that lose nothing, being prepared or ready.
+        ahead: whether inferences are started ahead: a thread has several under way.
         by_lanes: whether lanes prepare them.
 
     Raises:
@@ -99,7 +109,8 @@ class ModelInputs:
             raise InputError(f"A pipeline needs at least one lane, not {lanes}.", hint="Leave `lanes` out.")
         self.lanes = lanes
         on_caller = all(getattr(slot, "on_caller", False) for slot in slots)
-        self.by_lanes = lanes_prepare(fresh, lanes, on_caller=on_caller)
+        self.ahead = lanes > 1 and not fresh and all(getattr(slot, "starts_ahead", False) for slot in slots)
+        self.by_lanes = lanes_prepare(fresh, lanes, on_caller=on_caller, ahead=self.ahead)
         self.size = len(slots)
         # The slot that came back last is taken first: its memory is still in the cache.
         self.free = [InputCell(slot, self) for slot in reversed(slots)]
@@ -107,6 +118,11 @@ class ModelInputs:
         self.queued = 0
         # Slots that queueing frames leave to the cameras whose frames are replaced.
         self._may_queue = max(1, self.size - lanes - fresh - 1) if fresh else self.size
+
+    @property
+    def threads(self) -> int:
+        """How many threads keep its lanes busy: one for each lane, or for two where one of them is started ahead."""
+        return max(1, self.lanes // UNDER_WAY) if self.ahead else self.lanes
 
     @property
     def idle(self) -> bool:

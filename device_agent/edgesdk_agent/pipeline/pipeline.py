@@ -65,7 +65,8 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
             a `freshest` one the oldest result is dropped, and counted in `stats().results_dropped`.
         camera_name: of a camera that is given alone.
         policy: `freshest` for a live camera and `every_frame` otherwise, unless given, for all or by name.
-        lanes: how many slots are inferred at the same time, each on a thread of its own; see `lanes_wanted`.
+        lanes: how many slots are inferred at the same time; see `lanes_wanted`. Each has a thread of its own, or of slots that
+            start ahead each two.
         keep_image: keep each picture until its result was handed over, for drawing; in a loop it is a copy of its own.
         on_error: is given the error that ended the pipeline, on the thread that met it; `wait` and `stop` then do not
             raise it.
@@ -138,7 +139,7 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         stage = filter_of(on_frame, stage_timeout_s)
         seen = stage if isinstance(stage, FrameFilter) else None
         self._preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
-        for number in range(lanes):
+        for number in range(self._handover.lane_threads):
             self._add_lane(number)
         if isinstance(stage, AskedElsewhere):
             self._asking = self._ask_first(stage)
@@ -194,9 +195,10 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
             InputError: there are no slots, or no lane.
             SessionFailed: the old model does not finish its last frame within the time.
         """
-        for number in self._crew.missing_lanes(lanes):
+        successor = self._handover.inputs_of(slots, lanes)
+        for number in self._crew.missing_lanes(successor.threads):
             self._add_lane(number).start()
-        self._handover.swap(slots, lanes, timeout_s)
+        self._handover.swap(successor, timeout_s)
 
     def keep_images(self, wanted: bool) -> None:
         """Let results carry their picture from now on, or no longer, whatever `keep_image` said at the start."""

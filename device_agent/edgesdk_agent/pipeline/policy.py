@@ -14,6 +14,10 @@ from typing import Literal
 from edgesdk_agent.cameras.camera import Camera
 from edgesdk_targets.errors import InputError
 
+# Inferences that a thread has under way where it may start one before the last is over: one computes, the other is there when
+# it ends. Four for one thread are as fast, and would leave a core idle where frames come singly.
+UNDER_WAY = 2
+
 Policy = Literal["freshest", "every_frame"]
 POLICIES: tuple[Policy, ...] = ("freshest", "every_frame")
 
@@ -44,31 +48,38 @@ def policies_for(cameras: Mapping[str, Camera], asked: Policy | Mapping[str, Pol
     return {name: policy_for(by_name.get(name), live=camera.info.live) for name, camera in cameras.items()}
 
 
-def lanes_wanted(policies: Sequence[Policy], lanes: int, *, on_caller: bool = False) -> int:
+def lanes_wanted(policies: Sequence[Policy], lanes: int, *, on_caller: bool = False, starts_ahead: bool = False) -> int:
     """Return how many inferences to keep under way.
 
-    Where nothing is lost, one more than can run at a time: while a lane hands its result over, the runtime has its next
-    input already. Where the newest picture counts, an input that waits in the runtime would only grow old; and where lanes compute
-    themselves on every core, one more would only take its core from another.
+    Where nothing is lost, more than can run at a time: while a result is handed over, the runtime has its next input already. One
+    more, and twice as many where they can be started ahead, which costs no thread. Where the newest picture counts, an input
+    that waits in the runtime would only grow old; and where lanes compute themselves on every core, one more would only take its
+    core from another.
 
     Args:
         policies: one for each camera.
         lanes: of the model; of one alone, as where a frame's answer depends on the frame before, there is never more.
         on_caller: whether the lane that asks the model does all of its work.
+        starts_ahead: whether a thread may start an inference before the one before it is over.
     """
-    one_more = lanes > 1 and "freshest" not in policies and not (on_caller and _have_every_core(lanes))
-    return lanes + 1 if one_more else lanes
+    if lanes == 1 or "freshest" in policies or (on_caller and _have_every_core(lanes)):
+        return lanes
+    return UNDER_WAY * lanes if starts_ahead else lanes + 1
 
 
-def lanes_prepare(fresh: int, lanes: int, *, on_caller: bool) -> bool:
-    """Return whether lanes prepare what they infer: a thread beside lanes that have every core would take one from them.
+def lanes_prepare(fresh: int, lanes: int, *, on_caller: bool, ahead: bool) -> bool:
+    """Return whether lanes prepare what they infer.
+
+    A thread beside lanes that have every core would take one from them; and where inferences are started ahead, the model has its
+    next inputs while a lane prepares one more.
 
     Args:
         fresh: cameras of which the newest picture counts; they are better prepared for while the model is at work.
         lanes: inferences at a time.
         on_caller: whether lanes compute themselves.
+        ahead: whether inferences are started ahead.
     """
-    return on_caller and not fresh and _have_every_core(lanes)
+    return ahead or (on_caller and not fresh and _have_every_core(lanes))
 
 
 def _have_every_core(lanes: int) -> bool:

@@ -99,7 +99,7 @@ class OpenVinoSession(RunByBinding):
     """A model compiled by OpenVINO.
 
     Attributes:
-        woken: whether inferences run on threads of OpenVINO's, which are woken for them.
+        starts_ahead: whether inferences run on threads of OpenVINO's, so that the next can be started before the last is over.
     """
 
     def __init__(self, compiled: Any, load: Load) -> None:
@@ -107,7 +107,7 @@ class OpenVinoSession(RunByBinding):
         self.outputs = load.outputs
         self.streams = int(compiled.get_property("NUM_STREAMS"))
         # Those alone are pinned, and share the work of one inference well with several callers.
-        self.woken = load.options.pin or load.options.threads_each != 1
+        self.starts_ahead = load.options.pin or load.options.threads_each != 1
         self._input_ports = [compiled.input(spec.name) for spec in load.variant.inputs]
         self._output_ports = [compiled.output(spec.name) for spec in load.variant.outputs]
         self.accelerated = any(not name.startswith("CPU") for name in compiled.get_property("EXECUTION_DEVICES"))
@@ -162,14 +162,23 @@ class OpenVinoBinding:
         self.inputs: Mapping[str, Array] = {spec.name: spec.empty() for spec in owner.inputs}
         self._owner = owner
         self._request: Any = owner.new_request(self.inputs, self._outputs)
+        self._started = False
+
+    def start(self) -> None:
+        self._check_open()
+        try:
+            self._request.start_async()
+        except Exception as error:
+            raise failed(NAME, "run the model", _telling(error)) from error
+        self._started = True
 
     def run(self) -> Mapping[str, Array]:
-        if self._owner.is_closed:
-            self._request = None
-            raise closed(NAME)
+        if self._owner.starts_ahead and not self._started:
+            self.start()
+        self._check_open()
         try:
-            if self._owner.woken:
-                self._request.start_async()
+            if self._started:
+                self._started = False
                 self._request.wait()
             else:
                 # Unless told otherwise it would copy the outputs.
@@ -179,6 +188,11 @@ class OpenVinoBinding:
         if len(self._outputs) == len(self._owner.outputs):
             return self._outputs
         return self._owner.read_outputs(self._request, self._outputs)
+
+    def _check_open(self) -> None:
+        if self._owner.is_closed:
+            self._request = None
+            raise closed(NAME)
 
 
 def _settings(load: Load) -> dict[str, Any]:

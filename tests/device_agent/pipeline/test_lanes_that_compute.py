@@ -72,10 +72,10 @@ def test_one_lane_more_than_there_are_streams_is_for_those_that_only_wait(monkey
     films: tuple[Policy, ...] = ("every_frame", "every_frame")
     assert lanes_wanted(films, 2) == 3
     assert lanes_wanted(films, 2, on_caller=True) == 2
-    assert lanes_prepare(0, 2, on_caller=True)
-    assert not lanes_prepare(0, 2, on_caller=False)
-    assert not lanes_prepare(1, 2, on_caller=True)
-    assert not lanes_prepare(0, 1, on_caller=True)
+    assert lanes_prepare(0, 2, on_caller=True, ahead=False)
+    assert not lanes_prepare(0, 2, on_caller=False, ahead=False)
+    assert not lanes_prepare(1, 2, on_caller=True, ahead=False)
+    assert not lanes_prepare(0, 1, on_caller=True, ahead=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3})
     assert lanes_wanted(films, 2, on_caller=True) == 3, "cores are free for it"
-    assert not lanes_prepare(0, 2, on_caller=True)
+    assert not lanes_prepare(0, 2, on_caller=True, ahead=False)

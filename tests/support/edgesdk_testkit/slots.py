@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -113,6 +114,78 @@ class _NotingSlot(ScriptedSlot):
     def prepare(self, image: Array) -> None:
         self._script.by[threading.current_thread().name.split("-")[1]] += 1  # type: ignore[attr-defined]
         super().prepare(image)
+
+
+class Ahead(Script):
+    """A model on threads of its own, with a queue before them: its slots are started, and waited for later.
+
+    Args:
+        streams: how many inferences run at a time.
+
+    Attributes:
+        most_at_once: of inferences that ran; most_under_way: of those that were started and not over.
+        fail_start: raise this when that frame number is started.
+        waited_by: the threads that waited for an inference.
+    """
+
+    def __init__(self, streams: int = 2, *, infer_s: float = 0.0) -> None:
+        super().__init__(infer_s=infer_s)
+        self.threads = ThreadPoolExecutor(streams, "runtime")
+        self.at_once = self.most_at_once = self.under_way = self.most_under_way = 0
+        self.fail_start: dict[int, BaseException] = {}
+        self.waited_by: set[str] = set()
+        self.count = threading.Lock()
+
+    def slots(self, count: int) -> tuple[ScriptedSlot, ...]:
+        return tuple(AheadSlot(self) for _ in range(count))
+
+
+class AheadSlot(ScriptedSlot):
+    """A slot that starts ahead."""
+
+    starts_ahead = True
+
+    def __init__(self, script: Ahead) -> None:
+        super().__init__(script)
+        self._ahead = script
+        self._running: Future[int] | None = None
+
+    def start(self) -> None:
+        stamp = read_stamp(self._memory)
+        if stamp in self._ahead.fail_start:
+            raise self._ahead.fail_start[stamp]
+        assert self._busy.acquire(blocking=False), "a slot was started while it was in use"
+        with self._ahead.count:
+            self._ahead.under_way += 1
+            self._ahead.most_under_way = max(self._ahead.most_under_way, self._ahead.under_way)
+        self._running = self._ahead.threads.submit(self._run, stamp)
+
+    def infer(self, camera: str, seq: int) -> Regression | None:
+        if self._running is None:
+            self.start()
+        assert self._running is not None
+        running, self._running = self._running, None
+        self._ahead.waited_by.add(threading.current_thread().name)
+        stamp = running.result(PATIENCE_S)
+        self._ahead.inferred.append((camera, seq, stamp))
+        return Regression(np.array([stamp], np.float32))
+
+    def _run(self, stamp: int) -> int:
+        script = self._ahead
+        with script.count:
+            script.at_once += 1
+            script.most_at_once = max(script.most_at_once, script.at_once)
+        try:
+            script.began.release()
+            script.work(script.infer_s)
+            if stamp in script.fail_infer:
+                raise script.fail_infer[stamp]
+            return stamp
+        finally:
+            with script.count:
+                script.at_once -= 1
+                script.under_way -= 1
+            self._busy.release()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
