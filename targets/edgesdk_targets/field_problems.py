@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,15 @@ def closest(name: str, known: list[str]) -> str:
 def field_problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Translate a validation error of `model`, in the order of the fields."""
     problems = []
-    for entry in error.errors(include_url=False, include_input=False, include_context=False):
+    entries = error.errors(include_url=False, include_input=False)
+    for entry in entries:
         path: FieldPath = tuple(entry["loc"])
-        if entry["type"] == "extra_forbidden":
+        if entry["type"] == "too_short" and any(_is_inside(other["loc"], path) for other in entries):
+            # Its values are there, and wrong: that is told by each of them.
+            continue
+        if entry["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+            problems.append(_unknown_kind(path, entry.get("ctx", {})))
+        elif entry["type"] == "extra_forbidden":
             problems.append(_unknown_field(model, path))
         elif entry["type"] == "missing":
             problems.append(Problem(path, "is required, but missing"))
@@ -78,6 +84,23 @@ def what_fits(model: type[BaseModel], path: FieldPath) -> str:
     told = f"Give {' and '.join(limits)}" if limits else "Correct it"
     usual = f"; left out, it is {default!r}" if isinstance(default, (bool, int, float)) else ", or leave it out"
     return f"{told}{usual}."
+
+
+def _is_inside(path: FieldPath, outer: FieldPath) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def _unknown_kind(path: FieldPath, told: Mapping[str, Any]) -> Problem:
+    """Say which kinds a value may be of, one of which it names by a field."""
+    # As pydantic writes it: `'kind' | 'pass'`, the name in the file last.
+    field = str(told.get("discriminator", "")).rpartition("|")[2].strip(" '")
+    if "tag" not in told:
+        return Problem(path, f"{field!r} is required, but missing")
+    known = [name.strip(" '") for name in str(told.get("expected_tags", "")).split(",")]
+    name = str(told["tag"])
+    meant = closest(name, known)
+    advice = f"did you mean {meant!r}?" if meant else f"one of {', '.join(known)}"
+    return Problem(path, f"{field} {name!r} is not known; {advice}")
 
 
 def _unknown_field(model: type[BaseModel], path: FieldPath) -> Problem:

@@ -202,6 +202,12 @@ class TestChoice:
         missed = judged(_entry("slow", ms=9.0), None, Bounds(ms=1.0, size_bytes=10))
         assert "Allow more with --max-ms or --max-bytes, or convert" in pick([missed], max_drop=0.01).why
         assert "edgesdk doctor" in pick([_entry("dead", ms=None)], max_drop=0.01).why
+        source = Entry("card.yaml", "m", None, 10, "not converted", failure="it is not converted")
+        assert "edgesdk convert" in pick([source], max_drop=0.01).why
+        poor = judged(_entry("poor", figures={"top1": _top1(0.8)}), None, Bounds(least={"top1": 0.9}))
+        assert pick([poor], max_drop=0.01).why.endswith(
+            "Allow more with --min-metric, or take a model that is more accurate."
+        )
 
     def test_a_time_from_another_machine_is_said_to_be_one(self) -> None:
         assert "not on rpi5" in pick([_entry("a", status="simulated")], max_drop=0.01).why

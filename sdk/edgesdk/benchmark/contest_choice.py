@@ -20,7 +20,9 @@ PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
 # Two times that differ by less are the same.
 _SAME_SPEED = 1.03
 _WORSE = "worse than the best"
-_OPTIONS = ("--max-ms", "--max-bytes", "--max-rss", "--min-metric", "--max-metric")
+_OF_FIGURES = ("--min-metric", "--max-metric")
+_OPTIONS = ("--max-ms", "--max-bytes", "--max-rss", *_OF_FIGURES)
+_CHEAPER = "convert with --precision int8, or a model with a smaller input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +84,19 @@ def _unfit(entry: Entry, best_loss: float | None, max_drop: float, device: str) 
 
 def _none_fits(entries: Sequence[Entry], reasons: Sequence[str]) -> str:
     """Say that there is nothing to take, how near the nearest came, and what to do."""
+    if all(entry.variant is None for entry in entries):
+        return "None is converted, and only what is can be deployed: `edgesdk convert` makes a bundle of each."
     if all(entry.ms is None for entry in entries):
         return "None ran here: `edgesdk doctor` says which runtimes are missing."
     said = "\n".join(reasons)
     mine = [option for option in _OPTIONS if f"({option})" in said]
     if _WORSE in said:
         mine.append("--max-drop")
-    allow = f"Allow more with {' or '.join(mine)}, or convert" if mine else "Convert"
-    what = "--precision int8, or a model with a smaller input"
+    figures = bool(mine) and all(option in _OF_FIGURES for option in mine)
+    remedy = "take a model that is more accurate" if figures else _CHEAPER
+    advice = f"Allow more with {' or '.join(mine)}, or {remedy}." if mine else f"{remedy.capitalize()}."
     where = next((f"on {entry.device}" for entry in entries if entry.device), "here")
-    return f"None ran {where} within the limits.{_nearest(entries)} {allow} with {what}."
+    return f"None ran {where} within the limits.{_nearest(entries)} {advice}"
 
 
 def _nearest(entries: Sequence[Entry]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,12 +50,8 @@ def check(
 
 
 def _print(checked: Checked) -> None:
-    out, index = console(), checked.index
-    sets = Counter(item.split for item in index.items)
-    parts = ", ".join(f"{name} {count}" for name, count in sets.items() if name)
-    classes = f", {len(index.names)} classes" if index.names else ""
-    said = f"{len(index)} pictures{f' ({parts})' if parts else ''}{classes}; layout: {index.layout.value}"
-    out.print(plain(said), highlight=False, markup=False)
+    out = console()
+    out.print(plain(checked.about), highlight=False, markup=False)
     if not checked.findings:
         out.print("nothing found", highlight=False)
         return
@@ -67,5 +62,4 @@ def _print(checked: Checked) -> None:
     out.print(shown)
     if len(checked.findings) > _SHOWN:
         out.print(f"… and {len(checked.findings) - _SHOWN} more: --report or --json lists them.", highlight=False)
-    faults = checked.faults
-    out.print(f"{faults} faults, {len(checked.findings) - faults} remarks", highlight=False)
+    out.print(checked.counted, highlight=False)

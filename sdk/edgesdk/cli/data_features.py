@@ -90,7 +90,11 @@ def _print(found: Features, scores: dict[str, float]) -> None:
     out = console()
     out.print(f"{len(found.items)} pictures, {len(found.names)} features", highlight=False)
     if scores:
-        shown = table("feature", "score")
+        # An elimination keeps its features without an order: all have one score.
+        ranked = len(set(scores.values())) > 1
+        shown = table("feature", *(["score"] if ranked else []))
         for name, score in list(scores.items())[:_SHOWN]:
-            add_row(shown, name, f"{score:.4g}")
+            add_row(shown, name, *([f"{score:.4g}"] if ranked else []))
         out.print(shown)
+        if len(scores) > _SHOWN:
+            out.print(f"… and {len(scores) - _SHOWN} more: --report or --json lists them.", highlight=False)

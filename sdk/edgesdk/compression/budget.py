@@ -39,8 +39,8 @@ def least_that_fits(
     reached = measure(best)
     if reached > limit:
         raise InputError(
-            f"The budget cannot be met: {limit:.6g} {what} ({limit / whole:.1%} of {whole:.6g}) were asked for, and "
-            f"{reached:.6g} ({reached / whole:.1%}) is the least: {stands_in_the_way}.",
+            f"The budget cannot be met: {_amount(limit)} {what} ({limit / whole:.1%} of {_amount(whole)}) were asked for, and "
+            f"{_amount(reached)} ({reached / whole:.1%}) is the least: {stands_in_the_way}.",
             hint="Allow more, or let the pass take what it leaves out.",
         )
     low, high = 0.0, most
@@ -52,3 +52,7 @@ def least_that_fits(
         else:
             low = middle
     return best
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

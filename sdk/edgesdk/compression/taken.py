@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_ADVICE = {"pass": "may be deployed", "fail": "is not for use", "need more samples": "is not proven"}
+_UNKNOWN = "is to be measured where it will run"
+
 
 def taken(document: Mapping[str, Any]) -> list[str]:
     """Return the sentences.
@@ -22,24 +25,23 @@ def taken(document: Mapping[str, Any]) -> list[str]:
         )
         return [f"Nothing was taken: {document.get('stopped', 'the run ended early')} Of what was tried, {kept}."]
     last = passes[-1]
-    lines = [_result(document), f"Why: the gate says {last['outcome']}: {last['reason']}."]
+    lines = [_result(document), f"Why: the gate says {last['outcome']}: {_bare(last['reason'])}."]
     if len(passes) > 1:
         lines.append(_most(document))
     for variant in document["conversion"]["variants"]:
         accuracy = variant["accuracy"]
         outcome = accuracy.get("outcome", "not measured")
-        advice = {"pass": "may be deployed", "fail": "is not for use"}.get(
-            outcome, "is to be measured where it will run"
-        )
-        reason = str(accuracy.get("reason", "")).rstrip(".")
-        lines.append(f"{variant['id']} {advice}: {outcome}{f' ({reason})' if reason else ''}.")
+        reason = _bare(str(accuracy.get("reason", "")))
+        lines.append(f"{variant['id']} {_ADVICE.get(outcome, _UNKNOWN)}: {outcome}{f' ({reason})' if reason else ''}.")
     return lines
 
 
 def _result(document: Mapping[str, Any]) -> str:
     last, before, after = document["passes"][-1], document["before"], document["after"]
+    count = len(document["passes"])
+    which = f"the last of {count} passes" if count > 1 else "the only pass"
     return (
-        f"Taken is the model after {last['kind']}, the last of {len(document['passes'])} passes: "
+        f"Taken is the model after {last['kind']}, {which}: "
         f"{_times(before, after, 'macs')} times fewer multiplications, {_times(before, after, 'deflated_bytes')} times fewer bytes "
         f"deflated, {document['figure']} {document['score']:.2%} → {last['score']:.2%} on the pictures to choose by."
     )
@@ -63,3 +65,8 @@ def _most(document: Mapping[str, Any]) -> str:
         brought = "No pass made the deflated weights smaller"
     cost = f"most was lost by {reports[dearest]['kind']} ({100 * lost[dearest]:.2f} points)"
     return f"{brought}; {cost if lost[dearest] > 0 else 'no pass lost anything'}, by the quick scores."
+
+
+def _bare(reason: str) -> str:
+    """Return a reason without the stop that the sentence around it has."""
+    return reason.rstrip(".")

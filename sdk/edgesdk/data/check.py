@@ -66,6 +66,22 @@ class Checked:
     def faults(self) -> int:
         return sum(finding.fault for finding in self.findings)
 
+    @property
+    def about(self) -> str:
+        """What was looked at, in words."""
+        index = self.index
+        sets = Counter(item.split for item in index.items)
+        parts = ", ".join(f"{name} {count}" for name, count in sets.items() if name)
+        classes = f", {_counted(len(index.names), 'class', 'classes')}" if index.names else ""
+        pictures = _counted(len(index), "picture", "pictures")
+        return f"{pictures}{f' ({parts})' if parts else ''}{classes}; layout: {index.layout.value}"
+
+    @property
+    def counted(self) -> str:
+        """How much was found, in words."""
+        faults, remarks = self.faults, len(self.findings) - self.faults
+        return f"{_counted(faults, 'fault', 'faults')}, {_counted(remarks, 'remark', 'remarks')}"
+
     def to_json(self) -> dict[str, object]:
         """Return it for `--json`."""
         widths, heights = zip(*self.sizes, strict=True) if self.sizes else ((0,), (0,))
@@ -160,3 +176,7 @@ def _deviation(picture: Array) -> float:
 
 def _clause(error: InputError, path: Path) -> str:
     return error.message.removeprefix(str(path)).lstrip(": ").rstrip(".")
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"

@@ -20,7 +20,7 @@ _CLASSES = 40
 def check_page(checked: Checked) -> Page:
     """Return the page."""
     index = checked.index
-    page = Page(f"Dataset {index.root.resolve().name}", _summary(checked))
+    page = Page(f"Dataset {index.root.resolve().name}", f"{checked.about}. {checked.counted}.")
     by_kind: dict[str, list[Finding]] = {}
     for finding in checked.findings:
         by_kind.setdefault(finding.kind, []).append(finding)
@@ -46,17 +46,6 @@ def check_page(checked: Checked) -> Page:
     shown = thumbnails(some)
     page.pictures([(shown[i.name], f"{', '.join(i.classes)} {i.name}") for i in some if i.name in shown])
     return page
-
-
-def _summary(checked: Checked) -> str:
-    index = checked.index
-    sets = ", ".join(f"{name} {count}" for name, count in Counter(item.split for item in index.items).items() if name)
-    classes = f", {len(index.names)} classes" if index.names else ""
-    parts = f" ({sets})" if sets else ""
-    return (
-        f"{len(index)} pictures{parts}{classes}; layout: {index.layout.value}. "
-        f"{checked.faults} faults, {len(checked.findings) - checked.faults} remarks."
-    )
 
 
 def _kind(page: Page, kind: str, found: list[Finding], small: dict[str, bytes]) -> None:

@@ -30,7 +30,8 @@ class Miss:
     is_least: bool
 
     def text(self) -> str:
-        return f"{self.name} {self.value:.4g} {'<' if self.is_least else '>'} {self.limit:.4g} ({self.whose})"
+        value, limit = (figure_text(self.name, one) for one in (self.value, self.limit))
+        return f"{self.name} {value} {'<' if self.is_least else '>'} {limit} ({self.whose})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +146,10 @@ def loss_of(figures: Mapping[str, float], name: str) -> float:
     if math.isnan(value):
         return math.inf
     return value if is_lower_better(name) else -value
+
+
+def figure_text(name: str, value: float) -> str:
+    """Write a figure or a cost for a person."""
+    if name not in {"bytes", "rss_bytes"} or value < 1000:
+        return f"{value:.4g}"
+    return f"{value / 1e6:.4g} MB" if value >= 1e6 else f"{value / 1e3:.4g} kB"

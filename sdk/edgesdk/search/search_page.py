@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from edgesdk.report.curves import Line, curves
 from edgesdk.report.page import Page
 from edgesdk.report.plots import bars, scatter
-from edgesdk.search.outcome import Trial, loss_of
+from edgesdk.search.outcome import Trial, figure_text, loss_of
 from edgesdk.search.space import Space, is_lower_better
 from edgesdk.search.verdict import SearchVerdict
 
@@ -74,7 +74,7 @@ def row(space: Space, trial: Trial, verdict: SearchVerdict) -> tuple[str, ...]:
     """Return a trial's cells, in the order of `columns`."""
     mark = "*" if trial.number in verdict.front else ""
     name = f"{trial.number}{mark}{' (baseline)' if trial.is_baseline else ''}"
-    figures = [shown(trial.figures[n]) if n in trial.figures else "" for n in columns(space)[1:-3]]
+    figures = [figure_text(n, trial.figures[n]) if n in trial.figures else "" for n in columns(space)[1:-3]]
     if trial.ending != "finished":
         limits = f"{trial.ending}: {trial.why}"
     else:

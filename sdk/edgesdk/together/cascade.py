@@ -22,7 +22,7 @@ from edgesdk.together.write import place_of, write_together
 from edgesdk_converters.golden.golden_pictures import golden_pictures
 from edgesdk_converters.proving.compare import runtime_here
 from edgesdk_targets.bundle.manifest import Variant
-from edgesdk_targets.errors import SessionFailed, WrongTarget
+from edgesdk_targets.errors import InputError, SessionFailed, WrongTarget
 from edgesdk_targets.model import load_model
 from edgesdk_targets.preprocess.image_file import decode_image, read_image
 from edgesdk_targets.results import Classification
@@ -169,6 +169,11 @@ class _Asking:
         answers = [self._ask(part, name) for part, name in zip(parts, names, strict=True)]
         right = [self._right(one) for one in answers]
         units = units_of(answers[0].paths, answers[0].thumbnails, self._dataset.groups)
+        if int(units.max()) == 0:
+            raise InputError(
+                "There is 1 independent picture only (frames of a clip count as one): no threshold can be chosen by it.",
+                hint="Give some hundred labelled pictures, easy and hard ones.",
+            )
         results = cast("tuple[Classification, ...]", answers[0].results)
         confidence = np.asarray([result.scores[0] for result in results], np.float64)
         ms = self._times(parts, names, runtime, rounds, slice_s)

@@ -70,5 +70,7 @@ def said(one: Calibrated) -> str:
         if prepare
         else ""
     )
-    held = f" On pictures that the threshold was not chosen on: {one.held_out.accuracy:.4f}." if one.held_out else ""
+    held = " There are too few pictures to say what it gives on others."
+    if one.held_out:
+        held = f" On pictures that the threshold was not chosen on: {one.held_out.accuracy:.4f}."
     return f"{text} (alone: {alone}).{own}{held}"

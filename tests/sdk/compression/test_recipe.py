@@ -16,9 +16,13 @@ from edgesdk_targets.errors import InputError
 DATA = {"train": "train", "evaluate": "test"}
 PRUNE = {"pass": "prune", "macs": 0.5}
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown pass": ({"passes": [{"pass": "prune_it"}]}, "passes.*prune_it.*'prune', 'sparsify'"),
+    "an unknown pass": (
+        {"passes": [{"pass": "prune_it"}]},
+        r"passes\[0\]: pass 'prune_it' is not known; did you mean 'prune'",
+    ),
     "no pass": ({"passes": []}, "passes"),
-    "a pass without a name": ({"passes": [{"macs": 0.5}]}, "passes"),
+    "a pass without a name": ({"passes": [{"macs": 0.5}]}, r"passes\[0\]: 'pass' is required, but missing"),
+    "a pass of no known name": ({"passes": [{"pass": "xyz"}]}, "pass 'xyz' is not known; one of prune, sparsify, "),
     "an unknown field": ({"passes": [{**PRUNE, "mac": 0.5}]}, "mac"),
     "NaN": ({"passes": [{"pass": "prune", "macs": float("nan")}]}, "macs"),
     "more than all": ({"passes": [{"pass": "prune", "macs": 1.5}]}, "macs"),
@@ -37,6 +41,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_wrong_recipe_is_refused_by_its_field(given: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         recipe_of({"data": DATA, **given})
+
+
+def test_of_a_wrong_pass_nothing_else_is_said() -> None:
+    with pytest.raises(InputError) as refused:
+        recipe_of({"data": DATA, "passes": [{"pass": "xyz"}]})
+    assert len(refused.value.message.splitlines()) == 1
 
 
 def test_the_message_names_file_and_line(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ def test_the_terminal_says_what_was_taken_and_why(
     shown = capsys.readouterr().out
     assert "Taken is the model after fold, the last of 3 passes" in shown
     assert "Why: the gate says pass: " in shown
+    assert ".." not in shown
     assert re.search(r"Most bytes went with \w+ \(\d+% of what was there\); (most was lost by|no pass lost)", shown)
 
 

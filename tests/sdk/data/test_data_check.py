@@ -34,6 +34,14 @@ def test_a_sound_set_has_nothing(tmp_path: Path) -> None:
     assert checked.modes == {"RGB": 8}
 
 
+def test_one_is_told_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_class_folders(tmp_path, {"cat": 1}, suffix=".jpg")
+    assert run(["data", "check", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "1 picture, 1 class; layout: folders\n" in said
+    assert "0 faults, 1 remark\n" in said
+
+
 def test_each_kind_is_found(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"cat": 20}, suffix=".jpg")
     cat = tmp_path / "cat"

@@ -98,6 +98,16 @@ class TestCascade:
         with pytest.raises(InputError, match=said):
             cascade(str(folder / "poor.edgebundle"), str(other), tmp_path, folder / "data")
 
+    def test_one_picture_chooses_no_threshold(self, folder: Path, tmp_path: Path) -> None:
+        picture = next((folder / "data").rglob("*.png"))
+        place = tmp_path / "one" / picture.parent.name
+        place.mkdir(parents=True)
+        (place / "again.png").write_bytes(picture.read_bytes())
+        both = str(folder / "poor.edgebundle:rpi5-litert-fp32"), str(folder / "good.edgebundle")
+        with pytest.raises(InputError, match="1 independent picture only"):
+            cascade(*both, tmp_path / "both.edgebundle", tmp_path / "one")
+        assert not (tmp_path / "both.edgebundle").exists()
+
     def test_two_budgets_are_refused(self, folder: Path, tmp_path: Path) -> None:
         both = str(folder / "poor.edgebundle"), str(folder / "good.edgebundle")
         with pytest.raises(InputError, match="each choose the threshold"):
