@@ -154,8 +154,8 @@ def _times(path: Path, read: _Benchmark, parts: Mapping[str, Part]) -> dict[str,
         found[name] = DeviceTime(ms, row.rss_bytes, read.host.target or read.host.cpu)
     if not found:
         compared = {part.variant.id for part in mine.values()}
-        said = [f"{row.variant} is {row.status}" for row in read.variants if row.variant in compared]
-        told = "; ".join(said[:_NAMED]) or f"{', '.join(sorted(compared)[:_NAMED])} is not in it"
+        rows_told = [f"{row.variant} is {row.status}" for row in read.variants if row.variant in compared]
+        told = "; ".join(rows_told[:_NAMED]) or f"{', '.join(sorted(compared)[:_NAMED])} is not in it"
         raise InputError(
             f"{path} has no time of what is compared, measured on its own kind of device: {told}, on {read.host.cpu}.",
             hint=_how(str(next(iter(mine.values())).bundle.path), path),

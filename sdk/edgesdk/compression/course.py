@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -109,8 +110,7 @@ class Course:
             if report.outcome == "fail":
                 raise GateFailed(
                     f"After {name} the model is not accurate enough: {report.reason}",
-                    hint="Ask less of this pass, give its recovery more epochs, or allow more with --max-drop. What came before "
-                    f"it is kept in {self.folder}.",
+                    hint=f"{_advice(report)} What came before it is kept in {self.folder}.",
                 )
         return subject
 
@@ -167,7 +167,14 @@ class Course:
             return report
         verdict = self.judge(name, subject)
         self.bench.say(f"{name}: {verdict.outcome}: {verdict.reason}")
-        return replace(report, outcome=verdict.outcome, reason=verdict.reason, verdict=dict(verdict.report))
+        found = {**verdict.report, "excess": round(verdict.excess, 6) if math.isfinite(verdict.excess) else None}
+        return replace(report, outcome=verdict.outcome, reason=verdict.reason, verdict=found)
+
+
+def _advice(report: PassReport) -> str:
+    """Say what may help a pass that failed: more is allowed only where the drop is what is too large, and no class is lost."""
+    allowed = ", or allow more with --max-drop" if (report.verdict.get("excess") or 0.0) > 0 else ""
+    return f"Ask less of this pass, or give its recovery more epochs{allowed}."
 
 
 def _check_sharing(before: Subject, after: Subject, name: str) -> None:
