@@ -88,7 +88,8 @@ def _json(found: Features, way: str | None, scores: dict[str, float]) -> dict[st
 
 def _print(found: Features, scores: dict[str, float]) -> None:
     out = console()
-    out.print(f"{len(found.items)} pictures, {len(found.names)} features", highlight=False)
+    pictures = "1 picture" if len(found.items) == 1 else f"{len(found.items)} pictures"
+    out.print(f"{pictures}, {len(found.names)} features", highlight=False)
     if scores:
         # An elimination keeps its features without an order: all have one score.
         ranked = len(set(scores.values())) > 1

@@ -77,7 +77,8 @@ def assign(
     for place, group in enumerate(groups):
         units[group or place].append(place)
     if len(units) < len(shares):
-        word = "pictures" if len(units) == len(classes) else "groups of pictures"
+        several = "" if len(units) == 1 else "s"
+        word = f"picture{several}" if len(units) == len(classes) else f"group{several} of pictures"
         raise InputError(f"{len(units)} {word} cannot be divided into {len(shares)} sets.", hint="Give more pictures.")
     members = list(units.values())
     counts = [Counter(name for place in unit for name in (_ALL, *classes[place])) for unit in members]

@@ -96,7 +96,7 @@ def test_wrong_shares_are_refused(text: str) -> None:
 
 
 def test_one_picture_and_too_few_groups_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="1 pictures cannot be divided"):
+    with pytest.raises(InputError, match="1 picture cannot be divided"):
         assign([("a",)], [""], SHARES)
     with pytest.raises(InputError, match="2 groups"):
         assign([("a",)] * 9, ["x"] * 5 + ["y"] * 4, SHARES)
