@@ -21,6 +21,7 @@ machine. The weights come from the folder that EDGESDK_ASSETS names.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import plain_mobilenet  # noqa: E402
 from float_labels import labelled_by  # noqa: E402
 from phases import ROOT, Model, document, found_of, options_of, run  # noqa: E402
 from prune_alone import pruned  # noqa: E402
@@ -39,6 +41,7 @@ from table.cases import FAMILIES, Places, cases  # noqa: E402
 from tables import finish  # noqa: E402
 
 from edgesdk_converters.source import resolve_source  # noqa: E402
+from edgesdk_targets.whole_file import write_whole  # noqa: E402
 
 NAME, SCRIPT = "compression_assets", "benchmarks/compression/assets.py"
 SMALL = "vww_mobilenet_v1"
@@ -87,6 +90,8 @@ def main() -> int:
 
 def _model(name: str, assets: Path, work: Path) -> Model:
     card = next(case for case in cases() if case.name == name).card(Places(assets, work))
+    if name == SMALL:
+        card = _plain(card)
     unlabelled = sorted(write_calibration(assets, work / "others").iterdir())
     chosen_by = unlabelled[::_EVERY]
     data = {
@@ -101,6 +106,14 @@ def _model(name: str, assets: Path, work: Path) -> Model:
         data["train"] = labelled_by(card, (Picture(read(path), path.name) for path in learnt), work / name / "train")
         recipes = {**PRUNED, **UNLABELLED}
     return Model(Rows(card, data, tuple(FAMILIES), work / name / "rows", _compressed), recipes, {})
+
+
+def _plain(card: Path) -> Path:
+    """Return the card of the same weights and answers in layers that all passes know."""
+    text = card.read_text("utf-8").replace("folded_mobilenets:", f"{plain_mobilenet.__name__}:")
+    path = card.with_name(f"plain_{card.name}")
+    write_whole(path, f"{text}code: {json.dumps(str(HERE))}\n".encode())
+    return path
 
 
 def _compressed(card: Path, recipe: Recipe, data: Mapping[str, Path], folder: Path) -> tuple[Path, dict[str, Any]]:
