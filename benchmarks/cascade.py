@@ -24,13 +24,12 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from drawn_members import HALVES, SMALL, labelled_halves, member, network, options_of
+from drawn_members import HALVES, SMALL, Watch, beside, labelled_halves, member, network, options_of
 from marked_page import Marks
 from torch import nn
 
@@ -65,6 +64,7 @@ def measured(work: Path, each: int, steps: int) -> dict[str, Any]:
     nets = {"small": network(*SMALL, 1), "large": large()}
     paths = [member(name, net, steps, work) for name, net in nets.items()]
     data = labelled_halves(work, each)
+    watch = Watch()
     with open_bundle(paths[0]) as first, open_bundle(paths[1]) as second, tempfile.TemporaryDirectory() as folder:
         parts = Part(first), Part(second)
         kinds = {}
@@ -72,7 +72,8 @@ def measured(work: Path, each: int, steps: int) -> dict[str, Any]:
             path = Path(folder) / f"{half}.edgebundle"
             made = make_cascade(*parts, path, data[half], Budget(), rounds=9, slice_s=0.3)
             kinds[half] = next(iter(made.calibrated.values()))
-    return {"host": host_facts().to_json(), "pictures_a_digit": each, "steps": steps, **judged(kinds)}
+    made_on = {"host": host_facts().to_json(), "others_pct": watch.percent()}
+    return {**made_on, "pictures_a_digit": each, "steps": steps, **judged(kinds)}
 
 
 def judged(kinds: dict[str, Any]) -> dict[str, Any]:
@@ -167,12 +168,7 @@ def table(found: dict[str, Any]) -> str:
         f"| {_points(r['above_mixture'])} | {_points(r['above_large'])} |"
         for r in found["budgets"]
     ]
-    return "\n".join([*lines, "", beside(found["host"])])
-
-
-def beside(host: Mapping[str, Any]) -> str:
-    """Say whether the times are those of a quiet machine."""
-    return f"Times: {'; '.join(host['warnings']) or 'nothing else ran'} ({host['cpu']})."
+    return "\n".join([*lines, "", beside(found["others_pct"])])
 
 
 def _chance(p: float) -> str:

@@ -10,12 +10,16 @@ import argparse
 import contextlib
 import csv
 import hashlib
+import os
 import sys
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from table.other_load import OtherLoad
+from table.timing import MOST_OTHERS
 from torch import nn
 
 _HERE = Path(__file__).resolve().parent
@@ -106,6 +110,29 @@ def _train(model: nn.Module, steps: int) -> None:
             seed=1,
             loss=loss_for(file, label_smoothing=0.02),
         )
+
+
+class Watch:
+    """What others take of the machine from now on; this process's children are none, once they have ended."""
+
+    def __init__(self) -> None:
+        self._others, self._begun, self._children = OtherLoad(()), time.perf_counter(), _of_children()
+
+    def percent(self) -> float:
+        """Return it in percent of one core."""
+        children = 100 * (_of_children() - self._children) / (time.perf_counter() - self._begun)
+        return round(max(0.0, self._others.percent() - children), 1)
+
+
+def _of_children() -> float:
+    used = os.times()
+    return used.children_user + used.children_system
+
+
+def beside(percent: float) -> str:
+    """Say of times beside how much other work they were taken."""
+    disturbed = ", more than is allowed: the times are too long" if percent > MOST_OTHERS else ""
+    return f"While this was timed, on one thread by turns, others took {percent:.0f} % of a core{disturbed}."
 
 
 def labelled_halves(work: Path, each: int) -> dict[str, Path]:

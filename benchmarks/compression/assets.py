@@ -2,7 +2,7 @@
 
     python benchmarks/compression/assets.py [--phase make time] [--model NAME …] [--only ROW …] [--work FOLDER]
 
-All three are pruned of 10 % and 20 % of their MACs: whole channels go, and nothing is learnt afterwards. The pass is that of
+All three are pruned of 10 % and 20 % of their MACs: whole channels go, and nothing is learnt afterwards. All passes are those of
 `edgesdk compress`, without its gate, which would refuse the worse ones; what it says of a point is in the results. MobileNetV1
 (0.25, person or none), which is small already, has a row of each other pass that can do without labels: *factorise*, *cluster* and
 *sparsify* with no training after them, INT8 by calibration alone, and *prune* and *factorise* followed by *distil*, for which the
@@ -35,10 +35,11 @@ import plain_mobilenet  # noqa: E402
 from float_labels import labelled_by  # noqa: E402
 from phases import ROOT, Model, document, found_of, options_of, run  # noqa: E402
 from prune_alone import pruned  # noqa: E402
-from rows import Recipe, Rows, by_command  # noqa: E402
+from rows import Recipe, Rows  # noqa: E402
 from table.asset_pictures import Picture, judged_pictures, read, write_calibration  # noqa: E402
 from table.cases import FAMILIES, Places, cases  # noqa: E402
 from tables import finish  # noqa: E402
+from ungated import ungated  # noqa: E402
 
 from edgesdk_converters.source import resolve_source  # noqa: E402
 from edgesdk_targets.whole_file import write_whole  # noqa: E402
@@ -117,8 +118,8 @@ def _plain(card: Path) -> Path:
 
 
 def _compressed(card: Path, recipe: Recipe, data: Mapping[str, Path], folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Prune without the gate where that is all; else run the command, which gives no row to what loses nearly everything."""
-    return (pruned if recipe in PRUNED.values() else by_command)(card, recipe, data, folder)
+    """Run the passes without the gate; those that only prune share what each group of channels bears."""
+    return (pruned if recipe in PRUNED.values() else ungated)(card, recipe, data, folder)
 
 
 if __name__ == "__main__":

@@ -73,16 +73,16 @@ def by_command(card: Path, recipe: Recipe, data: Mapping[str, Path], folder: Pat
     # Its own bundle is not used: the families of the table are converted afterwards.
     target = FAMILIES["OpenVINO"]
     done = asked("compress", card, "--recipe", file, "--target", target, "--max-drop", _MOST_LOST, "-o", folder)
-    passes = [_told(one) for one in done["passes"]]
+    passes = [told_of(one) for one in done["passes"]]
     return Path(done["card"]), {"before": done["before"], "after": done["after"], "passes": passes}
 
 
-def _told(one: Mapping[str, Any]) -> dict[str, Any]:
+def told_of(one: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a row tells of a pass, with what the layers bore where that was measured."""
     brief = ("kind", "settings", "score_applied", "score", "outcome", "seconds")
-    survey = one["record"].get("survey")
     scores = ("score_alike", "score_by_layer", "taken")
-    return {key: one[key] for key in brief} | ({"survey": {key: survey[key] for key in scores}} if survey else {})
+    layers = one["record"].get("layer_sensitivity")
+    return {key: one[key] for key in brief} | ({"by_layer": {key: layers[key] for key in scores}} if layers else {})
 
 
 class Rows:

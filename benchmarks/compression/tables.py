@@ -90,18 +90,18 @@ def _model_text(model: Mapping[str, Any]) -> list[str]:
             lines.append(f"| {' | '.join(_cells(name, row, family, artifact, before))} |")
     if model["missing"]:
         lines += ["", f"Not measured: {', '.join(model['missing'])}."]
-    lines += [*_surveys_text(rows), "", _timing_text(model["timing"])]
+    lines += [*_by_layer_text(rows), "", _timing_text(model["timing"])]
     return lines
 
 
-def _surveys_text(rows: Mapping[str, Any]) -> list[str]:
+def _by_layer_text(rows: Mapping[str, Any]) -> list[str]:
     """Say of each pass that measured what layers bear how the model scored both ways, before it learnt again."""
     found = [
-        f"- {name}, *{one['kind']}*: {survey['score_alike']:.4f} with all layers alike, {survey['score_by_layer']:.4f} by layer; "
-        f"taken: {survey['taken']}"
+        f"- {name}, *{one['kind']}*: {layers['score_alike']:.4f} with all layers alike, {layers['score_by_layer']:.4f} by layer; "
+        f"taken: {layers['taken']}"
         for name, row in rows.items()
         for one in row.get("passes", ())
-        if (survey := one.get("survey")) is not None
+        if (layers := one.get("by_layer")) is not None
     ]
     return ["", "Quick scores right after the pass, on pictures to choose by:", "", *found] if found else []
 

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,3 +53,29 @@ def test_a_member_is_trained_once_and_anew_for_other_steps_or_another_start(
     }
     assert first not in others
     assert trained == [10, 20, 10]
+
+
+def test_what_children_used_is_not_counted_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = importlib.import_module("drawn_members")
+    clock, used = [100.0], [5.0]
+    monkeypatch.setattr(members, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(members, "_of_children", lambda: used[0])
+
+    class Half:
+        def __init__(self, _own: object) -> None: ...
+
+        def percent(self) -> float:
+            return 50.0
+
+    monkeypatch.setattr(members, "OtherLoad", Half)
+    watch = members.Watch()
+    clock[0] += 10.0
+    assert watch.percent() == 50.0
+    used[0] += 4.0
+    assert watch.percent() == 10.0
+
+
+def test_times_that_others_disturbed_are_said_to_be_too_long_and_others_are_not() -> None:
+    members = importlib.import_module("drawn_members")
+    assert "too long" in members.beside(members.MOST_OTHERS + 1)
+    assert "too long" not in members.beside(members.MOST_OTHERS)

@@ -152,8 +152,11 @@ class TestPage:
         assert "60 % in the worst, more than is allowed" in importlib.import_module("tables").text_of(table)
 
     def test_what_a_pass_by_layer_scored_both_ways_is_told_and_of_other_passes_nothing(self) -> None:
-        survey = {"score_alike": 0.5, "score_by_layer": 0.75, "taken": "by layer"}
-        rows = {**_rows(), "thin": {**_row(), "passes": [{"kind": "factorise", "survey": survey}, {"kind": "distil"}]}}
+        layers = {"score_alike": 0.5, "score_by_layer": 0.75, "taken": "by layer"}
+        rows = {
+            **_rows(),
+            "thin": {**_row(), "passes": [{"kind": "factorise", "by_layer": layers}, {"kind": "distil"}]},
+        }
         text_of = importlib.import_module("tables").text_of
         told = "- thin, *factorise*: 0.5000 with all layers alike, 0.7500 by layer; taken: by layer"
         assert told in text_of(_table(rows, []))
