@@ -24,8 +24,9 @@ def start_unless_stopped(pipeline: Pipeline, stop: threading.Event) -> bool:
     def look() -> None:
         while not over.wait(_LOOK_S):
             if stop.is_set():
-                # Again and again: the first time may be before there is anything to break off.
+                # Once: a pipeline keeps the word, should there be nothing to break off yet.
                 pipeline.request_stop()
+                return
 
     threading.Thread(target=look, name="edgesdk-start", daemon=True).start()
     try:

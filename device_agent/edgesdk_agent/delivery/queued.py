@@ -130,7 +130,8 @@ class QueuedDelivery(Generic[M]):
         """Deliver what waits, within the time; drop the rest, and end. May be called twice."""
         self._hand_off.close()
         if self._thread.ident is None:
-            self._close_memories()
+            # It may be about to start, on another thread: then it finds that it is to break off. It has opened nothing yet.
+            self._call.abort()
             return
         if self.is_current():
             return

@@ -109,6 +109,7 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         if not named:
             raise InputError("A pipeline needs at least one camera.", hint="Give a camera, or several by name.")
         self.policies: Mapping[str, Policy] = MappingProxyType(policies_for(named, policy))
+        self._stop_asked = threading.Event()
         self._failures = Failures(len(named), on_error, on_camera_error)
         self._clock = clock
         self._results = ResultQueue(queue, self.policies)

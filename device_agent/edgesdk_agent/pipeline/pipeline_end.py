@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from abc import ABC, abstractmethod
 
 from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
@@ -38,17 +39,20 @@ class PipelineEnd(ABC):
     _asking: tuple[AskStage, ...] = ()
     # Whether user code in processes is being started just now, which a stop breaks off.
     _starting = False
+    # A stop may come before there is anything to break off: its word is kept, and `start` looks at it.
+    _stop_asked: threading.Event
     _last_deliveries_s = _LAST_DELIVERIES_S
 
     def request_stop(self) -> None:
         """Stop capturing and return at once; what is captured is still processed. A start that is under way is broken off."""
+        # Before it looks whether there is a start: that says so first, and looks at this after.
+        self._stop_asked.set()
         self._results.hurry()
         self._handover.stop_capture()
         for line in self._lines:
             self._close_camera(line)
         if self._starting:
-            self._abort_asking()
-            self._delivery.close(0.0)
+            self._break_off()
 
     @abstractmethod
     def stats(self) -> FrameStats:
@@ -110,6 +114,11 @@ class PipelineEnd(ABC):
     def _abort_asking(self) -> None:
         for one in self._asking:
             one.abort()
+
+    def _break_off(self) -> None:
+        """Let user code in processes start no more; what is there already ends."""
+        self._abort_asking()
+        self._delivery.close(0.0)
 
     def _close_camera(self, line: CameraLine) -> None:
         try:

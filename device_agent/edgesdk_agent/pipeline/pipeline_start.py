@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgesdk_agent.meter import Meters
 from edgesdk_agent.pipeline.pipeline_end import ABORT_GRACE_S, PipelineEnd
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,16 +28,19 @@ class PipelineStart(PipelineEnd):
 
         Raises:
             InputError: it was started before.
-            SessionFailed: a stop came before user code in a process of its own was ready.
+            SessionFailed: a stop came before user code in a process of its own was ready, be it before the start.
             EdgeError: whoever takes the results cannot.
         """
         if self._started:
             raise InputError("A pipeline runs once.", hint="Make another one, with a new camera.")
         self._started = self._starting = True
         try:
+            if self._stop_asked.is_set():
+                self._break_off()
             self._delivery.start()
             self._begin_asking()
-        except BaseException:
+        except BaseException as error:
+            stopped = self._stop_asked.is_set()
             self._starting = False
             # Nothing will come, so nobody waits for an end.
             self._crew.over.set()
@@ -45,6 +48,9 @@ class PipelineStart(PipelineEnd):
             self.request_stop()
             # Ctrl-C ends the application after this: no process is left behind.
             self._crew.join(ABORT_GRACE_S)
+            if stopped and isinstance(error, EdgeError) and not isinstance(error, SessionFailed):
+                # Of several the next finds itself closed before it began, and cannot know why.
+                raise SessionFailed("The pipeline was stopped before all of it had started.") from error
             raise
         self._starting = False
         self._meters.start()

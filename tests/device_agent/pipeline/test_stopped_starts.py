@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -75,6 +77,11 @@ def with_on_result(folder: Path) -> Pipeline:
 
 def with_hook(folder: Path) -> Pipeline:
     hooks = DeliverToEach([InlineDelivery(Sink()), hook_delivery(CALL, HookSettings(folder=folder))])
+    return make(film(), Script(), hooks, "every_frame")
+
+
+def with_two_hooks(folder: Path) -> Pipeline:
+    hooks = DeliverToEach([hook_delivery(CALL, HookSettings(folder=folder)) for _ in range(2)])
     return make(film(), Script(), hooks, "every_frame")
 
 
@@ -144,6 +151,58 @@ def test_an_agents_stop_breaks_it_off_and_is_no_failure(before: bool, tmp_path: 
         stop.set()
     starting.join(PATIENCE_S)
     assert said == [False]
+
+
+@pytest.mark.parametrize("made", [with_on_frame, with_on_result, with_hook, with_two_hooks])
+def test_a_stop_before_the_start_is_remembered(made: Callable[[Path], Pipeline], tmp_path: Path) -> None:
+    starts, pipeline = sleepy(tmp_path), made(tmp_path)
+    pipeline.request_stop()
+    with pytest.raises(SessionFailed, match="before"):
+        pipeline.start()
+    pipeline.stop(0.0)
+    assert (starts(), pipeline.stats().captured) == (0, 0)
+
+
+def test_a_stop_before_the_start_of_what_is_ready_at_once_is_an_end() -> None:
+    pipeline = make(film(), Script(), Sink(), "every_frame")
+    pipeline.request_stop()
+    assert pipeline.start().wait(PATIENCE_S)
+    assert pipeline.stats().captured == 0
+
+
+def test_a_stop_just_before_a_hooks_thread_begins_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, hook, begin = sleepy(tmp_path), hook_delivery(CALL, HookSettings(folder=tmp_path)), threading.Thread.start
+
+    def after_a_close(thread: threading.Thread) -> None:
+        # From here on it is about to start, and does not look any more whether it was closed.
+        hook.close(0.0)
+        begin(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", after_a_close)
+        with pytest.raises(SessionFailed, match="was not ready before the stop"):
+            hook.start()
+    assert starts() == 0
+
+
+def test_an_agents_stop_is_asked_for_once_however_long_the_start_takes() -> None:
+    asked, stop = list[float](), threading.Event()
+    stop.set()
+
+    class Slow:
+        def request_stop(self) -> None:
+            asked.append(time.monotonic())
+
+        def start(self) -> None:
+            wait_until(lambda: bool(asked), "the stop")
+            # Longer than several looks.
+            time.sleep(0.5)
+            raise SessionFailed("stopped")
+
+    assert not start_unless_stopped(cast("Any", Slow()), stop)
+    assert len(asked) == 1
 
 
 def test_a_failure_is_one_where_nobody_stops(tmp_path: Path) -> None:
