@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -105,6 +106,36 @@ def test_a_film_of_one_size_is_read_beside_once_however_often_it_seems_to_change
     assert len(shapes) == 20
     assert len(set(shapes)) == 1
     assert (alarms["films"], alarms["forgotten"]) == (1, 20)
+
+
+def test_what_a_film_of_key_frames_was_looked_at_with_does_not_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its format's price tells nothing, and each of its pictures is a key frame: its packets are looked at, and left."""
+    opened, closed = list[FilmSizes](), list[FilmSizes]()
+
+    class Counted(FilmSizes):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            opened.append(self)
+
+        def close(self) -> None:
+            super().close()
+            closed.append(self)
+
+    monkeypatch.setattr(native_size, "FilmSizes", Counted)
+    monkeypatch.setattr(native_size, "_price_tells", lambda _: False)
+    caplog.set_level(logging.INFO, native_size.__name__)
+    # That nothing looks dear meanwhile, whatever the machine does.
+    monkeypatch.setattr(ConversionPrice, "is_dear", lambda *_: False)
+    camera, pictures = open_camera(str(write_video(tmp_path / "film.avi", frames=5))), 0
+    while camera.read(None) is not None:
+        pictures += 1
+        assert len(opened) == len(closed) == 1
+    camera.close()
+    assert pictures == 5
+    assert [message for message in caplog.messages if "mostly not noticed" in message] == caplog.messages != []
+    assert len(caplog.messages) == 1
 
 
 def test_it_is_not_read_beside_where_sizes_are_not_to_be_noticed(tmp_path: Path, alarms: dict[str, Any]) -> None:

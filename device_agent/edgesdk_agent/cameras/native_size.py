@@ -146,7 +146,12 @@ class NativeSize:
         if _price_tells(capture):
             return False
         packets = self._packets(film)
-        return packets.of(1) is not None and packets.key_frames == 1
+        if packets.of(1) is not None and packets.key_frames == 1:
+            return True
+        # Nothing more is read beside the capture, unless a price asks for it.
+        self.close()
+        log.info("%s: should the size of its pictures change, that is mostly not noticed.", self._description)
+        return False
 
     def _packets(self, film: Path) -> FilmSizes:
         if self._sizes is None:

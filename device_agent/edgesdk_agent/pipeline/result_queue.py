@@ -2,7 +2,8 @@
 
 The policy goes on to the end: a result of a camera that loses nothing waits for room, and so does what is before it;
 a result of a `freshest` camera takes the place of the oldest such result, which is counted as dropped. Once the
-pipeline stops, nothing waits any more: what is in flight by then is a handful, and may still be taken.
+pipeline stops, nothing waits any more: what is in flight by then is bounded (what was read ahead, what the
+lanes have, and what waits here), and may still be taken.
 """
 
 from __future__ import annotations
