@@ -207,8 +207,7 @@ def _tell_batches(model: Model | Chain) -> None:
 
 
 def _lanes_wanted(policies: Sequence[Policy], model: Model | Chain) -> int:
-    can = {name: bool(getattr(model, name, False)) for name in ("on_caller", "starts_ahead")}
-    return lanes_wanted(policies, model.lanes, **can)
+    return lanes_wanted(policies, model.lanes, on_caller=model.on_caller, starts_ahead=model.starts_ahead)
 
 
 def _camera(source: object) -> Camera:

@@ -71,7 +71,13 @@ class Chain:
 
     Raises:
         InputError: the models cannot be chained, or a field of the rule is wrong.
+
+    Attributes:
+        on_caller, starts_ahead: as of a model; a lane waits for one model and then for the other.
     """
+
+    on_caller = False
+    starts_ahead = False
 
     def __init__(self, detector: Model, then: Model, **rule: Any) -> None:
         self.rule = _checked(rule, detector)

@@ -31,7 +31,8 @@ AnyModel = TypeVar("AnyModel", bound="Model")
 
 
 class Model:
-    """A loaded variant of a bundle. Up to `lanes` of its slots infer at the same time, each from a thread of its own.
+    """A loaded variant of a bundle. Up to `lanes` of its slots infer at the same time, each from a thread of its own, or
+    two from one where it `starts_ahead`.
 
     It may be called from any number of threads: those that find no lane free wait for one.
 

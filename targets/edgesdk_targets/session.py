@@ -44,11 +44,17 @@ class StartedBinding(Binding, Protocol):
         """Begin to run on what `inputs` hold, and return at once; `run` then waits for the end of it."""
         ...
 
+    @property
+    def ran_s(self) -> float:
+        """How long the last run took from its start, seconds; what it waited for other runs is in it."""
+        ...
+
 
 class Session(Protocol):
     """A loaded variant. Up to `streams` bindings run at the same time, each from a thread of its own.
 
-    A binding that does not run may be written into meanwhile. `run` itself is for one thread at a time.
+    A binding that does not run may be written into meanwhile. `run` itself is for one thread at a time. A session may have
+    `starts_ahead = True`: its bindings are then `StartedBinding`s, of which one thread may have several under way.
 
     Attributes:
         inputs, outputs: by the manifest's names; shapes and dtypes as this variant takes and gives them.

@@ -41,6 +41,11 @@ class Slot:
         """Start the model on what was prepared, and return at once: for a slot that `starts_ahead`."""
         cast("StartedBinding", self._binding).start()
 
+    @property
+    def ran_s(self) -> float:
+        """How long the last inference took from its start, seconds: for a slot that `starts_ahead`."""
+        return cast("StartedBinding", self._binding).ran_s
+
     def infer(self, camera: str = "default", seq: int = 0) -> Result | None:
         """Run the model on what was prepared, or wait for it where it was started, and decode the answer.
 

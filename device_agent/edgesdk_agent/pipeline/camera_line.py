@@ -20,10 +20,10 @@ from edgesdk_targets.tensor import Array
 # One being captured, one waiting, one being preprocessed. With two, a camera could only write over the one that waits,
 # and a reader that comes meanwhile would wait for a whole frame period.
 PICTURES = 3
-# How many captured pictures wait where none may be lost, and how many of a film at most where they are soon inferred: whoever
-# reads it then works for several at a time, and is woken less often.
+# How many captured pictures wait where none may be lost; and of a film how many at most, and with how much memory in all where they
+# are more than these, when they are soon done: whoever reads it then works for several at a time, and is woken less often.
 _AHEAD = 2
-_MOST_AHEAD, _AHEAD_BYTES = 8, 8 << 20
+_MOST_AHEAD, _AHEAD_BYTES = 8, 6 << 20
 # And before a model that takes them faster than a thread is woken, which is then most of a frame's cost: it finds many each time,
 # and they are still together less old than a millisecond or two. Of a film only: should a slow model take over, a live camera's
 # would be older by all that the sixteen take.
@@ -118,7 +118,7 @@ class CameraLine:
         rhythm = self.rhythm
         if rhythm.quick:
             return bool(self.free) and len(self.pictures) < self._ahead_of_quick
-        # At the least as many as ever; a stop, which processes what is captured, is not to wait for more of a slow model.
+        # A stop processes what is captured, and is not to wait for more of what is slow.
         return bool(self.free) and len(self.pictures) < max(_AHEAD, min(self._most_ahead, rhythm.soon))
 
     def give_back(self, cell: FrameCell) -> None:

@@ -102,6 +102,7 @@ class Crew:
                 return True
         # What the held thread had is given up already, and there is nobody to go on: the pipeline ends, and says why.
         self._on_failure(thread.kind, None, cannot)
+        thread.abandon()
         return True
 
     def _forget_let_go(self) -> None:

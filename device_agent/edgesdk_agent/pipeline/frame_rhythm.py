@@ -23,7 +23,7 @@ _ENOUGH = 8
 # Waking a thread that then waits for Python's lock costs some ten microseconds on each side. What is quick stays so until
 # it is clearly not: a thread that is put off in the middle of its work counts with all of the pause.
 _QUICK_S, _NO_LONGER_QUICK_S = 0.0001, 0.0004
-# Frames that are prepared and inferred within this are soon done.
+# Frames that are done within this, at the pace of the results, are soon done.
 _SOON_S = 0.02
 # How much of a frame's time, and in all: a camera of which few frames are wanted sends the others meanwhile.
 _EASY_PART, _EASY_S = 0.25, 0.004
@@ -39,10 +39,12 @@ class FrameRhythm:
         matters: whether the model may be slower than the camera, so that the question is worth its time.
         quick: whether a frame is prepared and inferred in less time than it takes to hand it over in between.
         at_ease: whether the camera's thread has the time to prepare frames.
-        soon: how many frames are prepared and inferred within a few milliseconds, one after the other.
+        soon: how many frames are done within a few milliseconds, at the pace of this camera's results.
     """
 
     __slots__ = (
+        "_between_s",
+        "_delivered",
         "_infer_s",
         "_inferred",
         "_last",
@@ -63,6 +65,8 @@ class FrameRhythm:
         self._seen = self._inferred = 0
         self.matters = self.quick = self.at_ease = False
         self.soon = 0
+        # As if results came once a second, until they come more often.
+        self._between_s, self._delivered = 1.0, 0.0
 
     def captured(self, at: float) -> None:
         """Note when a frame was there, seconds of the monotonic clock."""
@@ -89,9 +93,13 @@ class FrameRhythm:
         easy_s = min(_EASY_PART * self._period_s, _EASY_S)
         self.at_ease = self._prepare_s <= easy_s and self._seen >= _ENOUGH
         limit_s = _NO_LONGER_QUICK_S if self.quick else _QUICK_S
-        takes_s = self._prepare_s + self._infer_s
-        self.quick = takes_s < limit_s and self._inferred >= _ENOUGH
-        self.soon = int(_SOON_S / takes_s) if takes_s > 0 else 0
+        self.quick = self._prepare_s + self._infer_s < limit_s and self._inferred >= _ENOUGH
+
+    def delivered(self, at: float) -> None:
+        """Note when a result was on its way to whoever takes it."""
+        gap, self._delivered = at - self._delivered, at
+        self._between_s += _NEW * (min(gap, 1.0) - self._between_s)
+        self.soon = int(_SOON_S / self._between_s)
 
     def worth_waiting_s(self, now: float, captured_at: float, lanes: int) -> float:
         """Return how long a free lane should wait for a frame newer than the one of `captured_at`; 0 is not at all.

@@ -34,7 +34,7 @@ class InferStage:
         failed: is given what the model raised, as soon as it did.
         profile: records when each frame was inferred and delivered, where one is wanted.
         left: the result with which user code holds another lane: this one goes on after it.
-        under_way: what that lane has started.
+        under_way: what that lane has started, and when.
     """
 
     def __init__(
@@ -60,8 +60,9 @@ class InferStage:
         self._profile = profile
         self._left = left
         # Inferences that are started ahead, and when; the oldest is waited for first.
-        self._under_way = under_way or deque()
-        self._ended = 0.0
+        self._under_way = deque[tuple[InputCell, float]]() if under_way is None else under_way
+        # When the last of them was over in the runtime.
+        self._done = 0.0
         # What is being delivered; should user code hang with it, another lane goes on, and the picture stays with the code.
         self._at: Finished | None = None
         self._lent: FrameCell | None = None
@@ -90,11 +91,23 @@ class InferStage:
         at = self._at
         assert at is not None  # noqa: S101  (whose call is written off is in it)
         self._lent, at.kept = at.kept, None
-        under_way, self._under_way = self._under_way, deque()
+        under_way, self._under_way = self._under_way, deque[tuple[InputCell, float]]()
         return InferStage(
             self._handover, self._clock, self._deliver, self._delivering, self._preprocess, self._preparing,
             self._failed, self._profile, at, under_way,
         )  # fmt: skip
+
+    def abandon(self) -> None:
+        """Wait for what was taken over, and drop it: no thread could be started to deliver it."""
+        while self._under_way:
+            cell, _ = self._under_way.popleft()
+            frame = cell.frame
+            assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
+            # The model works in memory of ours until it is over, whatever comes of it.
+            with suppress(Exception):
+                cell.slot.infer(frame.camera, frame.seq)
+            cell.line.meter.dropped("stopped")
+            self._handover.inferred(cell, Finished(cell.line, frame, 0.0, 0.0, None, None))
 
     def _work(self) -> None:
         under_way = self._under_way
@@ -106,7 +119,7 @@ class InferStage:
             elif cell.home.ahead:
                 self._start(cell)
             else:
-                # Its model has taken over from one that was started ahead.
+                # Of a model whose place another one has taken.
                 while under_way:
                     self._infer(*under_way.popleft())
                 self._infer(cell, self._clock())
@@ -114,7 +127,7 @@ class InferStage:
     def _start(self, cell: InputCell) -> None:
         under_way = self._under_way
         under_way.append((cell, self._clock()))
-        # What fails here fails again, and is told, when its result is asked for.
+        # What fails here is told when its result is asked for.
         with suppress(Exception):
             cast("AheadSlot", cell.slot).start()
         if len(under_way) >= UNDER_WAY:
@@ -132,6 +145,7 @@ class InferStage:
         frame, line = cell.frame, cell.line
         assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
         finished = Finished(line, frame, cell.prepare_s, 0.0, None, None, cell.digest)
+        asked = self._clock()
         try:
             finished.result = cell.slot.infer(frame.camera, frame.seq)
         except BaseException as error:
@@ -141,17 +155,30 @@ class InferStage:
             raise
         else:
             ended = self._clock()
-            # One that was started ahead waited in the runtime until the one before it was over.
-            started, self._ended = max(started, self._ended), ended
             finished.infer_s = ended - started
+            if cell.home.ahead:
+                started, done = self._in_the_runtime(cell, started, ended)
+                # And what it took to decode, here.
+                finished.infer_s = done - started + ended - max(done, asked)
             if self._profile is not None:
-                self._profile.add("infer", frame.camera, frame.seq, started, ended)
+                until, elsewhere = (done, True) if cell.home.ahead else (ended, False)
+                self._profile.add("infer", frame.camera, frame.seq, started, until, elsewhere=elsewhere)
             line.rhythm.inferred(finished.prepare_s, finished.infer_s)
             if finished.result is None:
                 line.meter.dropped("windowed")
         finally:
             # A result owns its arrays, so the slot is free for the next frame while the result is handed over.
             self._hand_over(self._handover.inferred(cell, finished))
+
+    def _in_the_runtime(self, cell: InputCell, started: float, ended: float) -> tuple[float, float]:
+        """Return from when to when the model was at a frame that was started ahead, as well as can be known from outside.
+
+        It waited for the one before it, and was done perhaps long before this thread came back to it.
+        """
+        began = max(started, self._done)
+        # Of two on two streams the second may be done first: then it was done beside the first.
+        self._done = max(began, min(ended, started + cast("AheadSlot", cell.slot).ran_s))
+        return began, self._done
 
     def _hand_over(self, finished: Finished | None) -> None:
         while finished is not None:
@@ -164,6 +191,7 @@ class InferStage:
         assert result is not None  # noqa: S101  (asked by the caller)
         age = now - frame.captured_at
         finished.line.meter.processed(now, age, finished.prepare_s, finished.infer_s)
+        finished.line.rhythm.delivered(now)
         image = None if finished.kept is None else frame.image
         began = self._delivering.begin()
         self._at = finished

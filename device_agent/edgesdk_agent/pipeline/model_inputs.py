@@ -6,6 +6,7 @@ slots. One model follows another by a second set of slots: what is prepared goes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +43,15 @@ class AheadSlot(Slot, Protocol):
     """A slot that `starts_ahead`."""
 
     def start(self) -> None:
-        """Start the model on what was prepared, and return at once."""
+        """Start the model on what was prepared, and return at once.
+
+        Where this raises, `infer` starts it itself, and raises what comes of it.
+        """
+        ...
+
+    @property
+    def ran_s(self) -> float:
+        """How long the last inference took from its start, seconds; what it waited in the runtime is in it."""
         ...
 
 
@@ -88,7 +97,7 @@ class ModelInputs:
 
     Args:
         slots: of the model, in no order.
-        lanes: how many of them may be inferred at the same time.
+        lanes: how many of them may be inferred at the same time, or started and not over.
         fresh: how many cameras keep a ready slot that newer frames replace.
 
     Attributes:
@@ -122,7 +131,7 @@ class ModelInputs:
     @property
     def threads(self) -> int:
         """How many threads keep its lanes busy: one for each lane, or for two where one of them is started ahead."""
-        return max(1, self.lanes // UNDER_WAY) if self.ahead else self.lanes
+        return math.ceil(self.lanes / UNDER_WAY) if self.ahead else self.lanes
 
     @property
     def idle(self) -> bool:

@@ -193,9 +193,15 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
             lanes: how many of the slots are inferred at the same time.
 
         Raises:
-            InputError: there are no slots, or no lane.
+            InputError: there are no slots, or no lane; or a thread of the pipeline asks, as in `on_result`, which would wait
+                for itself.
             SessionFailed: the old model does not finish its last frame within the time.
         """
+        if self._crew.is_member():
+            raise InputError(
+                "A callback of the pipeline cannot swap its model: it would wait for itself.",
+                hint="Swap from another thread; a callback may ask one to.",
+            )
         successor = self._handover.inputs_of(slots, lanes)
         for number in self._crew.missing_lanes(successor.threads):
             self._add_lane(number).start()

@@ -57,6 +57,9 @@ class PreprocessStage:
         self._handover.not_prepared(cell, keeps_picture=True)
         return self
 
+    def abandon(self) -> None:
+        """Nothing was taken over."""
+
     def prepare(self, cell: InputCell, asked_s: float = 0.0) -> None:
         """Prepare a slot's picture, and make the slot ready for the model.
 

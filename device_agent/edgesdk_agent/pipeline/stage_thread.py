@@ -30,6 +30,10 @@ class Replaceable(Protocol):
         """Let go of what this stage's thread is at, and return the stage that goes on in its place."""
         ...
 
+    def abandon(self) -> None:
+        """Let go of what was taken over as well: no thread could be started for it."""
+        ...
+
 
 # A thread's own time is asked of the kernel. Where a piece of work takes less than the asking may, one in so many is timed,
 # and stands for those before it.
@@ -129,6 +133,11 @@ class StageThread:
         stage = self._stage.successor()
         self.replaced = True
         return StageThread(self.kind, self._of, stage, on_failure=self._on_failure, on_end=self._on_end)
+
+    def abandon(self) -> None:
+        """Let go of what a thread that cannot be started has taken over."""
+        if isinstance(self._stage, Replaceable):
+            self._stage.abandon()
 
     def cpu_s(self) -> float:
         """Return the processor time so far; a runtime's or decoder's own worker threads are not in it."""

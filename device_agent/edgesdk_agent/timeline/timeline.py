@@ -31,7 +31,7 @@ class Span:
         stage: what was done, in the order of `STAGES`. Capturing includes waiting for the camera; `on_frame` is the user's code
             there, in a process the way to it and back too, also with a frame that it left out.
         camera, seq: of the frame.
-        thread: the name of the thread.
+        thread: the name of the thread, or of what works for it elsewhere: of a model that was started ahead.
         start_s, end_s: seconds of the pipeline's clock.
     """
 
@@ -68,13 +68,19 @@ class Timeline:
         self._ends = array("d", bytes(8 * spans))
         self._camera_codes: dict[str, int] = {}
         self._thread_names: dict[int, str] = {}
+        # No thread has the number 1.
+        self._elsewhere: dict[int, int] = {}
         self._lock = threading.Lock()
 
-    def add(self, stage: TimedStage, camera: str, seq: int, start_s: float, end_s: float) -> None:
-        """Record that this thread did this from then to then."""
+    def add(
+        self, stage: TimedStage, camera: str, seq: int, start_s: float, end_s: float, *, elsewhere: bool = False
+    ) -> None:
+        """Record that this thread did this from then to then, or let it be done elsewhere, while it did something else."""
         thread = threading.get_ident()
         if thread not in self._thread_names or camera not in self._camera_codes:
             self._meet(thread, camera)
+        if elsewhere:
+            thread = self._elsewhere.get(thread) or self._meet_elsewhere(thread)
         number = next(self._numbers)
         at = number % self._size
         self._stages[at] = _STAGE_CODES[stage]
@@ -110,3 +116,9 @@ class Timeline:
         with self._lock:
             self._thread_names.setdefault(thread, threading.current_thread().name)
             self._camera_codes.setdefault(camera, len(self._camera_codes))
+
+    def _meet_elsewhere(self, thread: int) -> int:
+        with self._lock:
+            code = self._elsewhere[thread] = len(self._elsewhere) + 1
+            self._thread_names[code] = f"{self._thread_names[thread]}-model"
+        return code

@@ -106,7 +106,7 @@ class OpenVinoSession(RunByBinding):
         self.inputs = load.inputs
         self.outputs = load.outputs
         self.streams = int(compiled.get_property("NUM_STREAMS"))
-        # Those alone are pinned, and share the work of one inference well with several callers.
+        # OpenVINO's own threads alone are pinned, and share the work of one inference well with several callers.
         self.starts_ahead = load.options.pin or load.options.threads_each != 1
         self._input_ports = [compiled.input(spec.name) for spec in load.variant.inputs]
         self._output_ports = [compiled.output(spec.name) for spec in load.variant.outputs]
@@ -165,17 +165,22 @@ class OpenVinoBinding:
         self._started = False
 
     def start(self) -> None:
-        self._check_open()
+        self._raise_if_closed()
         try:
             self._request.start_async()
         except Exception as error:
             raise failed(NAME, "run the model", _telling(error)) from error
         self._started = True
 
+    @property
+    def ran_s(self) -> float:
+        return float(self._request.latency) / 1e3
+
     def run(self) -> Mapping[str, Array]:
+        # On OpenVINO's own threads it is started and waited for also where nothing is started ahead: `infer` would do the same.
         if self._owner.starts_ahead and not self._started:
             self.start()
-        self._check_open()
+        self._raise_if_closed()
         try:
             if self._started:
                 self._started = False
@@ -189,8 +194,12 @@ class OpenVinoBinding:
             return self._outputs
         return self._owner.read_outputs(self._request, self._outputs)
 
-    def _check_open(self) -> None:
+    def _raise_if_closed(self) -> None:
         if self._owner.is_closed:
+            if self._started:
+                # It works in memory of ours until it is over.
+                self._started = False
+                self._request.wait()
             self._request = None
             raise closed(NAME)
 

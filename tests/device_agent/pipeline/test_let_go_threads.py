@@ -67,6 +67,8 @@ class Waits:
     def successor(self) -> Waits:
         return Waits(*self.others)
 
+    def abandon(self) -> None: ...
+
 
 @pytest.fixture
 def back() -> Iterator[threading.Event]:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from edgesdk_agent.cameras.camera import CameraInfo
 from edgesdk_agent.cameras.paced import PacedCamera
+from edgesdk_agent.cameras.synthetic import read_stamp
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.result_filter import FilteredDelivery
 from edgesdk_agent.frame import FrameResult
-from edgesdk_agent.pipeline.frame_rhythm import FrameRhythm
+from edgesdk_agent.meter import Meters
+from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.policy import lanes_prepare, lanes_wanted, slots_wanted
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_agent.pipeline.stage_thread import StageThread
+from edgesdk_agent.timeline.timeline import Timeline
+from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Ahead, Script, wait_until
 
@@ -98,31 +107,141 @@ def test_models_of_either_kind_follow_each_other_and_lose_nothing(model: Ahead) 
     assert sink.seqs == list(range(stats.captured))
 
 
-def test_a_stage_that_hangs_with_one_result_holds_none_of_those_under_way(model: Ahead) -> None:
-    back, sink = threading.Event(), Sink()
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 5])
+def test_any_number_of_lanes_is_used_and_no_more(lanes: int, model: Ahead) -> None:
+    sink = Sink()
+    with make(ScriptedCamera(None), model, sink, "every_frame", lanes=lanes) as pipeline:
+        # Whether the last one is under way just then depends on who is quicker.
+        wait_until(lambda: model.most_under_way >= max(1, lanes - 1), "as many under way as are wanted")
+        wait_until(lambda: len(model.inferred) > 50, "results")
+        stats = pipeline.stop(PATIENCE_S)
+    assert model.most_under_way <= lanes
+    assert sink.seqs == list(range(stats.captured))
+
+
+@pytest.mark.parametrize(
+    "more", [{"keep_image": True}, {"on_frame": lambda frame: frame.image}], ids=["kept", "on_frame"]
+)
+def test_pictures_may_be_kept_and_filtered(more: dict[str, Any], model: Ahead) -> None:
+    seen: list[tuple[int, int | None]] = []
+
+    def look(result: FrameResult) -> None:
+        seen.append((result.seq, None if result.image is None else read_stamp(result.image)))
+
+    with make(ScriptedCamera(100), model, look, "every_frame", lanes=LANES, **more) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    kept = "keep_image" in more
+    assert seen == [(seq, seq if kept else None) for seq in range(100)]
+    assert [stamp for *_, stamp in sorted(model.inferred, key=lambda one: one[1])] == list(range(100))
+
+
+def test_what_is_under_way_when_all_is_dropped_is_waited_for_and_counted(model: Ahead) -> None:
+    model.infer_s = 0.05
+    sink = Sink()
+    pipeline = make(ScriptedCamera(None), model, sink, "every_frame", lanes=LANES).start()
+    wait_until(lambda: model.under_way >= 3, "some under way")
+    stats = pipeline.stop(0.0)
+    assert model.under_way == 0
+    assert_accounts(stats)
+    assert stats.dropped["stopped"] > 0
+    assert sink.seqs == list(range(stats.processed))
+
+
+def test_the_time_of_an_inference_is_the_models_and_not_that_of_what_its_lane_does_meanwhile(model: Ahead) -> None:
+    model.infer_s = 0.002
+    results: list[FrameResult] = []
+    timeline = Timeline()
+
+    def slow(result: FrameResult) -> None:
+        results.append(result)
+        time.sleep(0.05)
+
+    with make(ScriptedCamera(30), model, slow, "every_frame", lanes=LANES, profile=timeline) as pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert statistics.median(result.infer_s for result in results) < 0.025
+    spans = [span for span in timeline.spans() if span.stage == "infer"]
+    assert {span.thread for span in spans} == {"edgesdk-infer-1-model", "edgesdk-infer-2-model"}
+    assert statistics.median(span.end_s - span.start_s for span in spans) < 0.025
+    for row in ("edgesdk-infer-1", "edgesdk-infer-2", "edgesdk-infer-1-model", "edgesdk-infer-2-model"):
+        on_row = [span for span in timeline.spans() if span.thread == row]
+        assert all(one.end_s <= next_one.start_s for one, next_one in itertools.pairwise(on_row)), (
+            f"{row} did two things at once"
+        )
+
+
+def test_a_model_is_not_swapped_by_a_callback_which_would_wait_for_itself(model: Ahead) -> None:
+    refused: list[InputError] = []
+
+    def swaps(_result: FrameResult) -> None:
+        with pytest.raises(InputError, match="wait for itself") as raised:
+            pipeline.swap_slots(model.slots(SLOTS), PATIENCE_S, lanes=LANES)
+        refused.append(raised.value)
+
+    pipeline = make(ScriptedCamera(3), model, swaps, "every_frame", lanes=LANES)
+    with pipeline:
+        assert pipeline.wait(PATIENCE_S)
+    assert len(refused) == 3
+    assert pipeline.stats().callback_errors == 0
+
+
+@pytest.mark.parametrize("can_start", [True, False], ids=["", "no thread"])
+def test_a_stage_that_hangs_with_one_result_holds_none_of_those_under_way(
+    can_start: bool, model: Ahead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back, held_s, told = threading.Event(), Sink(), list[BaseException]()
+    at_hang: list[int] = []
+    started = StageThread.start
+
+    def start(thread: StageThread) -> None:
+        if at_hang and not can_start:
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(StageThread, "start", start)
 
     def stage(result: FrameResult) -> FrameResult:
-        if (result.camera, result.seq) == ("door", 20):
+        if result.camera == "door" and not at_hang and result.seq > 5 and model.under_way >= 2:
+            at_hang.append(result.seq)
             back.wait(2 * PATIENCE_S)
         return result
 
-    held = FilteredDelivery(stage, InlineDelivery(sink), name="my.stage", timeout_s=0.5)
-    cameras = {"door": ScriptedCamera(60), "gate": ScriptedCamera(60)}
-    with make(cameras, model, held, "every_frame", lanes=LANES) as pipeline:
+    held = FilteredDelivery(stage, InlineDelivery(held_s), name="my.stage", timeout_s=0.5)
+    cameras = {"door": ScriptedCamera(400), "gate": ScriptedCamera(400)}
+    with make(cameras, model, held, "every_frame", lanes=LANES, on_error=told.append) as pipeline:
         assert pipeline.wait(PATIENCE_S), "the pipeline goes on although one call never returns"
         assert not back.is_set()
-        assert sink.of("gate") == list(range(60))
-        assert_accounts(pipeline.stats())
+        assert at_hang, "at one frame two more were under way"
+        wait_until(lambda: model.under_way == 0, "the end of what was under way")
         back.set()
-    assert sink.of("door")[:20] == list(range(20))
+    if can_start:
+        assert_accounts(pipeline.stats())
+    assert bool(told) is not can_start
+    if can_start:
+        assert held_s.of("gate") == list(range(400))
+    assert held_s.of("door")[: at_hang[0]] == list(range(at_hang[0]))
+    assert max(result.infer_s for result in held_s.results) < 0.5, "the hang is not the model's time"
 
 
-def test_more_of_a_film_is_read_ahead_of_a_model_that_soon_takes_it() -> None:
-    rhythm = FrameRhythm()
-    assert rhythm.soon == 0
-    for _ in range(20):
-        rhythm.inferred(0.0005, 0.002)
-    assert rhythm.soon == 8
-    for _ in range(100):
-        rhythm.inferred(0.0005, 0.2)
-    assert rhythm.soon == 0
+@pytest.mark.parametrize(
+    ("size", "live", "most"), [((320, 240), False, 8), ((1280, 720), False, 2), ((320, 240), True, 2)], ids=str
+)
+def test_more_of_a_film_is_read_ahead_where_it_is_soon_done(size: tuple[int, int], live: bool, most: int) -> None:
+    camera = ScriptedCamera(None, live=live)
+    camera.info = CameraInfo(*size, None, live, "scripted")
+    line = CameraLine("door", camera, "every_frame", 6, Meters(["door"], time.monotonic)["door"], threading.Lock())
+
+    def ahead() -> int:
+        while line.may_capture():
+            line.pictures.append(line.free.pop())
+        count = len(line.pictures)
+        while line.pictures:
+            line.give_back(line.pictures.pop())
+        return count
+
+    assert ahead() == 2
+    for at in range(100):
+        line.rhythm.delivered(at * 0.002)
+    assert ahead() == most
+    for at in range(100):
+        line.rhythm.delivered(1 + at * 0.2)
+    assert ahead() == 2, "not of one that is slow, whichever part of it is"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -149,12 +150,14 @@ class AheadSlot(ScriptedSlot):
         super().__init__(script)
         self._ahead = script
         self._running: Future[int] | None = None
+        self._began = self.ran_s = 0.0
 
     def start(self) -> None:
         stamp = read_stamp(self._memory)
         if stamp in self._ahead.fail_start:
             raise self._ahead.fail_start[stamp]
         assert self._busy.acquire(blocking=False), "a slot was started while it was in use"
+        self._began = time.monotonic()
         with self._ahead.count:
             self._ahead.under_way += 1
             self._ahead.most_under_way = max(self._ahead.most_under_way, self._ahead.under_way)
@@ -182,6 +185,7 @@ class AheadSlot(ScriptedSlot):
                 raise script.fail_infer[stamp]
             return stamp
         finally:
+            self.ran_s = time.monotonic() - self._began
             with script.count:
                 script.at_once -= 1
                 script.under_way -= 1
