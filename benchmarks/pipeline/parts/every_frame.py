@@ -9,28 +9,23 @@ from pipeline.findings import Figure, Findings, Goal, Rounds, turn_json
 from pipeline.parts.plan import Plan
 from pipeline.workshop import Workshop
 
+_LIMIT, _ONE_THREAD = "practical limit (seq2)", "one thread, best code (seq1)"
+_AGENT, _EMBEDDED = "edgesdk agent", "edgesdk.Pipeline, embedded"
+_BLOB, _ROBOFLOW = "naive OpenVINO, blob", "Roboflow InferencePipeline"
 PEERS = (
     Contestant("naive OpenVINO", "ov_naive"),
-    Contestant("naive OpenVINO, blob", "ov_naive_blob"),
+    Contestant(_BLOB, "ov_naive_blob"),
     Contestant("AsyncInferQueue", "async_infer_queue"),
     Contestant("naive OpenVINO (peers' environment)", "ov_naive", "loops"),
     Contestant("model API AsyncPipeline", "model_api", "loops"),
     Contestant("imutils", "imutils", "loops"),
     Contestant("vidgear", "vidgear", "loops"),
     Contestant("naive OpenVINO (Roboflow's environment)", "ov_naive", "roboflow"),
-    Contestant("Roboflow InferencePipeline", "roboflow", "roboflow"),
+    Contestant(_ROBOFLOW, "roboflow", "roboflow"),
 )
 # What is compared follows each other in a round: the limit stands between the two of ours.
-_LIMIT, _ONE_THREAD = "practical limit (seq2)", "one thread, best code (seq1)"
 _NEIGHBOURS = (
-    (
-        "naive OpenVINO, blob",
-        _ONE_THREAD,
-        "edgesdk agent",
-        _LIMIT,
-        "edgesdk.Pipeline, embedded",
-        "Roboflow InferencePipeline",
-    ),
+    (_BLOB, _ONE_THREAD, _AGENT, _LIMIT, _EMBEDDED, _ROBOFLOW),
     ("edgesdk agent, ONNX Runtime", "practical limit, ONNX Runtime"),
     ("edgesdk agent, LiteRT", "practical limit, LiteRT"),
 )
@@ -85,8 +80,8 @@ def _groups(contestants: Sequence[Contestant]) -> list[list[Contestant]]:
 def _ours(workshop: Workshop) -> list[Contestant]:
     variants = workshop.artifacts.variants
     own = [
-        Contestant("edgesdk agent", "agent", arguments=("--variant", variants["x86-cpu"])),
-        Contestant("edgesdk.Pipeline, embedded", "embedded", options={"variant": variants["x86-cpu"]}),
+        Contestant(_AGENT, "agent", arguments=("--variant", variants["x86-cpu"])),
+        Contestant(_EMBEDDED, "embedded", options={"variant": variants["x86-cpu"]}),
     ]
     return own + [
         Contestant(f"edgesdk agent, {name}", "agent", arguments=("--variant", variants[target]))
@@ -96,18 +91,17 @@ def _ours(workshop: Workshop) -> list[Contestant]:
 
 def _goals(rounds: Rounds) -> list[Goal]:
     rate, cost = FIGURES["rate"], FIGURES["cpu_ms_a_frame"]
-    roboflow = "Roboflow InferencePipeline"
     best = rounds.best([peer.name for peer in PEERS], rate)
     goals = []
-    for ours in ("edgesdk agent", "edgesdk.Pipeline, embedded"):
+    for ours in (_AGENT, _EMBEDDED):
         goals += [
             Goal(f"{ours}: rate / practical limit", ">= 0.9", rounds.ratios(ours, _LIMIT, rate)),
             Goal(f"{ours}: rate / best peer ({best})", ">= 1.6", rounds.ratios(ours, best, rate) if best else []),
             Goal(
                 f"{ours}: rate / Roboflow",
                 ">= 1.7",
-                rounds.ratios(ours, roboflow, rate),
-                rounds.failure(roboflow),
+                rounds.ratios(ours, _ROBOFLOW, rate),
+                rounds.failure(_ROBOFLOW),
             ),
             Goal(
                 f"{ours}: processor time a frame / one thread, best code",
@@ -118,6 +112,6 @@ def _goals(rounds: Rounds) -> list[Goal]:
     for name, _target in _OTHER_RUNTIMES.values():
         values = rounds.ratios(f"edgesdk agent, {name}", f"practical limit, {name}", rate)
         goals.append(Goal(f"edgesdk agent, {name}: rate / its practical limit", ">= 0.85", values))
-    frames = [FIGURES["frames"](turn) for turn in rounds.by_name.get("edgesdk agent", ()) if not turn.failure]
+    frames = [FIGURES["frames"](turn) for turn in rounds.by_name.get(_AGENT, ()) if not turn.failure]
     goals.append(Goal("edgesdk agent: frames with a result, of 1,189", "== 1189", frames))
     return goals
