@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgesdk_agent.delivery import queued
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.each import DeliverToEach
 from edgesdk_agent.delivery.frame_filter import FrameFilter
@@ -17,12 +20,16 @@ from edgesdk_agent.delivery.hook_settings import HookSettings, Isolation, hook_d
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_agent.delivery.result_filter import FilteredDelivery
+from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.thread import ThreadDelivery
+from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.results import Text
-from edgesdk_testkit import hooks
+from edgesdk_targets.results import Regression, Text
+from edgesdk_testkit import hooks, stages
+from edgesdk_testkit.pipelines import Sink
+from edgesdk_testkit.slots import PATIENCE_S, wait_until
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
 
@@ -186,3 +193,32 @@ def test_a_stage_is_told_as_a_stage(caplog: pytest.LogCaptureFixture) -> None:
     FrameFilter(lambda _: "no picture", name="mine", on_news=news.append)(Frame("d", 0, 0, 0, PICTURE))  # type: ignore[arg-type,return-value]
     assert caplog.messages == ["stage mine is failing: at frame 0: it returned a str, not a picture (H, W, 3) uint8."]
     assert [one.kind for one in news] == ["stage"]
+
+
+def test_the_time_of_a_hook_behind_a_stage_is_not_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience_s = 0.5
+    # So long the pipeline waits for the stage, whose calls may each take longer.
+    monkeypatch.setattr(queued, "_ENDING_S", patience_s - USUAL_TIMEOUT_S)
+    held, go, sink = threading.Event(), threading.Event(), Sink()
+
+    def hook(result: FrameResult) -> None:
+        sink(result)
+        held.set()
+        assert go.wait(PATIENCE_S)
+
+    taker = ProcessFilteredDelivery(stages.doubled, InlineDelivery(hook), queue=1)
+    taker.start()
+    answers = [
+        FrameResult("gate", n, 1.0, 2.0, 0.1, 0.01, 0.02, Regression(np.array([n], np.float32))) for n in range(3)
+    ]
+    taker(answers[0])
+    assert held.wait(PATIENCE_S)
+    lane = threading.Thread(target=lambda: [taker(one) for one in answers[1:]])
+    lane.start()
+    wait_until(lambda: taker.passed() == DeliveryCounts(delivered=1, waiting=2), "two that wait, one of them for room")
+    time.sleep(1.5 * patience_s)
+    assert taker.passed() == DeliveryCounts(delivered=1, waiting=2)
+    go.set()
+    lane.join(PATIENCE_S)
+    taker.close(PATIENCE_S)
+    assert (sink.seqs, taker.counts()) == ([0, 1, 2], DeliveryCounts(delivered=3))

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,19 +19,16 @@ import pytest
 
 from edgesdk_agent.backoff import Backoff
 from edgesdk_agent.cameras.synthetic import SyntheticCamera
-from edgesdk_agent.delivery import queued
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.frame_filter_process import ProcessFrameFilter
 from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.result_filter_process import ProcessFilteredDelivery
-from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery, frame_filter
+from edgesdk_agent.delivery.stage_settings import StageSettings, frame_filter
 from edgesdk_agent.delivery.tally import HookNews
-from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S
 from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.timeline.timeline import Timeline
-from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Regression
 from edgesdk_testkit import stages
 from edgesdk_testkit.pipelines import Sink, assert_accounts, make
@@ -186,35 +182,6 @@ def _assert_just_those_results_are_lost(
     assert [(n.state, n.message) for n in news] == expected
 
 
-def test_the_time_of_a_hook_behind_a_stage_is_not_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    patience_s = 0.5
-    # So long the pipeline waits for the stage, whose calls may each take longer.
-    monkeypatch.setattr(queued, "_ENDING_S", patience_s - USUAL_TIMEOUT_S)
-    held, go, sink = threading.Event(), threading.Event(), Sink()
-
-    def hook(result: FrameResult) -> None:
-        sink(result)
-        held.set()
-        assert go.wait(PATIENCE_S)
-
-    taker = ProcessFilteredDelivery(stages.doubled, InlineDelivery(hook), queue=1)
-    taker.start()
-    answers = [
-        FrameResult("gate", n, 1.0, 2.0, 0.1, 0.01, 0.02, Regression(np.array([n], np.float32))) for n in range(3)
-    ]
-    taker(answers[0])
-    assert held.wait(PATIENCE_S)
-    lane = threading.Thread(target=lambda: [taker(one) for one in answers[1:]])
-    lane.start()
-    wait_until(lambda: taker.passed() == DeliveryCounts(delivered=1, waiting=2), "two that wait, one of them for room")
-    time.sleep(1.5 * patience_s)
-    assert taker.passed() == DeliveryCounts(delivered=1, waiting=2)
-    go.set()
-    lane.join(PATIENCE_S)
-    taker.close(PATIENCE_S)
-    assert (sink.seqs, taker.counts()) == ([0, 1, 2], DeliveryCounts(delivered=3))
-
-
 def test_a_process_killed_from_outside_is_started_again_while_the_model_is_swapped() -> None:
     news: list[HookNews] = []
     stage = ProcessFrameFilter(stages.slow, on_news=news.append, budget=soon)
@@ -254,30 +221,6 @@ def test_a_stop_does_not_wait_for_what_hangs() -> None:
     pipeline.stop(0.1)
     assert_accounts(pipeline.stats())
     assert stage.counts().hung == 1
-
-
-@pytest.mark.parametrize("where", ["on_frame", "on_result"])
-def test_a_stage_that_is_not_there_is_said_at_the_start(where: str) -> None:
-    settings, name = StageSettings("process"), "edgesdk_testkit.stages:absent"
-    more: dict[str, Any] = {"on_frame": frame_filter(name, settings)} if where == "on_frame" else {}
-    taker: Any = Sink() if where == "on_frame" else filtered_delivery(name, Sink(), settings)
-    with pytest.raises(InputError, match=r"edgesdk_testkit\.stages has no absent"):
-        make({"a": film(), "b": film()}, Script(), taker, "every_frame", **more).start()
-
-
-def test_a_second_pipeline_with_a_stage_is_refused() -> None:
-    stage = frame_filter("edgesdk_testkit.stages:slow", StageSettings("process"))
-    make({"door": film()}, Script(), Sink(), "every_frame", on_frame=stage).stop()
-    with pytest.raises(InputError, match=r"edgesdk_testkit\.stages:slow is of one pipeline"):
-        make({"gate": film()}, Script(), Sink(), "every_frame", on_frame=stage)
-
-
-def test_what_cannot_be_run_is_refused() -> None:
-    for settings in ({"isolate": "thread"}, {"timeout_s": 0.0}, {"queue": 0}, {"when_full": "auto"}):
-        with pytest.raises(InputError):
-            StageSettings(**settings)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="no name by which another process"):
-        frame_filter(lambda frame: frame.image, StageSettings("process"))
 
 
 @pytest.mark.parametrize(("isolate", "ends_with"), [("inline", 3), ("process", 0)])

@@ -22,6 +22,12 @@ class HeldCamera:
         self.closed = threading.Event()
         self._lock = threading.Lock()
         self._attempt: Attempt | None = None
+        self._lends = False
+
+    def lend_pictures(self) -> None:
+        """Have pictures lent in the camera's own memory by the one that is open, and by each that follows."""
+        self._lends = True
+        _lend(self.camera)
 
     def open(self, opener: Callable[[], Camera]) -> Camera | None:
         """Open a camera in place of the one that is held; None where this is closed meanwhile.
@@ -45,6 +51,8 @@ class HeldCamera:
         if left:
             camera.close()
             return None
+        if self._lends:
+            _lend(camera)
         return camera
 
     def close(self) -> None:
@@ -56,3 +64,9 @@ class HeldCamera:
             attempt.leave()
         if camera is not None:
             camera.close()
+
+
+def _lend(camera: Camera | None) -> None:
+    lend = getattr(camera, "lend_pictures", None)
+    if lend is not None:
+        lend()

@@ -87,7 +87,6 @@ class SupervisedCamera(ToldHealth):
         self._wait = wait or self._held.closed.wait
         self._description = description
         self._watch = PictureWatch(self._limits, expected_fps, wanted_fps, self.counts)
-        self._lends = False
         self._early: OpenedEarly | None = None
         if must_open:
             self._held.camera, self._health = opener(self._silent_s), ONLINE
@@ -100,8 +99,7 @@ class SupervisedCamera(ToldHealth):
 
     def lend_pictures(self) -> None:
         """Let `read` return pictures in the camera's own memory: each is valid until it is given to `read` as `out`."""
-        self._lends = True
-        _lend(self._camera)
+        self._held.lend_pictures()
 
     def open_early(self) -> None:
         """Begin to open it; the first read waits for that, and what came before it is left out."""
@@ -241,13 +239,4 @@ class SupervisedCamera(ToldHealth):
     def _open(self) -> Camera | None:
         """Open the camera and take it; None where this one is closed meanwhile."""
         with self._in_driver():
-            camera = self._held.open(partial(self._opener, self._silent_s))
-        if camera is not None and self._lends:
-            _lend(camera)
-        return camera
-
-
-def _lend(camera: Camera | None) -> None:
-    lend = getattr(camera, "lend_pictures", None)
-    if lend is not None:
-        lend()
+            return self._held.open(partial(self._opener, self._silent_s))
