@@ -87,7 +87,7 @@ def test_what_is_asked_for_and_not_usable_is_told_and_replaced(
     def not_installed(*_: str) -> list[str]:
         raise CameraLost("GStreamer's Python binding is not installed.")
 
-    monkeypatch.setattr("edgesdk_agent.cameras.gstreamer.lacks", not_installed)
+    monkeypatch.setattr("edgesdk_agent.cameras.gstreamer_library.lacks", not_installed)
     with caplog.at_level(logging.WARNING):
         camera = open_camera(str(write_video(tmp_path / "a.avi")), decoder="nvdec")
     assert camera.info.decoder.startswith("software (FFmpeg, 1 thread), as nvdec is not usable")
@@ -102,7 +102,7 @@ def test_why_auto_decodes_by_software_is_told_once(
     def not_installed(*_: str) -> list[str]:
         raise CameraLost("GStreamer is only half there.")
 
-    monkeypatch.setattr("edgesdk_agent.cameras.gstreamer.lacks", not_installed)
+    monkeypatch.setattr("edgesdk_agent.cameras.gstreamer_library.lacks", not_installed)
     monkeypatch.setattr("edgesdk_agent.cameras.decoding._told", set())
     software: list[str] = []
 

@@ -117,8 +117,8 @@ def test_a_model_can_be_loaded_after_a_camera_was_opened(tmp_path: Path) -> None
     bundle = write_tiny_bundle(tmp_path / "c.edgebundle", variants=(("x86-cpu", Runtime.OPENVINO),))
     program = (
         "import sys\n"
-        "from edgesdk_agent.cameras import gstreamer\n"
-        "gstreamer.beside_model = sys.argv[2] == 'beside'\n"
+        "from edgesdk_agent.cameras import gstreamer, gstreamer_library\n"
+        "gstreamer_library.beside_model = sys.argv[2] == 'beside'\n"
         "gstreamer.GStreamerCamera('videotestsrc num-buffers=3', live=False).close()\n"
         "print('openvino' in sys.modules)\n"
         "if sys.argv[2] == 'beside':\n"

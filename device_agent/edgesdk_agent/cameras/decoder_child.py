@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib.resources import as_file, files
 
-from edgesdk_agent.cameras import gstreamer
+from edgesdk_agent.cameras import gstreamer_library
 from edgesdk_agent.cameras.decoders import CODECS, Codec
 from edgesdk_agent.cameras.gstreamer import GStreamerCamera
 from edgesdk_targets.child_watch import behave_as_child
@@ -54,7 +54,7 @@ def _wrong_colour(picture: Array) -> str | None:
 
 def main(codec: Codec, chain: str) -> int:
     behave_as_child()
-    gstreamer.beside_model = False
+    gstreamer_library.beside_model = False
     wrong = _tried(codec, chain)
     sys.stdout.write(f"{wrong or 'ok'}\n")
     return 1 if wrong else 0

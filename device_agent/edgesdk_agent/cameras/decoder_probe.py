@@ -47,7 +47,7 @@ _tried: dict[tuple[Codec, str], str] = {}
 
 def choose(asked: Decoder, codec: Codec) -> DecoderChoice:
     """Return the first decoder that works here, of the kind that is asked for; `auto` takes hardware, then GStreamer."""
-    from edgesdk_agent.cameras.gstreamer import lacks
+    from edgesdk_agent.cameras.gstreamer_library import lacks
 
     kinds: tuple[Decoder, ...] = (*HARDWARE, "gstreamer") if asked == "auto" else (asked,)
     failed: list[str] = []

@@ -1,15 +1,9 @@
-"""A GStreamer pipeline, through PyGObject: Jetson's CSI cameras and hardware decoders, or any pipeline of one's own.
-
-OpenCV's wheels come without GStreamer, while PyGObject is a package of the device's own system (`python3-gi`), which a
-virtual environment sees when it is made with `--system-site-packages`.
-"""
+"""A GStreamer pipeline, through PyGObject: Jetson's CSI cameras and hardware decoders, or any pipeline of one's own."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgesdk_agent.cameras.camera import CameraCounts, CameraInfo
+from edgesdk_agent.cameras.gstreamer_library import gstreamer
 from edgesdk_agent.cameras.gstreamer_threads import StreamingThreads
 from edgesdk_agent.cameras.raw_video import FORMATS, RawVideo
 from edgesdk_agent.cameras.wanted_frames import WantedFrames
@@ -26,9 +21,6 @@ from edgesdk_targets.tensor import Array
 
 log = logging.getLogger(__name__)
 
-# False in a process that never runs a model.
-beside_model = True
-_BEFORE_GSTREAMER = ("openvino",)
 _SINK = "edgesdk"
 _DECODED = "decoded"
 # An element that fails says so on the bus, and the sink does not wake for it: it is looked for this often.
@@ -117,7 +109,7 @@ class GStreamerCamera:
         self._pulled = 0
         if not pipeline.strip():
             raise InputError("A GStreamer source needs a pipeline.", hint="For instance gst:videotestsrc.")
-        self._gst = _gstreamer()
+        self._gst = gstreamer()
         self._timeout_s = timeout_s
         self._description = description or f"GStreamer {pipeline.split(maxsplit=1)[0]}"
         text = f"{pipeline} {'' if link else '!'} {_LIVE_TAIL if live else _RECORDED_TAIL}"
@@ -256,42 +248,3 @@ def open_csi(sensor: int, *, width: int | None, height: int | None, fps: float |
         raise CameraLost(
             error.message, hint="JetPack's GStreamer elements are missing: install it on the host."
         ) from error
-
-
-def lacks(*elements: str) -> list[str]:
-    """Return which of these elements GStreamer does not have here.
-
-    Raises:
-        CameraLost: GStreamer's Python binding is not installed.
-    """
-    gst = _gstreamer()
-    return [name for name in elements if gst.ElementFactory.find(name) is None]
-
-
-def _gstreamer() -> Any:
-    if beside_model and "gi" not in sys.modules and importlib.util.find_spec("gi") is not None:
-        _load_first()
-    try:
-        import gi
-
-        gi.require_version("Gst", "1.0")
-        from gi.repository import Gst
-    except (ImportError, ValueError) as error:
-        raise CameraLost(
-            "GStreamer's Python binding is not installed.",
-            hint="apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base, and make the virtual "
-            "environment with --system-site-packages.",
-        ) from error
-    Gst.init(None)
-    return Gst
-
-
-def _load_first() -> None:
-    """Load what does not survive being loaded after GStreamer's plugins.
-
-    OpenVINO aborts or crashes when its libraries come after those of GStreamer's binding and a first pipeline (seen with
-    OpenVINO 2026 and GStreamer 1.22); the other way round both work.
-    """
-    for name in _BEFORE_GSTREAMER:
-        if name not in sys.modules and importlib.util.find_spec(name) is not None:
-            importlib.import_module(name)

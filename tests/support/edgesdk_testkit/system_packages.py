@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgesdk_agent.cameras.gstreamer import _gstreamer
+from edgesdk_agent.cameras.gstreamer_library import gstreamer
 from edgesdk_targets.errors import CameraLost
 from edgesdk_testkit.required import missing
 
@@ -23,7 +23,7 @@ def gstreamer_on_path() -> Iterator[None]:
         sys.path.append(_SYSTEM_PACKAGES)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [variable, _SYSTEM_PACKAGES]))
     try:
-        _gstreamer()
+        gstreamer()
         yield
     except CameraLost as error:
         missing(f"{error.message} {error.hint}")

@@ -51,12 +51,12 @@ def _serve(line: ReaderLine) -> None:
 
 
 def _opened(order: dict[str, Any]) -> Camera:
-    from edgesdk_agent.cameras import decoder_probe, gstreamer
+    from edgesdk_agent.cameras import decoder_probe, gstreamer_library
     from edgesdk_agent.cameras.catalogue import open_camera
     from edgesdk_agent.cameras.source_options import SourceOptions
     from edgesdk_agent.pipeline_settings import apply_pipeline_settings
 
-    gstreamer.beside_model = False
+    gstreamer_library.beside_model = False
     apply_pipeline_settings()
     decoder_probe.learn(order["tried"])
     return open_camera(order["source"], SourceOptions(**order["options"], supervised=False))
