@@ -199,8 +199,8 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         """
         if self._crew.is_member():
             raise InputError(
-                "A callback of the pipeline cannot swap its model: it would wait for itself.",
-                hint="Swap from another thread; a callback may ask one to.",
+                "A callback cannot swap its own pipeline's model: it would wait for itself.",
+                hint="Swap from another thread.",
             )
         successor = self._handover.inputs_of(slots, lanes)
         for number in self._crew.missing_lanes(successor.threads):
