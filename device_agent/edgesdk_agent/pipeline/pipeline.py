@@ -193,8 +193,7 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
             lanes: how many of the slots are inferred at the same time.
 
         Raises:
-            InputError: there are no slots, or no lane; or a thread of the pipeline asks, as in `on_result`, which would wait
-                for itself.
+            InputError: there are no slots, or no lane; or a callback of the pipeline asks, which would wait for itself.
             SessionFailed: the old model does not finish its last frame within the time.
         """
         if self._crew.is_member():
