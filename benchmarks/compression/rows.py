@@ -25,6 +25,7 @@ from table.kept import Kept
 
 from edgesdk import __version__
 from edgesdk.compression_run.digest import digest_of
+from edgesdk.evaluate.dataset import open_dataset
 from edgesdk_targets.card import read_card
 from edgesdk_targets.catalogue import find_target
 
@@ -196,7 +197,14 @@ class Rows:
 
     @cached_property
     def _digests(self) -> dict[str, str]:
-        return {name: digest_of([path]) for name, path in self._data.items()}
+        card = read_card(self._card)
+        opened = {
+            name: open_dataset(path, task=card.card.task, labels=card.labels) for name, path in self._data.items()
+        }
+        return {
+            name: digest_of(self._data[name], [sample.path for sample in found.samples])
+            for name, found in opened.items()
+        }
 
     def _folder(self, name: str) -> Path:
         return self._work / _file(name)

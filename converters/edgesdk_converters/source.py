@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk_converters.cache import version_of
 from edgesdk_converters.drafting.card_draft import draft_card
+from edgesdk_converters.external_weights import weights_beside
 from edgesdk_converters.framework_edge import needs, reason
 from edgesdk_converters.sniff import Kind, sniff
 from edgesdk_converters.torch_source import load_torch
@@ -55,6 +56,15 @@ class Source:
     @property
     def is_onnx(self) -> bool:
         return self.kind is Kind.ONNX
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that weights and labels are read from; card and code aside."""
+        found = [self.path] if self.path is not None else []
+        if self.path is not None and self.is_onnx:
+            found += weights_beside(self.path)
+        if isinstance(self.card.labels, str):
+            found.append(self.card_file.folder / self.card.labels)
+        return tuple(found)
 
     def content(self) -> bytes:
         """Return the file's bytes, read once; of an ONNX file with the weights that lie beside it."""

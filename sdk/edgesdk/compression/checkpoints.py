@@ -26,6 +26,12 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+def digest_of(subject: Subject) -> str:
+    """Return the digest of a model: of its weights, and of what was changed since its factory built it."""
+    weights = hashlib.sha256(weights_bytes(subject.module)).hexdigest()
+    return key_of(weights, write_changes(subject.changes))
+
+
 def keep(folder: Path, key: str, subject: Subject, report: dict[str, Any]) -> None:
     """Write a finished pass: its weights first, its record last, so that a half-written one does not count.
 

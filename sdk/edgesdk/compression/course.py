@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.compression.catalogue import PASSES
-from edgesdk.compression.checkpoints import keep, kept, key_of
+from edgesdk.compression.checkpoints import digest_of, keep, kept, key_of
 from edgesdk.compression.holding import holding_hooks
 from edgesdk.compression.kept_scores import KeptScores
 from edgesdk.compression.layers import sharing_layers
@@ -73,6 +73,7 @@ class Course:
         folder: of the checkpoints, one folder a pass.
         judge: the gate; None where what comes of the whole recipe is judged elsewhere, and not each pass.
         identity: of everything outside the recipe that the result depends on: start weights, data, loss, version.
+        scored_on: of the pictures by which sensitivity is measured, and of how they are given to a model.
         depends: what one pass's result depends on beside its own settings and plan, by the settings; ready for JSON.
         reports: of the passes that are done, also where a later one ends the run.
     """
@@ -82,6 +83,7 @@ class Course:
     judge: Judge | None
     folder: Path
     identity: str
+    scored_on: str = ""
     depends: Callable[[Any], object] = field(default=lambda _settings: None)
     reports: list[PassReport] = field(default_factory=list)
 
@@ -96,8 +98,9 @@ class Course:
         for number, step in enumerate(self.recipe.steps(), 1):
             name = f"{number:02d}-{step.settings.kind}"
             folder = self.folder / name
-            before, of_before = subject, key
-            key = key_of(key, step.to_json(), self.depends(step.settings))
+            # The model itself, and not what it was made by: a budget in time, or a training, does not give the same one twice.
+            before, of_before = subject, digest_of(subject)
+            key = key_of(key, of_before, step.to_json(), self.depends(step.settings))
             found = self._kept(folder, key)
             if found is not None:
                 subject, report = found
@@ -127,10 +130,11 @@ class Course:
 
         Args:
             key: of what comes of it, its training included.
-            of_before: the key of the model before it; what is measured of that hangs on the pictures besides, and on nothing else.
+            of_before: the digest of the model before it; what is measured of that hangs on the pictures besides, and on nothing
+                else.
         """
         sensitivity = self.recipe.sensitivity
-        measured = key_of(of_before, sensitivity.pictures if sensitivity else None)
+        measured = key_of(of_before, self.scored_on, sensitivity.pictures if sensitivity else None)
         kept_scores = KeptScores(folder / "sensitivity.json", measured)
         return replace(self.bench, plan=step.plan, folder=_training_folder(folder, key), kept=kept_scores)
 
@@ -173,7 +177,9 @@ class Course:
 
 def _advice(report: PassReport) -> str:
     """Say what may help a pass that failed: more is allowed only where the drop is what is too large, and no class is lost."""
-    allowed = ", or allow more with --max-drop" if (report.verdict.get("excess") or 0.0) > 0 else ""
+    lost = any(one["collapsed"] for one in report.verdict.get("classes", ()))
+    more_helps = not lost and (report.verdict.get("excess") or 0.0) > 0
+    allowed = ", or allow more with --max-drop" if more_helps else ""
     return f"Ask less of this pass, or give its recovery more epochs{allowed}."
 
 

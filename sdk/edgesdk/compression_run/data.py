@@ -25,12 +25,14 @@ class RecipeData:
     Attributes:
         evaluate: by which the gate judges.
         choose: on which sensitivity and quick scores are measured.
-        digests: of each of the recipe's paths.
+        digests: of each of the recipe's paths: of its labels and its pictures.
+        chosen_by: the name of the path behind `choose`.
     """
 
     evaluate: Dataset
     choose: Dataset
     digests: Mapping[str, str]
+    chosen_by: str
 
     @property
     def flatters(self) -> bool:
@@ -79,14 +81,20 @@ def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:
     task, labels = card.card.task, card.labels
     evaluate = open_dataset(paths["evaluate"], task=task, labels=labels)
     choose = open_dataset(paths["choose"], task=task, labels=labels) if "choose" in paths else None
+    samples: dict[str, Sequence[Sample]] = {"evaluate": evaluate.samples}
     if choose is not None:
+        samples["choose"] = choose.samples
         check_apart(choose.samples, evaluate.samples, "chosen by")
     if "train" in paths:
         # As the training divides them: `open_examples` with the same share and seed.
         parts = part(paths["train"], task, labels, DEFAULT_SHARE, recipe.seed)
-        check_apart([*parts.train.samples, *parts.validation.samples], evaluate.samples, "learnt from")
+        samples["train"] = [*parts.train.samples, *parts.validation.samples]
+        check_apart(samples["train"], evaluate.samples, "learnt from")
         choose = choose or parts.validation
-    return RecipeData(evaluate, choose or evaluate, {name: digest_of([path]) for name, path in paths.items()})
+    listed = {name: [sample.path for sample in found] for name, found in samples.items()}
+    digests = {name: digest_of(path, listed.get(name)) for name, path in paths.items()}
+    chosen_by = next(name for name in ("choose", "train", "evaluate") if name in paths)
+    return RecipeData(evaluate, choose or evaluate, digests, chosen_by)
 
 
 def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> None:

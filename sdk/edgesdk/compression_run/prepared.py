@@ -123,12 +123,15 @@ def prepare(
         bench = replace(bench, brought=timing.brought)
     told = [card.card.model_dump(mode="json"), card.labels, source.cache_key(), digest_of_start(start)]
     identity = key_of(__version__, told, dict(data.digests), recipe.loss)
+    # Neither the loss nor what the gate judges by: no score of the pictures to choose by hangs on them.
+    scored_on = key_of(__version__, told, data.digests[data.chosen_by], recipe.seed)
     course = Course(
         recipe,
         bench,
         judging.verdict if gated else None,
         request.folder,
         identity,
+        scored_on,
         _Depends(request, teachers, evaluations),
     )
     return Prepared(course, judging, analysis, data)

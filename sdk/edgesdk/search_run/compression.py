@@ -23,7 +23,7 @@ from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
 from edgesdk.compression_run.training import trainer_for
 from edgesdk.search.space import Space, area_of
-from edgesdk_converters.source import resolve_source
+from edgesdk_converters.source import Source, resolve_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class TrialCompression:
         self._card = card
         self._overrides = overrides
 
-    def check(self, recipe: Recipe) -> list[Any]:
-        """Look at recipe, model and pictures before the first trial, and return what the teachers are.
+    def check(self, recipe: Recipe) -> dict[str, Source]:
+        """Look at recipe, model and pictures before the first trial, and return the teachers by the names of their cards.
 
         Raises:
             InputError: a layer that a pass names is not there, a teacher does not fit, or pictures are judged by that
@@ -76,7 +76,7 @@ class TrialCompression:
             answering[None] = Answering(start, activation_for(card))
             check_distillation(recipe, answering[None], answering)
         trainer_for(recipe, card, self._pictures, lambda _line: None)
-        return [[name, one.cache_key(), one.card.model_dump(mode="json")] for name, one in teachers.items()]
+        return teachers
 
     def smaller(
         self, recipe: Recipe, module: nn.Module | None, work: Path, place: Path, say: Callable[[str], None]

@@ -6,54 +6,88 @@ sizes are looked at, which is quick; where one of these is new, the content deci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edgesdk.compression_run.digest import digest_of
+from edgesdk.compression_run.digest import digest_of_files
 from edgesdk.search.asking import ContentChanged
+from edgesdk_converters.source import Source
+from edgesdk_targets.errors import InputError
 
 # Of each file the time of its last change, in nanoseconds, and its bytes.
 _Stamps = Mapping[Path, tuple[int, int]]
+Files = Callable[[], Mapping[str, Path]]
 
 
 class Content:
-    """Files and folders by what they are of, as they are now.
+    """Files by what they are of, as they are now.
 
     Args:
-        places: such as `{"data": [folder]}`.
+        places: what finds the files, by name, such as `{"data": partial(files_behind, folder)}`.
 
     Raises:
         OSError: one cannot be read.
     """
 
-    def __init__(self, places: Mapping[str, Sequence[Path]]) -> None:
+    def __init__(self, places: Mapping[str, Files]) -> None:
         self._places = dict(places)
         # First: what changes while it is hashed is then looked at again.
-        self._stamps = {name: _stamps(paths) for name, paths in self._places.items()}
-        self.digests = {name: digest_of(paths) for name, paths in self._places.items()}
+        self._stamps = {name: _stamps(files) for name, files in self._places.items()}
+        self.digests = {name: digest_of_files(files()) for name, files in self._places.items()}
 
-    def check(self) -> None:
+    def check(self, *, was_read: bool = False) -> None:
         """Check that all is as it was.
+
+        Args:
+            was_read: since the last check, perhaps. Then what was changed and put back counts as changed, too: nobody can tell
+                what was read.
 
         Raises:
             ContentChanged: something is not; names one file of it.
         """
-        for name, paths in self._places.items():
-            now = _stamps(paths)
+        for name, files in self._places.items():
+            now = _stamps(files)
             if now == self._stamps[name]:
                 continue
-            if not _is_same(paths, self.digests[name]):
+            differing = _differing(self._stamps[name], now)
+            if not _is_same(files, self.digests[name]):
                 raise ContentChanged(
-                    f"What `{name}` names changed while the search ran: {_differing(self._stamps[name], now)}.",
+                    f"What `{name}` names changed while the search ran: {differing}.",
                     hint="All trials that are finished are kept. Put it back, and the same command goes on; or search again in "
                     "another folder.",
                 )
             self._stamps[name] = now
+            if was_read:
+                raise ContentChanged(
+                    f"What `{name}` names was written anew while a trial ran: {differing}. It is the same now, but the trial may "
+                    "have read something else.",
+                    hint="All trials that are finished are kept. The same command tries this one again.",
+                )
 
 
-def _stamps(paths: Sequence[Path]) -> _Stamps:
+def check_outside(folder: Path, data: Mapping[str, Path]) -> None:
+    """Refuse a search that would write into the data it watches.
+
+    Raises:
+        InputError: its folder lies inside.
+    """
+    for name, path in data.items():
+        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+            raise InputError(f"{folder} lies inside {name}, {path}.", hint="Name a folder beside the data.")
+
+
+def files_of(models: Mapping[Path, Source]) -> dict[str, Path]:
+    """Return the files of models: cards, weights and labels.
+
+    Args:
+        models: by their cards.
+    """
+    return {str(file): file for card, source in models.items() for file in (card, *source.files())}
+
+
+def _stamps(files: Files) -> _Stamps:
     found = {}
-    for path in _files(paths):
+    for path in _found(files).values():
         try:
             known = path.stat()
         except OSError:
@@ -62,12 +96,12 @@ def _stamps(paths: Sequence[Path]) -> _Stamps:
     return found
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from (file for file in path.rglob("*") if file.is_file())
-        else:
-            yield path
+def _found(files: Files) -> Mapping[str, Path]:
+    """Return the files that are there; of a folder that is gone, or shut, none."""
+    try:
+        return files()
+    except OSError:
+        return {}
 
 
 def _differing(before: _Stamps, now: _Stamps) -> str:
@@ -79,8 +113,8 @@ def _differing(before: _Stamps, now: _Stamps) -> str:
     return f"{named[0]}, and {len(named) - 1} more" if len(named) > 1 else named[0]
 
 
-def _is_same(paths: Sequence[Path], digest: str) -> bool:
+def _is_same(files: Files, digest: str) -> bool:
     try:
-        return digest_of(paths) == digest
+        return digest_of_files(files()) == digest
     except OSError:
         return False

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgesdk.search.asking import ContentChanged
 from edgesdk.search.claim import claimed
 from edgesdk.search.outcome import Trial
 from edgesdk.search.space import Space, read_space
@@ -92,6 +93,10 @@ def search(
         study = Study(space, folder, limits, target.name, carrying.content())
         try:
             study.run(carrying, say=say)
+        except ContentChanged:
+            # What was under way may have learnt from what was there for a while.
+            _remove_work(folder)
+            raise
         finally:
             found = tuple(study.trials())
             verdict = verdict_of(space, found)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.benchmark.measure import Plan as Timing
 from edgesdk.benchmark.measure import measure
 from edgesdk.benchmark.subject import bundle_subject
+from edgesdk.compression_run.digest import files_behind
 from edgesdk.compression_run.pictures import Pictures
 from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
@@ -18,7 +20,7 @@ from edgesdk.evaluate.evaluate import evaluate
 from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
 from edgesdk.search.space import Deploy, Space, area_of
-from edgesdk.search_run.content import Content
+from edgesdk.search_run.content import Content, Files, check_outside, files_of
 from edgesdk.search_run.figures import check_figures
 from edgesdk.search_run.overrides import overrides_of
 from edgesdk.search_run.recipe import (
@@ -33,7 +35,7 @@ from edgesdk_converters.convert import convert
 from edgesdk_converters.quiet import quiet
 from edgesdk_converters.routes import QUANTISED
 from edgesdk_converters.several import check_batch
-from edgesdk_converters.source import resolve_source
+from edgesdk_converters.source import Source, resolve_source
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
 from edgesdk_targets.card import read_card
 from edgesdk_targets.decode.postprocess import measured_with
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 BUNDLE = "model.edgebundle"
 # What trainings and passes keep while the search goes on, by what they depend on: trials share it, also over a kill.
 WORK = "work"
+_DATA = ("data", "train_data", "calib_data")
 Say = Callable[[str], None]
 
 
@@ -69,11 +72,13 @@ class Carrying:
         with quiet("search"):
             source = self._source = resolve_source(self._card)
         card = source.card_file
+        paths = {name: getattr(space, name) for name in _DATA}
+        check_outside(folder, {name: home / path for name, path in paths.items() if path is not None})
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
         check_figures(space, card.card.task)
         self._pictures = Pictures(home, folder / WORK)
         learnt: Sequence[Path] = ()
-        self._teachers: Sequence[Any] = ()
+        teachers: Mapping[str, Source] = {}
         recipe = check_compression(space)
         check_batches(space, recipe)
         if space.train_data is not None:
@@ -93,18 +98,21 @@ class Carrying:
             # Torch is imported where it is needed.
             from edgesdk.search_run.compression import TrialCompression
 
-            self._teachers = TrialCompression(space, home, self._card, {}, self._pictures).check(recipe)
-        self._content = Content(self._places(learnt))
+            teachers = TrialCompression(space, home, self._card, {}, self._pictures).check(recipe)
+        self._teachers = [[name, one.cache_key(), one.card.model_dump(mode="json")] for name, one in teachers.items()]
+        self._content = Content(self._places(learnt, teachers))
 
-    def _places(self, learnt: Sequence[Path]) -> dict[str, list[Path]]:
-        """Return what is behind the space's paths: of a dataset its folder, or its table and pictures; of the model its files."""
+    def _places(self, learnt: Sequence[Path], teachers: Mapping[str, Source]) -> dict[str, Files]:
+        """Return what finds the files behind the space's paths: labels and pictures of data, card, weights and labels of models."""
         judged = [sample.path for sample in self._dataset.samples]
-        found = {"model": [self._card, *([self._source.path] if self._source.path else [])]}
-        for name, pictures in (("data", judged), ("train_data", learnt), ("calib_data", [])):
+        found: dict[str, Files] = {"model": partial(files_of, {self._card: self._source})}
+        if teachers:
+            cards = {self._home / name: source for name, source in teachers.items()}
+            found["teacher"] = partial(files_of, cards)
+        for name, pictures in zip(_DATA, (judged, learnt, None), strict=True):
             given = getattr(self._space, name)
             if given is not None:
-                place = self._home / given
-                found[name] = [place] if place.is_dir() else [place, *pictures]
+                found[name] = partial(files_behind, self._home / given, pictures)
         return found
 
     def content(self) -> dict[str, str]:
@@ -119,16 +127,17 @@ class Carrying:
         """Carry one trial out.
 
         Raises:
-            ContentChanged: model or data are not what they were when the search began; also where that is why the trial failed.
+            ContentChanged: models or data are not what they were when the search began, or were not all the time; also where that
+                is why the trial failed.
             Dropped, EdgeError: as of what a trial is made of.
         """
         self._content.check()
         try:
             figures = self._carried_out(asked)
         except Exception:
-            self._content.check()
+            self._content.check(was_read=True)
             raise
-        self._content.check()
+        self._content.check(was_read=True)
         return figures
 
     def _carried_out(self, asked: Asked) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             opened.append(f"{len(dataset)} decoded")
             super().__init__(dataset, *given, **named)
 
-    def hashed(paths: Sequence[Path]) -> str:
-        opened.extend(f"{path.name} hashed" for path in paths)
-        return digest_of(paths)
+    def hashed(path: Path, listed: Iterable[Path] | None = None) -> str:
+        opened.append(f"{path.name} hashed")
+        return digest_of(path, listed)
 
     monkeypatch.setattr(examples, "PictureSet", Counted)
     monkeypatch.setattr(data, "digest_of", hashed)
@@ -125,6 +125,26 @@ def test_passes_are_searched_and_gone_on_with(folder: Path, tmp_path: Path, open
         assert bundle.manifest.name == "residual"
     module = resolve_source(place / "residual.yaml").load()
     assert module.get_parameter("head.weight").shape[1] < 8  # type: ignore[union-attr]  # a module, as it has a factory
+
+
+def test_a_teacher_that_changes_while_a_search_runs_ends_it(folder: Path, tmp_path: Path) -> None:
+    (folder / "names.txt").write_text("\n".join(LABELS))
+    teacher = folder / "teacher.yaml"
+    teacher.write_text(CARD.replace("name: residual", "name: teacher").replace(f"[{', '.join(LABELS)}]", "names.txt"))
+    passes = [{"pass": "distil", "teacher": "teacher.yaml", "training": PLAN}]
+    space = _space(
+        folder,
+        train=None,
+        compress={**SPACE["compress"], "passes": passes},
+        parameters={"compress.distil.temperature": {"choice": [1.0, 2.0]}},
+    )
+
+    def change(line: str) -> None:
+        if line == "01-distil: begins":
+            (folder / "names.txt").write_text("\n".join([*LABELS[1:], LABELS[0]]))
+
+    with pytest.raises(InputError, match=r"What `teacher` names changed while the search ran: .*names\.txt changed"):
+        search(space, tmp_path, time_s=0.02, say=change)
 
 
 def test_what_no_trial_could_do_is_told_before_the_first(folder: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,53 @@ def test_data_that_change_while_a_search_runs_end_it(
     found = _run(capsys, folder / "changing.yaml", tmp_path / "out")
     assert [trial["ending"] for trial in found["trials"]] == ["finished"] * 4
     assert not any(line.startswith("trial 3 ") for line in lines)
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    """A space whose data a test may change."""
+    for name in ("tiny.onnx", "card.yaml", "space.yaml"):
+        shutil.copyfile(folder / name, tmp_path / name)
+    shutil.copytree(folder / "data", tmp_path / "data")
+    return tmp_path
+
+
+def test_what_was_put_back_while_a_trial_ran_ends_the_search_too(
+    copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = next((copied / "data").rglob("*.png"))
+    kept, asked = file.read_bytes(), []
+
+    def carried_out(carrying: Carrying, trial: Asked) -> Any:
+        asked.append(trial.number)
+        figures = carry_out(carrying, trial)
+        if len(asked) == 2:
+            (copied / "out" / WORK).mkdir()
+            file.write_bytes(kept[::-1])
+            file.write_bytes(kept)
+            os.utime(file, (1, 1))
+        return figures
+
+    carry_out = Carrying._carried_out
+    with monkeypatch.context() as patch:
+        patch.setattr(Carrying, "_carried_out", carried_out)
+        with pytest.raises(
+            InputError, match=rf"`data` names was written anew while a trial ran: .*{file.name} changed"
+        ):
+            run(copied / "space.yaml", copied / "out", time_s=0.02)
+    assert asked == [0, 1]
+    # What the trial learnt is no beginning for another one.
+    assert not (copied / "out" / WORK).exists()
+    found = _run(capsys, copied / "space.yaml", copied / "out")
+    assert [trial["ending"] for trial in found["trials"]] == ["finished"] * 4
+
+
+@pytest.mark.parametrize("out", ["data/out", "data"])
+def test_a_search_does_not_write_into_its_data(copied: Path, out: str) -> None:
+    with pytest.raises(InputError, match="lies inside data, ") as refused:
+        run(copied / "space.yaml", copied / out, time_s=0.02)
+    assert "beside the data" in refused.value.hint
+    assert not list((copied / "data").glob("*.db"))
 
 
 def test_an_option_that_the_space_does_not_bear_is_refused_like_the_file(folder: Path, tmp_path: Path) -> None:
