@@ -158,6 +158,14 @@ def test_an_error_is_told_with_its_hint_and_its_code(
     assert captured.out == ""
 
 
+def test_an_error_that_quotes_a_file_cannot_rewrite_the_terminal(
+    failing: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(errors.InputError("a: \x1b[2Jwrong.\nb: wrong.", hint="Mend \x1b]0;it\x07."))
+    assert run(["fail"]) == 2
+    assert capsys.readouterr().err == "error: a: �[2Jwrong.\nb: wrong.\n  → Mend �]0;it�.\n"
+
+
 def test_a_missing_package_is_told_with_its_pip_line(failing: object, capsys: pytest.CaptureFixture[str]) -> None:
     failing(errors.MissingExtra("openvino", "openvino"))
     assert run(["fail"]) == 1

@@ -244,12 +244,12 @@ def exit_code(error: EdgeError) -> int:
 
 
 def _show(error: EdgeError) -> None:
-    from edgesdk.cli.output import errors_console
+    from edgesdk.cli.output import errors_console, plain_lines
 
     err = errors_console()
-    err.print(f"error: {error.message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    err.print(f"error: {plain_lines(error.message)}", style="red", highlight=False, markup=False, soft_wrap=True)
     if error.hint:
-        err.print(f"  → {error.hint}", highlight=False, markup=False, soft_wrap=True)
+        err.print(f"  → {plain_lines(error.hint)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _load(name: str) -> Any:

@@ -60,6 +60,11 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
+def plain_lines(text: str) -> str:
+    """Return text from outside that may have several lines, each as `plain` has it."""
+    return "\n".join(plain(line) for line in text.splitlines())
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

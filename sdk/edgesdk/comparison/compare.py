@@ -109,6 +109,7 @@ def compare(
             not fit them, or what was measured is of another bundle.
         BundleError: a bundle is damaged, or has nothing for the target.
         MissingExtra: what runs a model is not installed.
+        SessionFailed: nothing that has a time can be asked about the pictures here.
     """
     _check(max_drop, prefer, folds, bounds, with_data=data is not None)
     say = progress or _silent
@@ -125,6 +126,8 @@ def compare(
         entries = _timed(parts, elsewhere, rounds, slice_s, threads, host, say)
         if dataset is not None:
             figures, unasked = _measured(parts, entries, dataset, folds, threads, say)
+            if figures is None and elsewhere.times:
+                raise _none_asked(entries, unasked)
             entries = [replace(entry, failure=unasked.get(entry.name, entry.failure)) for entry in entries]
         if figures is not None:
             entries = [figures.of(entry) for entry in entries]
@@ -233,6 +236,13 @@ def _measured(
                 raise
             unasked[entry.name] = error.message
     return compared(dataset, answers, folds=folds) if answers else None, unasked
+
+
+def _none_asked(entries: Sequence[Entry], unasked: dict[str, str]) -> SessionFailed:
+    """Return the refusal to choose by a device's speed alone where figures were to have a say."""
+    why = "".join(f"\n{entry.name}: {unasked.get(entry.name, entry.failure)}" for entry in entries)
+    hint = "Run it where one does, or leave --data out and choose by time and size alone."
+    return SessionFailed(f"None of these runs here, so none can be asked about the pictures.{why}", hint=hint)
 
 
 def _silent(_line: str) -> None:

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from edgesdk.benchmark.statistics import STEADY_WITHIN, Ratio
 from edgesdk.comparison.parts import Part, VariantPart
+from edgesdk_targets.card import NAME
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.target import NAME_PATTERN as TARGET_NAME
 from edgesdk_targets.yaml_file import YamlDocument, validate
 
 _MOST_BYTES = 16 << 20
 _NAMED = 4
-_Positive = Annotated[float, Field(gt=0)]
+_LONGEST = 200
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be printable text in one line")
+    return text
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:_LONGEST])
+
+
+_Ms = Annotated[float, Field(ge=1e-6, le=1e9)]
+_Count = Annotated[int, Field(ge=1, le=1 << 16)]
+_Word = Annotated[str, Field(min_length=1, max_length=_LONGEST), AfterValidator(_printable)]
+# What is only told may be long, as a note is that quotes a runtime's error.
+_Line = Annotated[str, AfterValidator(_one_line)]
+_Lines = Annotated[tuple[_Line, ...], Field(max_length=32)]
 
 
 class _Document(BaseModel):
@@ -25,33 +47,46 @@ class _Document(BaseModel):
 
 
 class _Latency(_Document):
-    p50: _Positive
-    mean: _Positive
+    p50: _Ms
+    mean: _Ms
+
+
+class _WarmUp(_Document):
+    steady: bool
 
 
 class _Row(_Document):
-    variant: str
+    variant: Annotated[str, Field(pattern=NAME)]
     status: Literal["measured", "simulated", "not run"]
-    hint: str
-    threads: Annotated[int, Field(ge=1)]
+    hint: Literal["latency", "throughput"]
+    threads: _Count
     latency_ms: _Latency | None = None
-    rss_bytes: Annotated[int, Field(gt=0)] | None = None
+    warm_up: _WarmUp | None = None
+    rss_bytes: Annotated[int, Field(gt=0, le=1 << 50)] | None = None
+    notes: _Lines = ()
 
 
 class _Host(_Document):
-    cpu: str
-    cores: int
-    system: str
-    target: str | None
-    warnings: tuple[str, ...] = ()
+    cpu: _Word
+    arch: _Word
+    cores: _Count
+    system: _Word
+    target: Annotated[str, Field(pattern=TARGET_NAME, max_length=_LONGEST)] | None
+    warnings: _Lines = ()
+
+    @property
+    def machine(self) -> str:
+        """What tells it from other machines: a target such as `x86-cpu` is many of them."""
+        named = f"{self.target}: " if self.target else ""
+        return f"{named}{self.cpu}, {self.arch}, {self.cores} core{'s' if self.cores > 1 else ''}"
 
 
 class _Benchmark(_Document):
     """What `edgesdk benchmark --json` writes, as far as it is read here."""
 
-    digest: str
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     host: _Host
-    variants: tuple[_Row, ...]
+    variants: Annotated[tuple[_Row, ...], Field(max_length=1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +96,17 @@ class DeviceTime:
     Attributes:
         ms: median of one inference; of a cascade the mean, as its runs differ.
         device: the target that the machine is, or its processor where it is none that is known.
+        threads: of one inference.
+        steady: whether its runs took the same time before they were timed.
+        notes: what the benchmark said of it.
     """
 
     ms: float
     rss_bytes: int | None
     device: str
+    threads: int
+    steady: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +121,15 @@ class DeviceTimes:
     about: tuple[str, ...] = ()
 
     def ratio(self, name: str, to: str) -> Ratio:
-        """Return how many times as long `name` takes as `to`: each was steady to within 5 %, but not timed by turns."""
-        value = self.times[name].ms / self.times[to].ms
+        """Return how many times as long `name` takes as `to`, and how far that may lie off, as they were not timed by turns.
+
+        Each time is taken to be off by as much as the last two windows of a warm-up may differ; of one that did not become
+        steady nothing is known, and neither is slower.
+        """
+        one, other = self.times[name], self.times[to]
+        value = one.ms / other.ms
+        if not (one.steady and other.steady):
+            return Ratio(value, 0.0, math.inf)
         off = (1 + STEADY_WITHIN) / (1 - STEADY_WITHIN)
         return Ratio(value, value / off, value * off)
 
@@ -90,11 +138,12 @@ def device_times(files: Sequence[Path], parts: Mapping[str, Part]) -> DeviceTime
     """Read what was measured on devices, and find the variants that it is of.
 
     Raises:
-        InputError: a file is no such document, is of another bundle, has no time of a variant on its own kind of device, or two of
-            them are of two kinds of device or tell of one variant.
+        InputError: a file is no such document, is of another bundle, has no time of a variant on its own kind of device, two of
+            them are of two machines or tell of one variant, or not all times are of as many threads.
     """
     found: dict[str, DeviceTime] = {}
     about = []
+    machines: dict[str, None] = {}
     for path in files:
         read = _read(path)
         times = _times(path, read, parts)
@@ -102,11 +151,18 @@ def device_times(files: Sequence[Path], parts: Mapping[str, Part]) -> DeviceTime
             raise InputError(f"{path} tells of {twice[0]}, and another file does too.", hint="Give one of them.")
         found |= times
         about.append(_about(path, read, times))
-    devices = list(dict.fromkeys(one.device for one in found.values()))
-    if len(devices) > 1:
+        machines[read.host.machine] = None
+    if len(machines) > 1:
         raise InputError(
-            f"The times are of {' and '.join(devices)}: which is faster on one says nothing of the other.",
-            hint="Compare for one of them: --target, and the files of that device.",
+            f"The times are of {' and of '.join(list(machines)[:_NAMED])}: which is faster on one says nothing of the other.",
+            hint="Compare for one of them: --target, and the files of that machine.",
+        )
+    threads = {time.threads: name for name, time in found.items()}
+    if len(threads) > 1:
+        told = ", ".join(f"{name} with {_threads(number)}" for number, name in sorted(threads.items())[:_NAMED])
+        raise InputError(
+            f"Not all were measured with as many threads: {told}.",
+            hint="On the device: edgesdk benchmark with the same --threads for all.",
         )
     return DeviceTimes(found, tuple(about))
 
@@ -137,6 +193,10 @@ def _times(path: Path, read: _Benchmark, parts: Mapping[str, Part]) -> dict[str,
             f"{path} was measured with another bundle: that is {read.digest[:19]}…, and compared is: {said}.",
             hint=_how(next(iter(known), None), path),
         )
+    if twice := [name for name, count in Counter(row.variant for row in read.variants).items() if count > 1]:
+        raise InputError(
+            f"{path} tells of {twice[0]} twice.", hint=_how(str(next(iter(mine.values())).bundle.path), path)
+        )
     rows = {row.variant: row for row in read.variants if row.latency_ms is not None and row.status == "measured"}
     if beside := next((row for row in rows.values() if row.hint != "latency"), None):
         raise InputError(
@@ -151,7 +211,9 @@ def _times(path: Path, read: _Benchmark, parts: Mapping[str, Part]) -> dict[str,
         together = part.variant.together
         varies = together is not None and together.rule == "cascade"
         ms = row.latency_ms.mean if varies else row.latency_ms.p50
-        found[name] = DeviceTime(ms, row.rss_bytes, read.host.target or read.host.cpu)
+        steady = row.warm_up is not None and row.warm_up.steady
+        device = read.host.target or read.host.cpu
+        found[name] = DeviceTime(ms, row.rss_bytes, device, row.threads, steady, row.notes)
     if not found:
         compared = {part.variant.id for part in mine.values()}
         rows_told = [f"{row.variant} is {row.status}" for row in read.variants if row.variant in compared]
@@ -168,9 +230,15 @@ def _how(bundle: str | None, path: Path) -> str:
 
 
 def _about(path: Path, read: _Benchmark, times: Mapping[str, DeviceTime]) -> str:
-    threads = next(row.threads for row in read.variants if row.status == "measured")
+    names = ", ".join(name if time.steady else f"{name} (not steady)" for name, time in times.items())
+    threads = " or ".join(_threads(number) for number in sorted({time.threads for time in times.values()}))
+    noted = "".join(f"; {name}: {line}" for name, time in times.items() for line in time.notes)
     warned = "".join(f"; {line}" for line in read.host.warnings)
     return (
-        f"{path.name}: {', '.join(times)} on {read.host.cpu}, {read.host.cores} cores, {read.host.system}, "
-        f"{threads} thread{'s' if threads > 1 else ''}, one after the other, each in a process of its own{warned}"
+        f"{path.name}: {names} on {read.host.cpu}, {read.host.cores} cores, {read.host.system}, "
+        f"{threads}, one after the other, each in a process of its own{noted}{warned}"
     )
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
