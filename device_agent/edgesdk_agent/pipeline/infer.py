@@ -1,6 +1,7 @@
-"""The last stage: lanes run the model, each on a slot of its own, and hand the results over in order.
+"""The last stage: lanes run the model, each on slots that no other has, and hand the results over in order.
 
-What a quick model is asked, the lanes prepare as well; see `handover`.
+Where the model computes on threads of its own, a lane starts the next inference before it waits for the last. What lanes
+prepare as well, see `handover`.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class InferStage:
                 # Of a model whose place another one has taken.
                 while under_way:
                     self._infer(*under_way.popleft())
-                self._infer(cell, self._clock())
+                self._infer(cell)
 
     def _start(self, cell: InputCell) -> None:
         under_way = self._under_way
@@ -141,7 +142,7 @@ class InferStage:
         self._preprocess.prepare(cell)
         self._preparing.end(began)
 
-    def _infer(self, cell: InputCell, started: float) -> None:
+    def _infer(self, cell: InputCell, started: float = 0.0) -> None:
         frame, line = cell.frame, cell.line
         assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
         finished = Finished(line, frame, cell.prepare_s, 0.0, None, None, cell.digest)
@@ -155,14 +156,12 @@ class InferStage:
             raise
         else:
             ended = self._clock()
-            finished.infer_s = ended - started
-            if cell.home.ahead:
-                started, done = self._in_the_runtime(cell, started, ended)
-                # And what it took to decode, here.
-                finished.infer_s = done - started + ended - max(done, asked)
+            ahead = cell.home.ahead
+            began, done = self._in_the_runtime(cell, started, ended) if ahead else (asked, ended)
+            # Of what was started ahead, also what it took to decode, here.
+            finished.infer_s = done - began + ended - max(done, asked)
             if self._profile is not None:
-                until, elsewhere = (done, True) if cell.home.ahead else (ended, False)
-                self._profile.add("infer", frame.camera, frame.seq, started, until, elsewhere=elsewhere)
+                self._profile.add("infer", frame.camera, frame.seq, began, done, elsewhere=ahead)
             line.rhythm.inferred(finished.prepare_s, finished.infer_s)
             if finished.result is None:
                 line.meter.dropped("windowed")
