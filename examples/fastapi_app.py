@@ -6,8 +6,7 @@
     curl http://127.0.0.1:8000/latest                                 the camera's newest result, JSON
     http://127.0.0.1:8000/live                                        the camera itself, in a browser (MJPEG)
 
-Model and camera live as long as the service. Requests wait for their turn without holding the event loop up.
-Install `fastapi` and `uvicorn` for it.
+Model and camera live as long as the service. Requests wait for their turn, and the event loop goes on; needs fastapi, uvicorn.
 """
 
 from __future__ import annotations
@@ -32,19 +31,25 @@ class Camera:
 
     def __init__(self) -> None:
         self.frame: edgesdk.FrameResult | None = None
-        self.jpeg = b""
+        self.jpeg, self.error = b"", ""
         self.changed = asyncio.Condition()
 
     async def watch(self, model: edgesdk.Model, source: str) -> None:
-        # keep_image: each result comes with its picture.
-        async with aclosing(model.astream(source, keep_image=True)) as frames:
-            async for frame in frames:
-                async with self.changed:
-                    self.frame, self.jpeg = frame, cv2.imencode(".jpg", frame.image)[1].tobytes()
-                    self.changed.notify_all()
+        try:
+            # keep_image: each result comes with its picture.
+            async with aclosing(model.astream(source, keep_image=True)) as frames:
+                async for frame in frames:
+                    async with self.changed:
+                        self.frame, self.jpeg = frame, cv2.imencode(".jpg", frame.image)[1].tobytes()
+                        self.changed.notify_all()
+            self.error = "The source has ended."
+        except edgesdk.EdgeError as error:
+            self.error = str(error)
+        async with self.changed:
+            self.changed.notify_all()
 
     async def pictures(self) -> AsyncIterator[bytes]:
-        while True:
+        while not self.error:
             async with self.changed:
                 await self.changed.wait()
                 jpeg = self.jpeg
@@ -76,6 +81,8 @@ def service(bundle: str, source: str | None) -> FastAPI:
 
     @app.get("/latest")
     async def latest() -> dict[str, Any]:
+        if camera.error:
+            raise HTTPException(503, camera.error)
         if camera.frame is None:
             raise HTTPException(404, "There is no result yet." if source else "Start with --source.")
         frame = camera.frame

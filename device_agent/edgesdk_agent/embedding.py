@@ -79,7 +79,7 @@ class Pipeline(SlotPipeline):
         on_model: is told of each model that takes over, before its first frame; it must not raise.
 
     Raises:
-        InputError: a source, a policy or an option is unknown, or there is no source.
+        InputError: a source, a policy or an option is unknown, there is no source, or no loaded model.
         CameraLost: no camera answers, or one that is no live camera cannot be read.
     """
 
@@ -101,6 +101,7 @@ class Pipeline(SlotPipeline):
         profile: Timeline | None = None,
         **source_options: Any,
     ) -> None:
+        _check_loaded(model)
         named = source if isinstance(source, Mapping) else {camera_name: source}
         options = with_values(SourceOptions(), source_options)
         with ExitStack() as undo:
@@ -166,9 +167,13 @@ class Pipeline(SlotPipeline):
         """Let another model take over between two frames, losing none; then the old model may be closed.
 
         Raises:
-            InputError: another pipeline feeds the model a camera of the same name; see `start`.
+            InputError: another pipeline feeds the model a camera of the same name, see `start`; it is no loaded model; or a
+                callback of the pipeline asks, which would wait for itself.
             SessionFailed: the old model does not finish its last frame within the time.
         """
+        # Before anybody is told of a model that does not come.
+        self._own_threads.refuse_swap()
+        _check_loaded(model)
         _tell_batches(model)
         policies = tuple(self.policies.values())
         lanes = _lanes_wanted(policies, model)
@@ -193,6 +198,12 @@ class Pipeline(SlotPipeline):
         self._feeding = False
         for model in self._fed:
             model.release_streams(self)
+
+
+def _check_loaded(model: object) -> None:
+    if not callable(getattr(model, "slots", None)):
+        hint = "Give what `edgesdk.load` returns, or an `edgesdk.Chain`."
+        raise InputError(f"{model!r} is no loaded model.", hint=hint)
 
 
 def _tell_batches(model: Model | Chain) -> None:

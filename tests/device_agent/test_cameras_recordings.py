@@ -7,7 +7,7 @@ import cv2
 import pytest
 from camera_contract import CameraContract
 
-from edgesdk_agent.cameras.camera import Camera, FrameLost
+from edgesdk_agent.cameras.camera import Camera, FrameLost, counts_of
 from edgesdk_agent.cameras.folder import FolderCamera
 from edgesdk_agent.cameras.opencv_sources import open_video_file
 from edgesdk_targets.errors import CameraLost, InputError
@@ -136,6 +136,15 @@ def test_a_file_cut_short_ends_with_a_warning(tmp_path: Path, caplog: pytest.Log
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with caplog.at_level(logging.WARNING):
-        found = numbers(open_video_file(path))
+        camera = open_video_file(path)
+        found = numbers(camera)
     assert 0 < len(found) < 54
     assert "of 60 frames" in caplog.text
+    assert counts_of(camera).missing == 60 - len(found)
+
+
+def test_of_a_whole_file_nothing_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    camera = open_video_file(write_video(tmp_path / "a.avi", frames=60))
+    assert len(numbers(camera)) == 60
+    assert counts_of(camera).missing == 0
+    assert caplog.text == ""

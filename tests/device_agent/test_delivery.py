@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
+from edgesdk_agent.delivery.asked_frames import filter_of
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
 from edgesdk_agent.delivery.hook_limits import WhenFull
-from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.hook_settings import HookSettings, hook_delivery
+from edgesdk_agent.delivery.inline import InlineDelivery, delivery_of
 from edgesdk_agent.delivery.process import ProcessDelivery
+from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery, frame_filter
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import FrameResult
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.results import Regression
 from edgesdk_targets.tensor import Array
-from edgesdk_testkit.hooks import note
+from edgesdk_testkit.hooks import later, note
 from edgesdk_testkit.slots import PATIENCE_S, wait_until
 
 
@@ -227,3 +231,46 @@ def test_a_time_that_is_none_is_refused(delivery: Callable[..., Delivery], timeo
     with pytest.raises(InputError, match="cannot have"):
         delivery(note, timeout_s=timeout_s)
     delivery(note, timeout_s=3600).close(0)
+
+
+class Awaited:
+    async def __call__(self, result: FrameResult) -> None:
+        """Nobody awaits it."""
+
+
+def yields(result: FrameResult) -> Iterator[FrameResult]:
+    yield result
+
+
+NEVER_RUN: dict[str, Callable[..., object]] = {
+    "async def": later,
+    "with its first argument": functools.partial(later),
+    "called by an async def": Awaited(),
+    "a generator": yields,
+}
+GIVEN: dict[str, Callable[[Callable[..., object]], object]] = {
+    "on_result": delivery_of,
+    "on_frame": lambda hook: filter_of(hook, 5.0),
+    "inline": lambda hook: hook_delivery(hook, HookSettings(isolate="inline")),
+    "thread": lambda hook: hook_delivery(hook, HookSettings(isolate="thread")),
+    "frame_filter": lambda hook: frame_filter(hook, StageSettings()),  # type: ignore[arg-type]
+    "filtered_delivery": lambda hook: filtered_delivery(hook, note, StageSettings()),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("kind", NEVER_RUN)
+@pytest.mark.parametrize("way", GIVEN)
+def test_what_would_be_called_and_never_run_is_refused(way: str, kind: str) -> None:
+    with pytest.raises(InputError, match=r"nobody here would await|runs nothing") as refused:
+        GIVEN[way](NEVER_RUN[kind])
+    assert "run_coroutine_threadsafe" in refused.value.hint
+    # A plain one is not: the same function with a `def`.
+    GIVEN[way](note)
+
+
+def test_neither_by_its_name_nor_in_a_process() -> None:
+    with pytest.raises(InputError, match=r"edgesdk_testkit\.hooks:later is an `async def`"):
+        hook_delivery("edgesdk_testkit.hooks:later", HookSettings(isolate="thread"))
+    delivery = hook_delivery(later, HookSettings(isolate="process"))
+    with pytest.raises(InputError, match="nobody here would await"):
+        delivery.start()

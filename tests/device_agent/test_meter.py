@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesdk_agent.latency_histogram import LatencyHistogram, Percentiles
-from edgesdk_agent.meter import Meters
+from edgesdk_agent.meter import Cause, Meters
 
 
 class Clock:
@@ -177,3 +179,9 @@ def test_counts_from_several_threads_agree() -> None:
     for seen in [*snapshots, total]:
         assert seen.captured == seen.processed + sum(seen.dropped.values()) + seen.in_flight
     assert all(a.captured <= b.captured for a, b in pairwise(snapshots))
+
+
+def test_every_cause_of_a_drop_is_explained(root: Path) -> None:
+    page = (root / "docs/agent.md").read_text("utf-8")
+    table = page.partition("| dropped as | because |")[2].partition("\n\n")[0]
+    assert [cause for cause in get_args(Cause) if f"`{cause}`" not in table] == []

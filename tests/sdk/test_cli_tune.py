@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgesdk.cli import app
-from edgesdk_targets.target import Runtime
+from edgesdk.tune.bars import bars
+from edgesdk_targets.target import Precision, Runtime
+from edgesdk_targets.tuning.setting import Hint, Measured, Setting, Slice
+from edgesdk_targets.tuning.tuned import Tuning
 from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 
 for package in ("onnxruntime", "matplotlib", "jinja2"):
@@ -30,6 +33,8 @@ def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys:
     said = capsys.readouterr()
     assert ONNX in said.out
     assert "of processor time each" in said.out
+    assert "pictures a second, longer is better" in said.out
+    assert "██ " in said.out or "## " in said.out
     html = page.read_text()
     assert "<svg" in html
     assert "pictures a second" in html
@@ -56,6 +61,25 @@ def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys:
     page_of_docs = (Path(__file__).resolve().parents[2] / "docs/tuning.md").read_text()
     assert all(f"`{name}`" in page_of_docs for name in document)
     assert document["digest"].startswith("sha256:")
+
+
+def _measured(threads: int, ms: float, fps: float, cpu_ms: float) -> Measured:
+    setting = Setting(ONNX, Runtime.ONNXRUNTIME, Precision.FP32, threads, 1)
+    return Measured(setting, 0.1, 1000, (Slice(ms, ms, fps, cpu_ms),))
+
+
+def test_a_bar_shows_what_the_hint_looks_at() -> None:
+    measured = (_measured(2, 1.0, 900.0, 2.0), _measured(1, 4.0, 225.0, 1.0))
+
+    def shown(hint: Hint) -> list[tuple[int, str]]:
+        lines = bars(Tuning(hint, measured=measured, why=""), mark="#")
+        return [(line.count("#"), line.split()[-1]) for line in lines if "#" in line]
+
+    assert shown(Hint.LATENCY) == [(8, "1"), (32, "4")]
+    assert shown(Hint.THROUGHPUT) == [(32, "900"), (8, "225")]
+    assert shown(Hint.AGE) == [(8, "1"), (32, "4"), (32, "2"), (16, "1")]
+    # Nothing to compare.
+    assert bars(Tuning(Hint.AGE, measured=measured[:1], why="")) == []
 
 
 def test_what_is_given_is_kept(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,6 +216,21 @@ class TestWebService:
             _, err = process.communicate(timeout=TIMEOUT_S)
         assert "Traceback" not in err
 
+    def test_a_camera_that_cannot_be_read_is_told(self, digits_bundle: Path, tmp_path: Path) -> None:
+        pytest.importorskip("fastapi")
+        pytest.importorskip("uvicorn")
+        arguments = [str(digits_bundle), "--source", "absent.mp4", "--port", "0"]
+        with _running([sys.executable, "-u", str(EXAMPLES / "fastapi_app.py"), *arguments], tmp_path) as process:
+            assert process.stderr is not None
+            found = next(m for line in process.stderr if (m := re.search(r"running on (http://[\d.]+:\d+)", line)))
+            with pytest.raises(HTTPError) as refused:
+                urlopen(f"{found[1]}/latest", timeout=TIMEOUT_S)
+            assert refused.value.code == 503
+            assert "There is no camera, file or folder" in json.load(refused.value)["detail"]
+            refused.value.close()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=TIMEOUT_S)
+
 
 class TestWindow:
     def test_without_a_display_it_prints(self, digits_bundle: Path, tmp_path: Path) -> None:

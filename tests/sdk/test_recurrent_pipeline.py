@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import edgesdk
 from edgesdk_agent.cameras.camera import CameraInfo
+from edgesdk_agent.cameras.paced import PacedCamera
 from edgesdk_agent.delivery.process import ProcessDelivery
 from edgesdk_targets.state import StateSpec
 from edgesdk_targets.target import Runtime
@@ -51,6 +53,38 @@ def test_cameras_together_answer_as_each_alone(tmp_path: Path, live: bool) -> No
         alone = {name: [r.to_json() for r in model(list(FILMS[name]), camera=name)] for name in "abc"}
         model.reset()
         assert answers(model, "abc", live=live) == alone
+
+
+def test_live_with_frames_dropped_it_answers_as_a_file_with_the_same_gaps(tmp_path: Path) -> None:
+    seen: list[edgesdk.FrameResult] = []
+
+    def slow(frame: edgesdk.FrameResult) -> None:
+        seen.append(frame)
+        if frame.seq > 5:
+            time.sleep(0.02)
+
+    with edgesdk.load(write_tiny_bundle(tmp_path / "s", STREAM, variants=ONNX_ONLY)) as model:
+        film = [*FILMS["a"], *FILMS["b"], *FILMS["c"]]
+        # At a camera's pace; the policy is a live camera's.
+        with edgesdk.Pipeline(model, PacedCamera(Film(film, live=True), 200), on_result=slow) as pipeline:
+            assert pipeline.policies == {"camera": "freshest"}
+            assert pipeline.wait(60)
+        (slot,) = model.slots(1)
+
+        def again(camera: str, numbers: Sequence[int]) -> list[Any]:
+            answers = []
+            for seq, number in zip(numbers, [frame.seq for frame in seen], strict=True):
+                slot.prepare(film[number])
+                answer = slot.infer(camera, seq)
+                assert answer is not None
+                answers.append(answer.to_json())
+            return answers
+
+        told = [frame.result.to_json() for frame in seen]
+        assert again("file", [frame.seq for frame in seen]) == told
+        assert len(seen) < len(film)
+        # Negative control: with the gaps unknown the state goes on over them.
+        assert again("gaps unknown", range(len(seen))) != told
 
 
 def test_with_one_state_for_all_they_would_not(tmp_path: Path) -> None:

@@ -38,10 +38,11 @@ def measure(workshop: Workshop, plan: Plan) -> Findings:
     findings = Findings(
         f"A live camera and a model of {_STAGE_MS:g} ms",
         f"As B over MJPEG. An inference takes {_STAGE_MS:g} ms in all, as on one slow device: what the real one leaves of them is "
-        "slept away without Python's lock, for every contestant alike. Each starts at three offsets to the camera.",
+        "slept away without Python's lock, for every contestant alike. Each starts at three offsets to the camera, round by round.",
     )
     rounds = Rounds()
-    for number, offset in enumerate(_OFFSETS_S):
+    for number in range(max(len(plan.rounds()), len(_OFFSETS_S))):
+        offset = _OFFSETS_S[number % len(_OFFSETS_S)]
         for contestant in plan.order(contestants, number):
             with camera("MJPEG over HTTP", workshop.artifacts.video) as url:
                 time.sleep(offset)

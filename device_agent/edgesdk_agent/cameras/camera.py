@@ -65,6 +65,7 @@ class CameraCounts:
         reconnects: how often the camera was lost, or frozen, and came back.
         frozen: how often it showed one and the same picture for too long.
         corrupt: pictures that the decoder could not decode, or said were damaged.
+        missing: pictures that a film should have had and did not, where they are more than a tenth: it is cut off.
         resized: how often the pictures' size changed.
         size_alarms: how often it seemed to have, by what conversions cost, and had not, or nobody could tell.
         rate_changes: how often the camera took up another rate, which is expected of it since.
@@ -76,6 +77,7 @@ class CameraCounts:
     reconnects: int = 0
     frozen: int = 0
     corrupt: int = 0
+    missing: int = 0
     resized: int = 0
     size_alarms: int = 0
     rate_changes: int = 0

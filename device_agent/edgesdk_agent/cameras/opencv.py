@@ -45,7 +45,7 @@ class OpenCvCamera:
         loop: begin again at the end.
         wanted: which frames are decoded to pictures; all unless given. A live camera's are chosen by when they come, a
             recording's by their time in it.
-        counts: counts what is skipped and what decoding costs.
+        counts: counts what is skipped, what is missing and what decoding costs.
         decoder: what decodes, for people.
         stretches: it hands out every picture at the size at which it was opened, untold, as FFmpeg does, and that is to be
             noticed.
@@ -169,6 +169,7 @@ class OpenCvCamera:
             )
         if self._round < _DAMAGED_BELOW * self._expected:
             log.warning("%s ended after %d of %d frames", self._info.description, self._round, self._expected)
+            self.counts.missing += self._expected - self._round
         if not self._loop:
             return True
         self._round, self._film_s = 0, -1.0

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
 from edgesdk_agent.delivery.frame_filter import FrameFilter, Left
+from edgesdk_agent.delivery.plain_function import check_plain
 from edgesdk_agent.frame import Frame
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.tensor import Array
@@ -69,6 +70,7 @@ def filter_of(on_frame: object, timeout_s: float) -> FrameFilter | AskedElsewher
         return on_frame
     # A function may have attributes of any name.
     if callable(on_frame):
+        check_plain(on_frame, "`on_frame`")
         return FrameFilter(on_frame, timeout_s=timeout_s)
     if isinstance(on_frame, AskedElsewhere):
         return on_frame

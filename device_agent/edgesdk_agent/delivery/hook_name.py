@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edgesdk_agent.delivery.plain_function import check_plain
 from edgesdk_targets.errors import InputError
 
 _HINT = "Name a function at the top of a module: package.module:function."
@@ -83,7 +84,7 @@ class HookName:
             folder: where to look after everything else.
 
         Raises:
-            InputError: there is no such module, it cannot be imported, or it has no such function.
+            InputError: there is no such module, it cannot be imported, or it has no such function, or an `async def`.
         """
         if folder is not None and str(folder) not in sys.path:
             sys.path.append(str(folder))
@@ -92,6 +93,7 @@ class HookName:
         if not callable(hook):
             what = "has no" if hook is None else "cannot be called:"
             raise InputError(f"The module {self.module} {what} {self.function}.", hint=_functions_of(module))
+        check_plain(hook, str(self))
         function: Callable[..., Any] = hook
         return function
 

@@ -11,6 +11,7 @@ from edgesdk_agent.delivery.delivery import Delivery
 from edgesdk_agent.delivery.hook_limits import WhenFull, check_limits
 from edgesdk_agent.delivery.hook_name import HookName
 from edgesdk_agent.delivery.inline import InlineDelivery
+from edgesdk_agent.delivery.plain_function import check_plain
 from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.delivery.thread import ThreadDelivery
 from edgesdk_agent.frame import FrameResult
@@ -110,6 +111,9 @@ def load_hook(hook: str | Callable[..., Any], folder: Path | None) -> Callable[.
     """Import a hook into this process; a function is there already.
 
     Raises:
-        InputError: its module cannot be imported, or has no such function.
+        InputError: its module cannot be imported, or has no such function; or it is an `async def`.
     """
-    return HookName.parse(hook).load(folder) if isinstance(hook, str) else hook
+    if isinstance(hook, str):
+        return HookName.parse(hook).load(folder)
+    check_plain(hook, name_of(hook))
+    return hook

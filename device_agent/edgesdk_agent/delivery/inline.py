@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from edgesdk_agent.delivery.delivery import Delivery, DeliveryCounts
+from edgesdk_agent.delivery.plain_function import check_plain
 from edgesdk_agent.delivery.tally import HookNews, Tally
 from edgesdk_agent.delivery.watched_calls import USUAL_TIMEOUT_S, Replace, UserCode
 from edgesdk_agent.frame import FrameResult
@@ -91,11 +92,14 @@ def delivery_of(on_result: object) -> Delivery:
     """Return what was given as a delivery: itself, or a callable on the pipeline's own thread.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or an `async def`.
     """
     if not callable(on_result):
         message = f"`on_result` is to be a function or a delivery, not {on_result!r}."
         raise InputError(message, hint="Leave it out to take the results in a loop.")
     # A callable object may have a `counts` of its own; a delivery has all three.
     is_delivery = all(callable(getattr(on_result, name, None)) for name in ("start", "close", "counts"))
-    return cast("Delivery", on_result) if is_delivery else InlineDelivery(on_result)
+    if is_delivery:
+        return cast("Delivery", on_result)
+    check_plain(on_result, "`on_result`")
+    return InlineDelivery(on_result)

@@ -6,6 +6,7 @@ A loop over a pipeline that was not started starts it, and stops it at its end, 
 from __future__ import annotations
 
 import logging
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -113,7 +114,7 @@ class PipelineForms(ABC):
                 yield result
             self.wait()
         finally:
-            results.readers -= 1
+            _end(results)
             if starts:
                 self.stop()
 
@@ -144,7 +145,7 @@ class PipelineForms(ABC):
             await asyncio.to_thread(self.wait)
         finally:
             results.on_change(None)
-            results.readers -= 1
+            _end(results)
             if starts:
                 await asyncio.shield(asyncio.to_thread(self.stop))
 
@@ -153,3 +154,9 @@ def _begin(results: ResultQueue) -> None:
     if results.readers:
         raise InputError("A loop takes this pipeline's results already.", hint="Hand them on from that loop.")
     results.readers += 1
+    results.reader = threading.get_ident()
+
+
+def _end(results: ResultQueue) -> None:
+    results.readers -= 1
+    results.reader = None

@@ -36,6 +36,7 @@ from edgesdk_agent.pipeline.handover import Handover
 from edgesdk_agent.pipeline.hang_watch import HangWatch
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import InputCell, Slot
+from edgesdk_agent.pipeline.own_threads import OwnThreads
 from edgesdk_agent.pipeline.picture_stage import PictureStage
 from edgesdk_agent.pipeline.pipeline_start import PipelineStart
 from edgesdk_agent.pipeline.policy import Policy, policies_for
@@ -136,6 +137,7 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         self._crew = Crew(
             on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
         )
+        self._own_threads = OwnThreads(self._crew, self._delivery, self._results, self.policies)
         check_timeout("`on_frame`", "stage_timeout_s", stage_timeout_s)
         stage = filter_of(on_frame, stage_timeout_s)
         seen = stage if isinstance(stage, FrameFilter) else None
@@ -168,7 +170,8 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         """Wait until every source ended and the last result was handed over, and say whether that is so.
 
         Raises:
-            InputError: it was not started, or nobody takes the results, so that the end may never come.
+            InputError: it was not started, or the end may never come: nobody takes the results, or who waits without a limit is
+                a callback, or the loop that takes them.
             EdgeError: what ended the pipeline.
         """
         if not self._started:
@@ -176,6 +179,8 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         untaken = self._delivery is self._results and not self._results.readers
         if untaken and timeout_s != 0 and not self._crew.over.is_set():
             raise InputError("Nobody takes the results.", hint="Give `on_result`, or loop over the pipeline.")
+        if timeout_s is None:
+            self._own_threads.refuse_wait()
         over = self._crew.over.wait(timeout_s)
         self._failures.raise_first()
         return over
@@ -196,15 +201,12 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
             InputError: there are no slots, or no lane; or a callback of the pipeline asks, which would wait for itself.
             SessionFailed: the old model does not finish its last frame within the time.
         """
-        if self._crew.is_member():
-            raise InputError(
-                "A callback cannot swap its own pipeline's model: it would wait for itself.",
-                hint="Swap from another thread.",
-            )
+        self._own_threads.refuse_swap()
         successor = self._handover.inputs_of(slots, lanes)
         for number in self._crew.missing_lanes(successor.threads):
             self._add_lane(number).start()
-        self._handover.swap(successor, timeout_s)
+        with self._results.while_swapping():
+            self._handover.swap(successor, timeout_s)
 
     def keep_images(self, wanted: bool) -> None:
         """Let results carry their picture from now on, or no longer, whatever `keep_image` said at the start."""

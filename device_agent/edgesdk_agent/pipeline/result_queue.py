@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from edgesdk_agent.delivery.delivery import DeliveryCounts
@@ -28,6 +29,7 @@ class ResultQueue:
 
     Attributes:
         readers: loops that take the results now.
+        reader: the thread of such a loop, as `threading.get_ident` says.
         read_out: whether a loop saw the end: there is nothing left for another.
 
     Raises:
@@ -38,12 +40,14 @@ class ResultQueue:
         if size < 1:
             raise InputError(f"At least one result must be able to wait, not {size}.", hint="Leave `queue` out.")
         self.readers = 0
+        self.reader: int | None = None
         self.read_out = False
         self._size = size
         self._policies = policies
         self._ready: deque[FrameResult] = deque()
         self._taken = self._dropped = 0
         self._patient = True
+        self._swaps = 0
         self._closed = False
         self._changed = threading.Condition()
         self._on_change: Callable[[], None] | None = None
@@ -64,6 +68,8 @@ class ResultQueue:
                 elif self._policies[result.camera] == "freshest":
                     self._dropped += 1
                     return
+                elif self._swaps:
+                    break
                 else:
                     self._changed.wait()
             self._ready.append(result)
@@ -88,6 +94,22 @@ class ResultQueue:
         """Have `call` called, on the pipeline's thread, whenever there may be something to take or the end."""
         with self._changed:
             self._on_change = call
+
+    @contextmanager
+    def while_swapping(self) -> Iterator[None]:
+        """Let no result wait for room in the block: the loop's body may be who swaps, and takes nothing until that is done."""
+        with self._changed:
+            self._swaps += 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._swaps -= 1
+
+    def read_here(self) -> bool:
+        """Say whether the calling thread is the loop's, and the loop has not seen the end."""
+        return self.reader == threading.get_ident() and not self.read_out
 
     def hurry(self) -> None:
         """Let nothing wait for room any more."""

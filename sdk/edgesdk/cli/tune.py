@@ -89,6 +89,7 @@ def tune(
 
 
 def _print(found: Tuning) -> None:
+    from edgesdk.tune.bars import bars
     from edgesdk.tune.tuning_page import COLUMNS, cells
 
     out = console()
@@ -97,6 +98,8 @@ def _print(found: Tuning) -> None:
         for one in found.measured:
             add_row(shown, *cells(one))
         out.print(shown)
+    for line in bars(found, mark="█" if out.encoding.startswith("utf") else "#"):
+        out.print(plain(line), highlight=False, markup=False, no_wrap=True, crop=False, overflow="ignore")
     out.print(plain(found.why), highlight=False, markup=False)
     for line in found.notes:
         out.print(plain(line), highlight=False, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -146,6 +147,35 @@ def test_a_camera_that_changes_its_resolution_is_followed_and_cells_are_made_ane
     cells = len(pipeline._lines[0].free)
     assert cells < 30
     assert all(camera.offered[n : n + 60].count(False) <= cells for n in (0, 60, 120))
+
+
+class Hurrying(SyntheticCamera):
+    """Changes its rate in mid-stream: quick, slow, and quicker than before."""
+
+    def __init__(self, periods_s: tuple[float, ...], each: int) -> None:
+        super().__init__(width=32, height=16, frames=len(periods_s) * each)
+        self._info = replace(self._info, live=True)
+        self._periods_s, self._each, self._reads, self._never = periods_s, each, 0, threading.Event()
+
+    def read(self, out: Array | None) -> Array | None:
+        if self._reads < len(self._periods_s) * self._each:
+            self._never.wait(self._periods_s[self._reads // self._each])
+        self._reads += 1
+        return super().read(out)
+
+
+def test_a_camera_that_changes_its_rate_gets_what_the_model_can_do_at_each() -> None:
+    each, sink = 40, Sink()
+    camera = Hurrying((0.002, 0.03, 0.001), each)
+    with make(camera, Script(infer_s=0.006), sink) as pipeline:
+        assert pipeline.policies == {"camera": "freshest"}
+        assert pipeline.wait(PATIENCE_S)
+    assert_accounts(pipeline.stats())
+    assert sink.seqs == sorted(set(sink.seqs))
+    assert sink.seqs[-1] == 3 * each - 1, "the newest frame was not the last one reported"
+    quick, slow, quicker = (sum(seq // each == part for seq in sink.seqs) for part in range(3))
+    # The model keeps step with the slow part, and with neither of the others.
+    assert slow > 1.3 * max(quick, quicker), (quick, slow, quicker)
 
 
 def test_a_model_of_another_input_size_takes_over(tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from edgesdk_agent.cameras.paced import PacedCamera
+from edgesdk_agent.embedding import Pipeline as ModelPipeline
+from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import InputError, SessionFailed
+from edgesdk_targets.model import load_model
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
+from edgesdk_testkit.tiny_bundles import write_tiny_bundle
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -66,3 +71,35 @@ def test_a_swap_after_the_end_changes_nothing() -> None:
         assert pipeline.wait(PATIENCE_S)
         pipeline.swap_slots(new.slots(2), PATIENCE_S)
     assert new.inferred == []
+
+
+def test_a_swap_that_is_refused_was_told_to_nobody(tmp_path: Path) -> None:
+    told: list[object] = []
+    refused: list[int] = []
+
+    def swaps(result: FrameResult) -> None:
+        with pytest.raises(InputError, match="wait for itself"):
+            pipeline.swap(other)
+        refused.append(result.seq)
+
+    path = write_tiny_bundle(tmp_path / "a")
+    with load_model(path) as model, load_model(path) as other:
+        pipeline = ModelPipeline(model, ScriptedCamera(3), on_result=swaps)
+        pipeline.on_model = told.append
+        with pipeline:
+            assert pipeline.wait(PATIENCE_S)
+    assert (told, refused) == ([], [0, 1, 2])
+
+
+def test_what_is_no_loaded_model_is_refused_before_a_camera_is_opened(tmp_path: Path) -> None:
+    path = write_tiny_bundle(tmp_path / "a.edgebundle")
+    for given in (str(path), path, None):
+        with pytest.raises(InputError, match="is no loaded model") as refused:
+            ModelPipeline(given, "absent.mp4")  # type: ignore[arg-type]
+        assert "edgesdk.load" in refused.value.hint
+    with (
+        load_model(path) as model,
+        ModelPipeline(model, ScriptedCamera(None), on_result=Sink()) as pipeline,
+        pytest.raises(InputError, match="is no loaded model"),
+    ):
+        pipeline.swap(path)  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ _ENDS_WITHIN_S = 0.5
 _KILLED_WITHIN_S = 1.0
 _AGAIN = "It is started again; if this goes on, choose another decoder or update the driver."
 # What the process counts; the rest is counted here, by whoever supervises.
-_COUNTED = frozenset({"skipped", "corrupt", "resized", "decode_cpu_s"})
+_COUNTED = frozenset({"skipped", "corrupt", "missing", "resized", "decode_cpu_s"})
 
 
 class IsolatedCamera:
