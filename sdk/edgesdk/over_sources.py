@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from edgesdk_targets.errors import SessionFailed
+from edgesdk_targets.errors import InputError, SessionFailed
 
 if TYPE_CHECKING:
     from edgesdk_agent.embedding import Pipeline, Source
@@ -39,7 +39,7 @@ class OverSources:
             options: those of `edgesdk.Pipeline`, such as `policy`, `keep_image` or `fps`.
 
         Raises:
-            InputError: the source is unknown.
+            InputError: the source is unknown, or `on_result` is among the options.
             CameraLost: the camera does not answer, or stopped for good.
         """
         pipeline = self._pipeline(source, options)
@@ -63,6 +63,10 @@ class OverSources:
         return await asked
 
     def _pipeline(self, source: Source | Mapping[str, Source], options: dict[str, Any]) -> Pipeline:
+        if options.get("on_result") is not None:
+            # Before a camera is opened, which nobody would close.
+            hint = "Leave it out, or give it to `edgesdk.Pipeline`."
+            raise InputError("Results are taken in this loop, and cannot go to `on_result` as well.", hint=hint)
         # The agent's half is imported by who uses a source: calling a model needs none of it.
         from edgesdk_agent.embedding import Pipeline
 

@@ -287,6 +287,11 @@ class TestStream:
             model.stream(source)
         assert "a camera's number" in caught.value.hint
 
+    @pytest.mark.parametrize("form", ["stream", "astream"])
+    def test_a_callback_beside_the_loop_is_refused_before_a_camera_is_opened(self, bundle: Path, form: str) -> None:
+        with edgesdk.load(bundle) as model, pytest.raises(InputError, match="cannot go to `on_result`"):
+            getattr(model, form)("absent.mp4", on_result=print)
+
     def test_an_unknown_source(self, bundle: Path) -> None:
         with edgesdk.load(bundle) as model, pytest.raises(edgesdk.EdgeError):
             model.stream("absent.mp4")
