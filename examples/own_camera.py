@@ -56,15 +56,20 @@ class RawVideo:
         self._closed.set()
 
 
+def size(text: str) -> tuple[int, int]:
+    """Read 640x360."""
+    width, height = map(int, text.split("x"))
+    return width, height
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
-    parser.add_argument("--size", required=True, metavar="WxH")
+    parser.add_argument("--size", required=True, type=size, metavar="WxH")
     parser.add_argument("--input", default="/dev/stdin", metavar="FILE")
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
     with edgesdk.load(options.bundle) as model, Path(options.input).open("rb", buffering=0) as file:
-        camera: edgesdk.Camera = RawVideo(file, width, height)
+        camera: edgesdk.Camera = RawVideo(file, *options.size)
         pipeline = edgesdk.Pipeline(model, camera)
         for frame in pipeline:
             print(f"frame {frame.seq}: {len(frame.result)} objects", flush=True)
