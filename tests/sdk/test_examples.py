@@ -295,6 +295,11 @@ class TestOwnCamera:
         assert b"error: The stream ends within a picture." in done.stderr
         assert b"Traceback" not in done.stderr
 
+    def test_a_size_that_is_none_is_told(self, tmp_path: Path) -> None:
+        done = example("own_camera.py", "absent", "--size", "big", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "invalid size value: 'big'" in done.stderr
+
 
 class TestNotebook:
     def cells(self) -> list[str]:
