@@ -33,8 +33,6 @@ def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys:
     said = capsys.readouterr()
     assert ONNX in said.out
     assert "of processor time each" in said.out
-    assert "pictures a second, longer is better" in said.out
-    assert "██ " in said.out or "## " in said.out
     html = page.read_text()
     assert "<svg" in html
     assert "pictures a second" in html
@@ -42,6 +40,8 @@ def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys:
     assert app.run(["tune", bundle, "--hint", "throughput", "--seconds", "0.5", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["kept"] is True
+    # On a slow machine there may be time for one setting only, and then there is nothing to compare.
+    assert ("pictures a second, longer is better" in said.out) is (len(document["settings"]) > 1)
     assert document["chosen"]["variant"] == ONNX
     assert document["chosen"] == document["settings"][0]["setting"]
     told = {
