@@ -65,7 +65,7 @@ def test_a_table_a_page_and_the_kept_answer(bundle: str, tmp_path: Path, capsys:
 
 def _measured(threads: int, ms: float, fps: float, cpu_ms: float) -> Measured:
     setting = Setting(ONNX, Runtime.ONNXRUNTIME, Precision.FP32, threads, 1)
-    return Measured(setting, 0.1, 1000, (Slice(ms, ms, fps, cpu_ms),))
+    return Measured(setting, 0.0, 1000, (Slice(ms, ms, fps, cpu_ms),))
 
 
 def test_a_bar_shows_what_the_hint_looks_at() -> None:
