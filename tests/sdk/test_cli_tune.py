@@ -68,6 +68,21 @@ def _measured(threads: int, ms: float, fps: float, cpu_ms: float) -> Measured:
     return Measured(setting, 0.0, 1000, (Slice(ms, ms, fps, cpu_ms),))
 
 
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_terminal_gets_as_many_columns_as_have_room(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    from edgesdk.cli import tune
+
+    monkeypatch.setattr(tune, "console", lambda: Console(width=columns))
+    tune._print(Tuning(Hint.LATENCY, measured=(_measured(2, 1.0, 900.0, 2.0), _measured(1, 4.0, 225.0, 1.0))))
+    shown = capsys.readouterr().out
+    assert (max(map(len, shown.splitlines())) <= columns, shown.count(ONNX)) == (True, 4)
+    assert ("memory" in shown) is (columns == 200)
+
+
 def test_a_bar_shows_what_the_hint_looks_at() -> None:
     measured = (_measured(2, 1.0, 900.0, 2.0), _measured(1, 4.0, 225.0, 1.0))
 

@@ -133,7 +133,9 @@ def _check_stage(name: str, what: str, counts: DeliveryCounts) -> None:
     if not lost:
         return
     how = "failed" if counts.failed else "did not return" if counts.hung else "had no time"
-    log.warning("%d %s were kept back because the stage %s %s", lost, what, name, how)
+    log.warning(
+        "%s kept back because the stage %s %s", f"{lost} {what} were" if lost > 1 else f"1 {what[:-1]} was", name, how
+    )
     if not counts.delivered and not counts.filtered:
         hint = "See the first failure above, and what a stage returns in docs/hooks.md."
         raise SessionFailed(f"The stage {name} {how} with each of {lost} {what}.", hint=hint)

@@ -105,7 +105,7 @@ class PipelineForms(ABC):
         return self.aiter()
 
     def _iterate(self, results: ResultQueue) -> Iterator[FrameResult]:
-        starts = not self.started
+        starts, left = not self.started, False
         _begin(results)
         try:
             if starts:
@@ -113,10 +113,13 @@ class PipelineForms(ABC):
             while (result := results.take()) is not None:
                 yield result
             self.wait()
+        except GeneratorExit:
+            left = True
+            raise
         finally:
             _end(results)
             if starts:
-                self.stop()
+                self._stop_after_loop(left)
 
     async def _iterate_async(self, results: ResultQueue) -> AsyncIterator[FrameResult]:
         import asyncio
@@ -128,7 +131,7 @@ class PipelineForms(ABC):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(changed.set)
 
-        starts = not self.started
+        starts, left = not self.started, False
         _begin(results)
         results.on_change(wake)
         try:
@@ -143,11 +146,23 @@ class PipelineForms(ABC):
                 elif not ended:
                     await changed.wait()
             await asyncio.to_thread(self.wait)
+        except (GeneratorExit, asyncio.CancelledError):
+            left = True
+            raise
         finally:
             results.on_change(None)
             _end(results)
             if starts:
-                await asyncio.shield(asyncio.to_thread(self.stop))
+                await asyncio.shield(asyncio.to_thread(self._stop_after_loop, left))
+
+    def _stop_after_loop(self, left: bool) -> None:
+        """Stop; where the loop was left early, there is nobody any more who would be told an error."""
+        try:
+            self.stop()
+        except EdgeError as failure:
+            if not left:
+                raise
+            log.warning("while stopping: %s", failure.message)
 
 
 def _begin(results: ResultQueue) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from edgesdk_targets.tuning.tuned import Tuning
 
 _NOTHING_RAN = 4
+# Columns of a terminal in which the whole table has room.
+_WIDE = 120
 
 
 class HintName(str, Enum):
@@ -90,13 +92,15 @@ def tune(
 
 def _print(found: Tuning) -> None:
     from edgesdk.tune.bars import bars
-    from edgesdk.tune.tuning_page import COLUMNS, cells
+    from edgesdk.tune.tuning_page import COLUMNS, NARROW, cells
 
     out = console()
+    columns = COLUMNS if out.width >= _WIDE else NARROW
     if found.measured:
-        shown = table(*COLUMNS)
+        shown = table(*columns)
         for one in found.measured:
-            add_row(shown, *cells(one))
+            told = dict(zip(COLUMNS, cells(one), strict=True))
+            add_row(shown, *(told[column] for column in columns))
         out.print(shown)
     for line in bars(found, mark="█" if out.encoding.startswith("utf") else "#"):
         out.print(plain(line), highlight=False, markup=False, no_wrap=True, crop=False, overflow="ignore")

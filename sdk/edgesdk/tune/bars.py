@@ -32,5 +32,6 @@ def bars(found: Tuning, *, mark: str = "█") -> list[str]:
         lines.append(title)
         for name, value in zip(names, figures, strict=True):
             bar = mark * max(1, round(_WIDTH * value / most))
-            lines.append(f"  {name:{width}}  {bar} {value:.3g}")
+            lines.append(f"  {name:{width}}  {bar} {value:{'.0f' if value >= 100 else '.3g'}}")
+        lines.append("")
     return lines

@@ -89,7 +89,8 @@ def _preference(one: Measured, hint: Hint) -> tuple[float, ...]:
 
 def _why(order: Sequence[Measured], hint: Hint, left_out: int) -> str:
     first = order[0]
-    told = f"{first.setting}: {first.ms:.3g} ms, {first.fps:.3g} a second, {first.cpu_ms:.3g} ms of processor time each"
+    rate = f"{first.fps:.0f}" if first.fps >= 100 else f"{first.fps:.3g}"
+    told = f"{first.setting}: {first.ms:.3g} ms, {rate} a second, {first.cpu_ms:.3g} ms of processor time each"
     if len(order) == 1:
         return f"{told}; {'there was no time to measure another' if left_out else 'nothing else was to be measured'}"
     other = order[1]

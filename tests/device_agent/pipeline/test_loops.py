@@ -15,7 +15,7 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.pipeline.pipeline import Pipeline
 from edgesdk_agent.pipeline.policy import POLICIES, Policy, slots_wanted
 from edgesdk_agent.pipeline.result_queue import ResultQueue
-from edgesdk_targets.errors import CameraLost, InputError
+from edgesdk_targets.errors import CameraLost, InputError, SessionFailed
 from edgesdk_targets.results import Regression
 from edgesdk_testkit.pipelines import ScriptedCamera, assert_accounts, no_threads_left
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
@@ -65,6 +65,34 @@ def test_leaving_a_loop_stops_what_it_started() -> None:
         if result.seq == 5:
             break
     wait_until(no_threads_left, "the end of every thread")
+    assert_accounts(pipeline.stats())
+
+
+@pytest.mark.parametrize("form", ["for", "async for"])
+def test_an_error_after_a_loop_was_left_is_told_in_the_log(form: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As where the model is closed before an `async for` that was left ends behind it."""
+    script = Script()
+    script.fail_infer[6] = SessionFailed("The model is closed.")
+    pipeline, unhandled = looped(None, "every_frame", script=script, queue=1), list[object]()
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+        async for result in pipeline:
+            if result.seq == 5:
+                # Nothing is lost of what was delivered before the error.
+                await asyncio.to_thread(wait_until, lambda: pipeline._failures._first is not None, "the error")
+                break
+
+    if form == "for":
+        for result in pipeline:
+            if result.seq == 5:
+                wait_until(lambda: pipeline._failures._first is not None, "the error")
+                break
+    else:
+        run(main)
+    wait_until(no_threads_left, "the end of every thread")
+    assert "while stopping: The model is closed." in caplog.text
+    assert unhandled == []
     assert_accounts(pipeline.stats())
 
 
