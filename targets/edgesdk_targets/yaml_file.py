@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from edgesdk_targets.bounded_file import read_bounded
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import FieldPath, Problem, dotted, field_problems
 
@@ -64,15 +65,13 @@ def load_yaml(path: str | Path) -> YamlDocument:
         InputError: the file is missing, too large, not UTF-8 or not YAML.
     """
     file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise InputError(f"{file} does not exist.", hint="Check the path.") from error
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.", hint="Give a readable file.") from error
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"{file} is larger than {MAX_BYTES} bytes.", hint="This is no YAML file of edgesdk.")
+    raw = read_bounded(
+        file,
+        MAX_BYTES,
+        hint="Give a readable file.",
+        absent="Check the path.",
+        larger="This is no YAML file of edgesdk.",
+    )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

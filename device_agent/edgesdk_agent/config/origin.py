@@ -6,7 +6,6 @@ whole section or list at once replaces all of it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from edgesdk_agent.config.field_path import field_path
 from edgesdk_agent.config.proposal import check_proposable
+from edgesdk_targets.bounded_file import read_bounded
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.field_problems import FieldPath, closest, dotted
 from edgesdk_targets.yaml_file import YamlDocument, parse_yaml
@@ -178,17 +178,12 @@ def resolved(path: FieldPath, setting: Setting, environment: Mapping[str, str]) 
 
 
 def _secret_file(where: str, path: Path) -> str:
+    name, only = f"{where}: {path}", "Give a file with only the secret."
+    raw = read_bounded(path, _MAX_SECRET_BYTES, name=name, hint="Correct path or rights.", larger=only)
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_SECRET_BYTES + 1)
-        if len(raw) > _MAX_SECRET_BYTES:
-            raise InputError(f"{where}: {path} is too large for a secret.", hint="Give a file with only the secret.")
         return raw.decode().rstrip("\r\n")
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise InputError(f"{where}: {path} cannot be read: {reason}.", hint="Correct path or rights.") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{where}: {path} is not text in UTF-8.", hint="Give a file with only the secret.") from error
+        raise InputError(f"{name} is not text in UTF-8.", hint=only) from error
 
 
 def _given(root: FieldPath, value: object, origin: str) -> tuple[FieldPath, Settings]:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
 from edgesdk_agent.config.field_path import field_path
+from edgesdk_targets.bounded_file import FileTooLarge, read_bounded
 from edgesdk_targets.errors import EdgeError, InputError
 from edgesdk_targets.late_model import LateModel
 from edgesdk_targets.messages import DesiredReport
@@ -192,17 +193,15 @@ def _read(path: Path | None) -> tuple[Overlay, str]:
     if path is None or not path.exists():
         return Overlay(), ""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_LARGEST_BYTES + 1)
-        return Overlay.model_validate_json(content), ""
-    except OSError as error:
-        return Overlay(), f"{path} cannot be read: {error.strerror or error}."
-    except ValidationError:
+        return Overlay.model_validate_json(read_bounded(path, _LARGEST_BYTES)), ""
+    except (FileTooLarge, ValidationError):
         try:
             path.replace(path.with_name(path.name + ".damaged"))
         except OSError as error:
             log.warning("%s cannot be put aside: %s", path, error.strerror or error)
         return Overlay(), f"{path} is damaged; what was set from afar is forgotten, and the file put aside."
+    except InputError as error:
+        return Overlay(), error.message
 
 
 def bundle_in(folder: Path | None, name: str) -> Path:

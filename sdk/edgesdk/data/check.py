@@ -14,10 +14,11 @@ import numpy as np
 
 from edgesdk.data.findings import Finding
 from edgesdk.data.index.item import Index, Item, Layout
-from edgesdk.data.picture_file import Header, TooManyPixels, decode_whole, read_bytes
+from edgesdk.data.picture_file import Header, TooManyPixels, decode_whole
 from edgesdk.data.stream.pipeline import Pipeline, Progress, Unread
 from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk_targets.errors import InputError
+from edgesdk_targets.preprocess.image_file import picture_bytes
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
 
@@ -160,7 +161,7 @@ def _frame(item: Item, picture: Array) -> Seen:
 
 def _file(item: Item) -> Seen:
     try:
-        header, picture = decode_whole(read_bytes(item.path), str(item.path))
+        header, picture = decode_whole(picture_bytes(item.path), str(item.path))
     except TooManyPixels as error:
         return Seen(item, problem=("too-large", _clause(error, item.path)))
     except InputError as error:

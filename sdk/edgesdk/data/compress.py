@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from edgesdk.data.index.item import Index, Item, Layout
-from edgesdk.data.picture_file import decode_whole, read_bytes
+from edgesdk.data.picture_file import decode_whole
 from edgesdk.data.ssim import ssim
 from edgesdk.data.stream.pipeline import Progress
 from edgesdk.data.stream.read_ahead import in_order, threads
 from edgesdk.data.writing.new_folder import new_folder, set_folder, sets_of
 from edgesdk.data.writing.subset import write_subset
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.preprocess.image_file import decode_image
+from edgesdk_targets.preprocess.image_file import decode_image, picture_bytes
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
 
@@ -125,7 +125,7 @@ def compress(
 
 
 def _encode(item: Item, target: Path, renamed: Path, bound: float, kind: str) -> tuple[Encoded, Path]:
-    data = read_bytes(item.path)
+    data = picture_bytes(item.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         header, picture = decode_whole(data, str(item.path))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesdk_targets.errors import InputError, MissingExtra
-from edgesdk_targets.preprocess.image_file import MAX_FILE_BYTES, decode_image
+from edgesdk_targets.preprocess.image_file import decode_image, picture_bytes
 from edgesdk_targets.tensor import Array
 
 if TYPE_CHECKING:
@@ -68,22 +68,6 @@ class Header:
         return path.suffix.lower() in _FORMATS[self.kind]
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file of bounded size.
-
-    Raises:
-        InputError: it cannot be read, or is larger than 256 MiB.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB.", hint="Give a smaller picture.")
-    return data
-
-
 def read_header(data: bytes, name: str) -> Header:
     """Read what a picture says of itself, without its pixels.
 
@@ -117,7 +101,7 @@ def read_picture(path: Path) -> Array:
     Raises:
         TooManyPixels, InputError, MissingExtra: as `read_header`.
     """
-    data = read_bytes(path)
+    data = picture_bytes(path)
     read_header(data, str(path))
     return decode_image(data, name=str(path))
 

@@ -13,8 +13,7 @@ from edgesdk.parity_doctor.pixels import Picture
 from edgesdk.parity_doctor.predict import reference
 from edgesdk.parity_doctor.reading import Contract, readings
 from edgesdk_targets.bundle.bundle import Bundle, open_bundle
-from edgesdk_targets.errors import InputError
-from edgesdk_targets.preprocess.image_file import MAX_FILE_BYTES
+from edgesdk_targets.preprocess.image_file import picture_bytes
 from edgesdk_targets.tensor import Array
 
 
@@ -36,7 +35,7 @@ def examine_parity(
     """
     dump = read_dump(tensor)
     given = read_dumps(outputs) if outputs is not None else None
-    picture = Picture.from_bytes(_read(image), str(image))
+    picture = Picture.from_bytes(picture_bytes(image), str(image))
     with open_bundle(bundle) as opened:
         contract, spec = contract_of(opened.manifest, dump)
         of_input = examine_input(dump, contract, spec, picture)
@@ -57,12 +56,3 @@ def _tensors(bundle: Bundle, dump: Array, contract: Contract, picture: Picture) 
         tensors["your tensor"] = as_it_is
     tensors["the picture, prepared as the bundle says"] = reference(spec, picture)
     return tensors
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB.", hint="Give a smaller picture.")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error

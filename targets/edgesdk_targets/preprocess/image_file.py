@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgesdk_targets.bounded_file import read_bounded
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.tensor import Array
@@ -37,14 +38,16 @@ def read_image(path: str | Path) -> Array:
     Raises:
         InputError: the file is missing, unreadable, larger than 256 MiB, or no picture.
     """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB.", hint="Give a smaller picture.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
-    return decode_image(data, name=str(path))
+    return decode_image(picture_bytes(Path(path)), name=str(path))
+
+
+def picture_bytes(path: Path) -> bytes:
+    """Return a picture file's content, not decoded.
+
+    Raises:
+        InputError: it cannot be read, or is larger than 256 MiB.
+    """
+    return read_bounded(path, MAX_FILE_BYTES, larger="Give a smaller picture.")
 
 
 def list_images(folder: str | Path) -> list[Path]:

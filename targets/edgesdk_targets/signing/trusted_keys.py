@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgesdk_targets.bounded_file import read_bounded
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.signing.public_key import ALGORITHM, PublicKey, check_key_id
 from edgesdk_targets.whole_file import write_whole
@@ -108,24 +109,17 @@ def write_trusted_keys(path: Path, keys: TrustedKeys) -> None:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_LARGEST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.", hint="Name a file of public keys, or NAME.pub.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.", hint="Check the path.") from error
+    lines = f"A file of keys has lines that begin with `{ALGORITHM}`."
+    raw = read_bounded(path, _LARGEST_BYTES, absent="Name a file of public keys, or NAME.pub.", larger=lines)
     if b"PRIVATE KEY" in raw:
         raise InputError(
             f"{path} is a private key, which belongs on the signer's machine alone.",
             hint=f"Give the public one: {path.with_suffix('.pub').name}.",
         )
     try:
-        if len(raw) > _LARGEST_BYTES:
-            raise ValueError
         return raw.decode()
     except ValueError as error:
-        raise InputError(f"{path} is no file of keys.", hint=f"Its lines begin with `{ALGORITHM}`.") from error
+        raise InputError(f"{path} is no file of keys.", hint=lines) from error
 
 
 def _one_line(text: str) -> str:
