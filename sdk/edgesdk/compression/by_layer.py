@@ -1,4 +1,4 @@
-"""Each layer as it bears: what all layers would take alike is spread over them by a measurement, and the better model is taken."""
+"""Each layer as it bears: what all layers may take is spread over them by a measurement, and the better model is taken."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def by_layer(
     *,
     across: str,
     unit: str,
+    spare: float = 0.0,
 ) -> PassDone:
     """Return the model with each layer as it bears, or with all alike where that scores better.
 
@@ -45,6 +46,7 @@ def by_layer(
         combine: gives the model with these ways taken, all other layers alike.
         across: what the ways' amounts are.
         unit: of their sizes.
+        spare: how much more the model may take than with all layers alike, in this unit: what they leave of what was asked for.
     """
     asked = affordable(layers, bench.evaluations - _BESIDE)
     if not asked:
@@ -58,7 +60,7 @@ def by_layer(
         ]
         for row in rows
     }
-    places = spread(choices, sum(row.sizes[row.alike] for row in rows))
+    places = spread(choices, sum(row.sizes[row.alike] for row in rows) + spare)
     made = _combined(combine, {row.layer: row.means[places[row.layer]] for row in rows}, bench)
     score_alike = bench.score(alike.subject)
     # A model that does not run has 0, as one without numbers.

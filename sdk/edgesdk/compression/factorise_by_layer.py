@@ -1,4 +1,4 @@
-"""Low-rank factorisation by what each layer bears: ranks are spread so that the model is no larger than with one energy for all."""
+"""Low-rank factorisation by what each layer bears: ranks are spread up to what was asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ _Figure = Literal["parameters", "macs"]
 
 
 def factorise_pass(settings: Factorise, subject: Subject, bench: Workbench) -> PassDone:
-    """Factorise the layers that the settings name: all to one energy, or by what each bears, to the same size."""
+    """Factorise the layers that the settings name: all to one energy, or by what each bears.
+
+    By layer the model takes no more than it was asked to keep of `macs` or `parameters`, which one energy for all may undershoot by
+    far, as a layer whose factors would be larger than it stays whole; and asked for an energy, no more than with all layers alike.
+    """
     spectra = spectra_of(subject, layers_matching(subject.module, settings.layers, tuple(FORMS)))
     figure: _Figure = "macs" if settings.macs is not None else "parameters"
     part = settings.macs if settings.macs is not None else settings.parameters
@@ -58,7 +62,10 @@ def factorise_pass(settings: Factorise, subject: Subject, bench: Workbench) -> P
         )
         for name, tried in plans.items()
     ]
-    return by_layer(subject, alike, layers, combine, bench, across="part of the layer's energy lost", unit=figure)
+    spare = 0.0 if part is None else part * whole - count(alike.subject)
+    return by_layer(
+        subject, alike, layers, combine, bench, across="part of the layer's energy lost", unit=figure, spare=spare
+    )
 
 
 def _of_record(forms: Sequence[Spectrum], layer: Mapping[str, Any] | None) -> Plan:
