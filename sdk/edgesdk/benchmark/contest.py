@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgesdk.benchmark.statistics import Ratio
+from edgesdk.size_in_digits import size_in_digits
 from edgesdk_targets.bundle.manifest import Variant
 from edgesdk_targets.target import Precision, Runtime, Target
 
@@ -188,7 +189,7 @@ def _times(more: float, less: float) -> float:
 
 
 def _amount(value: float, what: str) -> str:
-    return f"{value / 1e6:.4g} MB {what}" if what else f"{value:.3g} ms"
+    return f"{size_in_digits(value)} {what}" if what else f"{value:.3g} ms"
 
 
 def with_faster_floats(entries: Sequence[Entry], ratio: Callable[[str, str], Ratio]) -> list[Entry]:

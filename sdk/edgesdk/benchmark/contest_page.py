@@ -96,7 +96,7 @@ def comparison_page(
             page.text(line)
     page.heading("How it was measured")
     page.text(
-        f"{host.cpu}, {host.cores} cores, {host.system}. All artifacts were loaded at once, each in a process of its own, "
+        f"{host.in_words}. All artifacts were loaded at once, each in a process of its own, "
         f"and took turns; a time is the median over the rounds, {threads or host.cores} threads."
     )
     for line in devices:

@@ -8,6 +8,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgesdk_targets.nvidia_driver import nvidia_cards
 from edgesdk_targets.variant_choice import this_host
 
 _SYS = Path("/sys")
@@ -24,6 +25,7 @@ class HostFacts:
         governor: of the first core's clock; None where it cannot be read.
         temperature_c: the hottest sensor; None where there is none.
         load: processes that wanted to run in the last minute, on average.
+        accelerator: the graphics cards, by their names; None where none is known.
     """
 
     cpu: str
@@ -35,6 +37,13 @@ class HostFacts:
     governor: str | None
     temperature_c: float | None
     load: float
+    accelerator: str | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What it is, in one line."""
+        cards = f", {self.accelerator}" if self.accelerator else ""
+        return f"{self.cpu}, {self.cores} cores{cards}, {self.system}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -56,6 +65,7 @@ class HostFacts:
             "arch": self.arch,
             "cores": self.cores,
             "target": self.target,
+            "accelerator": self.accelerator,
             "system": self.system,
             "python": self.python,
             "governor": self.governor,
@@ -78,6 +88,7 @@ def host_facts() -> HostFacts:
         _text(_SYS / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         _temperature(),
         os.getloadavg()[0],
+        ", ".join(nvidia_cards()) or None,
     )
 
 

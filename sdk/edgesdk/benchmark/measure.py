@@ -162,6 +162,8 @@ def measure_variant(bundle: Bundle, variant: Variant, runtime: Runtime, plan: Pl
     together = variant.together
     if together is not None and together.share is not None:
         notes.append(f"a cascade: the second model is asked {together.share:.0%} of the time, and the mean is its cost")
+    if bundle.manifest.own_preprocess:
+        notes.append("what further pictures take to be prepared for its members is part of each inference")
     try:
         subject = bundle_subject(bundle, variant, runtime=runtime)
         measured = measure(subject, plan, load_s=_BUILD_S if runtime is Runtime.TENSORRT else _LOAD_S)

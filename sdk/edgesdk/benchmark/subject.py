@@ -90,8 +90,15 @@ def files_subject(
     return Subject(name, VARIANT_OPENER, options, parts, varies, variant.pictures)
 
 
-def bundle_subject(bundle: Bundle, variant: Variant, *, runtime: Runtime | None = None, name: str = "") -> Subject:
-    """Describe a variant of a bundle, with the bundle's own picture where it has one.
+def bundle_subject(
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    runtime: Runtime | None = None,
+    name: str = "",
+    picture: bytes | None = None,
+) -> Subject:
+    """Describe a variant of a bundle, with the bundle's own picture where it has one and no other is given.
 
     Raises:
         BadHash: a file was altered since the bundle was opened.
@@ -105,5 +112,5 @@ def bundle_subject(bundle: Bundle, variant: Variant, *, runtime: Runtime | None 
         manifest.outputs,
         runtime=runtime,
         manifest=manifest,
-        picture=golden_picture(bundle),
+        picture=picture or golden_picture(bundle),
     )

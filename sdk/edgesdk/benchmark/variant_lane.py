@@ -15,6 +15,7 @@ from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.decode.decoder import Decoder
 from edgesdk_targets.preprocess.apply import Preprocessor
 from edgesdk_targets.preprocess.geometry import Geometry
+from edgesdk_targets.preprocess.opencv import cv2
 from edgesdk_targets.session import Binding, Session, SessionOptions, open_files
 from edgesdk_targets.target import Runtime
 from edgesdk_targets.tensor import Array, TensorSpec
@@ -31,6 +32,9 @@ _COVERAGE = {
 
 class VariantLane:
     """One session of a variant, its input filled with a picture.
+
+    Inputs that members have of their own are filled anew by each inference: a cascade and an ensemble cost what a further picture
+    takes to be prepared, in doubt or not. The one picture that every model needs is a stage beside it.
 
     Raises:
         SessionFailed, MissingExtra: as for `open_files`.
@@ -54,9 +58,13 @@ class VariantLane:
         manifest = options.get("manifest")
         self._manifest = Manifest.from_bytes(manifest.encode()) if manifest else None
         self.picture: tuple[int, int] | None = None
+        cv2.setNumThreads(1)  # as in the agent
+        self._prepare_own: Callable[[], None] | None = None
         self._fill()
 
     def infer(self) -> Mapping[str, Array]:
+        if self._prepare_own is not None:
+            self._prepare_own()
         return self._paced()
 
     def stages(self) -> Mapping[str, Callable[[], object]]:
@@ -67,13 +75,9 @@ class VariantLane:
         self.picture = (picture.shape[0], picture.shape[1])
         preprocessor = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
         place = self._binding.inputs[image.name]
-        own = self._own_preprocessors(manifest)
 
         def prepare() -> Geometry:
-            geometry = preprocessor.into(picture, place)
-            for another, own_place in own:
-                another.into(picture, own_place)
-            return geometry
+            return preprocessor.into(picture, place)
 
         geometry = prepare()
         carried = {state.output for state in manifest.state}
@@ -121,13 +125,18 @@ class VariantLane:
         images = [spec for spec in self._session.inputs if spec.name not in carried and spec.name not in own]
         return images[0] if len(images) == 1 else None
 
-    def _own_preprocessors(self, manifest: Manifest) -> list[tuple[Preprocessor, Array]]:
-        """Return what prepares the inputs that members have of their own, with their memory."""
-        own = own_pictures(manifest.own_preprocess, self._session.inputs, self._variant.together)
-        return [
+    def _preparing_own(self, manifest: Manifest, picture: Array) -> Callable[[], None] | None:
+        """Return what fills the inputs that members have of their own; None where none has."""
+        own = [
             (Preprocessor(one.preprocess, one.tensor, folded=one.folded), self._binding.inputs[one.tensor.name])
-            for one in own
+            for one in own_pictures(manifest.own_preprocess, self._session.inputs, self._variant.together)
         ]
+
+        def prepare() -> None:
+            for preprocessor, place in own:
+                preprocessor.into(picture, place)
+
+        return prepare if own else None
 
     def _fill(self) -> None:
         """Write the picture into the image input, zeros into states, and seeded noise where nothing is known."""
@@ -144,8 +153,7 @@ class VariantLane:
             picture = read_or_draw(self._opening.files.get("picture"))
             prepare = Preprocessor(manifest.preprocess, image, folded=self._variant.folded)
             prepare.into(picture, self._binding.inputs[image.name])
-            for another, place in self._own_preprocessors(manifest):
-                another.into(picture, place)
+            self._prepare_own = self._preparing_own(manifest, picture)
         if isinstance(self._binding, BatchBinding):
             self._binding.repeat()
 

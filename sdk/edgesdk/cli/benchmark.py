@@ -96,7 +96,7 @@ def _print(rows: list[Row], host: HostFacts) -> None:
     plan = rows[0].plan
     out.print(
         f"{plan.lanes} inference{'s' if plan.lanes > 1 else ''} at a time, {plan.threads_each} "
-        f"thread{'s' if plan.threads_each > 1 else ''} each; {plain(host.cpu)}, {host.cores} cores, {plain(host.system)}",
+        f"thread{'s' if plan.threads_each > 1 else ''} each; {plain(host.in_words)}",
         highlight=False,
     )
     for row in rows:

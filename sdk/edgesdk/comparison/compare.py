@@ -13,13 +13,12 @@ from edgesdk.benchmark.contest_page import comparison_page
 from edgesdk.benchmark.host import HostFacts, cores, host_facts
 from edgesdk.benchmark.interleave import Race, interleaved
 from edgesdk.benchmark.measure import status_here
-from edgesdk.benchmark.subject import bundle_subject
 from edgesdk.comparison.device_times import DeviceTimes, device_times
 from edgesdk.comparison.figures import Figures, compared
 from edgesdk.comparison.parts import Part, VariantPart, open_labelled, open_parts
 from edgesdk.evaluate.answers import Answers, collect, paths_of
 from edgesdk.evaluate.dataset import Dataset
-from edgesdk.evaluate.figure_names import FIGURE_NAMES
+from edgesdk.evaluate.figure_names import FIGURE_NAMES, check_figures
 from edgesdk.report.page import Page
 from edgesdk_targets.catalogue import find_target
 from edgesdk_targets.errors import InputError, SessionFailed
@@ -121,9 +120,11 @@ def compare(
         elsewhere = device_times([Path(file) for file in measured], parts)
         dataset = open_labelled(Path(data) if data is not None else None, parts)
         if dataset is not None:
-            _check_names(dataset.task, bounds)
+            asked = {"--min-metric": bounds.least, "--max-metric": bounds.most}
+            check_figures(asked, FIGURE_NAMES[dataset.task])
         host = host_facts()
-        entries = _timed(parts, elsewhere, rounds, slice_s, threads, host, say)
+        shown = dataset.samples[0].path if dataset is not None else None
+        entries = _timed(parts, elsewhere, rounds, slice_s, threads, host, shown, say)
         if dataset is not None:
             figures, unasked = _measured(parts, entries, dataset, folds, threads, say)
             if figures is None and elsewhere.times:
@@ -156,14 +157,6 @@ def _check(max_drop: float, prefer: Prefer, folds: int, bounds: Bounds, *, with_
         )
 
 
-def _check_names(task: str, bounds: Bounds) -> None:
-    """Refuse a limit on a figure that this task does not have: nothing could ever keep it."""
-    known = FIGURE_NAMES[task]
-    for name in (*bounds.least, *bounds.most):
-        if name not in known:
-            raise InputError(f"There is no figure {name!r} here.", hint=f"One of: {', '.join(sorted(known))}.")
-
-
 def _timed(
     parts: dict[str, Part],
     elsewhere: DeviceTimes,
@@ -171,15 +164,12 @@ def _timed(
     slice_s: float,
     threads: int,
     host: HostFacts,
+    shown: Path | None,
     say: Say,
 ) -> list[Entry]:
     """Time by turns what can run here and was not timed on its device; what cannot is in the table too."""
     variants = {name: part for name, part in parts.items() if isinstance(part, VariantPart)}
-    subjects = [
-        bundle_subject(p.bundle, p.variant, runtime=p.runtime, name=n)
-        for n, p in variants.items()
-        if p.runtime and n not in elsewhere.times
-    ]
+    subjects = [p.subject(n, shown) for n, p in variants.items() if p.runtime and n not in elsewhere.times]
     race = interleaved(subjects, rounds=rounds, slice_s=slice_s, threads=threads, say=say)
     entries = []
     for name, part in parts.items():

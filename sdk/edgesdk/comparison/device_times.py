@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from edgesdk.benchmark.statistics import STEADY_WITHIN, Ratio
 from edgesdk.comparison.parts import Part, VariantPart
+from edgesdk_targets.bounded_file import read_bounded
 from edgesdk_targets.card import NAME
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.target import NAME_PATTERN as TARGET_NAME
@@ -72,13 +73,19 @@ class _Host(_Document):
     cores: _Count
     system: _Word
     target: Annotated[str, Field(pattern=TARGET_NAME, max_length=_LONGEST)] | None
+    accelerator: _Word | None = None
     warnings: _Lines = ()
 
     @property
     def machine(self) -> str:
         """What tells it from other machines: a target such as `x86-cpu` is many of them."""
         named = f"{self.target}: " if self.target else ""
-        return f"{named}{self.cpu}, {self.arch}, {self.cores} core{'s' if self.cores > 1 else ''}"
+        return f"{named}{self.cpu}, {self.arch}, {self.cores} core{'s' if self.cores > 1 else ''}{self.cards}"
+
+    @property
+    def cards(self) -> str:
+        """Its graphics cards, to be put behind the rest."""
+        return f", {self.accelerator}" if self.accelerator else ""
 
 
 class _Benchmark(_Document):
@@ -168,13 +175,9 @@ def device_times(files: Sequence[Path], parts: Mapping[str, Part]) -> DeviceTime
 
 
 def _read(path: Path) -> _Benchmark:
+    raw = read_bounded(path, _MOST_BYTES, larger=_how(None, path))
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
-    try:
-        document = json.loads(raw) if len(raw) <= _MOST_BYTES else None
+        document = json.loads(raw)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not {"digest", "host", "variants"} <= document.keys():
@@ -235,7 +238,7 @@ def _about(path: Path, read: _Benchmark, times: Mapping[str, DeviceTime]) -> str
     noted = "".join(f"; {name}: {line}" for name, time in times.items() for line in time.notes)
     warned = "".join(f"; {line}" for line in read.host.warnings)
     return (
-        f"{path.name}: {names} on {read.host.cpu}, {read.host.cores} cores, {read.host.system}, "
+        f"{path.name}: {names} on {read.host.cpu}, {read.host.cores} cores{read.host.cards}, {read.host.system}, "
         f"{threads}, one after the other, each in a process of its own{noted}{warned}"
     )
 

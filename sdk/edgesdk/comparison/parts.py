@@ -12,6 +12,7 @@ from edgesdk.evaluate.subject import is_bundle
 from edgesdk_targets.errors import InputError
 
 if TYPE_CHECKING:
+    from edgesdk.benchmark.subject import Subject
     from edgesdk.evaluate.answers import Predict
     from edgesdk.evaluate.dataset import Dataset
     from edgesdk_targets.bundle.bundle import Bundle
@@ -40,6 +41,22 @@ class VariantPart:
     @property
     def size_bytes(self) -> int:
         return self.bundle.manifest.bytes_of(self.variant)
+
+    def subject(self, name: str, shown: Path | None) -> Subject:
+        """Describe it to be timed.
+
+        Args:
+            shown: a picture as the camera's are: what members' own pictures take to be prepared is part of an inference, and
+                hangs on its size. Nothing else does, and is timed by the bundle's own.
+
+        Raises:
+            InputError: the picture is needed, and cannot be read.
+        """
+        from edgesdk.benchmark.subject import bundle_subject
+        from edgesdk_targets.preprocess.image_file import picture_bytes
+
+        picture = picture_bytes(shown) if shown is not None and self.bundle.manifest.own_preprocess else None
+        return bundle_subject(self.bundle, self.variant, runtime=self.runtime, name=name, picture=picture)
 
     @contextmanager
     def answering(self, threads: int) -> Iterator[Predict]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgesdk.search.parameter import Scalar
 from edgesdk.search.space import COSTS, Limits, is_lower_better
+from edgesdk.size_in_digits import size_in_digits
 
 Ending = Literal["finished", "dropped", "failed"]
 
@@ -150,6 +151,4 @@ def loss_of(figures: Mapping[str, float], name: str) -> float:
 
 def figure_text(name: str, value: float) -> str:
     """Write a figure or a cost for a person."""
-    if name not in {"bytes", "rss_bytes"} or value < 1000:
-        return f"{value:.4g}"
-    return f"{value / 1e6:.4g} MB" if value >= 1e6 else f"{value / 1e3:.4g} kB"
+    return size_in_digits(value) if name in {"bytes", "rss_bytes"} else f"{value:.4g}"

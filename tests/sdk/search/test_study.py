@@ -70,10 +70,10 @@ def test_limits_are_kept_beside_the_figures(tmp_path: Path) -> None:
         names = [miss.name for miss in trial.misses]
         assert ("ms" in names) == (trial.figures["ms"] > 1.5)
         assert ("top1" in names) == (trial.figures["top1"] < 0.9)
-        assert "bytes 10 > 5 (a-board)" in [miss.text() for miss in trial.misses]
+        assert "bytes 10 B > 5 B (a-board)" in [miss.text() for miss in trial.misses]
     verdict = verdict_of(space, study.trials())
     assert verdict.chosen is None
-    assert "came nearest, 2 times its limit: bytes 10 > 5 (a-board)" in verdict.why
+    assert "came nearest, 2 times its limit: bytes 10 B > 5 B (a-board)" in verdict.why
 
 
 def test_what_fails_is_one_trial_and_says_why(tmp_path: Path) -> None:

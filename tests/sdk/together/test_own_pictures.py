@@ -231,7 +231,7 @@ def test_benchmark_and_tune_fill_every_members_input(folder: Path, tmp_path: Pat
     own = lane._binding.inputs["image-2"]
     filled = own.copy()
     own[...] = 0
-    lane.stages()["preprocess"]()
+    lane.infer()
     assert np.array_equal(own, filled)
     assert filled.any()
     assert measured.prepare_ms > 0
