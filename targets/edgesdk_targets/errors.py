@@ -3,6 +3,7 @@
 EdgeError
 ├── InputError        the model, data or configuration that the caller gave
 │   ├── UnknownTarget
+│   ├── ContentChanged  files that long work stands on are not what they were
 │   └── OtherNode     a message that is of another device than its topic
 ├── MissingExtra      a package that has to be installed
 ├── ConversionError   a model could not be turned into an artifact
@@ -65,6 +66,12 @@ class UnknownTarget(InputError):
     """No target of this name is known."""
 
     code = "unknown_target"
+
+
+class ContentChanged(InputError):
+    """Files that long work stands on are not what they were when it began: none of its steps is to blame."""
+
+    code = "content_changed"
 
 
 class OtherNode(InputError):

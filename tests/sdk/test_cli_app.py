@@ -107,6 +107,7 @@ CODES = {
     errors.EdgeError: 1,
     errors.InputError: 2,
     errors.UnknownTarget: 2,
+    errors.ContentChanged: 2,
     errors.ConversionError: 1,
     errors.StepFailed: 1,
     errors.ParityError: 3,

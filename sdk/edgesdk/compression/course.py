@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from edgesdk.compression.recipe import Recipe, Step
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import PassDone, Workbench
 from edgesdk_converters.proving.gate import Verdict
-from edgesdk_targets.errors import GateFailed, InputError
+from edgesdk_targets.errors import ContentChanged, GateFailed, InputError
 
 Judge = Callable[[str, Subject], Verdict]
 
@@ -75,6 +76,7 @@ class Course:
         identity: of everything outside the recipe that the result depends on: start weights, data, loss, version.
         scored_on: of the pictures by which sensitivity is measured, and of how they are given to a model.
         depends: what one pass's result depends on beside its own settings and plan, by the settings; ready for JSON.
+        unchanged: raises `ContentChanged` where the files that the passes stand on are not what they were all the time.
         reports: of the passes that are done, also where a later one ends the run.
     """
 
@@ -85,6 +87,7 @@ class Course:
     identity: str
     scored_on: str = ""
     depends: Callable[[Any], object] = field(default=lambda _settings: None)
+    unchanged: Callable[[], None] = field(default=lambda: None)
     reports: list[PassReport] = field(default_factory=list)
 
     def run(self) -> Subject:
@@ -92,8 +95,10 @@ class Course:
 
         Raises:
             InputError: a pass cannot do what is asked of it.
+            ContentChanged: what it stands on changed while it ran; what was finished before is kept.
             GateFailed: a pass costs more than is allowed; what was reached is kept.
         """
+        self.unchanged()
         subject, key = self.bench.start, key_of(self.identity, self.recipe.seed)
         for number, step in enumerate(self.recipe.steps(), 1):
             name = f"{number:02d}-{step.settings.kind}"
@@ -106,16 +111,32 @@ class Course:
                 subject, report = found
                 self.bench.say(f"{name}: was finished")
             else:
-                subject, report = self._pass(step, name, before, self._bench(step, folder, key, of_before))
+                with self._standing(folder):
+                    subject, report = self._pass(step, name, before, self._bench(step, folder, key, of_before))
                 keep(folder, key, subject, report.to_json())
             report = self._judged(report, step, name, subject)
             self.reports.append(report)
             if report.outcome == "fail":
+                self.unchanged()
                 raise GateFailed(
                     f"After {name} the model is not accurate enough: {report.reason}",
                     hint=f"{_advice(report)} What came before it is kept in {self.folder}.",
                 )
         return subject
+
+    @contextmanager
+    def _standing(self, folder: Path) -> Iterator[None]:
+        """Check at the end of a pass, also of one that failed, that all is as it was; else forget what it came to by then."""
+        try:
+            try:
+                yield
+            except Exception:
+                self.unchanged()
+                raise
+            self.unchanged()
+        except ContentChanged:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def _kept(self, folder: Path, key: str) -> tuple[Subject, PassReport] | None:
         """Return what an earlier run finished; None also for a record that is damaged."""

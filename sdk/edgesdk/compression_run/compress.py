@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.compression.recipe import Recipe, read_recipe, recipe_of
+from edgesdk.layouts.outside import check_outside
 from edgesdk.report.place import check_report
 from edgesdk_converters.framework_edge import needs
 from edgesdk_targets.catalogue import find_target
@@ -93,7 +94,9 @@ def compress(
         report: the HTML file; `report.html` in `output` unless given.
 
     Raises:
-        InputError: the model, the recipe or the data is wrong, a pass cannot do what is asked, or a budget cannot be met.
+        InputError: the model, the recipe or the data is wrong, `output` lies in the data, a pass cannot do what is asked, or a
+            budget cannot be met.
+        ContentChanged: model, teachers or data are not what they were when the run began; finished passes are kept.
         GateFailed: a pass, or every artifact, loses more accuracy than `max_drop`.
         ConversionError: no runtime of the target can have the compressed model.
         MissingExtra: a package is not installed.
@@ -112,6 +115,8 @@ def compress(
     if max_drop is not None and not 0 < max_drop < 1:
         raise InputError(f"max_drop is {max_drop:g}, and not between 0 and 1.", hint="One point is 0.01.")
     page = Path(report) if report else out / "report.html"
+    named = ((f"data.{name}", path) for name, path in read.data.model_dump().items())
+    check_outside(out, {name: base / path for name, path in named if path is not None})
     check_report(page)
     with needs("torch", extra="torch"):
         import torch  # noqa: F401

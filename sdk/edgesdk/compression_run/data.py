@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edgesdk.compression.catalogue import PASSES
 from edgesdk.compression.recipe import Recipe
-from edgesdk.compression_run.digest import digest_of
+from edgesdk.compression_run.content import PASSES as STANDING
+from edgesdk.compression_run.content import Content
+from edgesdk.compression_run.digest import files_behind
 from edgesdk.evaluate.apart import found_again
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.layouts.samples import Sample
@@ -16,6 +19,9 @@ from edgesdk.train.examples import DEFAULT_SHARE
 from edgesdk.train.parting import part
 from edgesdk_targets.card import CardFile
 from edgesdk_targets.errors import InputError
+
+# As the recipe's fields are called in messages.
+_OF = "data."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +31,19 @@ class RecipeData:
     Attributes:
         evaluate: by which the gate judges.
         choose: on which sensitivity and quick scores are measured.
-        digests: of each of the recipe's paths: of its labels and its pictures.
+        content: of each of the recipe's paths: its labels and its pictures, watched.
         chosen_by: the name of the path behind `choose`.
     """
 
     evaluate: Dataset
     choose: Dataset
-    digests: Mapping[str, str]
+    content: Content
     chosen_by: str
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Of each of the recipe's paths."""
+        return {name.removeprefix(_OF): digest for name, digest in self.content.digests.items()}
 
     @property
     def flatters(self) -> bool:
@@ -92,9 +103,11 @@ def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:
         check_apart(samples["train"], evaluate.samples, "learnt from")
         choose = choose or parts.validation
     listed = {name: [sample.path for sample in found] for name, found in samples.items()}
-    digests = {name: digest_of(path, listed.get(name)) for name, path in paths.items()}
+    content = Content(
+        {_OF + name: partial(files_behind, path, listed.get(name)) for name, path in paths.items()}, STANDING
+    )
     chosen_by = next(name for name in ("choose", "train", "evaluate") if name in paths)
-    return RecipeData(evaluate, choose or evaluate, digests, chosen_by)
+    return RecipeData(evaluate, choose or evaluate, content, chosen_by)
 
 
 def check_apart(used: Sequence[Sample], judged: Sequence[Sample], how: str) -> None:

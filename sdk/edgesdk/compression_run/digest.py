@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from edgesdk.layouts.coco_json import looks_like_coco
@@ -88,4 +89,18 @@ def _labels(name: str, file: Path) -> bool:
         return True
     if suffix == ".txt":
         return inside.parts[0] == "labels"
-    return suffix == ".json" and inside.parts[:-1] in {(), ("annotations",)} and looks_like_coco(file)
+    return suffix == ".json" and inside.parts[:-1] in {(), ("annotations",)} and _is_coco(file)
+
+
+def _is_coco(file: Path) -> bool:
+    """Say whether a JSON file is one of COCO's; one that is as it was is not opened again, whoever looks how often."""
+    try:
+        known = file.stat()
+    except OSError:
+        return False
+    return _looked_into(file, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _looked_into(file: Path, _mtime_ns: int, _size: int) -> bool:
+    return looks_like_coco(file)

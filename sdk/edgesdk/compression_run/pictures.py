@@ -24,7 +24,7 @@ class Pictures:
     from, two are kept: a trial's training and its passes may divide by other seeds. Before a third is opened (another input size),
     the older one is let go. So twice `cache_mb` may be in memory over a whole search, and a third time while a trial holds what was
     let go. How pictures are kept says who asks for them first: `workers`, `cache_mb` and `cache_disk_mb` of later plans do not
-    count. One thread at a time. Whether the files are still the same is not looked at; see `edgesdk.search_run.content`.
+    count. One thread at a time. Whether the files are still the same is not looked at; see `edgesdk.compression_run.content`.
 
     Args:
         base: that paths are relative to.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from edgesdk import __version__
@@ -15,6 +17,7 @@ from edgesdk.compression.sensitivity import GroupSensitivity
 from edgesdk.compression.subject import Subject
 from edgesdk.compression.workbench import Answering, Workbench
 from edgesdk.compression_run.checks import activation_for, check_distillation, check_layers, teachers_of
+from edgesdk.compression_run.content import PASSES, Content, files_of
 from edgesdk.compression_run.data import RecipeData
 from edgesdk.compression_run.judging import BASELINE, FIGURES, Judging, SensitivityAnalysis, part_of, predictor_of
 from edgesdk.compression_run.pictures import Pictures
@@ -86,7 +89,7 @@ def prepare(
 
     Args:
         pictures: the recipe's; of a run alone, or of all runs of a search.
-        gated: whether the gate judges each pass.
+        gated: whether the gate judges each pass, and the files are watched while it runs; a search does both by trials.
 
     Raises:
         InputError: a layer, a teacher or the data is wrong.
@@ -94,6 +97,7 @@ def prepare(
     recipe, card = request.recipe, source.card_file
     check_layers(recipe, start.module)
     teachers = teachers_of(recipe, request.base, card)
+    models = _watched(request, source, teachers) if gated else None
     answering: dict[str | None, Answering] = {None: Answering(start, activation_for(card))}
     answering |= {name: Answering(subject_of(one), activation_for(one.card_file)) for name, one in teachers.items()}
     check_distillation(recipe, answering[None], answering)
@@ -134,7 +138,22 @@ def prepare(
         scored_on,
         _Depends(request, teachers, evaluations),
     )
+    if models is not None:
+        course = replace(course, unchanged=partial(_check, (models, data.content)))
     return Prepared(course, judging, analysis, data)
+
+
+def _watched(request: Request, source: Source, teachers: Mapping[str, Source]) -> Content:
+    """Return the files of the model and of its teachers, as they are now."""
+    named = {"model": {Path(request.card or request.source): source}}
+    if teachers:
+        named["teacher"] = {request.base / name: one for name, one in teachers.items()}
+    return Content({name: partial(files_of, models) for name, models in named.items()}, PASSES)
+
+
+def _check(contents: Sequence[Content]) -> None:
+    for content in contents:
+        content.check()
 
 
 def _judging(request: Request, card: CardFile, start: Subject, data: RecipeData) -> Judging:

@@ -17,7 +17,7 @@ from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
 from edgesdk_converters.convert import convert
 from edgesdk_converters.source import Source, resolve_source
-from edgesdk_targets.errors import EdgeError
+from edgesdk_targets.errors import ContentChanged, EdgeError
 
 Say = Callable[[str], None]
 
@@ -33,7 +33,11 @@ def run(request: Request, say: Say) -> Compression:
     prepared = prepare(request, source, start, Pictures(request.base, request.folder), say)
     try:
         done = _finished(request, source, start, prepared, say)
+    except ContentChanged:
+        # Without a report: its scores would be of what is there now.
+        raise
     except EdgeError as error:
+        prepared.course.unchanged()
         # What was tried is worth reading, above all where it was not enough; what went wrong must not be hidden by the report.
         with suppress(EdgeError, OSError):
             compression_page(prepared.unfinished(source.card_file, start, str(error))).write(request.page)
@@ -60,6 +64,11 @@ def _finished(request: Request, source: Source, start: Subject, prepared: Prepar
         history=prepared.history(start),
         progress=say,
     )
+    try:
+        prepared.course.unchanged()
+    except ContentChanged:
+        conversion.path.unlink(missing_ok=True)
+        raise
     warnings = [*prepared.warnings, *conversion.warnings]
     if recipe.reordered:
         order = " → ".join(settings.kind for settings in recipe.ordered)

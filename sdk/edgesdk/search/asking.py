@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgesdk.search.parameter import Scalar
-from edgesdk_targets.errors import InputError
 
 
 class Dropped(Exception):
@@ -15,10 +14,6 @@ class Dropped(Exception):
     def __init__(self, why: str, figures: Mapping[str, float] | None = None) -> None:
         super().__init__(why)
         self.figures = dict(figures or {})
-
-
-class ContentChanged(InputError):
-    """Raised where what all trials stand on is not what it was: no trial is to blame, and none can be carried out."""
 
 
 @dataclass(frozen=True, slots=True)

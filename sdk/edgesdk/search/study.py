@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.search.asking import Asked, ContentChanged, Dropped, Evaluate
+from edgesdk.search.asking import Asked, Dropped, Evaluate
 from edgesdk.search.database import STARTUP, import_optuna, open_study
 from edgesdk.search.grid import next_of_grid
 from edgesdk.search.outcome import Ending, Trial, limits_of, missed, objective_values, unknown_limits
 from edgesdk.search.parameter import Choice, Scalar
 from edgesdk.search.record import KEY, MOST_TIMES, figure_names, record_of, trial_of
 from edgesdk.search.space import Space
-from edgesdk_targets.errors import EdgeError, InputError, MissingExtra, NoSpace
+from edgesdk_targets.errors import ContentChanged, EdgeError, InputError, MissingExtra, NoSpace
 
 if TYPE_CHECKING:
     import optuna

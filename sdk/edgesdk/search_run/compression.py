@@ -55,8 +55,16 @@ class TrialCompression:
         self._card = card
         self._overrides = overrides
 
-    def check(self, recipe: Recipe) -> dict[str, Source]:
-        """Look at recipe, model and pictures before the first trial, and return the teachers by the names of their cards.
+    def teachers(self, recipe: Recipe) -> dict[str, Source]:
+        """Return the teachers by the names of their cards.
+
+        Raises:
+            InputError: one does not fit.
+        """
+        return teachers_of(recipe, self._home, resolve_source(self._card).card_file)
+
+    def check(self, recipe: Recipe, teachers: Mapping[str, Source]) -> None:
+        """Look at recipe, model and pictures before the first trial, and open what the trials will.
 
         Raises:
             InputError: a layer that a pass names is not there, a teacher does not fit, or pictures are judged by that
@@ -65,7 +73,6 @@ class TrialCompression:
         source = resolve_source(self._card)
         card = source.card_file
         self._pictures.of_recipe(recipe, card)
-        teachers = teachers_of(recipe, self._home, card)
         if not area_of(self._space.parameters, "factory_args"):
             # Of another network the layers may have other names.
             start = subject_of(source)
@@ -76,7 +83,6 @@ class TrialCompression:
             answering[None] = Answering(start, activation_for(card))
             check_distillation(recipe, answering[None], answering)
         trainer_for(recipe, card, self._pictures, lambda _line: None)
-        return teachers
 
     def smaller(
         self, recipe: Recipe, module: nn.Module | None, work: Path, place: Path, say: Callable[[str], None]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgesdk.search.asking import ContentChanged
 from edgesdk.search.claim import claimed
 from edgesdk.search.outcome import Trial
 from edgesdk.search.space import Space, read_space
@@ -21,6 +20,7 @@ from edgesdk.search.study import Study
 from edgesdk.search.verdict import SearchVerdict, verdict_of
 from edgesdk.search_run.trial import BUNDLE, WORK, Carrying, Say
 from edgesdk_targets.catalogue import find_target
+from edgesdk_targets.errors import ContentChanged
 from edgesdk_targets.whole_file import write_whole
 
 BEST = "best.edgebundle"

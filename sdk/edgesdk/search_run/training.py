@@ -50,12 +50,11 @@ class TrialTraining:
             judged: the pictures by which trials are judged.
 
         Raises:
-            InputError: plan, data or card cannot be trained at all, or a trial would be judged by what it learnt.
+            InputError: plan or card cannot be trained at all, or a trial would be judged by what it learnt.
         """
         if self._space.train is not None:
-            plan = plan_of(self._space.train, "train")
+            plan_of(self._space.train, "train")
             loss_for(self._file, self._space.loss)
-            self._pictures.to_learn_from(self._file, self._data, plan.seed, [plan])
         parts = part(self._home / self._data, self._file.card.task, self._file.labels, DEFAULT_SHARE, seed=0)
         # All of them: which are kept for validation is drawn by each plan's seed.
         pictures = [sample.path for dataset in (parts.train, parts.validation) for sample in dataset.samples]
@@ -66,6 +65,16 @@ class TrialTraining:
                 hint="Give data and train_data no picture in common; find copies by `edgesdk data dedup`.",
             )
         return pictures
+
+    def open(self) -> None:
+        """Open what is trained with, as the first trial will.
+
+        Raises:
+            InputError: as of `Pictures.to_learn_from`.
+        """
+        if self._space.train is not None:
+            plan = plan_of(self._space.train, "train")
+            self._pictures.to_learn_from(self._file, self._data, plan.seed, [plan])
 
     def untrained(self) -> nn.Module:
         """Return the network with whatever weights it begins with."""

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.benchmark.measure import Plan as Timing
 from edgesdk.benchmark.measure import measure
 from edgesdk.benchmark.subject import bundle_subject
-from edgesdk.compression_run.digest import files_behind
 from edgesdk.compression_run.pictures import Pictures
 from edgesdk.evaluate.answers import each_alone
 from edgesdk.evaluate.dataset import Dataset, open_dataset
 from edgesdk.evaluate.evaluate import evaluate
+from edgesdk.evaluate.figure_names import FIGURE_NAMES, check_figures
+from edgesdk.layouts.outside import check_outside
 from edgesdk.search.asking import Asked, Dropped
 from edgesdk.search.outcome import limits_of, missed
-from edgesdk.search.space import Deploy, Space, area_of
-from edgesdk.search_run.content import Content, Files, check_outside, files_of
-from edgesdk.search_run.figures import check_figures
+from edgesdk.search.space import COSTS, Deploy, Space, area_of
 from edgesdk.search_run.overrides import overrides_of
 from edgesdk.search_run.recipe import (
     check_batches,
@@ -30,6 +26,7 @@ from edgesdk.search_run.recipe import (
     recipe_for,
     timed_as_deployed,
 )
+from edgesdk.search_run.standing import DATA, Standing, digest_of
 from edgesdk.search_run.training import TrialTraining
 from edgesdk_converters.convert import convert
 from edgesdk_converters.quiet import quiet
@@ -51,7 +48,6 @@ if TYPE_CHECKING:
 BUNDLE = "model.edgebundle"
 # What trainings and passes keep while the search goes on, by what they depend on: trials share it, also over a kill.
 WORK = "work"
-_DATA = ("data", "train_data", "calib_data")
 Say = Callable[[str], None]
 
 
@@ -70,19 +66,21 @@ class Carrying:
         self._card = home / space.model
         # What is wrong with model or data is told before the first trial.
         with quiet("search"):
-            source = self._source = resolve_source(self._card)
+            source = resolve_source(self._card)
         card = source.card_file
-        paths = {name: getattr(space, name) for name in _DATA}
+        paths = {name: getattr(space, name) for name in DATA}
         check_outside(folder, {name: home / path for name, path in paths.items() if path is not None})
         self._dataset: Dataset = open_dataset(home / space.data, task=card.card.task, labels=card.labels)
-        check_figures(space, card.card.task)
+        asked = {"objectives": space.objectives, "limits.least": space.limits.least, "limits.most": space.limits.most}
+        check_figures(asked, (*COSTS, *FIGURE_NAMES[card.card.task]))
         self._pictures = Pictures(home, folder / WORK)
         learnt: Sequence[Path] = ()
         teachers: Mapping[str, Source] = {}
         recipe = check_compression(space)
         check_batches(space, recipe)
+        training = TrialTraining(space, home, self._card, {}, self._pictures)
         if space.train_data is not None:
-            learnt = TrialTraining(space, home, self._card, {}, self._pictures).check(self._dataset)
+            learnt = training.check(self._dataset)
         if space.calib_data is not None and not (home / space.calib_data).exists():
             raise InputError(f"calib_data: {home / space.calib_data} does not exist.", hint="Check the path.")
         if card.card.factory is None and area_of(space.parameters, "factory_args"):
@@ -98,46 +96,33 @@ class Carrying:
             # Torch is imported where it is needed.
             from edgesdk.search_run.compression import TrialCompression
 
-            teachers = TrialCompression(space, home, self._card, {}, self._pictures).check(recipe)
-        self._teachers = [[name, one.cache_key(), one.card.model_dump(mode="json")] for name, one in teachers.items()]
-        self._content = Content(self._places(learnt, teachers))
-
-    def _places(self, learnt: Sequence[Path], teachers: Mapping[str, Source]) -> dict[str, Files]:
-        """Return what finds the files behind the space's paths: labels and pictures of data, card, weights and labels of models."""
+            compression = TrialCompression(space, home, self._card, {}, self._pictures)
+            teachers = compression.teachers(recipe)
         judged = [sample.path for sample in self._dataset.samples]
-        found: dict[str, Files] = {"model": partial(files_of, {self._card: self._source})}
-        if teachers:
-            cards = {self._home / name: source for name, source in teachers.items()}
-            found["teacher"] = partial(files_of, cards)
-        for name, pictures in zip(_DATA, (judged, learnt, None), strict=True):
-            given = getattr(self._space, name)
-            if given is not None:
-                found[name] = partial(files_behind, self._home / given, pictures)
-        return found
+        self._standing = Standing(space, home, (self._card, source), judged, learnt, teachers)
+        # Watched before they are opened, which may take minutes.
+        training.open()
+        if recipe is not None:
+            compression.check(recipe, teachers)
 
     def content(self) -> dict[str, str]:
         """Return digests of what stands behind the space's paths, and the time of a slice: by these, too, it is the same search."""
-        with quiet("search"):
-            file = self._source.card_file
-            model = [self._source.cache_key(), file.card.model_dump(mode="json"), list(file.labels)]
-        found = {**self._content.digests, "model": _digest_of(model), "--slice": f"{self._time_s:g}"}
-        return {**found, "teacher": _digest_of(self._teachers)} if self._teachers else found
+        return {**self._standing.digests(), "--slice": f"{self._time_s:g}"}
 
     def __call__(self, asked: Asked) -> Mapping[str, float]:
         """Carry one trial out.
 
         Raises:
-            ContentChanged: models or data are not what they were when the search began, or were not all the time; also where that
-                is why the trial failed.
+            ContentChanged: models or data are not what they were since the last trial, or were not all the time; also where
+                that is why the trial failed.
             Dropped, EdgeError: as of what a trial is made of.
         """
-        self._content.check()
         try:
             figures = self._carried_out(asked)
         except Exception:
-            self._content.check(was_read=True)
+            self._standing.check()
             raise
-        self._content.check(was_read=True)
+        self._standing.check()
         return figures
 
     def _carried_out(self, asked: Asked) -> Mapping[str, float]:
@@ -171,7 +156,7 @@ class Carrying:
             return figures | self._figures(bundle, deploy)
 
     def _work(self, what: str, depends: Any) -> Path:
-        return self._folder / WORK / f"{what}-{_digest_of(depends)[:16]}"
+        return self._folder / WORK / f"{what}-{digest_of(depends)[:16]}"
 
     def _converted(self, place: Path, module: nn.Module | None, deploy: Deploy, overrides: Mapping[str, Any]) -> Bundle:
         """Convert a trial's model, and open the bundle."""
@@ -245,7 +230,3 @@ class Carrying:
         with load_model(bundle, options=options, postprocess=scores, probe=True) as model:
             card = evaluate(each_alone(model), self._dataset)
         return {name: metric.value for name, metric in card.metrics.items()}
-
-
-def _digest_of(document: Any) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

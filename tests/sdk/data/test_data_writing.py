@@ -126,11 +126,15 @@ def test_originals_are_deleted_only_when_it_is_said(tmp_path: Path) -> None:
     assert run(["data", "clean", str(tmp_path / "table"), "--delete"]) == 2
 
 
-def test_nothing_is_written_into_what_is_there_or_into_the_set_itself(tmp_path: Path) -> None:
+def test_nothing_is_written_into_what_is_there_or_into_the_set_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folders(tmp_path / "set")
     write_picture(tmp_path / "there/x.png", scene(0))
     for place in (tmp_path / "there", tmp_path / "set/inner", tmp_path / "set"):
         assert run(["data", "clean", str(tmp_path / "set"), "-o", str(place)]) == 2
+        said = "lies inside the data" if place.name == "inner" else "exists already"
+        assert said in " ".join(capsys.readouterr().err.split())
     assert len(list(tmp_path.iterdir())) == 2, "nothing half-written is left"
 
 

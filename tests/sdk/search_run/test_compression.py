@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgesdk.compression_run import data
-from edgesdk.compression_run.digest import digest_of
+from edgesdk.compression_run.content import Content, Files, Work
 from edgesdk.compression_run.pictures import Pictures
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.search_run.search import search
@@ -78,12 +78,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             opened.append(f"{len(dataset)} decoded")
             super().__init__(dataset, *given, **named)
 
-    def hashed(path: Path, listed: Iterable[Path] | None = None) -> str:
-        opened.append(f"{path.name} hashed")
-        return digest_of(path, listed)
+    class Hashed(Content):
+        def __init__(self, places: Mapping[str, Files], work: Work) -> None:
+            opened.extend(f"{name} hashed" for name in places)
+            super().__init__(places, work)
 
     monkeypatch.setattr(examples, "PictureSet", Counted)
-    monkeypatch.setattr(data, "digest_of", hashed)
+    monkeypatch.setattr(data, "Content", Hashed)
     return opened
 
 
@@ -117,7 +118,7 @@ def test_passes_are_searched_and_gone_on_with(folder: Path, tmp_path: Path, open
     assert lines.count("01-prune: was finished") == 1
     assert sum(line.startswith("was finished:") for line in lines) == 2
     # Both trainings and both courses of passes, and what is checked before them, have the same pictures: opened once.
-    assert sorted(opened) == ["25 decoded", "5 decoded", "judged hashed", "shades hashed"]
+    assert sorted(opened) == ["25 decoded", "5 decoded", "data.evaluate hashed", "data.train hashed"]
     assert not (tmp_path / "work").exists()
     smallest = min(found.trials, key=lambda trial: trial.figures["bytes"])
     place = tmp_path / "trials" / str(smallest.number)

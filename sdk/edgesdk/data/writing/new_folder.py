@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgesdk.data.index.item import Index, Item, Layout
+from edgesdk.layouts.outside import check_outside
 from edgesdk_targets.errors import InputError
 from edgesdk_targets.whole_file import disk_errors, made_parent
 
@@ -26,10 +27,8 @@ def check_new(folder: Path, index: Index) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists already.", hint="Give the name of a new folder.")
     # Videos are looked for in their folder alone, so what is written beside one is not found.
-    if index.layout is not Layout.VIDEO and folder.resolve().is_relative_to(index.root.resolve()):
-        raise InputError(
-            f"{folder} lies in the dataset itself.", hint="Write beside it: its pictures would be found twice."
-        )
+    if index.layout is not Layout.VIDEO:
+        check_outside(folder, {"the data": index.root})
 
 
 @contextmanager

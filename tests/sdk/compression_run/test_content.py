@@ -1,4 +1,4 @@
-"""What a search watches: pictures and labels, behind links too, and nothing else; weights that lie beside a model."""
+"""What a recipe's run and a search watch: pictures and labels, behind links too, and no more; weights beside a model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk.compression_run import digest
+from edgesdk.compression_run.content import PASSES, TRIALS, Content
 from edgesdk.compression_run.digest import files_behind
-from edgesdk.search.asking import ContentChanged
-from edgesdk.search_run.content import Content
 from edgesdk_converters.source import resolve_source
+from edgesdk_targets.errors import ContentChanged
 from edgesdk_targets.target import Runtime
 from edgesdk_testkit.tiny_bundles import LABELS
 from edgesdk_testkit.tiny_models import CNN
+
+
+def watched(folder: Path) -> Content:
+    return Content({"data": partial(files_behind, folder)}, TRIALS)
 
 
 @pytest.fixture
@@ -29,10 +34,10 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_what_a_tool_leaves_beside_pictures_is_not_watched(data: Path) -> None:
-    content = Content({"data": partial(files_behind, data)})
+    content = watched(data)
     for name in (".DS_Store", "Thumbs.db", "labels.cache", "notes.txt", "report.json", "cat/notes.csv"):
         (data / name).write_text("{}")
-    content.check(was_read=True)
+    content.check()
     (data / "cat/2.png").write_bytes(b"two")
     with pytest.raises(ContentChanged, match=r"2\.png is new"):
         content.check()
@@ -40,22 +45,42 @@ def test_what_a_tool_leaves_beside_pictures_is_not_watched(data: Path) -> None:
 
 def test_pictures_behind_a_linked_folder_are_watched(data: Path) -> None:
     (data / "dog/round").symlink_to(data / "dog")
-    content = Content({"data": partial(files_behind, data)})
+    content = watched(data)
     (data.parent / "elsewhere/1.png").write_bytes(b"another")
     with pytest.raises(ContentChanged, match=r"dog/1\.png changed"):
         content.check()
 
 
-def test_what_was_put_back_counts_only_where_it_may_have_been_read(data: Path) -> None:
-    content = Content({"data": partial(files_behind, data)})
-    (data / "cat/1.png").write_bytes(b"one")
-    os.utime(data / "cat/1.png", (1, 1))
-    content.check()
-    content.check(was_read=True)
-    os.utime(data / "cat/1.png", (2, 2))
-    with pytest.raises(ContentChanged, match=r"written anew while a trial ran: .*1\.png changed"):
-        content.check(was_read=True)
-    content.check()
+def test_what_was_put_back_counts_too_as_it_may_have_been_read(data: Path) -> None:
+    for work, said in ((TRIALS, "while a trial ran"), (PASSES, "while a pass ran")):
+        content = Content({"data": partial(files_behind, data)}, work)
+        content.check()
+        (data / "cat/1.png").write_bytes(b"one")
+        os.utime(data / "cat/1.png", (1, len(said)))
+        with pytest.raises(ContentChanged, match=rf"written anew {said}: .*1\.png changed"):
+            content.check()
+
+
+def test_a_json_is_asked_once_whether_it_is_cocos_and_again_when_it_is_another(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def looks(path: Path) -> bool:
+        asked.append(path)
+        return looked(path)
+
+    looked = digest.looks_like_coco
+    monkeypatch.setattr(digest, "looks_like_coco", looks)
+    file = data / "boxes.json"
+    file.write_text("{}")
+    content = watched(data)
+    for _ in range(3):
+        content.check()
+    assert asked == [file]
+    file.write_text('{"images": []}')
+    with pytest.raises(ContentChanged, match=r"boxes\.json is new"):
+        content.check()
 
 
 @pytest.mark.parametrize("where", ["labels/1.txt", "labels/far/1.txt", "classes.txt", "data.yaml", "groups.csv"])
@@ -63,7 +88,7 @@ def test_labels_are_watched(tmp_path: Path, where: str) -> None:
     file = tmp_path / where
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("0")
-    content = Content({"data": partial(files_behind, tmp_path)})
+    content = watched(tmp_path)
     file.write_text("another")
     with pytest.raises(ContentChanged, match="changed"):
         content.check()

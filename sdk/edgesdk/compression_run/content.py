@@ -1,22 +1,42 @@
-"""What a search's trials stand on: the files behind the space's paths, and whether they are still the same.
+"""What long work stands on: the files behind its paths, and whether they are still the same.
 
-Trials are compared with each other, so that one of them on other pictures would make the whole search untrue. Names, times and
-sizes are looked at, which is quick; where one of these is new, the content decides.
+Passes of a recipe, and trials of a search, are compared with each other, so that one of them on other pictures would make the
+whole untrue. Names, times and sizes are looked at, which is quick; where one of these is new, the content decides what is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk.compression_run.digest import digest_of_files
-from edgesdk.search.asking import ContentChanged
 from edgesdk_converters.source import Source
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import ContentChanged
 
 # Of each file the time of its last change, in nanoseconds, and its bytes.
 _Stamps = Mapping[Path, tuple[int, int]]
 Files = Callable[[], Mapping[str, Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What stands on the files, in the words of a message.
+
+    Attributes:
+        name: of the whole.
+        step, steps: what of it is kept when it is finished.
+        otherwise: what may be done where the files are to stay as they are now.
+    """
+
+    name: str
+    step: str
+    steps: str
+    otherwise: str
+
+
+PASSES = Work("recipe", "pass", "passes", "leave it so, and the same command begins anew with what hangs on it")
+TRIALS = Work("search", "trial", "trials", "search again in another folder")
 
 
 class Content:
@@ -29,22 +49,22 @@ class Content:
         OSError: one cannot be read.
     """
 
-    def __init__(self, places: Mapping[str, Files]) -> None:
+    def __init__(self, places: Mapping[str, Files], work: Work) -> None:
         self._places = dict(places)
+        self._work = work
         # First: what changes while it is hashed is then looked at again.
         self._stamps = {name: _stamps(files) for name, files in self._places.items()}
         self.digests = {name: digest_of_files(files()) for name, files in self._places.items()}
 
-    def check(self, *, was_read: bool = False) -> None:
-        """Check that all is as it was.
+    def check(self) -> None:
+        """Check that all was all the time as it is told here: at the end of each step, and so before the next one.
 
-        Args:
-            was_read: since the last check, perhaps. Then what was changed and put back counts as changed, too: nobody can tell
-                what was read.
+        What was changed and put back counts, too: nobody can tell what was read meanwhile.
 
         Raises:
-            ContentChanged: something is not; names one file of it.
+            ContentChanged: something was not; names one file of it.
         """
+        kept = f"All {self._work.steps} that are finished are kept."
         for name, files in self._places.items():
             now = _stamps(files)
             if now == self._stamps[name]:
@@ -52,28 +72,14 @@ class Content:
             differing = _differing(self._stamps[name], now)
             if not _is_same(files, self.digests[name]):
                 raise ContentChanged(
-                    f"What `{name}` names changed while the search ran: {differing}.",
-                    hint="All trials that are finished are kept. Put it back, and the same command goes on; or search again in "
-                    "another folder.",
+                    f"What `{name}` names changed while the {self._work.name} ran: {differing}.",
+                    hint=f"{kept} Put it back, and the same command goes on; or {self._work.otherwise}.",
                 )
-            self._stamps[name] = now
-            if was_read:
-                raise ContentChanged(
-                    f"What `{name}` names was written anew while a trial ran: {differing}. It is the same now, but the trial may "
-                    "have read something else.",
-                    hint="All trials that are finished are kept. The same command tries this one again.",
-                )
-
-
-def check_outside(folder: Path, data: Mapping[str, Path]) -> None:
-    """Refuse a search that would write into the data it watches.
-
-    Raises:
-        InputError: its folder lies inside.
-    """
-    for name, path in data.items():
-        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
-            raise InputError(f"{folder} lies inside {name}, {path}.", hint="Name a folder beside the data.")
+            raise ContentChanged(
+                f"What `{name}` names was written anew while a {self._work.step} ran: {differing}. It is the same now, but the "
+                f"{self._work.step} may have read something else.",
+                hint=f"{kept} The same command tries this one again.",
+            )
 
 
 def files_of(models: Mapping[Path, Source]) -> dict[str, Path]:
