@@ -355,6 +355,11 @@ class TestOwnPrograms:
         assert b"/none/program cannot be started" in done.stderr
 
 
+# By what began, and not by whether there is an order: the order may be there before the first start has come to ask.
+ONCE = """
+if (root / "began").read_text().split() != ["a"]:
+    time.sleep(60)
+"""
 FOLLOWS = """
 def switch():
     return json.loads((root / "switch.json").read_text())
@@ -395,12 +400,7 @@ class TestHotTrials:
         assert began(root) == ["a", "took-over"]
 
     def test_given_up_the_old_one_is_started(self, root: Path, started: Any) -> None:
-        (root / "slots/a/program.py").write_text(
-            "if (root / 'order.json').exists(): time.sleep(60)\nimport time\n"
-            "while not (root / 'order.json').exists(): time.sleep(0.02)\n"
-            + FOLLOWS
-            + "ask('give_up', 2)\ntime.sleep(60)"
-        )
+        (root / "slots/a/program.py").write_text(ONCE + FOLLOWS + "ask('give_up', 2)\ntime.sleep(60)")
         one = start(root, started)
         wait_for(lambda: began(root) == ["a"])
         order(root, hot=True)
@@ -410,8 +410,7 @@ class TestHotTrials:
         assert one.poll() is None
 
     def test_a_crash_counts_and_the_next_starts_are_made_from_the_slot(self, root: Path, started: Any) -> None:
-        first = "if (root / 'order.json').exists(): time.sleep(60)\nwhile not (root / 'order.json').exists(): time.sleep(0.02)\n"
-        (root / "slots/a/program.py").write_text(first + FOLLOWS + "os.kill(os.getpid(), 9)")
+        (root / "slots/a/program.py").write_text(ONCE + FOLLOWS + "os.kill(os.getpid(), 9)")
         (root / "slots/b/program.py").write_text("sys.exit(3)")
         start(root, started)
         wait_for(lambda: began(root) == ["a"])
@@ -420,8 +419,7 @@ class TestHotTrials:
         assert read_switch(root).why == "not confirmed in 3 starts, the last of which ended with code 3"
 
     def test_one_that_hangs_is_left_after_its_time(self, root: Path, started: Any) -> None:
-        first = "if (root / 'order.json').exists(): time.sleep(60)\nwhile not (root / 'order.json').exists(): time.sleep(0.02)\n"
-        (root / "slots/a/program.py").write_text(first + FOLLOWS + "time.sleep(60)")
+        (root / "slots/a/program.py").write_text(ONCE + FOLLOWS + "time.sleep(60)")
         start(root, started)
         wait_for(lambda: began(root) == ["a"])
         order(root, hot=True, deadline_s=1)
