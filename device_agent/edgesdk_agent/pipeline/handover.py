@@ -32,7 +32,11 @@ from edgesdk_targets.errors import SessionFailed
 
 
 class Handover(AskSide, InferSide):
-    """Hand preallocated cells from thread to thread; the arguments are those of `InferSide`."""
+    """Hand preallocated cells from thread to thread.
+
+    Raises:
+        InputError: there are no slots, or no lane.
+    """
 
     def inputs_of(self, slots: Sequence[Slot], lanes: int) -> ModelInputs:
         """Return what `swap` takes.

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.delivery_order import DeliveryOrder, Finished
+from edgesdk_agent.pipeline.handover_parts import HandoverParts
 from edgesdk_agent.pipeline.lane_turn import LaneTurn
-from edgesdk_agent.pipeline.model_inputs import InputCell, Slot
+from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_agent.pipeline.preprocess_side import PreprocessSide
 
 
 class InferSide(PreprocessSide):
     """Give prepared slots to infer, and results to deliver in their order.
 
-    Args:
-        lines, slots, lanes, keep_image, lock, others_may_prepare: as `PreprocessSide` says.
-        clock: monotonic seconds.
-
     Raises:
         InputError: there are no slots, or no lane.
     """
 
-    def __init__(
-        self,
-        lines: Sequence[CameraLine],
-        slots: Sequence[Slot],
-        lanes: int,
-        *,
-        keep_image: bool,
-        clock: Callable[[], float],
-        lock: threading.Lock,
-        others_may_prepare: bool = True,
-    ) -> None:
-        super().__init__(lines, slots, lanes, keep_image=keep_image, lock=lock, others_may_prepare=others_may_prepare)
+    def __init__(self, parts: HandoverParts) -> None:
+        super().__init__(parts)
         self._order = DeliveryOrder()
-        self._lane_turn = LaneTurn(self._lines, clock)
+        self._lane_turn = LaneTurn(self._lines, parts.clock)
 
     @property
     def lane_threads(self) -> int:

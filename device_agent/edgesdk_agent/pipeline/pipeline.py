@@ -29,15 +29,15 @@ from edgesdk_agent.pipeline.ask import AskStage
 from edgesdk_agent.pipeline.camera_controls import CameraControls
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.capture import CaptureStage, Clock
-from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_agent.pipeline.failures import Failures
 from edgesdk_agent.pipeline.forms import PipelineForms
 from edgesdk_agent.pipeline.handover import Handover
-from edgesdk_agent.pipeline.hang_watch import HangWatch
+from edgesdk_agent.pipeline.handover_parts import HandoverParts
 from edgesdk_agent.pipeline.infer import InferStage
 from edgesdk_agent.pipeline.model_inputs import InputCell, Slot
 from edgesdk_agent.pipeline.own_threads import OwnThreads
 from edgesdk_agent.pipeline.picture_stage import PictureStage
+from edgesdk_agent.pipeline.pipeline_parts import PipelineParts
 from edgesdk_agent.pipeline.pipeline_start import PipelineStart
 from edgesdk_agent.pipeline.policy import Policy, policies_for
 from edgesdk_agent.pipeline.preprocess import PreprocessStage
@@ -110,36 +110,25 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         if not named:
             raise InputError("A pipeline needs at least one camera.", hint="Give a camera, or several by name.")
         self.policies: Mapping[str, Policy] = MappingProxyType(policies_for(named, policy))
-        self._stop_asked = threading.Event()
-        self._failures = Failures(len(named), on_error, on_camera_error)
-        self._clock = clock
-        self._results = ResultQueue(queue, self.policies)
-        self._delivery: Delivery = self._results if on_result is None else delivery_of(on_result)
-        self._profile = profile
-        self._meters = Meters(named, clock)
-        lock = threading.Lock()
-        kept = len(slots)
-        self._lines = tuple(
-            CameraLine(name, camera, self.policies[name], kept, self._meters[name], lock)
+        results = ResultQueue(queue, self.policies)
+        delivery: Delivery = results if on_result is None else delivery_of(on_result)
+        meters, lock = Meters(named, clock), threading.Lock()
+        lines = tuple(
+            CameraLine(name, camera, self.policies[name], len(slots), meters[name], lock)
             for name, camera in named.items()
         )
         # Who filters frames is promised a thread of his own.
-        self._handover = Handover(
-            self._lines,
-            slots,
-            lanes,
-            keep_image=keep_image,
-            clock=clock,
-            lock=lock,
-            others_may_prepare=on_frame is None,
-        )
-        self._delivering, self._preparing = ProcessorTime(), ProcessorTime()
-        self._crew = Crew(
-            on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
-        )
-        self._own_threads = OwnThreads(self._crew, self._delivery, self._results, self.policies)
+        parts = HandoverParts(lines, slots, lanes, lock, clock, keep_image, others_may_prepare=on_frame is None)
+        handover = Handover(parts)
         check_timeout("`on_frame`", "stage_timeout_s", stage_timeout_s)
         stage = filter_of(on_frame, stage_timeout_s)
+        failures = Failures(len(named), on_error, on_camera_error)
+        user_code = (*user_code_in(delivery), *user_code_in(stage))
+        super().__init__(PipelineParts(lines, meters, handover, results, delivery, failures, user_code))
+        self._own_threads = OwnThreads(self._crew, delivery, results, self.policies)
+        self._clock = clock
+        self._profile = profile
+        self._delivering, self._preparing = ProcessorTime(), ProcessorTime()
         seen = stage if isinstance(stage, FrameFilter) else None
         self._preprocess = PreprocessStage(self._handover, clock, self._camera_unusable, seen, profile)
         for number in range(self._handover.lane_threads):
@@ -159,7 +148,6 @@ class Pipeline(PipelineStart, CameraControls, PipelineForms):
         self._account = Account(
             self._meters, self._lines, self._crew, self._delivery, self._delivering, self._preparing, at_cameras
         )
-        self._hangs = HangWatch((*user_code_in(self._delivery), *user_code_in(stage)), self._crew)
 
     @property
     def camera_errors(self) -> Mapping[str, EdgeError]:

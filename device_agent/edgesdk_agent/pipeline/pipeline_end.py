@@ -6,15 +6,14 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 
-from edgesdk_agent.delivery.delivery import Delivery, is_on_own_thread
+from edgesdk_agent.delivery.delivery import is_on_own_thread
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.pipeline.ask import AskStage
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.crew import Crew
-from edgesdk_agent.pipeline.failures import Failures, as_edge_error
-from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.failures import as_edge_error
 from edgesdk_agent.pipeline.hang_watch import HangWatch
-from edgesdk_agent.pipeline.result_queue import ResultQueue
+from edgesdk_agent.pipeline.pipeline_parts import PipelineParts
 from edgesdk_agent.pipeline.stage_thread import StageKind
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 
@@ -29,19 +28,22 @@ _LAST_DELIVERIES_S = 10.0
 class PipelineEnd(ABC):
     """The part of a pipeline that ends it. A camera's failure is its own, until every camera failed; any other is the end."""
 
-    _crew: Crew
-    _delivery: Delivery
-    _failures: Failures
-    _handover: Handover
-    _hangs: HangWatch
-    _lines: tuple[CameraLine, ...]
-    _results: ResultQueue
-    _asking: tuple[AskStage, ...] = ()
-    # Whether user code in processes is being started just now, which a stop breaks off.
-    _starting = False
-    # A stop may come before there is anything to break off: its word is kept, and `start` looks at it.
-    _stop_asked: threading.Event
-    _last_deliveries_s = _LAST_DELIVERIES_S
+    def __init__(self, parts: PipelineParts) -> None:
+        self._lines = parts.lines
+        self._handover = parts.handover
+        self._results = parts.results
+        self._delivery = parts.delivery
+        self._failures = parts.failures
+        self._crew = Crew(
+            on_failure=self._stage_failed, on_capture_end=self._close_camera, on_last_result=self._close_delivery
+        )
+        self._hangs = HangWatch(parts.user_code, self._crew)
+        self._asking: tuple[AskStage, ...] = ()
+        # Whether user code in processes is being started just now, which a stop breaks off.
+        self._starting = False
+        # A stop may come before there is anything to break off: its word is kept, and `start` looks at it.
+        self._stop_asked = threading.Event()
+        self._last_deliveries_s = _LAST_DELIVERIES_S
 
     def request_stop(self) -> None:
         """Stop capturing and return at once; what is captured is still processed. A start that is under way is broken off."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgesdk_agent.meter import Meters
 from edgesdk_agent.pipeline.pipeline_end import ABORT_GRACE_S, PipelineEnd
+from edgesdk_agent.pipeline.pipeline_parts import PipelineParts
 from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class PipelineStart(PipelineEnd):
     """The part of a pipeline that starts it, once."""
 
-    _meters: Meters
-    _started = False
+    def __init__(self, parts: PipelineParts) -> None:
+        super().__init__(parts)
+        self._meters = parts.meters
+        self._started = False
 
     @property
     def started(self) -> bool:

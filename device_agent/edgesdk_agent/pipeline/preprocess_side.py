@@ -6,49 +6,31 @@ frames stay in order: that for it, a lane, or a camera's own (see `handover`).
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-
 from edgesdk_agent.meter import Cause
 from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.camera_line import CameraLine, FrameCell
 from edgesdk_agent.pipeline.capture_side import CaptureSide
-from edgesdk_agent.pipeline.model_inputs import InputCell, ModelInputs, Slot
+from edgesdk_agent.pipeline.handover_parts import HandoverParts
+from edgesdk_agent.pipeline.model_inputs import InputCell, ModelInputs
 
 
 class PreprocessSide(CaptureSide):
     """Give slots to prepare pictures into, and take those that are prepared.
 
-    Args:
-        lines: one for each camera, made with `lock`.
-        slots: of the model; lanes: how many of them may be inferred at the same time.
-        keep_image: results carry their picture, so that it is kept until they are delivered.
-        lock: of all of the hand-over.
-        others_may_prepare: whether lanes and cameras' threads prepare pictures too, and not only the thread for it.
-
     Raises:
         InputError: there are no slots, or no lane.
     """
 
-    def __init__(
-        self,
-        lines: Sequence[CameraLine],
-        slots: Sequence[Slot],
-        lanes: int,
-        *,
-        keep_image: bool,
-        lock: threading.Lock,
-        others_may_prepare: bool,
-    ) -> None:
-        super().__init__(lines, lock)
-        self._fresh = sum(line.replaces for line in lines)
-        self._keep_image = keep_image
-        self._inferable = Bell(lock)
-        self._idle = Bell(lock)
-        self._model = ModelInputs(slots, lanes, self._fresh)
+    def __init__(self, parts: HandoverParts) -> None:
+        super().__init__(parts.lines, parts.lock)
+        self._fresh = sum(line.replaces for line in parts.lines)
+        self._keep_image = parts.keep_image
+        self._inferable = Bell(parts.lock)
+        self._idle = Bell(parts.lock)
+        self._model = ModelInputs(parts.slots, parts.lanes, self._fresh)
         self._all_prepared = False
-        self._others_may_prepare = others_may_prepare
-        self._lanes_prepare = others_may_prepare and self._model.by_lanes
+        self._others_may_prepare = parts.others_may_prepare
+        self._lanes_prepare = parts.others_may_prepare and self._model.by_lanes
         if self._lanes_prepare:
             self._preparers = self._inferable
         self._preparing = False

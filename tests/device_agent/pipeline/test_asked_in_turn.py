@@ -13,6 +13,7 @@ from edgesdk_agent.meter import Meters
 from edgesdk_agent.pipeline.bell import Bell
 from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.handover import Handover
+from edgesdk_agent.pipeline.handover_parts import HandoverParts
 from edgesdk_agent.pipeline.model_inputs import InputCell
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
@@ -27,9 +28,8 @@ class Asked:
             for name in names
         ]
         self.handover = Handover(
-            self.lines, Script().slots(1), 1, keep_image=False, clock=time.monotonic, lock=lock,
-            others_may_prepare=False,
-        )  # fmt: skip
+            HandoverParts(self.lines, Script().slots(1), 1, lock, time.monotonic, others_may_prepare=False)
+        )
         self.handover.ask_first()
         self.served: list[str] = []
 

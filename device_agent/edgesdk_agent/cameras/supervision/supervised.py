@@ -77,7 +77,7 @@ class SupervisedCamera(ToldHealth):
         description: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(clock)
+        super().__init__(description, clock)
         self.counts = counts or CameraCounts()
         self.absent: CameraLost | None = None
         self._limits = limits or SupervisionLimits()
@@ -85,7 +85,6 @@ class SupervisedCamera(ToldHealth):
         self._budget = AttemptBudget(self._limits, backoff)
         self._held = HeldCamera()
         self._wait = wait or self._held.closed.wait
-        self._description = description
         self._watch = PictureWatch(self._limits, expected_fps, wanted_fps, self.counts)
         self._early: OpenedEarly | None = None
         if must_open:

@@ -21,16 +21,16 @@ class ToldHealth(ABC):
     """The part of a supervised camera that says how it does.
 
     Args:
+        description: of a camera that has not answered yet, for people; without a password.
         clock: monotonic seconds.
 
     Attributes:
         on_change: is told each change of `health`, on the reader's thread.
     """
 
-    _description: str
-
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, description: str, clock: Callable[[], float]) -> None:
         self.on_change: Callable[[CameraHealth], None] | None = None
+        self._description = description
         self._clock = clock
         self._health = CONNECTING
         # What the reader's thread is inside of, and since when; others look at it.
