@@ -100,9 +100,12 @@ class Crew:
             else:
                 self._threads.append(thread)
                 return True
-        # What the held thread had is given up already, and there is nobody to go on: the pipeline ends, and says why.
-        self._on_failure(thread.kind, None, cannot)
-        thread.abandon()
+        # What the held thread had is given up already, and there is nobody to go on: the pipeline ends, and says why. Before
+        # that what it would have had to do is let go, so that at the end every frame is counted.
+        try:
+            thread.abandon()
+        finally:
+            self._on_failure(thread.kind, None, cannot)
         return True
 
     def _forget_let_go(self) -> None:

@@ -99,7 +99,10 @@ class InferStage:
         )  # fmt: skip
 
     def abandon(self) -> None:
-        """Wait for what was taken over, and drop it: no thread could be started to deliver it."""
+        """Wait for what was taken over, and drop it, and what is ready behind it: no thread could be started to deliver that."""
+        if self._left is not None:
+            left, self._left = self._left, None
+            self._drop_ready(self._handover.delivered(left))
         while self._under_way:
             cell, _ = self._under_way.popleft()
             frame = cell.frame
@@ -108,7 +111,13 @@ class InferStage:
             with suppress(Exception):
                 cell.slot.infer(frame.camera, frame.seq)
             cell.line.meter.dropped("stopped")
-            self._handover.inferred(cell, Finished(cell.line, frame, 0.0, 0.0, None, None))
+            self._drop_ready(self._handover.inferred(cell, Finished(cell.line, frame, 0.0, 0.0, None, None)))
+
+    def _drop_ready(self, finished: Finished | None) -> None:
+        while finished is not None:
+            if finished.result is not None:
+                finished.line.meter.dropped("stopped")
+            finished = self._handover.delivered(finished)
 
     def _work(self) -> None:
         under_way = self._under_way

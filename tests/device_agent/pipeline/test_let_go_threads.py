@@ -19,9 +19,10 @@ from edgesdk_agent.delivery.tally import HookNews
 from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.crew import Crew
 from edgesdk_agent.pipeline.pipeline import Pipeline
+from edgesdk_agent.pipeline.stage_thread import StageThread
 from edgesdk_targets.errors import SessionFailed
 from edgesdk_targets.results import Regression
-from edgesdk_testkit.pipelines import Sink, make
+from edgesdk_testkit.pipelines import Sink, assert_accounts, make, no_threads_left
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
 
 TIMEOUT_S = 0.1
@@ -196,6 +197,41 @@ def test_where_no_thread_can_go_on_the_pipeline_ends_and_says_so(
             pipeline.wait(PATIENCE_S)
     with pytest.raises(SessionFailed, match="can't start new thread"):
         pipeline.stop()
+
+
+def test_what_other_lanes_had_ready_is_counted_where_no_thread_can_go_on(
+    back: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the result with which the stage hangs, and nobody is left to deliver it."""
+    errors, sink, ready = list[str](), Sink(), threading.Event()
+    start = StageThread.start
+
+    def hangs(_: FrameResult) -> None:
+        wait_until(lambda: bool(pipeline._handover._order._parked), "a result of the other lane")
+        ready.set()
+        back.wait()
+
+    def refuse(thread: StageThread) -> None:
+        if ready.is_set():
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(StageThread, "start", refuse)
+    stage = FilteredDelivery(hangs, InlineDelivery(sink), timeout_s=TIMEOUT_S)
+    # Its time is over when the other lane has put a result down behind it.
+    monkeypatch.setattr(stage._calls, "_clock", lambda: float(ready.is_set()))
+    film = SyntheticCamera(width=32, height=16, frames=50)
+    pipeline = make(film, Script(), stage, "every_frame", lanes=2, on_error=lambda error: errors.append(error.message))
+    pipeline.start()
+    assert pipeline.wait(PATIENCE_S)
+    stats = pipeline.stop(PATIENCE_S)
+    assert errors == ["The pipeline stopped: RuntimeError: can't start new thread"]
+    assert stats.dropped["stopped"] > 0
+    assert_accounts(stats)
+    back.set()
+    wait_until(no_threads_left, "the end of the thread that it held")
+    assert_accounts(pipeline.stats())
+    assert sink.results == []
 
 
 def test_a_pipeline_runs_also_where_nobody_can_look_for_hangs(
