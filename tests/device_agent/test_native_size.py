@@ -23,8 +23,15 @@ from edgesdk_testkit.mjpeg_server import MjpegServer
 class Capture:
     """A `cv2.VideoCapture` that has grabbed a picture."""
 
+    def __init__(self, form: bytes = b"I420") -> None:
+        self._form = form
+
     def retrieve(self, out: Array | None) -> tuple[bool, Array]:
         return True, grey(0)
+
+    def get(self, name: int) -> float:
+        assert name == cv2.CAP_PROP_CODEC_PIXEL_FORMAT
+        return float(int.from_bytes(self._form, "little", signed=True))
 
 
 CAPTURE = cast("cv2.VideoCapture", Capture())
@@ -61,6 +68,16 @@ def test_a_live_camera_is_to_be_opened_again_and_who_opens_it_judges() -> None:
     with pytest.raises(SizeChanged, match="door seems to have changed the size of its pictures, which was 96x64"):
         stream(counts, live=True).retrieve(CAPTURE, 0, None)
     assert (counts.size_alarms, counts.resized) == (0, 0)
+
+
+@pytest.mark.parametrize(("form", "told"), [(b"I420", 0), (b"Y3\x0b\x0a", 1), (b"444P", 1)], ids=["8", "10", "444"])
+def test_of_a_stream_whose_price_tells_nothing_that_is_told_once(
+    form: bytes, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, native_size.__name__)
+    camera, capture = stream(CameraCounts(), live=True), cast("cv2.VideoCapture", Capture(form))
+    assert all(camera.retrieve(capture, number, None) is not None for number in range(3))
+    assert sum("mostly not noticed" in message for message in caplog.messages) == told
 
 
 @pytest.mark.usefixtures("alarms")

@@ -3,7 +3,8 @@
 FFmpeg's are converted as they come, and watched by what that costs (`conversion_price`). Where the price says that they are
 stretched, a film's own packets say whether that is so, and it goes on in its new sizes; a camera is to be opened again, after
 several such pictures in a row; a recording that is streamed, which would begin from its start, is warned of and goes on. Of
-formats whose conversion is dear in any case a film's packets are read from its beginning, and a stream's change is missed.
+formats whose conversion is dear in any case a film's packets are read from its beginning, and a stream's change is missed,
+which is told at its first picture.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class NativeSize:
         picture: Array = converted
         if self._shape is None:
             self._shape = picture.shape
-            self._follows = self._always = self._film is not None and self._names_sizes(self._film, capture)
+            self._follows = self._always = self._names_sizes(capture)
             self._watch()
         if self._price is None:
             return picture
@@ -138,18 +139,19 @@ class NativeSize:
             self._price.forget()
         return picture
 
-    def _names_sizes(self, film: Path, capture: cv2.VideoCapture) -> bool:
+    def _names_sizes(self, capture: cv2.VideoCapture) -> bool:
         """Say whether a film's packets are to be read from its beginning, as they alone tell, and cost little.
 
         Each key frame costs a look, which is much where all are.
         """
         if _price_tells(capture):
             return False
-        packets = self._packets(film)
-        if packets.of(1) is not None and packets.key_frames == 1:
-            return True
-        # Nothing more is read beside the capture, unless a price asks for it.
-        self.close()
+        if self._film is not None:
+            packets = self._packets(self._film)
+            if packets.of(1) is not None and packets.key_frames == 1:
+                return True
+            # Nothing more is read beside the capture, unless a price asks for it.
+            self.close()
         log.info("%s: should the size of its pictures change, that is mostly not noticed.", self._description)
         return False
 
