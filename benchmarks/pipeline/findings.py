@@ -112,11 +112,13 @@ class Rounds:
 
 
 def turn_json(turn: Turn, number: int, figures: Mapping[str, Figure]) -> dict[str, Any]:
-    """Return one turn for the JSON: its figures, and how quiet the machine was."""
+    """Return one turn for the JSON: its figures, how quiet the machine was, and of ours on how many streams and threads it ran."""
     if turn.failure:
         return {"round": number, "name": turn.name, "why_not": turn.failure}
     own = {key: _rounded(figure(turn)) for key, figure in figures.items()}
-    return {"round": number, "name": turn.name, **own, "others_share": round(turn.others_share, 3)}
+    settings = turn.notes.get("summary", {}).get("settings")
+    ran = {"settings": settings} if settings else {}
+    return {"round": number, "name": turn.name, **own, **ran, "others_share": round(turn.others_share, 3)}
 
 
 def median(values: Sequence[float]) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from edgesdk_agent.link.report_queue import QueueCounts
 from edgesdk_agent.meter import FrameStats
 from edgesdk_agent.vitals import Vitals
+from edgesdk_targets.chain import Chain
+from edgesdk_targets.model import Model
+from edgesdk_targets.tuning.setting import Setting
 
 _LEFT_OUT = ("corrupt", "black", "overexposed", "blurred", "duplicate")
 
@@ -30,6 +34,12 @@ def reports_summary(counts: QueueCounts, *, durable: bool) -> dict[str, object]:
     return sent
 
 
+def settings_summary(model: Model | Chain) -> list[dict[str, Any]]:
+    """Return how the model ran, with the keys of `edgesdk tune --json`; of two in a row how each did."""
+    models = (model.detector, model.then) if isinstance(model, Chain) else (model,)
+    return [Setting.of(one).to_json() for one in models]
+
+
 def in_words(summary: dict[str, Any]) -> str:
     """Return an agent's summary as one line for people."""
     frames, age, reports = summary["frames"], summary["age_ms"], summary["reports"]
@@ -46,6 +56,7 @@ def in_words(summary: dict[str, Any]) -> str:
         f"{summary['results_filtered']} results filtered" if summary["results_filtered"] else "",
         f"{sum(reports['delivered'].values())} reports delivered",
         f"{reports['undelivered']} not",
+        _settings(summary.get("settings", ())),
         _frame_data(summary.get("frame_data", {})),
         *(_hook(name, counts) for name, counts in summary.get("hooks", {}).items()),
     ]
@@ -54,6 +65,11 @@ def in_words(summary: dict[str, Any]) -> str:
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value} ms"
+
+
+def _settings(told: Iterable[dict[str, Any]]) -> str:
+    """Tell which variants ran, and how."""
+    return " then ".join(f"{one.variant} ({one.work})" for one in map(Setting.from_json, told))
 
 
 def _frame_data(told: dict[str, Any]) -> str:

@@ -55,6 +55,7 @@ class Loaded:
         bundle: for what it says of itself; its file may be closed.
         runtime: what runs the variant; differs from the variant's own where that is not installed.
         choice: which variants could run here, and why the others were not taken.
+        options: of the session.
     """
 
     bundle: Bundle
@@ -62,6 +63,7 @@ class Loaded:
     runtime: Runtime
     session: Session
     choice: Choice
+    options: SessionOptions
 
 
 def load_variant(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Loaded:
@@ -93,7 +95,8 @@ def load_variant(bundle: Bundle | str | Path, **how: Unpack[LoadOptions]) -> Loa
             first = first or error
             continue
         ended = choice.taken(candidate, tuple(failures), passed_over(session))
-        return Loaded(bundle, candidate.variant, candidate.runtime, session, ended)
+        options = how.get("options") or SessionOptions()
+        return Loaded(bundle, candidate.variant, candidate.runtime, session, ended, options)
     assert first is not None  # noqa: S101  (choose_variants gives at least one candidate)
     raise first
 

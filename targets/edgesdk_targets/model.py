@@ -38,6 +38,7 @@ class Model:
 
     Attributes:
         choice: which variants could run here, and why the others were not taken.
+        options: that its session was opened with.
         runtime: what runs it; differs from the variant's own where that is not installed.
         weak_from: from which score on detections are kept for a tracker; None keeps none below the threshold.
     """
@@ -50,6 +51,7 @@ class Model:
         self.variant = loaded.variant
         self.runtime = loaded.runtime
         self.choice = loaded.choice
+        self.options = loaded.options
         session = self._session = loaded.session
         self._states = StreamState(self.manifest.state, session.inputs)
         # Of several models that answer as one: the inputs that some of them have of their own.

@@ -24,6 +24,13 @@ def test_frames_of_a_clip_are_not_called_dropped() -> None:
     )
 
 
+def test_how_each_model_ran_is_told() -> None:
+    first = {"variant": "a", "runtime": "openvino", "precision": "int8", "threads": 1, "streams": 2, "pin": True}
+    second = {**first, "variant": "b", "threads": 0, "streams": 1, "pin": False}
+    assert in_words(summary(settings=[first])).endswith("0 not, a (2 streams of 1 thread, pinned)")
+    assert in_words(summary(settings=[first, second])).endswith("pinned) then b (its runtime's threads)")
+
+
 def test_no_age_is_a_dash() -> None:
     assert "age p50 - p95 -," in in_words(summary(age_ms={"p50": None, "p95": None, "p99": None}))
 

@@ -16,6 +16,7 @@ import pytest
 from edgesdk_agent import tuned_model
 from edgesdk_agent.config.root import AgentConfig
 from edgesdk_agent.config.then import ThenSection
+from edgesdk_agent.summary import settings_summary
 from edgesdk_agent.tuned_model import hint_of, load_second_model, load_tuned_model
 from edgesdk_targets.core_claim import claim_cores
 from edgesdk_targets.errors import InputError, SessionFailed
@@ -84,6 +85,16 @@ def test_what_the_model_is_run_for(
     config: Callable[..., AgentConfig], cameras: list[dict[str, Any]], hint: Hint
 ) -> None:
     assert hint_of(config(*cameras)) is hint
+
+
+def test_the_summary_tells_which_setting_was_taken(
+    config: Callable[..., AgentConfig], asked: list[tuple[Hint, TuneOptions]]
+) -> None:
+    with ExitStack() as stack:
+        model = load_tuned_model(config(LIVE, pin="off"), stack)
+        told = settings_summary(model)
+    taken = {"variant": ONNX, "runtime": "onnxruntime", "precision": "fp32", "threads": 1, "streams": 2, "pin": False}
+    assert (told, len(asked)) == ([taken], 1)
 
 
 @pytest.mark.parametrize("asked_for", ["latency", "throughput", "age"])

@@ -35,6 +35,9 @@ def test_each_detection_is_reported_with_its_answer(digits_bundle: Path, tmp_pat
             assert code == 0, agent.log
         heard = listener.wait_for("up/result", 30)
     assert summary["frames"]["processed"] == 30
+    detector, reader = summary["settings"]
+    assert detector["variant"] == summary["variant"]
+    assert reader["streams"] == detector["streams"], "each lane asks it in its turn"
     objects = [one for message in heard for one in message.body["result"]["objects"]]
     asked = [one for one in objects if one["then"] is not None]
     assert {message.body["result"]["kind"] for message in heard} == {"chain"}

@@ -23,6 +23,7 @@ def embedded(options: argparse.Namespace, finish: Finish) -> None:
     import cv2
 
     import edgesdk
+    from edgesdk_targets.tuning.setting import Setting
 
     cv2.setNumThreads(1)
     live = options.live
@@ -39,7 +40,7 @@ def embedded(options: argparse.Namespace, finish: Finish) -> None:
             while not pipeline.wait(0.1):
                 if finish.over:
                     break
-        sums = pipeline.stats().to_json()
+        sums = {**pipeline.stats().to_json(), "settings": [Setting.of(model).to_json()]}
     Path(options.notes).write_text(json.dumps({"summary": sums}), "utf-8")
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import statistics
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesdk_targets.session import Spin
 from edgesdk_targets.target import Precision, Runtime
+
+if TYPE_CHECKING:
+    from edgesdk_targets.model import Model
 
 # Cores kept busy by other processes: less than this is within what the kernel's count may be wrong by.
 AT_WORK = 0.25
@@ -43,7 +46,7 @@ class Setting:
     """A variant with the session's options.
 
     Attributes:
-        threads: of one inference.
+        threads: of one inference; 0 are as many as the runtime chooses.
         streams: inferences at the same time.
         pin: the threads are held to cores.
     """
@@ -56,9 +59,23 @@ class Setting:
     pin: bool = False
 
     def __str__(self) -> str:
-        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        return f"{self.variant}, {self.work}"
+
+    @property
+    def work(self) -> str:
+        """Streams and threads, for people."""
+        threads = (
+            f"{self.threads} thread{'s' if self.threads != 1 else ''}" if self.threads else "its runtime's threads"
+        )
         each = f"{self.streams} streams of {threads}" if self.streams > 1 else threads
-        return f"{self.variant}, {each}{', pinned' if self.pin else ''}"
+        return f"{each}{', pinned' if self.pin else ''}"
+
+    @classmethod
+    def of(cls, model: Model) -> Setting:
+        """Return how a model runs that is loaded."""
+        variant, options = model.variant, model.options
+        streams = model.session.streams
+        return cls(variant.id, model.runtime, variant.precision, options.threads_each, streams, options.pin)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"runtime": self.runtime.value, "precision": self.precision.value}
