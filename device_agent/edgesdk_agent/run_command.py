@@ -6,12 +6,12 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgesdk_agent.arguments import flags_of, installed_version
+from edgesdk_agent.stop_request import StopRequest
 from edgesdk_targets.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run_agent(options: argparse.Namespace) -> dict[str, Any]:
     beginning = begin(ConfigSource(options.config, flags_of(options), options.no_mqtt))
     hide_secrets(beginning.loaded.config)
     warn_of_arguments([*(options.source or ()), options.broker or ""])
-    stop = threading.Event()
+    stop = StopRequest()
     asked: set[int] = set()
     running: list[Agent] = []
 
@@ -73,7 +73,7 @@ def run_agent(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_once(
-    beginning: Beginning, options: argparse.Namespace, stop: threading.Event, running: list[Agent]
+    beginning: Beginning, options: argparse.Namespace, stop: StopRequest, running: list[Agent]
 ) -> tuple[dict[str, Any], bool]:
     """Run an agent, noted in `running` for signals, and return its summary and whether another run is wanted."""
     from edgesdk_agent.quick_start import ModelLoading, quick_imports

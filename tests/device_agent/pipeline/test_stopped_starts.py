@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from edgesdk_agent.delivery.inline import InlineDelivery
 from edgesdk_agent.delivery.restart_budget import RestartBudget
 from edgesdk_agent.delivery.stage_settings import StageSettings, filtered_delivery
 from edgesdk_agent.pipeline.pipeline import Pipeline
+from edgesdk_agent.stop_request import StopRequest
 from edgesdk_targets.errors import InputError, SessionFailed
 from edgesdk_testkit.pipelines import Sink, assert_accounts, make
 from edgesdk_testkit.slots import PATIENCE_S, Script, wait_until
@@ -141,7 +141,7 @@ def test_a_start_again_is_broken_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", [True, False], ids=["before_the_start", "meanwhile"])
 def test_an_agents_stop_breaks_it_off_and_is_no_failure(before: bool, tmp_path: Path) -> None:
-    starts, pipeline, stop, said = sleepy(tmp_path), with_on_frame(tmp_path), threading.Event(), list[bool]()
+    starts, pipeline, stop, said = sleepy(tmp_path), with_on_frame(tmp_path), StopRequest(), list[bool]()
     if before:
         stop.set()
     starting = threading.Thread(target=lambda: said.append(start_unless_stopped(pipeline, stop)), daemon=True)
@@ -187,28 +187,71 @@ def test_a_stop_just_before_a_hooks_thread_begins_is_remembered(
     assert starts() == 0
 
 
-def test_an_agents_stop_is_asked_for_once_however_long_the_start_takes() -> None:
-    asked, stop = list[float](), threading.Event()
-    stop.set()
+class Starting:
+    """A pipeline that is about to start until it is asked to stop; `meanwhile` is done first."""
 
-    class Slow:
-        def request_stop(self) -> None:
-            asked.append(time.monotonic())
+    def __init__(self, meanwhile: Callable[[], None], *, waits: bool = True) -> None:
+        self.asked: list[int] = []
+        self._meanwhile = meanwhile
+        self._waits = waits
 
-        def start(self) -> None:
-            wait_until(lambda: bool(asked), "the stop")
-            # Longer than several looks.
-            time.sleep(0.5)
+    def request_stop(self) -> None:
+        self.asked.append(threading.get_ident())
+
+    def start(self) -> None:
+        self._meanwhile()
+        if self._waits:
+            wait_until(lambda: bool(self.asked), "the stop")
             raise SessionFailed("stopped")
 
-    assert not start_unless_stopped(cast("Any", Slow()), stop)
-    assert len(asked) == 1
+
+def no_thread_looks() -> bool:
+    return not any(thread.name == "edgesdk-start" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before_the_start", "meanwhile"])
+def test_an_agents_stop_is_asked_for_once_and_not_by_whoever_was_interrupted(before: bool) -> None:
+    stop = StopRequest()
+    if before:
+        stop.set()
+
+    def impatiently() -> None:
+        for _ in range(3):
+            stop.set()
+
+    # As a signal handler does, on the thread that starts.
+    starting = Starting(impatiently)
+    assert not start_unless_stopped(cast("Any", starting), stop)
+    wait_until(no_thread_looks, "its end")
+    assert len(starting.asked) == 1
+    assert starting.asked != [threading.get_ident()]
+
+
+def test_nobody_looks_for_a_stop_after_the_start() -> None:
+    stop, starting = StopRequest(), Starting(lambda: None, waits=False)
+    assert start_unless_stopped(cast("Any", starting), stop)
+    wait_until(no_thread_looks, "its end")
+    stop.set()
+    assert starting.asked == []
+
+
+def test_a_stop_is_told_within_the_block_and_where_it_came_before() -> None:
+    stop, told = StopRequest(), list[str]()
+    with stop.telling(lambda: told.append("outer")):
+        with stop.telling(lambda: told.append("ended")):
+            pass
+        assert told == []
+        stop.set()
+    with stop.telling(lambda: told.append("late")):
+        pass
+    stop.set()
+    assert (told, stop.is_set()) == (["outer", "late"], True)
 
 
 def test_a_failure_is_one_where_nobody_stops(tmp_path: Path) -> None:
     (tmp_path / "sleepy.py").write_text("")
     with pytest.raises(InputError, match="sleepy has no function"):
-        start_unless_stopped(with_on_frame(tmp_path), threading.Event())
+        start_unless_stopped(with_on_frame(tmp_path), StopRequest())
 
 
 def test_a_cancelled_task_does_not_wait_for_it(tmp_path: Path) -> None:
