@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -16,6 +17,7 @@ from edgesdk_agent.cameras.synthetic import SyntheticCamera
 from edgesdk_agent.config.camera import CameraSection
 from edgesdk_agent.metrics.registry import CountRegistry
 from edgesdk_targets.errors import CameraLost, EdgeError, InputError
+from edgesdk_testkit.slots import PATIENCE_S
 
 Openers = dict[str, Callable[[], Camera]]
 
@@ -93,9 +95,16 @@ def test_a_source_that_can_never_be_opened_is_a_fault_of_the_configuration(made:
 
 
 def test_who_decodes_is_said_once_it_is_known(made: Callable[..., AgentCameras]) -> None:
-    cameras = made({"a": Decoded})
-    said: list[str] = []
+    asked, said = threading.Event(), list[str]()
+
+    def opener() -> Camera:
+        # It is opened early: where it answers before anybody looks, its decoder is no news.
+        assert asked.wait(PATIENCE_S)
+        return Decoded()
+
+    cameras = made({"a": opener})
     cameras.announce_to(lambda: said.append(cameras.by_name["a"].info.decoder))
+    asked.set()
     read(cameras, "a")
     read(cameras, "a")
     assert said == ["silicon"]
