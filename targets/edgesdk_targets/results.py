@@ -50,8 +50,8 @@ class Classification:
 
     def to_json(self) -> dict[str, object]:
         classes = [
-            {"class_id": int(i), "label": name_of(int(i), self.names), "score": round(float(s), 4)}
-            for i, s in zip(self.class_ids, self.scores, strict=True)
+            {"class_id": i, "label": name_of(i, self.names), "score": round(s, 4)}
+            for i, s in zip(self.class_ids.tolist(), self.scores.tolist(), strict=True)
         ]
         return {"kind": self.kind, "classes": classes}
 
@@ -104,12 +104,13 @@ class Detections:
     def to_json(self) -> dict[str, object]:
         objects: list[dict[str, object]] = [
             {
-                "class_id": int(c),
-                "label": name_of(int(c), self.names),
-                "score": round(float(s), 4),
-                "box": [round(float(v), 2) for v in box],
+                "class_id": c,
+                "label": name_of(c, self.names),
+                "score": round(s, 4),
+                "box": [round(v, 2) for v in box],
             }
-            for box, s, c in zip(self.boxes, self.scores, self.class_ids, strict=True)
+            # As lists at once: taken from an array one by one they cost several times as much.
+            for box, s, c in zip(self.boxes.tolist(), self.scores.tolist(), self.class_ids.tolist(), strict=True)
         ]
         if self.track_ids is not None:
             for one, number in zip(objects, self.track_ids.tolist(), strict=True):
@@ -166,7 +167,7 @@ class Embedding:
     vector: Array
 
     def to_json(self) -> dict[str, object]:
-        return {"kind": self.kind, "vector": [round(float(v), 6) for v in self.vector]}
+        return {"kind": self.kind, "vector": [round(v, 6) for v in self.vector.tolist()]}
 
     def to_numpy(self) -> dict[str, Array]:
         """Return `vector` (D,) float32."""

@@ -77,9 +77,13 @@ def _close_forgotten_socket(error: BaseException) -> None:
 @cache
 def publish_properties(content_type: str, expires_s: int = 0) -> Properties:
     """Return what a report says of its payload and of how long it is worth something, seconds; 0 is for ever."""
-    # paho only reads them, and they cost as much to make as all the rest of a publish.
+    # paho only reads them, and they cost as much to make, or to pack, as all the rest of a publish.
     expiry = {"MessageExpiryInterval": expires_s} if expires_s else {}
-    return _properties("PUBLISH", ContentType=content_type, **expiry)
+    properties = _properties("PUBLISH", ContentType=content_type, **expiry)
+    packed = properties.pack()  # type: ignore[no-untyped-call]
+    # By its dictionary, as it takes no attribute that MQTT does not know.
+    properties.__dict__["pack"] = lambda: packed
+    return properties
 
 
 def _properties(packet: str, **values: object) -> Properties:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
@@ -18,7 +18,7 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.link.presence import utc
 from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_targets.errors import InputError
-from edgesdk_targets.messages import BundleName, Encoded, Event, ResultMessage, Sample, Telemetry, encode
+from edgesdk_targets.messages import BundleName, Encoded, Event, Sample, Telemetry, encode, encode_result, rfc3339
 from edgesdk_targets.topics import Node
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class Reporter:
         self._interval_s = interval_s
         self._samples_per_message = samples_per_message
         self._spacing_s = 0.0 if max_results_per_s is None else 1.0 / max_results_per_s
-        self._bundle = bundle or BundleName()
+        self._bundle = (bundle or BundleName()).model_dump()
         # By digest: while another model takes over, results of both are under way.
-        self._bundles = {self._bundle.digest: self._bundle}
+        self._bundles = {self._bundle["digest"]: self._bundle}
         self._clock = clock
         self._wall = wall
         self._clock_trusted = clock_trusted
@@ -128,8 +128,8 @@ class Reporter:
 
     def set_bundle(self, bundle: BundleName) -> None:
         """Name another bundle in the results that it gives, and in those that do not say whose they are."""
-        self._bundles = {self._bundle.digest: self._bundle, bundle.digest: bundle}
-        self._bundle = bundle
+        before, self._bundle = self._bundle, bundle.model_dump()
+        self._bundles = {one["digest"]: one for one in (before, self._bundle)}
 
     def set_rates(self, *, interval_s: float, samples_per_message: int, max_results_per_s: float | None) -> None:
         """Change how often what is told, from the next sample and result on."""
@@ -203,21 +203,21 @@ class Reporter:
     def _result(self, frame: FrameResult, epoch: str, seq: int) -> Encoded:
         # Not validated: each value was made here, and of what a model answers only the writing can cost time. A number
         # that JSON does not have, as a broken model may answer, is written as null.
-        return encode(
-            ResultMessage.model_construct(
-                node=self._node,
-                at=utc(self._wall()),
-                epoch=epoch,
-                seq=seq,
-                clock_trusted=self._clock_trusted(),
-                camera=frame.camera,
-                frame=frame.seq,
-                captured_at=utc(frame.wall_at),
-                age_ms=_ms(frame.age_s),
-                latency_ms={"preprocess": _ms(frame.preprocess_s), "infer": _ms(frame.infer_s)},
-                bundle=self._bundles.get(frame.digest, self._bundle),
-                result=cast("dict[str, JsonValue]", frame.result.to_json()),
-            )
+        return encode_result(
+            {
+                "node": self._node,
+                "at": rfc3339(utc(self._wall())),
+                "epoch": epoch,
+                "seq": seq,
+                "clock_trusted": self._clock_trusted(),
+                "camera": frame.camera,
+                "frame": frame.seq,
+                "captured_at": rfc3339(utc(frame.wall_at)),
+                "age_ms": _ms(frame.age_s),
+                "latency_ms": {"preprocess": _ms(frame.preprocess_s), "infer": _ms(frame.infer_s)},
+                "bundle": self._bundles.get(frame.digest, self._bundle),
+                "result": frame.result.to_json(),
+            }
         )
 
     def _telemetry(self, samples: tuple[Sample, ...], epoch: str, seq: int) -> Encoded:

@@ -30,8 +30,7 @@ MAX_SEQ = (1 << 63) - 1
 
 def rfc3339(at: datetime) -> str:
     """Write a time in UTC with milliseconds, as `2026-01-31T12:00:00.000Z`."""
-    utc = at.astimezone(timezone.utc)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def check_json(value: Mapping[str, Any] | Sequence[Any], depth: int = 0) -> None:

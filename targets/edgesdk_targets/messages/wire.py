@@ -7,9 +7,11 @@ bounded here, and nothing but a message or an InputError leaves this file.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from edgesdk_targets.errors import InputError, OtherNode
 from edgesdk_targets.field_problems import dotted, field_problems
@@ -63,14 +65,38 @@ def encode(message: Message) -> Encoded:
     size, content_type = len(payload), JSON
     if isinstance(message, Segment) or (isinstance(message, Telemetry) and len(payload) > DEFLATE_ABOVE_BYTES):
         payload, content_type = zlib.compress(payload), DEFLATED
-    # What inflates to more than the limit would be refused where it arrives.
-    limit = MAX_PAYLOAD_BYTES if len(payload) > MAX_PAYLOAD_BYTES else MAX_INFLATED_BYTES
-    if max(len(payload), size) > limit:
-        raise InputError(
-            f"A {message.kind} message of {len(payload) if limit == MAX_PAYLOAD_BYTES else size} bytes is larger than {limit}.",
-            hint="Raise the score threshold, or report fewer objects or a smaller vector a frame.",
-        )
+    _check_size(message.kind, len(payload), size)
     return Encoded(payload, content_type)
+
+
+def encode_result(fields: Mapping[str, object]) -> Encoded:
+    """Write a `ResultMessage` of values that were made here: the bytes of `encode`, without the message.
+
+    One goes out for each frame, and the code that makes and reads a message is cold by then: a quarter of a millisecond of
+    a result's age.
+
+    Args:
+        fields: each field of a `ResultMessage` but the schema, in their order, as JSON has them; times by `rfc3339`. A
+            number that JSON does not have is written as null.
+
+    Raises:
+        InputError: it is larger than a message may be.
+        ValueError: a value has no JSON.
+    """
+    schema = f"{ResultMessage.kind}/{ResultMessage.major}"
+    payload = to_json({"schema": schema, **fields}, inf_nan_mode="null")
+    _check_size(ResultMessage.kind, len(payload), len(payload))
+    return Encoded(payload)
+
+
+def _check_size(kind: str, size: int, inflated: int) -> None:
+    # What inflates to more than the limit would be refused where it arrives.
+    for told, limit in ((size, MAX_PAYLOAD_BYTES), (inflated, MAX_INFLATED_BYTES)):
+        if told > limit:
+            raise InputError(
+                f"A {kind} message of {told} bytes is larger than {limit}.",
+                hint="Raise the score threshold, or report fewer objects or a smaller vector a frame.",
+            )
 
 
 def topic_of(message: Message) -> Topic:

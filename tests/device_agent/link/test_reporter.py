@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import threading
 from typing import Any
@@ -13,7 +14,7 @@ from edgesdk_agent.frame import FrameResult
 from edgesdk_agent.link.presence import utc
 from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.link.reporter import Reporter
-from edgesdk_targets.messages import BundleName, Event, Message, ResultMessage, Sample, Telemetry, decode
+from edgesdk_targets.messages import BundleName, Event, Message, ResultMessage, Sample, Telemetry, decode, encode
 from edgesdk_targets.results import Classification, Detections, Embedding, Result, Text
 from edgesdk_targets.topics import Node, Topic
 
@@ -75,6 +76,34 @@ def test_a_result_becomes_one_message(result: Result) -> None:
     assert message.captured_at == utc(1_769_860_800.5)
     assert message.bundle.name == "m"
     assert message.result == json.loads(json.dumps(result.to_json()))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [DETECTIONS, Text('\u00e4 "b" \U0001f408', 0.1), Embedding(np.array([1e-7, math.nan, -2.5], np.float32))],
+    ids=["detections", "text", "embedding"],
+)
+def test_a_result_is_written_as_its_message_would_be(result: Result) -> None:
+    queue = ReportQueue()
+    bundle = BundleName(name="m", version="1.0.0", digest="sha256:ab")
+    _reporter(queue, bundle=bundle, wall=lambda: 1_769_860_800.9996)(_frame(result, seq=12))
+    message = ResultMessage.model_construct(
+        node=str(NODE),
+        at=utc(1_769_860_800.9996),
+        epoch=queue.epoch,
+        seq=1,
+        clock_trusted=True,
+        camera="door",
+        frame=12,
+        captured_at=utc(1_769_860_800.5),
+        age_ms=42.1,
+        latency_ms={"preprocess": 1.0, "infer": 40.0},
+        bundle=bundle,
+        result=result.to_json(),
+    )
+    assert queue.take(1)[0].body == encode(message)
+    # None of its fields was forgotten here and there.
+    assert message.model_fields_set | {"schema_id"} == set(ResultMessage.model_fields)
 
 
 def test_numbers_that_json_does_not_have_become_null() -> None:
