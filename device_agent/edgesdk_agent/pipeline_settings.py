@@ -36,7 +36,8 @@ class PipelineSettings:
 def apply_pipeline_settings(settings: PipelineSettings | None = None) -> None:
     """Make the settings; call it once, before threads are started and cameras opened.
 
-    The environment wins: `OPENCV_FFMPEG_CAPTURE_OPTIONS` and `OPENCV_FFMPEG_LOGLEVEL` are kept where they are set.
+    The environment wins: `OPENCV_FFMPEG_CAPTURE_OPTIONS`, `OPENCV_FFMPEG_LOGLEVEL` and `OPENCV_LOG_LEVEL` are kept where they are
+    set.
     """
     settings = settings or PipelineSettings()
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", settings.ffmpeg_options)
@@ -45,3 +46,6 @@ def apply_pipeline_settings(settings: PipelineSettings | None = None) -> None:
     from edgesdk_targets.preprocess.opencv import cv2
 
     cv2.setNumThreads(settings.opencv_threads)
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        # Its warnings of a film or camera say in other words what is raised here.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 _CODE = """
 import json, os, sys
@@ -35,3 +38,26 @@ def test_they_are_made_when_asked_and_not_on_import() -> None:
 def test_the_environment_wins() -> None:
     _, after = settings(OPENCV_FFMPEG_CAPTURE_OPTIONS="rtsp_transport;udp")
     assert after[2] == "rtsp_transport;udp"
+
+
+@pytest.mark.parametrize("level", ["", "WARNING"])
+def test_a_file_that_is_no_video_is_an_error_and_no_warning_of_opencvs_beside_it(tmp_path: Path, level: str) -> None:
+    path = tmp_path / "no.mp4"
+    path.write_text("hello")
+    code = f"""
+from edgesdk_agent.pipeline_settings import apply_pipeline_settings
+apply_pipeline_settings()
+from edgesdk_agent.cameras.catalogue import open_camera
+from edgesdk_targets.errors import InputError
+try:
+    open_camera({str(path)!r})
+except InputError as error:
+    print(error.message)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
+    if level:
+        environment["OPENCV_LOG_LEVEL"] = level
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert "no video that can be decoded" in done.stdout
+    # Who asks for them sees them: negative control.
+    assert ("WARN" in done.stderr) is bool(level)
