@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edgesdk_targets.bundle.manifest import Manifest, Variant
 from edgesdk_targets.target import Runtime
-from edgesdk_targets.tuning.setting import Hint, Setting
+from edgesdk_targets.tuning.setting import PINS, Hint, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def settings_of(
     open_ways = ways(hint, cores, given, one_stream=one_stream, cameras=cameras)
     groups = []
     for variant, runtime in variants:
-        pins = given.pins if runtime is Runtime.OPENVINO else (False,)
+        pins = given.pins if runtime in PINS else (False,)
         groups.append(
             tuple(
                 Setting(variant.id, runtime, variant.precision, threads, streams, pin)

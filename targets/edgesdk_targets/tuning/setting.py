@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Cores kept busy by other processes: less than this is within what the kernel's count may be wrong by.
 AT_WORK = 0.25
+# What can hold its threads to cores.
+PINS = frozenset({Runtime.OPENVINO})
 
 
 class Hint(str, Enum):
@@ -73,9 +75,9 @@ class Setting:
     @classmethod
     def of(cls, model: Model) -> Setting:
         """Return how a model runs that is loaded."""
-        variant, options = model.variant, model.options
-        streams = model.session.streams
-        return cls(variant.id, model.runtime, variant.precision, options.threads_each, streams, options.pin)
+        variant, runtime, options = model.variant, model.runtime, model.options
+        streams, pin = model.session.streams, options.pin and runtime in PINS
+        return cls(variant.id, runtime, variant.precision, options.threads_each, streams, pin)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"runtime": self.runtime.value, "precision": self.precision.value}
