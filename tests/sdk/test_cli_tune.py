@@ -87,12 +87,16 @@ def test_a_bar_shows_what_the_hint_looks_at() -> None:
     measured = (_measured(2, 1.0, 900.0, 2.0), _measured(1, 4.0, 225.0, 1.0))
 
     def shown(hint: Hint) -> list[tuple[int, str]]:
-        lines = bars(Tuning(hint, measured=measured, why=""), mark="#")
+        lines = bars(Tuning(hint, measured=measured, why=""), columns=200, mark="#")
         return [(line.count("#"), line.split()[-1]) for line in lines if "#" in line]
 
     assert shown(Hint.LATENCY) == [(8, "1"), (32, "4")]
     assert shown(Hint.THROUGHPUT) == [(32, "900"), (8, "225")]
     assert shown(Hint.AGE) == [(8, "1"), (32, "4"), (32, "2"), (16, "1")]
+    # They are shorter where the terminal is narrow.
+    narrow = bars(Tuning(Hint.LATENCY, measured=measured, why=""), columns=70, mark="#")
+    assert max(map(len, narrow)) <= 70
+    assert [line.count("#") for line in narrow if "#" in line] == [5, 19]
     # Nothing to compare.
     assert bars(Tuning(Hint.AGE, measured=measured[:1], why="")) == []
 

@@ -102,7 +102,7 @@ def _print(found: Tuning) -> None:
             told = dict(zip(COLUMNS, cells(one), strict=True))
             add_row(shown, *(told[column] for column in columns))
         out.print(shown)
-    for line in bars(found, mark="█" if out.encoding.startswith("utf") else "#"):
+    for line in bars(found, columns=out.width, mark="█" if out.encoding.startswith("utf") else "#"):
         out.print(plain(line), highlight=False, markup=False, no_wrap=True, crop=False, overflow="ignore")
     out.print(plain(found.why), highlight=False, markup=False)
     for line in found.notes:

@@ -24,7 +24,7 @@ COLUMNS = (
     "turns",
 )
 # What fits into 80 columns of a terminal.
-NARROW = ("variant", "threads", "streams", "ms", "per second", "CPU ms")
+NARROW = ("variant", "threads", "streams", "pinned", "ms", "CPU ms")
 _HOW = {
     Hint.LATENCY: "Each setting ran one inference after the other; the quickest answer wins.",
     Hint.THROUGHPUT: "Each setting ran all its streams at once, each from a thread of its own; the most pictures a second win, "

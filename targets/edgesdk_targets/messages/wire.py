@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import to_json  # pydantic brings it, in the one version that it needs
 
 from edgesdk_targets.errors import InputError, OtherNode
 from edgesdk_targets.field_problems import dotted, field_problems

@@ -5,6 +5,7 @@ import logging
 import math
 import random
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgesdk_agent.link.presence import utc
 from edgesdk_agent.link.report_queue import ReportKind, ReportQueue
 from edgesdk_agent.link.reporter import Reporter
 from edgesdk_targets.messages import BundleName, Event, Message, ResultMessage, Sample, Telemetry, decode, encode
-from edgesdk_targets.results import Classification, Detections, Embedding, Result, Text
+from edgesdk_targets.results import Chained, Classification, Detections, Embedding, Regression, Result, Text
 from edgesdk_targets.topics import Node, Topic
 
 NODE = Node("cam1")
@@ -80,8 +81,16 @@ def test_a_result_becomes_one_message(result: Result) -> None:
 
 @pytest.mark.parametrize(
     "result",
-    [DETECTIONS, Text('\u00e4 "b" \U0001f408', 0.1), Embedding(np.array([1e-7, math.nan, -2.5], np.float32))],
-    ids=["detections", "text", "embedding"],
+    [
+        DETECTIONS,
+        replace(DETECTIONS, track_ids=np.array([7])),
+        Classification(np.array([1, 0]), np.array([0.9, 0.1], np.float32), ("a", "b")),
+        Regression(np.array([0.25, -1e9], np.float32), ("x",)),
+        Chained(DETECTIONS, (Text("c", 0.5),)),
+        Text('\u00e4 "b" \U0001f408', 0.1),
+        Embedding(np.array([1e-7, math.nan, -2.5], np.float32)),
+    ],
+    ids=["detections", "tracked", "classification", "regression", "chain", "text", "embedding"],
 )
 def test_a_result_is_written_as_its_message_would_be(result: Result) -> None:
     queue = ReportQueue()
