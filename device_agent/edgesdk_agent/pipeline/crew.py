@@ -101,11 +101,13 @@ class Crew:
                 self._threads.append(thread)
                 return True
         # What the held thread had is given up already, and there is nobody to go on: the pipeline ends, and says why. Before
-        # that what it would have had to do is let go, so that at the end every frame is counted.
+        # that what it would have had to do is let go, so that at the end every frame is counted; what the runtime is at is
+        # waited for after it, as that may hang as well.
         try:
             thread.abandon()
         finally:
             self._on_failure(thread.kind, None, cannot)
+        thread.await_rest()
         return True
 
     def _forget_let_go(self) -> None:

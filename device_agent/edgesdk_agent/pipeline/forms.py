@@ -6,7 +6,6 @@ A loop over a pipeline that was not started starts it, and stops it at its end, 
 from __future__ import annotations
 
 import logging
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -169,7 +168,6 @@ def _begin(results: ResultQueue) -> None:
     if results.readers:
         raise InputError("A loop takes this pipeline's results already.", hint="Hand them on from that loop.")
     results.readers += 1
-    results.reader = threading.get_ident()
 
 
 def _end(results: ResultQueue) -> None:

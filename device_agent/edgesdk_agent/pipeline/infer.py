@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import cast
 
 from edgesdk_agent.delivery.watched_calls import LetGo
-from edgesdk_agent.frame import FrameResult
+from edgesdk_agent.frame import Frame, FrameResult
 from edgesdk_agent.pipeline.camera_line import FrameCell
 from edgesdk_agent.pipeline.delivery_order import Finished
 from edgesdk_agent.pipeline.handover import Handover
@@ -99,19 +99,23 @@ class InferStage:
         )  # fmt: skip
 
     def abandon(self) -> None:
-        """Wait for what was taken over, and drop it, and what is ready behind it: no thread could be started to deliver that."""
+        """Drop what was taken over, and what is ready behind it: no thread could be started to deliver that."""
         if self._left is not None:
             left, self._left = self._left, None
             self._drop_ready(self._handover.delivered(left))
+        for cell, _ in self._under_way:
+            cell.line.meter.dropped("stopped")
+            frame = _frame_of(cell)
+            self._drop_ready(self._handover.given_up(cell, Finished(cell.line, frame, 0.0, 0.0, None, None)))
+
+    def await_rest(self) -> None:
+        """Wait for what is under way: the model works in memory of ours until it is over, whatever comes of it."""
         while self._under_way:
             cell, _ = self._under_way.popleft()
-            frame = cell.frame
-            assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
-            # The model works in memory of ours until it is over, whatever comes of it.
+            frame = _frame_of(cell)
             with suppress(Exception):
                 cell.slot.infer(frame.camera, frame.seq)
-            cell.line.meter.dropped("stopped")
-            self._drop_ready(self._handover.inferred(cell, Finished(cell.line, frame, 0.0, 0.0, None, None)))
+            self._handover.is_over(cell)
 
     def _drop_ready(self, finished: Finished | None) -> None:
         while finished is not None:
@@ -152,8 +156,7 @@ class InferStage:
         self._preparing.end(began)
 
     def _infer(self, cell: InputCell, started: float = 0.0) -> None:
-        frame, line = cell.frame, cell.line
-        assert frame is not None  # noqa: S101  (a cell that is ready holds a frame)
+        frame, line = _frame_of(cell), cell.line
         finished = Finished(line, frame, cell.prepare_s, 0.0, None, None, cell.digest)
         asked = self._clock()
         try:
@@ -220,3 +223,8 @@ class InferStage:
         self._delivering.end(began)
         if self._profile is not None:
             self._profile.add("deliver", frame.camera, frame.seq, now, self._clock())
+
+
+def _frame_of(cell: InputCell) -> Frame:
+    assert cell.frame is not None  # noqa: S101  (a cell that is ready holds a frame)
+    return cell.frame

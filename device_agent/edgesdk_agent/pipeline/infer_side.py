@@ -83,6 +83,20 @@ class InferSide(PreprocessSide):
             self._inferable.wake_one()
             return self._order.park(cell.ticket, finished)
 
+    def given_up(self, cell: InputCell, finished: Finished) -> Finished | None:
+        """Let results behind a frame go on that is given up while the model is at it, and return what is to be delivered now."""
+        with self._lock:
+            return self._order.park(cell.ticket, finished)
+
+    def is_over(self, cell: InputCell) -> None:
+        """Take the slot of a frame back that was given up: the model is done with its memory."""
+        with self._lock:
+            cell.home.running -= 1
+            kept, cell.kept = cell.kept, None
+            if kept is not None:
+                cell.line.give_back(kept)
+            self._slot_back(cell)
+
     def _choose_who_prepares(self) -> None:
         lanes = self._model.by_lanes or all(line.rhythm.quick for line in self._lines if not line.over)
         if lanes is not self._lanes_prepare:

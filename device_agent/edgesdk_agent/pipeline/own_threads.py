@@ -28,12 +28,13 @@ class OwnThreads:
         self._policies = policies
 
     def refuse_swap(self) -> None:
-        """Let no callback swap the model.
+        """Let no callback swap the model on a thread that the old model's last frame waits for.
 
         Raises:
-            InputError: the calling thread is a callback's.
+            InputError: the calling thread is one of the pipeline's.
         """
-        if self._is_called_back():
+        # A hook on a thread of its own may: the pipeline does not wait for it without a limit.
+        if self._crew.is_member():
             message = "A callback cannot swap its own pipeline's model: it would wait for itself."
             raise InputError(message, hint="Swap from another thread.")
 
@@ -45,12 +46,9 @@ class OwnThreads:
         """
         if self._crew.over.is_set():
             return
-        if self._is_called_back():
+        if self._crew.is_member() or is_on_own_thread(self._delivery):
             message = "A callback cannot wait for its own pipeline's end: it would wait for itself."
             raise InputError(message, hint="Wait on another thread; `request_stop` ends it from a callback.")
         if self._results.read_here() and "every_frame" in self._policies.values():
             message = "A loop over a pipeline's results cannot wait for its end: it would wait for itself."
             raise InputError(message, hint="Leave the loop first; `request_stop` ends the pipeline from within.")
-
-    def _is_called_back(self) -> bool:
-        return self._crew.is_member() or is_on_own_thread(self._delivery)

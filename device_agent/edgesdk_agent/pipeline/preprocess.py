@@ -60,6 +60,9 @@ class PreprocessStage:
     def abandon(self) -> None:
         """Nothing was taken over."""
 
+    def await_rest(self) -> None:
+        """Nothing was taken over."""
+
     def prepare(self, cell: InputCell, asked_s: float = 0.0) -> None:
         """Prepare a slot's picture, and make the slot ready for the model.
 

@@ -29,7 +29,7 @@ class ResultQueue:
 
     Attributes:
         readers: loops that take the results now.
-        reader: the thread of such a loop, as `threading.get_ident` says.
+        reader: the thread on which such a loop asked for its last result, as `threading.get_ident` says.
         read_out: whether a loop saw the end: there is nothing left for another.
 
     Raises:
@@ -78,6 +78,8 @@ class ResultQueue:
     def take(self) -> FrameResult | None:
         """Return the next result, waiting for it; None after the last."""
         with self._changed:
+            # A generator may be driven by a pool: each time by another thread.
+            self.reader = threading.get_ident()
             while not self._ready and not self._closed:
                 self._changed.wait()
             self.read_out = not self._ready
@@ -86,6 +88,7 @@ class ResultQueue:
     def poll(self) -> tuple[FrameResult | None, bool]:
         """Return the next result if there is one, and whether it was the last or none will come."""
         with self._changed:
+            self.reader = threading.get_ident()
             result = self._pop()
             self.read_out = self._closed and not self._ready
             return result, self.read_out
@@ -108,8 +111,8 @@ class ResultQueue:
                 self._swaps -= 1
 
     def read_here(self) -> bool:
-        """Say whether the calling thread is the loop's, and the loop has not seen the end."""
-        return self.reader == threading.get_ident() and not self.read_out
+        """Say whether the calling thread is the loop's, and the pipeline may wait for it: the end is neither seen nor asked for."""
+        return self.reader == threading.get_ident() and self._patient and not self.read_out
 
     def hurry(self) -> None:
         """Let nothing wait for room any more."""

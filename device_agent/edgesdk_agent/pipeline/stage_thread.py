@@ -31,7 +31,11 @@ class Replaceable(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Let go of what was taken over as well: no thread could be started for it."""
+        """Let go of what was taken over as well, without waiting for anything: no thread could be started for it."""
+        ...
+
+    def await_rest(self) -> None:
+        """Wait, perhaps for ever, until what was abandoned is at nothing any more."""
         ...
 
 
@@ -138,6 +142,11 @@ class StageThread:
         """Let go of what a thread that cannot be started has taken over."""
         if isinstance(self._stage, Replaceable):
             self._stage.abandon()
+
+    def await_rest(self) -> None:
+        """Wait for the runtime where it is still at what was abandoned."""
+        if isinstance(self._stage, Replaceable):
+            self._stage.await_rest()
 
     def cpu_s(self) -> float:
         """Return the processor time so far; a runtime's or decoder's own worker threads are not in it."""

@@ -70,6 +70,8 @@ class Waits:
 
     def abandon(self) -> None: ...
 
+    def await_rest(self) -> None: ...
+
 
 @pytest.fixture
 def back() -> Iterator[threading.Event]:

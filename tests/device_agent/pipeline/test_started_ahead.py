@@ -22,9 +22,9 @@ from edgesdk_agent.pipeline.camera_line import CameraLine
 from edgesdk_agent.pipeline.policy import lanes_prepare, lanes_wanted, slots_wanted
 from edgesdk_agent.pipeline.stage_thread import StageThread
 from edgesdk_agent.timeline.timeline import Timeline
-from edgesdk_targets.errors import InputError, SessionFailed
+from edgesdk_targets.errors import EdgeError, InputError, SessionFailed
 from edgesdk_testkit.pipelines import ScriptedCamera, Sink, assert_accounts, make
-from edgesdk_testkit.slots import PATIENCE_S, Ahead, Script, wait_until
+from edgesdk_testkit.slots import PATIENCE_S, Ahead, AheadSlot, Script, wait_until
 
 # Two streams: two inferences run, and two wait in the model's queue.
 LANES = lanes_wanted(("every_frame",), 2, starts_ahead=True)
@@ -219,6 +219,53 @@ def test_a_stage_that_hangs_with_one_result_holds_none_of_those_under_way(
         assert held_s.of("gate") == list(range(400))
     assert held_s.of("door")[: at_hang[0]] == list(range(at_hang[0]))
     assert max(result.infer_s for result in held_s.results) < 0.5, "the hang is not the model's time"
+
+
+def test_where_no_thread_can_go_on_that_is_told_though_the_runtime_does_not_return(
+    model: Ahead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an accelerator hangs, and the user's code with it."""
+    back, hangs, asked = threading.Event(), threading.Event(), threading.Event()
+    told, started = list[EdgeError](), list[AheadSlot]()
+    start_thread, start, infer = StageThread.start, AheadSlot.start, AheadSlot.infer
+
+    def refuse(thread: StageThread) -> None:
+        if hangs.is_set():
+            raise RuntimeError("can't start new thread")
+        start_thread(thread)
+
+    def begin(slot: AheadSlot) -> None:
+        started.append(slot)
+        start(slot)
+
+    def wait_for(slot: AheadSlot, camera: str, seq: int) -> Any:
+        if hangs.is_set():
+            asked.set()
+            back.wait(2 * PATIENCE_S)
+        elif slot in started:
+            started.remove(slot)
+        return infer(slot, camera, seq)
+
+    def stage(result: FrameResult) -> FrameResult:
+        if started:
+            hangs.set()
+            back.wait(2 * PATIENCE_S)
+        return result
+
+    monkeypatch.setattr(StageThread, "start", refuse)
+    monkeypatch.setattr(AheadSlot, "start", begin)
+    monkeypatch.setattr(AheadSlot, "infer", wait_for)
+    held = FilteredDelivery(stage, InlineDelivery(Sink()), name="my.stage", timeout_s=0.2)
+    # Of two lanes that start ahead one thread has both.
+    pipeline = make(ScriptedCamera(None), model, held, "every_frame", lanes=2, on_error=told.append).start()
+    try:
+        assert pipeline.wait(PATIENCE_S), "the end comes"
+        assert [error.message for error in told] == ["The pipeline stopped: RuntimeError: can't start new thread"]
+        assert_accounts(pipeline.stop(PATIENCE_S))
+        assert asked.wait(PATIENCE_S), "what is under way is still waited for"
+    finally:
+        back.set()
+    wait_until(lambda: pipeline._handover._model.idle, "the slots")
 
 
 @pytest.mark.parametrize(

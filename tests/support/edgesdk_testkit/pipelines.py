@@ -73,6 +73,12 @@ def make(
     return Pipeline(slots, camera, on_result=sink, policy=policy, lanes=lanes, **more)
 
 
+def looped(frames: int | None, policy: Policy, *, script: Script | None = None, queue: int = 4) -> Pipeline:
+    """Make a pipeline of one scripted camera, whose results are taken in a loop."""
+    slots = (script or Script()).slots(slots_wanted((policy,)))
+    return Pipeline(slots, ScriptedCamera(frames), policy=policy, queue=queue)
+
+
 def assert_accounts(stats: FrameStats) -> None:
     assert stats.in_flight == 0
     assert stats.captured == stats.processed + sum(stats.dropped.values())
