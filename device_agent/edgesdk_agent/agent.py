@@ -83,6 +83,7 @@ class Agent:
         )
         # Made by `run`.
         self._made: AgentParts | None = None
+        self._reload_wanted = False
         self._oversight: Oversight | None = None
 
     @property
@@ -123,6 +124,8 @@ class Agent:
         """Read the configuration again, soon, and apply what changed, all or nothing; may be called by a signal."""
         if self._made is not None:
             self._made.steering.reload()
+        else:
+            self._reload_wanted = True
 
     def leave(self) -> None:
         """Say goodbye to the broker now, whatever else is under way, and wait a second for it at most."""
@@ -164,6 +167,8 @@ class Agent:
         """Start what was made, and say whether it runs; it does not where `stop` came first."""
         parts = self._parts
         parts.steering.resume()
+        if self._reload_wanted:
+            parts.steering.reload()
         if not start_unless_stopped(parts.pipeline, stop):
             return False
         # What looks after a pipeline is not loaded before there is one: the first result does not wait for it.
