@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from edgesdk_targets.errors import InputError
+
+_PIECE_BYTES = 1 << 20
 
 
 class FileTooLarge(InputError):
@@ -38,7 +41,7 @@ def read_bounded(
         with path.open("rb") as stream:
             # What says its size is not read for nothing.
             known = os.fstat(stream.fileno()).st_size
-            raw = stream.read(most_bytes + 1) if known <= most_bytes else None
+            raw = _up_to(stream, known, most_bytes) if known <= most_bytes else None
     except OSError as error:
         if absent is not None and isinstance(error, FileNotFoundError):
             raise InputError(f"{called} does not exist.", hint=absent) from error
@@ -46,6 +49,19 @@ def read_bounded(
     if raw is None or len(raw) > most_bytes:
         raise FileTooLarge(f"{called} is larger than {_in_words(most_bytes)}.", hint=larger)
     return raw
+
+
+def _up_to(stream: BinaryIO, known: int, most_bytes: int) -> bytes:
+    """Read all, or one byte more than the bound; what is asked for at once is allocated first, and so never the bound."""
+    raw = stream.read(known + 1)
+    if len(raw) <= known:
+        return raw
+    # It has grown, or does not say its size.
+    pieces, left = [raw], most_bytes + 1 - len(raw)
+    while left > 0 and (piece := stream.read(min(left, _PIECE_BYTES))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def _in_words(size_bytes: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,21 @@ def test_what_is_as_large_as_it_may_be_is_read(tmp_path: Path) -> None:
 def test_what_does_not_say_its_size_is_not_read_to_its_end() -> None:
     with pytest.raises(FileTooLarge, match=r"larger than 1 MiB\."):
         read_bounded(Path("/dev/zero"), 1 << 20)
+
+
+@pytest.mark.parametrize("says_its_size", [True, False])
+def test_the_bound_is_not_allocated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, says_its_size: bool) -> None:
+    content = os.urandom(1000) * 3000
+    (tmp_path / "file").write_bytes(content)
+    if not says_its_size:
+        monkeypatch.setattr(os, "fstat", lambda _descriptor: os.stat_result((0,) * 10))
+    tracemalloc.start()
+    try:
+        assert read_bounded(tmp_path / "file", 1 << 28) == content
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 24
 
 
 def test_a_large_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

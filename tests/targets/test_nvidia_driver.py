@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesdk.benchmark.host import host_facts
+from edgesdk.comparison.device_times import _Host
 from edgesdk_targets import nvidia_driver
 from edgesdk_targets.nvidia_driver import nvidia_cards
 
@@ -37,6 +38,26 @@ def test_each_card_has_its_name(cards: Path) -> None:
     assert host_facts().accelerator == "NVIDIA L4, NVIDIA A2, unknown"
     assert host_facts().to_json()["accelerator"] == "NVIDIA L4, NVIDIA A2, unknown"
     assert "NVIDIA L4" in host_facts().in_words
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["NVIDIA RTX 6000 Ada Generation"] * 16, "16 x NVIDIA RTX 6000 Ada Generation"),
+        (["NVIDIA L4", "NVIDIA A2", "NVIDIA L4"], "2 x NVIDIA L4, NVIDIA A2"),
+        ([f"NVIDIA RTX {number} Ada Generation" for number in range(16)], None),
+    ],
+    ids=["alike", "two-kinds", "many-kinds"],
+)
+def test_however_many_cards_there_are_a_comparison_reads_what_a_benchmark_wrote(
+    cards: Path, names: list[str], told: str | None
+) -> None:
+    for slot, name in enumerate(names):
+        (cards / f"{slot:02d}").mkdir()
+        (cards / f"{slot:02d}" / "information").write_text(INFORMATION.format(model=name))
+    written = host_facts().to_json()
+    assert _Host.model_validate(written).accelerator == written["accelerator"]
+    assert told is None or written["accelerator"] == told
 
 
 def test_a_machine_without_cards_names_none(cards: Path) -> None:

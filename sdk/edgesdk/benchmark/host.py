@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesdk_targets.nvidia_driver import nvidia_cards
 from edgesdk_targets.variant_choice import this_host
 
+# Of each fact that is read again: a longer one in a document is not from here.
+MOST_CHARACTERS = 200
 _SYS = Path("/sys")
 _THROTTLE_C = 80.0
 
@@ -25,7 +28,7 @@ class HostFacts:
         governor: of the first core's clock; None where it cannot be read.
         temperature_c: the hottest sensor; None where there is none.
         load: processes that wanted to run in the last minute, on average.
-        accelerator: the graphics cards, by their names; None where none is known.
+        accelerator: the graphics cards, by their names, alike ones as `8 x NAME`; None where none is known.
     """
 
     cpu: str
@@ -88,7 +91,7 @@ def host_facts() -> HostFacts:
         _text(_SYS / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         _temperature(),
         os.getloadavg()[0],
-        ", ".join(nvidia_cards()) or None,
+        _accelerator(),
     )
 
 
@@ -106,6 +109,12 @@ def cpu_model() -> str:
                 return value.strip()
     board = _text(Path("/proc/device-tree/model"))
     return board or platform.processor() or platform.machine()
+
+
+def _accelerator() -> str | None:
+    alike = Counter(nvidia_cards()).items()
+    told = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in alike)
+    return (told if len(told) <= MOST_CHARACTERS else f"{told[: MOST_CHARACTERS - 1]}…") or None
 
 
 def _temperature() -> float | None:

@@ -155,6 +155,9 @@ class VariantLane:
             prepare.into(picture, self._binding.inputs[image.name])
             self._prepare_own = self._preparing_own(manifest, picture)
         if isinstance(self._binding, BatchBinding):
+            # An inference fills those of the first row alone.
+            if self._prepare_own is not None:
+                self._prepare_own()
             self._binding.repeat()
 
 

@@ -15,7 +15,7 @@ from edgesdk.benchmark.interleave import Race, interleaved
 from edgesdk.benchmark.measure import status_here
 from edgesdk.comparison.device_times import DeviceTimes, device_times
 from edgesdk.comparison.figures import Figures, compared
-from edgesdk.comparison.parts import Part, VariantPart, open_labelled, open_parts
+from edgesdk.comparison.parts import Part, VariantPart, first_picture, open_labelled, open_parts
 from edgesdk.evaluate.answers import Answers, collect, paths_of
 from edgesdk.evaluate.dataset import Dataset
 from edgesdk.evaluate.figure_names import FIGURE_NAMES, check_figures
@@ -123,7 +123,7 @@ def compare(
             asked = {"--min-metric": bounds.least, "--max-metric": bounds.most}
             check_figures(asked, FIGURE_NAMES[dataset.task])
         host = host_facts()
-        shown = dataset.samples[0].path if dataset is not None else None
+        shown = first_picture(dataset) if dataset is not None else None
         entries = _timed(parts, elsewhere, rounds, slice_s, threads, host, shown, say)
         if dataset is not None:
             figures, unasked = _measured(parts, entries, dataset, folds, threads, say)

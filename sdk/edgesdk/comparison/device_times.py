@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from edgesdk.benchmark.host import MOST_CHARACTERS
 from edgesdk.benchmark.statistics import STEADY_WITHIN, Ratio
 from edgesdk.comparison.parts import Part, VariantPart
 from edgesdk_targets.bounded_file import read_bounded
@@ -22,7 +23,6 @@ from edgesdk_targets.yaml_file import YamlDocument, validate
 
 _MOST_BYTES = 16 << 20
 _NAMED = 4
-_LONGEST = 200
 
 
 def _printable(text: str) -> str:
@@ -32,12 +32,12 @@ def _printable(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:_LONGEST])
+    return "".join(c if c.isprintable() else " " for c in text[:MOST_CHARACTERS])
 
 
 _Ms = Annotated[float, Field(ge=1e-6, le=1e9)]
 _Count = Annotated[int, Field(ge=1, le=1 << 16)]
-_Word = Annotated[str, Field(min_length=1, max_length=_LONGEST), AfterValidator(_printable)]
+_Word = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_printable)]
 # What is only told may be long, as a note is that quotes a runtime's error.
 _Line = Annotated[str, AfterValidator(_one_line)]
 _Lines = Annotated[tuple[_Line, ...], Field(max_length=32)]
@@ -72,7 +72,7 @@ class _Host(_Document):
     arch: _Word
     cores: _Count
     system: _Word
-    target: Annotated[str, Field(pattern=TARGET_NAME, max_length=_LONGEST)] | None
+    target: Annotated[str, Field(pattern=TARGET_NAME, max_length=MOST_CHARACTERS)] | None
     accelerator: _Word | None = None
     warnings: _Lines = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,6 +134,17 @@ def open_labelled(data: Path | None, parts: dict[str, Part]) -> Dataset | None:
         )
     task, labels = kinds.pop()
     return open_dataset(data, task=task, labels=labels)
+
+
+def first_picture(dataset: Dataset) -> Path | None:
+    """Return the first picture that can be decoded, to time with; a damaged one is told with the figures, by its name."""
+    from edgesdk_targets.preprocess.image_file import read_image
+
+    for sample in dataset.samples:
+        with suppress(InputError):
+            read_image(sample.path)
+            return sample.path
+    return None
 
 
 def _source(path: Path) -> SourcePart:

@@ -44,11 +44,6 @@ def files_behind(path: Path, listed: Iterable[Path] | None = None) -> dict[str, 
     return found
 
 
-def digest_of(path: Path, listed: Iterable[Path] | None = None) -> str:
-    """Return the digest of what is read where a path of data is given; see `files_behind`."""
-    return digest_of_files(files_behind(path, listed))
-
-
 def digest_of_files(files: Mapping[str, Path]) -> str:
     """Return a digest of files: their names and their content.
 
