@@ -143,9 +143,10 @@ def test_a_loop_that_asked_for_the_stop_may_wait_for_the_end(form: str) -> None:
 def test_a_loop_that_threads_drive_by_turns_is_whose_turn_it_is() -> None:
     """As a web server does that sends a generator's results from a pool."""
     with (
-        looped(None, "every_frame", queue=1) as pipeline,
         ThreadPoolExecutor(1) as first,
         ThreadPoolExecutor(1) as other,
+        # Ends before the pools do, also where somebody waits for its end.
+        looped(None, "every_frame", queue=1) as pipeline,
     ):
         results = iter(pipeline)
         for turn in (first, other, first):
