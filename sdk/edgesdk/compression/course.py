@@ -76,7 +76,7 @@ class Course:
         identity: of everything outside the recipe that the result depends on: start weights, data, loss, version.
         scored_on: of the pictures by which sensitivity is measured, and of how they are given to a model.
         depends: what one pass's result depends on beside its own settings and plan, by the settings; ready for JSON.
-        unchanged: raises `ContentChanged` where the files that the passes stand on are not what they were all the time.
+        unchanged: raises `ContentChanged` where the files that the passes stand on are not what they were.
         reports: of the passes that are done, also where a later one ends the run.
     """
 
@@ -130,7 +130,8 @@ class Course:
         try:
             try:
                 yield
-            except Exception:
+            except BaseException:
+                # Ctrl-C too: what a training kept until then is gone on with.
                 self.unchanged()
                 raise
             self.unchanged()

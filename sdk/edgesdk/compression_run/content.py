@@ -6,7 +6,8 @@ whole untrue. Names, times and sizes are looked at, which is quick; where one of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +26,17 @@ class Work:
 
     Attributes:
         name: of the whole.
-        step, steps: what of it is kept when it is finished.
+        steps: what of it is kept when they are finished.
         otherwise: what may be done where the files are to stay as they are now.
     """
 
     name: str
-    step: str
     steps: str
     otherwise: str
 
 
-PASSES = Work("recipe", "pass", "passes", "leave it so, and the same command begins anew with what hangs on it")
-TRIALS = Work("search", "trial", "trials", "search again in another folder")
+PASSES = Work("recipe", "passes", "leave it so, and the same command begins anew with what hangs on it")
+TRIALS = Work("search", "trials", "search again in another folder")
 
 
 class Content:
@@ -56,15 +56,20 @@ class Content:
         self._stamps = {name: _stamps(files) for name, files in self._places.items()}
         self.digests = {name: digest_of_files(files()) for name, files in self._places.items()}
 
-    def check(self) -> None:
-        """Check that all was all the time as it is told here: at the end of each step, and so before the next one.
+    def check(self) -> tuple[str, ...]:
+        """Check that all is as it is told here: at the end of each step, and so before the next one.
 
-        What was changed and put back counts, too: nobody can tell what was read meanwhile.
+        Files that are only of another time are no change: a backup or a copy touches what it does not change, and a step of hours
+        is not to be lost by that. Whether others lay there meanwhile nobody can tell, so that it is said.
+
+        Returns:
+            A line for each name whose files were written anew since the last time, with the same content.
 
         Raises:
             ContentChanged: something was not; names one file of it.
         """
         kept = f"All {self._work.steps} that are finished are kept."
+        told = []
         for name, files in self._places.items():
             now = _stamps(files)
             if now == self._stamps[name]:
@@ -72,13 +77,32 @@ class Content:
             differing = _differing(self._stamps[name], now)
             if not _is_same(files, self.digests[name]):
                 raise ContentChanged(
-                    f"What `{name}` names changed while the {self._work.name} ran: {differing}.",
+                    f"What `{name}` names changed since the {self._work.name} began: {differing}.",
                     hint=f"{kept} Put it back, and the same command goes on; or {self._work.otherwise}.",
                 )
+            # Looked at before the content was: what changes from here on is looked at again.
+            self._stamps[name] = now
+            told.append(
+                f"what `{name}` names was written anew since the {self._work.name} began: {differing}; it is the same, and the "
+                f"{self._work.name} goes on"
+            )
+        return tuple(told)
+
+
+@contextmanager
+def unchanged_while_opened(places: Mapping[str, Files]) -> Iterator[None]:
+    """Check that files are the same after they were opened as before: else the digest would be of others than those read.
+
+    Raises:
+        ContentChanged: they are not.
+    """
+    before = {name: _stamps(files) for name, files in places.items()}
+    yield
+    for name, files in places.items():
+        if (now := _stamps(files)) != before[name]:
             raise ContentChanged(
-                f"What `{name}` names was written anew while a {self._work.step} ran: {differing}. It is the same now, but the "
-                f"{self._work.step} may have read something else.",
-                hint=f"{kept} The same command tries this one again.",
+                f"What `{name}` names changed while it was opened: {_differing(before[name], now)}.",
+                hint="Nothing was begun. Give the same command again when it is whole.",
             )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgesdk.compression.catalogue import PASSES
 from edgesdk.compression.recipe import Recipe
 from edgesdk.compression_run.content import PASSES as STANDING
-from edgesdk.compression_run.content import Content
+from edgesdk.compression_run.content import Content, unchanged_while_opened
 from edgesdk.compression_run.digest import files_behind
 from edgesdk.evaluate.apart import found_again
 from edgesdk.evaluate.dataset import Dataset, open_dataset
@@ -89,6 +89,12 @@ def open_data(recipe: Recipe, base: Path, card: CardFile) -> RecipeData:
     for name, path in paths.items():
         if not path.exists():
             raise InputError(f"data.{name} of the recipe is {path}, which does not exist.", hint="Correct the path.")
+    # Before they are read, when nobody knows what they list.
+    with unchanged_while_opened({_OF + name: partial(files_behind, path) for name, path in paths.items()}):
+        return _opened(recipe, paths, card)
+
+
+def _opened(recipe: Recipe, paths: Mapping[str, Path], card: CardFile) -> RecipeData:
     task, labels = card.card.task, card.labels
     evaluate = open_dataset(paths["evaluate"], task=task, labels=labels)
     choose = open_dataset(paths["choose"], task=task, labels=labels) if "choose" in paths else None

@@ -84,12 +84,14 @@ def prepare(
     say: Callable[[str], None],
     *,
     gated: bool = True,
+    model: Content | None = None,
 ) -> Prepared:
     """Open and check all that the passes will ask for.
 
     Args:
         pictures: the recipe's; of a run alone, or of all runs of a search.
         gated: whether the gate judges each pass, and the files are watched while it runs; a search does both by trials.
+        model: its files, looked at before they were loaded; see `watched_model`.
 
     Raises:
         InputError: a layer, a teacher or the data is wrong.
@@ -97,7 +99,7 @@ def prepare(
     recipe, card = request.recipe, source.card_file
     check_layers(recipe, start.module)
     teachers = teachers_of(recipe, request.base, card)
-    models = _watched(request, source, teachers) if gated else None
+    watched = [one for one in (model, _watched_teachers(request, teachers)) if one is not None] if gated else []
     answering: dict[str | None, Answering] = {None: Answering(start, activation_for(card))}
     answering |= {name: Answering(subject_of(one), activation_for(one.card_file)) for name, one in teachers.items()}
     check_distillation(recipe, answering[None], answering)
@@ -138,22 +140,25 @@ def prepare(
         scored_on,
         _Depends(request, teachers, evaluations),
     )
-    if models is not None:
-        course = replace(course, unchanged=partial(_check, (models, data.content)))
+    if gated:
+        course = replace(course, unchanged=partial(_check, [*watched, data.content], say))
     return Prepared(course, judging, analysis, data)
 
 
-def _watched(request: Request, source: Source, teachers: Mapping[str, Source]) -> Content:
-    """Return the files of the model and of its teachers, as they are now."""
-    named = {"model": {Path(request.card or request.source): source}}
-    if teachers:
-        named["teacher"] = {request.base / name: one for name, one in teachers.items()}
-    return Content({name: partial(files_of, models) for name, models in named.items()}, PASSES)
+def watched_model(request: Request, source: Source) -> Content:
+    """Return the files of the model as they are now: to be asked before they are loaded, so that none is changed in between."""
+    return Content({"model": partial(files_of, {Path(request.card or request.source): source})}, PASSES)
 
 
-def _check(contents: Sequence[Content]) -> None:
+def _watched_teachers(request: Request, teachers: Mapping[str, Source]) -> Content | None:
+    named = {request.base / name: one for name, one in teachers.items()}
+    return Content({"teacher": partial(files_of, named)}, PASSES) if named else None
+
+
+def _check(contents: Sequence[Content], say: Callable[[str], None]) -> None:
     for content in contents:
-        content.check()
+        for line in content.check():
+            say(line)
 
 
 def _judging(request: Request, card: CardFile, start: Subject, data: RecipeData) -> Judging:

@@ -12,7 +12,7 @@ from edgesdk.compression.subject import Subject
 from edgesdk.compression_run.compress import Compression
 from edgesdk.compression_run.judging import FIGURES
 from edgesdk.compression_run.pictures import Pictures
-from edgesdk.compression_run.prepared import Prepared, prepare
+from edgesdk.compression_run.prepared import Prepared, prepare, watched_model
 from edgesdk.compression_run.request import Request
 from edgesdk.compression_run.start import subject_of
 from edgesdk_converters.convert import convert
@@ -29,8 +29,9 @@ def run(request: Request, say: Say) -> Compression:
         As `edgesdk.compression_run.compress.compress`.
     """
     source = resolve_source(request.source, card=request.card)
+    model = watched_model(request, source)
     start = subject_of(source)
-    prepared = prepare(request, source, start, Pictures(request.base, request.folder), say)
+    prepared = prepare(request, source, start, Pictures(request.base, request.folder), say, model=model)
     try:
         done = _finished(request, source, start, prepared, say)
     except ContentChanged:

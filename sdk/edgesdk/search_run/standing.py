@@ -50,13 +50,13 @@ class Standing:
                 places[name] = partial(files_behind, home / given, pictures)
         self._content = Content(places, TRIALS)
 
-    def check(self) -> None:
-        """Check that all is as it was, and was all the time.
+    def check(self) -> tuple[str, ...]:
+        """Check that all is as it was, and return lines of what was written anew with the same content.
 
         Raises:
             ContentChanged: something was not.
         """
-        self._content.check()
+        return self._content.check()
 
     def digests(self) -> dict[str, str]:
         """Return digests of what stands behind the space's paths: by these, too, it is the same search."""

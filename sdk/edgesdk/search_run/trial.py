@@ -113,17 +113,22 @@ class Carrying:
         """Carry one trial out.
 
         Raises:
-            ContentChanged: models or data are not what they were since the last trial, or were not all the time; also where
+            ContentChanged: models or data are not what they were when the search began; also where
                 that is why the trial failed.
             Dropped, EdgeError: as of what a trial is made of.
         """
         try:
             figures = self._carried_out(asked)
-        except Exception:
-            self._standing.check()
+        except BaseException:
+            # Ctrl-C too: what a trial kept until then is gone on with.
+            self._check()
             raise
-        self._standing.check()
+        self._check()
         return figures
+
+    def _check(self) -> None:
+        for line in self._standing.check():
+            self._say(line)
 
     def _carried_out(self, asked: Asked) -> Mapping[str, float]:
         """Ask cheap questions first: what misses a limit on cost is not trained and not evaluated."""

@@ -51,14 +51,20 @@ def test_pictures_behind_a_linked_folder_are_watched(data: Path) -> None:
         content.check()
 
 
-def test_what_was_put_back_counts_too_as_it_may_have_been_read(data: Path) -> None:
-    for work, said in ((TRIALS, "while a trial ran"), (PASSES, "while a pass ran")):
+def test_what_is_written_anew_with_the_same_content_is_told_once_and_no_change(data: Path) -> None:
+    for work, said in ((TRIALS, "since the search began"), (PASSES, "since the recipe began")):
         content = Content({"data": partial(files_behind, data)}, work)
-        content.check()
+        assert content.check() == ()
         (data / "cat/1.png").write_bytes(b"one")
         os.utime(data / "cat/1.png", (1, len(said)))
-        with pytest.raises(ContentChanged, match=rf"written anew {said}: .*1\.png changed"):
+        (told,) = content.check()
+        assert f"written anew {said}: {data / 'cat/1.png'} changed" in told
+        assert content.check() == ()
+        # The control: then another content is a change.
+        (data / "cat/1.png").write_bytes(b"two")
+        with pytest.raises(ContentChanged, match=rf"changed {said}: .*1\.png changed"):
             content.check()
+        (data / "cat/1.png").write_bytes(b"one")
 
 
 def test_a_json_is_asked_once_whether_it_is_cocos_and_again_when_it_is_another(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import save_file
 from torch import nn
 
 from edgesdk.compression.recipe import recipe_of
+from edgesdk.compression_run import data as data_module
+from edgesdk.compression_run import run as run_module
 from edgesdk.compression_run.compress import compress
 from edgesdk.compression_run.pictures import Pictures
 from edgesdk.compression_run.prepared import prepare
@@ -67,14 +70,17 @@ def run(site: Path, out: Path, say: Callable[[str], None]) -> None:
         (
             f"judged/{LABELS[0]}/0.png",
             "another",
-            r"`data\.evaluate` names changed while the recipe ran: .*0\.png changed",
+            r"`data\.evaluate` names changed since the recipe began: .*0\.png changed",
         ),
-        (f"judged/{LABELS[0]}/0.png", "gone", r"`data\.evaluate` names changed while the recipe ran: .*0\.png is gone"),
-        (f"judged/{LABELS[0]}/0.png", "touched", r"`data\.evaluate` names was written anew while a pass ran: .*0\.png"),
-        ("net.yaml", "another", r"`model` names changed while the recipe ran: .*net\.yaml changed"),
-        ("names.txt", "another", r"`model` names changed while the recipe ran: .*names\.txt changed"),
+        (
+            f"judged/{LABELS[0]}/0.png",
+            "gone",
+            r"`data\.evaluate` names changed since the recipe began: .*0\.png is gone",
+        ),
+        ("net.yaml", "another", r"`model` names changed since the recipe began: .*net\.yaml changed"),
+        ("names.txt", "another", r"`model` names changed since the recipe began: .*names\.txt changed"),
     ],
-    ids=["another", "gone", "touched", "card", "labels"],
+    ids=["another", "gone", "card", "labels"],
 )
 def test_what_changes_in_a_pass_ends_the_run_and_what_was_finished_is_kept(
     site: Path, file: str, change: str, said: str
@@ -88,7 +94,7 @@ def test_what_changes_in_a_pass_ends_the_run_and_what_was_finished_is_kept(
         if change == "gone":
             path.unlink()
         else:
-            path.write_bytes(kept if change == "touched" else kept + b"\n")
+            path.write_bytes(kept + b"\n")
             os.utime(path, (1, 1))
 
     def stop(line: str) -> None:
@@ -107,6 +113,48 @@ def test_what_changes_in_a_pass_ends_the_run_and_what_was_finished_is_kept(
     with pytest.raises(KeyboardInterrupt):
         run(site, site / "out", stop)
     assert "01-factorise: was finished" in lines
+
+
+@pytest.mark.parametrize("touched", [False, True], ids=["another", "touched"])
+def test_a_pass_that_is_stopped_on_other_files_is_forgotten_and_one_on_touched_files_is_not(
+    site: Path, *, touched: bool
+) -> None:
+    path, lines = site / "judged" / LABELS[0] / "0.png", list[str]()
+    checkpoint = site / "out/passes/02-cluster/training-1/last.ckpt"
+
+    def disturb(line: str) -> None:
+        lines.append(line)
+        if line != "02-cluster: begins":
+            return
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.write_bytes(b"of hours")
+        path.write_bytes(path.read_bytes() + (b"" if touched else b"\n"))
+        os.utime(path, (1, 1))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt if touched else ContentChanged):
+        run(site, site / "out", disturb)
+    assert checkpoint.exists() == touched
+    assert any("was written anew since the recipe began: " in line for line in lines) == touched
+
+
+@pytest.mark.parametrize("file", ["net.safetensors", f"judged/{LABELS[0]}/0.png"], ids=["weights", "picture"])
+def test_what_changes_while_it_is_opened_is_not_taken_for_what_was_read(
+    site: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_changed(opened: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*given: Any, **named: Any) -> Any:
+            found = opened(*given, **named)
+            (site / file).write_bytes((site / file).read_bytes() + b"\n")
+            return found
+
+        return wrapped
+
+    monkeypatch.setattr(run_module, "subject_of", then_changed(run_module.subject_of))
+    monkeypatch.setattr(data_module, "open_dataset", then_changed(data_module.open_dataset))
+    with pytest.raises(ContentChanged, match=rf"{Path(file).name} changed"):
+        run(site, site / "out", lambda _line: None)
+    assert not (site / "out" / FINISHED).exists()
 
 
 def test_an_artifact_of_other_pictures_is_not_left(site: Path) -> None:
@@ -139,7 +187,9 @@ def test_a_teacher_is_watched_too(site: Path) -> None:
     course = prepare(request, source, start, pictures, lambda _line: None).course
     course.unchanged()
     (site / "teacher.yaml").write_text(CARD + "# another\n")
-    with pytest.raises(ContentChanged, match=r"`teacher` names changed while the recipe ran: .*teacher\.yaml changed"):
+    with pytest.raises(
+        ContentChanged, match=r"`teacher` names changed since the recipe began: .*teacher\.yaml changed"
+    ):
         course.unchanged()
     # The trials of a search are watched by the search.
     prepare(request, source, start, pictures, lambda _line: None, gated=False).course.unchanged()

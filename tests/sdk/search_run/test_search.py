@@ -23,7 +23,7 @@ from edgesdk.search_run.trial import WORK, Carrying
 from edgesdk.train.measure import Measure, right_class
 from edgesdk_converters.convert import convert
 from edgesdk_targets.bundle.bundle import open_bundle
-from edgesdk_targets.errors import InputError
+from edgesdk_targets.errors import ContentChanged, InputError
 from edgesdk_targets.model import load_model
 from edgesdk_targets.preprocess.image_file import read_image
 from edgesdk_targets.target import Runtime
@@ -207,15 +207,18 @@ def test_data_that_change_while_a_search_runs_end_it(
         lines.append(line)
         if not line.startswith("trial 2 "):
             return
+        (tmp_path / "out" / WORK).mkdir(exist_ok=True)
         if change == "gone":
             file.unlink()
         else:
             (file if change == "another" else file.with_name("new.png")).write_bytes(kept[::-1])
 
     named = "new.png is new" if change == "new" else rf"{file.name} (is gone|changed)"
-    with pytest.raises(InputError, match=rf"What `data` names changed while the search ran: .*{named}\.") as ended:
+    with pytest.raises(InputError, match=rf"What `data` names changed since the search began: .*{named}\.") as ended:
         run(folder / "changing.yaml", tmp_path / "out", time_s=0.02, say=say)
     assert "finished are kept" in ended.value.hint
+    # What the trial learnt is no beginning for another one.
+    assert not (tmp_path / "out" / WORK).exists()
     # Put back, even if as of another time, the search goes on; what was under way is no failure.
     file.with_name("new.png").unlink(missing_ok=True)
     file.write_bytes(kept)
@@ -233,34 +236,24 @@ def copied(folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_was_put_back_while_a_trial_ran_ends_the_search_too(
-    copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("touched", [False, True], ids=["another", "touched"])
+def test_a_trial_that_is_stopped_on_other_data_is_forgotten_and_one_on_touched_data_is_not(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, *, touched: bool
 ) -> None:
     file = next((copied / "data").rglob("*.png"))
-    kept, asked = file.read_bytes(), []
+    kept, lines = file.read_bytes(), list[str]()
 
-    def carried_out(carrying: Carrying, trial: Asked) -> Any:
-        asked.append(trial.number)
-        figures = carry_out(carrying, trial)
-        if len(asked) == 2:
-            (copied / "out" / WORK).mkdir()
-            file.write_bytes(kept[::-1])
-            file.write_bytes(kept)
-            os.utime(file, (1, 1))
-        return figures
+    def carried_out(_carrying: Carrying, _trial: Asked) -> Any:
+        (copied / "out" / WORK).mkdir()
+        file.write_bytes(kept if touched else kept[::-1])
+        os.utime(file, (1, 1))
+        raise KeyboardInterrupt
 
-    carry_out = Carrying._carried_out
-    with monkeypatch.context() as patch:
-        patch.setattr(Carrying, "_carried_out", carried_out)
-        with pytest.raises(
-            InputError, match=rf"`data` names was written anew while a trial ran: .*{file.name} changed"
-        ):
-            run(copied / "space.yaml", copied / "out", time_s=0.02)
-    assert asked == [0, 1]
-    # What the trial learnt is no beginning for another one.
-    assert not (copied / "out" / WORK).exists()
-    found = _run(capsys, copied / "space.yaml", copied / "out")
-    assert [trial["ending"] for trial in found["trials"]] == ["finished"] * 4
+    monkeypatch.setattr(Carrying, "_carried_out", carried_out)
+    with pytest.raises(KeyboardInterrupt if touched else ContentChanged):
+        run(copied / "space.yaml", copied / "out", time_s=0.02, say=lines.append)
+    assert (copied / "out" / WORK).exists() == touched
+    assert any("was written anew since the search began" in line for line in lines) == touched
 
 
 @pytest.mark.parametrize("out", ["data/out", "data"])
