@@ -144,7 +144,7 @@ def test_a_teacher_that_changes_while_a_search_runs_ends_it(folder: Path, tmp_pa
         if line == "01-distil: begins":
             (folder / "names.txt").write_text("\n".join([*LABELS[1:], LABELS[0]]))
 
-    with pytest.raises(InputError, match=r"What `teacher` names changed while the search ran: .*names\.txt changed"):
+    with pytest.raises(InputError, match=r"What `teacher` names changed since the search began: .*names\.txt changed"):
         search(space, tmp_path, time_s=0.02, say=change)
 
 
