@@ -24,7 +24,7 @@ from table.cases import FAMILIES
 from table.kept import Kept
 
 from edgesdk import __version__
-from edgesdk.compression_run.digest import digest_of
+from edgesdk.compression_run.digest import digest_of_files, files_behind
 from edgesdk.evaluate.dataset import open_dataset
 from edgesdk_targets.card import read_card
 from edgesdk_targets.catalogue import find_target
@@ -202,7 +202,7 @@ class Rows:
             name: open_dataset(path, task=card.card.task, labels=card.labels) for name, path in self._data.items()
         }
         return {
-            name: digest_of(self._data[name], [sample.path for sample in found.samples])
+            name: digest_of_files(files_behind(self._data[name], [sample.path for sample in found.samples]))
             for name, found in opened.items()
         }
 
